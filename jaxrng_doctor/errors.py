@@ -1,0 +1,25 @@
+"""The two ways to end without a verdict: the user's input is at fault, or the user's program."""
+
+from __future__ import annotations
+
+from jaxrng_doctor.findings import Failure
+
+
+class UsageError(Exception):
+    """Bad usage or configuration: exit code 2.
+
+    `message` says in one sentence what is wrong, `hint` what to type instead.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message if not hint else f"{message}\n{hint}")
+        self.message = message
+        self.hint = hint
+
+
+class TargetError(Exception):
+    """The target could not be imported, traced or run: exit code 3."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure

@@ -1,0 +1,230 @@
+"""What the doctor says, as plain data: no JAX, no files, no printing.
+
+Every other module either makes these values or turns them into text. They are
+frozen, so that a report means the same wherever it is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Severity = Literal["error", "warning", "note"]
+Confidence = Literal["proven", "inferred", "refuted"]
+ScopeKind = Literal["vmap", "scan", "while"]
+Expect = Literal["different", "same"]
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+"""From the gravest to the lightest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A stretch of somebody's source. `path` is absolute; lines and columns count from 1.
+
+    Columns are `None` where Python recorded none; `end_column` is exclusive.
+    """
+
+    path: str
+    line: int
+    column: int | None = None
+    end_line: int | None = None
+    end_column: int | None = None
+    function: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One `vmap` or loop around a draw, and whether the draw's key varies over it.
+
+    `size` is the number of examples or steps, `None` where only the run can tell
+    (a `while_loop`). `name` is the mapped function's name, or the loop's body's.
+    `varies`: `True` when the keys are pairwise distinct over this scope, the
+    others held fixed; `False` when at least two are equal; `None` when unknown.
+    `distinct` counts the distinct keys, at the index of the outer scopes where
+    they are fewest; `None` when no key was computed.
+    """
+
+    kind: ScopeKind
+    size: int | None
+    name: str | None = None
+    axis_name: str | None = None
+    place: Place | None = None
+    varies: bool | None = None
+    distinct: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """A second place that explains a finding, with its own words."""
+
+    place: Place
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the ledger counted along the convicted scope.
+
+    `examples` draws were looked at, and they used `distinct_keys` keys. `strip`
+    numbers the keys in the order in which they first appear, one entry an
+    example, for the first `len(strip)` examples: `(0, 1, 0, 1)` is two keys that
+    take turns. `equal_pair` names two examples that got one key. `key` is the
+    shared key's words in hexadecimal. `fixed` says which index of the other
+    scopes this is about, such as `"scan step 0"`; it is empty where there are none.
+    """
+
+    examples: int
+    distinct_keys: int
+    strip: tuple[int, ...] = ()
+    equal_pair: tuple[int, int] | None = None
+    key: str | None = None
+    fixed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """One way to write it instead: when it suits, and the code."""
+
+    message: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault, at one draw. `place` is the draw's in the user's code, where there is one."""
+
+    code: str
+    name: str
+    severity: Severity
+    confidence: Confidence
+    message: str
+    place: Place | None
+    scopes: tuple[Scope, ...] = ()
+    related: tuple[Related, ...] = ()
+    evidence: Evidence | None = None
+    help: tuple[Help, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """A finding that somebody called intended, and how: `"comment"`, `"expect"` or `"ignore"`."""
+
+    finding: Finding
+    by: Literal["comment", "expect"]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One draw that the program makes. `origin` tells how its key was made, in a phrase."""
+
+    sampler: str
+    place: Place | None
+    origin: str
+    scopes: tuple[Scope, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something the doctor could not follow. Never silent: gaps are shown and counted."""
+
+    message: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The examples of one output leaf against each other, in one run.
+
+    `max_difference` is the largest absolute difference of first and last (NaN
+    equal to NaN), `None` where the dtype has no difference (keys). `equal_pairs`
+    of `pairs` unordered pairs of examples are equal bit for bit.
+    """
+
+    first_equals_last: bool
+    max_difference: float | None
+    equal_pairs: int
+    pairs: int
+    distinct: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One output leaf, by its tree path (`""` for a lone array).
+
+    `axis` is its batch axis, `None` where it has none, and then there is nothing
+    to compare. `given` compares on the inputs as they are, `replicated` on inputs
+    repeated from the first example, where any difference comes from the noise.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+    axis: int | None
+    given: Pairs | None = None
+    replicated: Pairs | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """First against last. `unavailable` says why there is none, and is empty otherwise."""
+
+    size: int | None = None
+    leaves: tuple[Leaf, ...] = ()
+    unavailable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a target could not be examined: its exit code 3. `traceback` has the user's frames only."""
+
+    stage: Literal["import", "trace", "run"]
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetReport:
+    """All that was found out about one target."""
+
+    target: str
+    findings: tuple[Finding, ...] = ()
+    comparison: Comparison | None = None
+    draws: tuple[Draw, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    suppressed: tuple[Suppressed, ...] = ()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """The targets of one consultation, in the order in which they were asked for."""
+
+    targets: tuple[TargetReport, ...]
+    tool_version: str
+    jax_version: str
+    findings: tuple[Finding, ...] = field(init=False)
+    draws: tuple[Draw, ...] = field(init=False)
+    gaps: tuple[Gap, ...] = field(init=False)
+    suppressed: tuple[Suppressed, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("findings", "draws", "gaps", "suppressed"):
+            together = tuple(x for target in self.targets for x in getattr(target, name))
+            object.__setattr__(self, name, together)
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        return tuple(t.failure for t in self.targets if t.failure is not None)
+
+    @property
+    def ok(self) -> bool:
+        """No error and no warning was found, and every target could be examined."""
+        return not self.failures and not self.at_or_over("warning")
+
+    def at_or_over(self, severity: Severity) -> tuple[Finding, ...]:
+        """The findings at least as grave as `severity`."""
+        grave = SEVERITIES[: SEVERITIES.index(severity) + 1]
+        return tuple(f for f in self.findings if f.severity in grave)
