@@ -1,0 +1,99 @@
+"""A target as a function of its arrays alone: what is traced, run and compared.
+
+Array leaves of the arguments become the inputs, each with a name such as
+`params['w']`. Every other leaf (`0.5`, `True`, `"relu"`) and each static parameter
+is passed as the very Python value that was given, as in the user's own call.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxrng_doctor.target import AS_IS, Target
+from jaxrng_doctor.trace import sites
+
+
+@dataclass(frozen=True)
+class ArrayCall:
+    """`call(*arrays)` calls the target. `arrays` are the given ones, `names` their names.
+
+    `in_axes` has the mapped axis of each array under the target's own vmap, and is
+    `None` where the target is called as it is.
+    """
+
+    call: Callable[..., Any]
+    arrays: tuple[Any, ...]
+    names: tuple[str, ...]
+    in_axes: tuple[int | None, ...] | None
+
+
+def array_call(target: Target) -> ArrayCall:
+    """Split `target`'s arguments into arrays and the rest."""
+    names = _parameter_names(target)
+    parts: list[tuple[str, Any]] = [*zip(names, target.args, strict=True), *target.kwargs.items()]
+    leaves, tree = jax.tree_util.tree_flatten_with_path([value for _, value in parts])
+    traced = [i for i, (path, leaf) in enumerate(leaves)
+              if parts[path[0].idx][0] not in target.static and is_array(leaf)]
+    positional = len(target.args)
+
+    def per_example(*arrays: Any) -> Any:
+        values = [leaf for _, leaf in leaves]
+        for i, array in zip(traced, arrays, strict=True):
+            values[i] = array
+        filled = jax.tree_util.tree_unflatten(tree, values)
+        kwargs = dict(zip(target.kwargs, filled[positional:], strict=True))
+        return target.fn(*filled[:positional], **kwargs)
+
+    array_names = tuple(
+        parts[path[0].idx][0] + jax.tree_util.keystr(path[1:]) for path, _ in
+        (leaves[i] for i in traced)
+    )
+    arrays = tuple(leaves[i][1] for i in traced)
+    if target.in_axes is AS_IS:
+        return ArrayCall(per_example, arrays, array_names, None)
+    axes = _leaf_axes(target)
+    in_axes = tuple(axes[i] for i in traced)
+    mapped = jax.vmap(per_example, in_axes=in_axes, axis_size=target.axis_size)
+    name = getattr(target.fn, "__name__", type(target.fn).__name__)
+
+    def under_vmap(*arrays: Any) -> Any:
+        with sites.described(name, array_names):
+            return mapped(*arrays)
+
+    return ArrayCall(under_vmap, arrays, array_names, in_axes)
+
+
+def is_array(leaf: Any) -> bool:
+    return isinstance(leaf, (jax.Array, np.ndarray, np.generic))
+
+
+def _leaf_axes(target: Target) -> list[int | None]:
+    """The axis of every leaf of args and kwargs, from a prefix of the tree as `vmap` takes it."""
+    in_axes = target.in_axes
+    if isinstance(in_axes, Sequence):
+        in_axes = tuple(in_axes)
+    spread = jax.tree_util.tree_map(
+        lambda axis, part: [axis] * len(jax.tree_util.tree_leaves(part)),
+        in_axes,
+        target.args,
+        is_leaf=lambda node: node is None,
+    )
+    axes = jax.tree_util.tree_leaves(spread, is_leaf=lambda node: node is None)
+    return [*axes, *(0 for _ in jax.tree_util.tree_leaves(dict(target.kwargs)))]
+
+
+def _parameter_names(target: Target) -> list[str]:
+    """A name for each positional argument: the parameter's, or `args[2]` beyond them."""
+    try:
+        parameters = inspect.signature(target.fn).parameters.values()
+    except (TypeError, ValueError):
+        parameters = ()  # type: ignore[assignment]
+    named = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    count = len(target.args)
+    return [*named[:count], *(f"args[{i}]" for i in range(len(named), count))]

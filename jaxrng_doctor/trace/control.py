@@ -1,0 +1,110 @@
+"""The equations that hold other jaxprs, in one shape: how values go in and come out.
+
+Lineage, ledger and slice each walk the same program; what a scan's operands mean
+is written down here once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from jaxrng_doctor.trace import jaxprs, kept
+
+# Their one jaxpr takes the operands and returns the outputs as they are (0.6 to 0.12).
+_CALLS = frozenset(
+    {
+        "checkpoint",
+        "closed_call",
+        "core_call",
+        "custom_jvp_call",
+        "custom_vjp_call",
+        "custom_vjp_call_jaxpr",
+        "custom_vmap_call",
+        "jit",
+        "pjit",
+        "remat",
+        "remat2",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The jaxpr is applied once to the operands: `jit`, `checkpoint`, `custom_vjp`, …"""
+
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Vmap:
+    """The jaxpr is applied to each example: a kept vmap."""
+
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The jaxpr maps (consts, carry, x) to (carry, y) `length` times.
+
+    Operands are consts, carry and xs in that order; outputs are carry and ys.
+    """
+
+    body: Any
+    consts: int
+    carry: int
+    length: int
+    reverse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class While:
+    """`body` maps (body consts, carry) to carry while `condition`(condition consts, carry).
+
+    Operands are condition consts, body consts and carry in that order.
+    """
+
+    condition: Any
+    body: Any
+    condition_consts: int
+    body_consts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cond:
+    """One of `branches` is applied to all operands but the first, which is its index."""
+
+    branches: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """Jaxprs whose use of the operands is unknown: a gap where a key is concerned."""
+
+    bodies: tuple[Any, ...]
+
+
+Control = Call | Vmap | Scan | While | Cond | Opaque
+
+
+def control(eqn: Any) -> Control | None:
+    """How an equation uses the jaxprs that it holds; `None` where it holds none."""
+    name, params = eqn.primitive.name, eqn.params
+    bodies = jaxprs.subjaxprs(eqn)
+    if not bodies:
+        return None
+    if eqn.primitive is kept.kept_vmap:
+        return Vmap(params["jaxpr"])
+    if name == "scan":
+        consts, carry = jaxprs.scan_counts(eqn)
+        return Scan(params["jaxpr"], consts, carry, params["length"], params["reverse"])
+    if name == "while":
+        return While(params["cond_jaxpr"], params["body_jaxpr"],
+                     params["cond_nconsts"], params["body_nconsts"])
+    if name == "cond":
+        return Cond(tuple(params["branches"]))
+    if name in _CALLS and len(bodies) == 1:
+        inner = jaxprs.open_jaxpr(bodies[0])[0]
+        if (len(inner.invars), len(inner.outvars)) == (len(eqn.invars), len(eqn.outvars)):
+            return Call(bodies[0])
+    return Opaque(tuple(bodies))

@@ -1,0 +1,72 @@
+"""Which equations draw: the samplers of `jax.random`, and the primitives beneath them.
+
+A call of a public sampler is one draw, whatever it does inside with its key: its
+own splits and rejection loops are no business of the user's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+
+from jaxrng_doctor.trace import jaxprs
+
+# primitive -> the operands that are its key. `threefry2x32` takes the two words apart.
+DRAWING_PRIMITIVES: dict[str, tuple[int, ...]] = {
+    "random_bits": (0,),
+    "random_gamma": (0,),
+    "rng_bit_generator": (0,),
+    "threefry2x32": (0, 1),
+}
+
+# The jitted part of a sampler is called `_normal` for `normal`, except for these.
+_PUBLIC_NAMES = {"shuffle": "permutation"}
+
+
+def is_key(aval: Any) -> bool:
+    """A typed key array: its dtype is one of `key<fry>`, `key<rbg>`, …"""
+    return jax.dtypes.issubdtype(aval.dtype, jax.dtypes.prng_key)
+
+
+class Draws:
+    """Tells draws from other equations; remembers each jaxpr that it has looked into."""
+
+    def __init__(self) -> None:
+        self._inside: dict[int, bool] = {}
+
+    def key_operands(self, eqn: Any) -> tuple[int, ...]:
+        """The indices of the key among the operands, `()` where the equation is no draw."""
+        name = eqn.primitive.name
+        if name in DRAWING_PRIMITIVES:
+            return DRAWING_PRIMITIVES[name]
+        if name in ("jit", "pjit") and self._is_sampler(eqn):
+            return tuple(i for i, v in enumerate(eqn.invars) if is_key(v.aval))
+        return ()
+
+    def _is_sampler(self, eqn: Any) -> bool:
+        body = eqn.params["jaxpr"]
+        return jaxprs.is_sampler_file(jaxprs.function_of(body)[1]) and self.inside(body)
+
+    def inside(self, jaxpr: Any) -> bool:
+        """Anything in the jaxpr draws, at any depth."""
+        inner = jaxprs.open_jaxpr(jaxpr)[0]
+        known = self._inside.get(id(inner))
+        if known is None:
+            known = any(
+                eqn.primitive.name in DRAWING_PRIMITIVES
+                or any(self.inside(sub) for sub in jaxprs.subjaxprs(eqn))
+                for eqn in inner.eqns
+            )
+            self._inside[id(inner)] = known
+        return known
+
+
+def sampler_name(eqn: Any) -> str:
+    """What the user calls it: `jax.random.normal` for the jit of `_normal`."""
+    name = eqn.params.get("name") or eqn.primitive.name
+    if eqn.primitive.name in DRAWING_PRIMITIVES:
+        public = eqn.primitive.name.removeprefix("random_")
+        return f"jax.random.{public}" if hasattr(jax.random, public) else eqn.primitive.name
+    public = name.lstrip("_")
+    return f"jax.random.{_PUBLIC_NAMES.get(public, public)}"

@@ -1,0 +1,280 @@
+"""The one file that touches `jax._src`: what differs between JAX versions, in one shape.
+
+In comes JAX's own data (jaxprs, equations, tracebacks), out comes the same under
+names that hold for every supported version. Each function says on which versions
+its line was seen to work; the list in `docs/architecture.md` says what to look at
+for a new JAX.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+import jax
+from jax._src import core as _core
+from jax._src.interpreters import batching as _batching
+from jax._src.interpreters import partial_eval as _pe
+from jax.extend import core as jex_core
+
+Literal = jex_core.Literal
+JAX_DIR = os.path.dirname(os.path.abspath(jax.__file__)) + os.sep
+
+# jax.random lives in `_src/random.py` up to 0.8 and in the folder `_src/random/` later.
+_RANDOM = os.path.join(JAX_DIR, "_src", "random")
+
+
+def is_sampler_file(path: str) -> bool:
+    """`path` is where the functions of `jax.random` are written (0.6 to 0.12)."""
+    return path.startswith((_RANDOM + ".py", _RANDOM + os.sep))
+
+
+# -- jaxprs -----------------------------------------------------------------------
+
+
+def open_jaxpr(jaxpr: Any) -> tuple[Any, Sequence[Any]]:
+    """A jaxpr and the values of its `constvars`.
+
+    `ClosedJaxpr` wraps a `Jaxpr` up to 0.10; from 0.11 one class carries its consts.
+    """
+    inner = getattr(jaxpr, "jaxpr", jaxpr)
+    return inner, getattr(jaxpr, "consts", ())
+
+
+def is_jaxpr(value: object) -> bool:
+    return hasattr(value, "eqns") or hasattr(value, "jaxpr")
+
+
+def subjaxprs(eqn: Any) -> list[Any]:
+    """The jaxprs among an equation's parameters, in the order of the parameters."""
+    found = []
+    for value in eqn.params.values():
+        if is_jaxpr(value):
+            found.append(value)
+        elif isinstance(value, (tuple, list)):
+            found.extend(v for v in value if is_jaxpr(v))
+    return found
+
+
+def function_of(jaxpr: Any) -> tuple[str, str]:
+    """Name and file of the function that a jaxpr was traced from; `""` where unknown.
+
+    `DebugInfo.func_src_info` is `"name at file:line"` on 0.6 to 0.12.
+    """
+    debug = getattr(open_jaxpr(jaxpr)[0], "debug_info", None)
+    name = (getattr(debug, "func_src_info", None) or "").split(" at ")[0]
+    return name, getattr(debug, "func_filename", None) or ""
+
+
+def constants_as_inputs(jaxpr: Any) -> tuple[Any, list[Any]]:
+    """An open jaxpr whose constants are its first inputs, and their values (0.6 to 0.12)."""
+    inner, consts = open_jaxpr(jaxpr)
+    return _pe.convert_constvars_jaxpr(inner), list(consts)
+
+
+dce_rules = _pe.dce_rules
+
+
+def without_dead_code(jaxpr: Any, used_outputs: Sequence[bool]) -> tuple[Any, list[bool]]:
+    """The jaxpr (open) without what nothing uses, and which inputs are left (0.6 to 0.12)."""
+    new, used_inputs = _pe.dce_jaxpr(open_jaxpr(jaxpr)[0], list(used_outputs))
+    return new, list(used_inputs)
+
+
+def evaluate(eqn: Any, values: Sequence[Any]) -> list[Any]:
+    """The outputs of one equation, under the settings that it was traced with (0.6 to 0.12)."""
+    subfuns, params = [], eqn.params
+    if hasattr(eqn.primitive, "get_bind_params"):
+        bound = eqn.primitive.get_bind_params(eqn.params)
+        subfuns, params = bound if isinstance(bound, tuple) else ([], bound)
+    with eqn.ctx.manager:
+        outs = eqn.primitive.bind(*subfuns, *values, **params)
+    return list(outs) if eqn.primitive.multiple_results else [outs]
+
+
+def scan_counts(eqn: Any) -> tuple[int, int]:
+    """How many consts and how many carried values a scan has; the rest is scanned over.
+
+    Counts are parameters up to 0.10; 0.12 has a tree of them, `ft_in`.
+    """
+    if "num_consts" in eqn.params:
+        return eqn.params["num_consts"], eqn.params["num_carry"]
+    consts, carry, _ = eqn.params["ft_in"].update(range(len(eqn.invars))).unpack()
+    return len(list(consts)), len(list(carry))
+
+
+def vmaps_on_name_stack(eqn: Any) -> int:
+    """How many vmaps JAX itself says this equation was batched by (0.6 to 0.12).
+
+    Each jaxpr counts from its own root: an equation inside an inner jit does not
+    repeat the vmaps of the equation that calls it.
+    """
+    stack = getattr(eqn.source_info.name_stack, "stack", ())
+    return sum(getattr(entry, "name", None) == "vmap" for entry in stack)
+
+
+def is_recomputation(eqn: Any) -> bool:
+    """This equation is a `checkpoint` body run a second time for the backward pass (0.6 to 0.12)."""
+    return bool(eqn.params.get("differentiated")) and "prevent_cse" in eqn.params
+
+
+# -- source locations ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One Python frame: its code, and the index of the instruction it stood at."""
+
+    code: CodeType
+    lasti: int
+
+
+def frames(eqn: Any) -> list[Frame]:
+    """The Python stack at which an equation was made, innermost first (0.6 to 0.12).
+
+    It can go beyond the enclosing jit, to the call that traced it first.
+    """
+    traceback = eqn.source_info.traceback
+    if traceback is None:
+        return []
+    codes, lastis = traceback.raw_frames()
+    return [Frame(code, lasti) for code, lasti in zip(codes, lastis, strict=True)]
+
+
+# -- vmap ---------------------------------------------------------------------------
+
+# `batch` returns the output axes beside the outputs since it takes `sum_match` (0.9).
+_BATCH_RETURNS_AXES = "sum_match" in inspect.signature(_batching.batch).parameters
+
+
+@dataclass(frozen=True, slots=True)
+class VmapCall:
+    """What `jax.vmap` hands to its one worker function, all of it flattened.
+
+    `fun` takes the per-example values of `args` and returns the list of outputs.
+    `out_axes` may be called once `fun` has run.
+    """
+
+    fun: Callable[..., list[Any]]
+    debug_info: Any
+    axis_data: Any
+    in_axes: tuple[Any, ...]
+    out_axes: Callable[[], tuple[Any, ...]]
+    args: tuple[Any, ...]
+
+
+@contextlib.contextmanager
+def intercepted_vmap(
+    take: Callable[[VmapCall, Callable[[], list[Any]]], list[Any]],
+) -> Iterator[None]:
+    """While open, every call of a `vmap`ped function goes to `take(call, ordinary)`.
+
+    `jax.vmap`, whenever and under whatever name it was imported, calls
+    `jax._src.interpreters.batching.batch(fun, axis_data, in_axes, out_axes)
+    .call_wrapped(*args)` (0.6 to 0.12), and nothing else in JAX does. Replacing that
+    one function therefore misses no vmap. `ordinary()` is what JAX would have done.
+    """
+    original = _batching.batch
+
+    def batch(fun: Any, axis_data: Any, in_dims: Any, out_dim_dests: Any, **options: Any) -> Any:
+        return _Batched(original(fun, axis_data, in_dims, out_dim_dests, **options), take,
+                        fun, axis_data, in_dims, out_dim_dests)
+
+    _batching.batch = batch
+    try:
+        yield
+    finally:
+        _batching.batch = original
+
+
+@dataclass(frozen=True, slots=True)
+class _Batched:
+    """Stands in for the `WrappedFun` that `batch` returns; `vmap` only calls `call_wrapped`."""
+
+    ordinary: Any
+    take: Callable[[VmapCall, Callable[[], list[Any]]], list[Any]]
+    fun: Any
+    axis_data: Any
+    in_dims: Any
+    out_dim_dests: Any
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ordinary, name)
+
+    def call_wrapped(self, *args: Any) -> Any:
+        def out_axes() -> tuple[Any, ...]:
+            dests = self.out_dim_dests
+            return tuple(dests() if callable(dests) else dests)
+
+        def ordinary() -> list[Any]:
+            outs = self.ordinary.call_wrapped(*args)
+            return list(outs[0] if _BATCH_RETURNS_AXES else outs)
+
+        in_axes = self.in_dims() if callable(self.in_dims) else self.in_dims
+        call = VmapCall(self.fun.call_wrapped, self.fun.debug_info, self.axis_data,
+                        tuple(in_axes), out_axes, args)
+        outs = self.take(call, ordinary)
+        return (outs, list(out_axes())) if _BATCH_RETURNS_AXES else outs
+
+
+def is_plain_axis(axis: object) -> bool:
+    """An `int` or `None`, not one of the special axis specs (jumbles, hijax)."""
+    return axis is None or type(axis) is int
+
+
+def is_staging() -> bool:
+    """Operations are being recorded, not computed at once (0.6 to 0.12)."""
+    return not isinstance(_core.trace_ctx.trace, _core.EvalTrace)
+
+
+def aval_of(value: Any) -> Any:
+    """The abstract value, with its weak type (0.6 to 0.12)."""
+    return _core.typeof(value)
+
+
+def per_example_aval(aval: Any, axis: int | None, size: int) -> Any:
+    return _core.mapped_aval(size, axis, aval)
+
+
+def batched_aval(aval: Any, axis: int | None, axis_data: Any) -> Any:
+    return _core.unmapped_aval(axis_data.size, axis, aval, axis_data.explicit_mesh_axis)
+
+
+def trace_in_axis(call: VmapCall, fun: Callable[..., list[Any]], avals: Sequence[Any],
+                  arg_names: Sequence[str]) -> tuple[Any, list[Any]]:
+    """`fun` as a jaxpr of one example, in the scope of the vmap's axis name, and what it captured.
+
+    Outer tracers and arrays that `fun` closes over become leading inputs of the
+    jaxpr, and are returned in that order (0.6 to 0.12).
+    """
+    from jax._src import linear_util as lu
+
+    debug_info = call.debug_info._replace(arg_names=tuple(arg_names), result_paths=None)
+    wrapped = lu.wrap_init(fun, debug_info=debug_info)
+    data = call.axis_data
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_core.extend_axis_env_nd([(data.name, data.size)]))
+        stack.enter_context(_core.add_spmd_axis_names(data.spmd_name))
+        if hasattr(_core, "add_explicit_mesh_axis_names"):
+            stack.enter_context(_core.add_explicit_mesh_axis_names(data.explicit_mesh_axis))
+        jaxpr, _, consts, *_ = _pe.trace_to_jaxpr_dynamic(wrapped, list(avals))
+    return _pe.convert_constvars_jaxpr(jaxpr), list(consts)
+
+
+def effects_outside(jaxpr: Any, axis_name: Any) -> Any:
+    """The effects that a kept vmap of `jaxpr` has: all but those of its own axis name."""
+    return _core.filter_named_axis_effects(jaxpr.effects, {axis_name})
+
+
+def closed(jaxpr: Any) -> Any:
+    """An open jaxpr without constants, closed: from 0.11 on a jaxpr is its own closed form."""
+    return jaxpr if hasattr(jaxpr, "consts") else jex_core.ClosedJaxpr(jaxpr, ())
+
+
+def no_axis_name(name: Any) -> bool:
+    return name is None or name is _core.no_axis_name

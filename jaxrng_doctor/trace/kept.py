@@ -1,0 +1,261 @@
+"""A vmap that stays visible: one equation that holds the jaxpr of one example.
+
+JAX dissolves a `vmap` while it traces: what is left are batched equations that no
+longer say what was mapped. While `keeping_vmaps()` is open, each call of a mapped
+function is staged instead as one equation of the primitive below. All that JAX may
+do to that equation (run, compile, differentiate, batch it) it does to the ordinary
+vmap of the same jaxpr.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+from jax.experimental.xla_metadata import set_xla_metadata
+from jax.extend import core as jex_core
+from jax.interpreters import ad, batching, mlir
+
+from jaxrng_doctor.findings import Gap, Place
+from jaxrng_doctor.trace import jaxprs, places, sites
+from jaxrng_doctor.trace.jaxprs import VmapCall
+
+kept_vmap = jex_core.Primitive("kept_vmap")
+kept_vmap.multiple_results = True
+
+TANGENT_NAME = "jaxrng_doctor_tangent"
+"""Name of the jit around the derivative of a kept vmap. It holds the example's
+primal a second time, dissolved; its draws are those of the kept equation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the user wrote at a vmap, as far as it can be told.
+
+    `operands` has an entry for each input of the kept equation: the name of the
+    argument that it is (`"params['w']"`), or `None` for a captured value.
+    `basis` marks the vmaps inside `jacfwd`, `jacrev` and `hessian`, whose axis runs
+    over basis vectors, not over examples.
+    """
+
+    place: Place | None
+    function: str
+    operands: tuple[str | None, ...]
+    in_axes: tuple[tuple[str, int | None], ...]
+    basis: bool
+
+
+@dataclass
+class Keeping:
+    """What was noticed while vmaps were kept."""
+
+    gaps: list[Gap]
+
+
+_state = threading.local()
+
+
+@contextlib.contextmanager
+def keeping_vmaps() -> Iterator[Keeping]:
+    """Stage every vmap of this thread as one equation; yields what could not be kept.
+
+    Traces made inside are cached by JAX under another key than ordinary ones
+    (`set_xla_metadata` is part of the key), so that neither ever sees the other's.
+    """
+    keeping = Keeping(gaps=[])
+    previous = getattr(_state, "keeping", None)
+    with jaxprs.intercepted_vmap(_take), set_xla_metadata(jaxrng_doctor="keeps_vmaps"):
+        _state.keeping = keeping
+        try:
+            yield keeping
+        finally:
+            _state.keeping = previous
+
+
+@contextlib.contextmanager
+def ordinary_vmaps() -> Iterator[None]:
+    """Let vmaps of this thread dissolve as always, also inside `keeping_vmaps()`."""
+    previous = getattr(_state, "keeping", None)
+    _state.keeping = None
+    try:
+        yield
+    finally:
+        _state.keeping = previous
+
+
+def _take(call: VmapCall, ordinary: Callable[[], list[Any]]) -> list[Any]:
+    made = sites.pop()
+    keeping: Keeping | None = getattr(_state, "keeping", None)
+    if keeping is None or not jaxprs.is_staging():
+        return ordinary()
+    if not all(map(jaxprs.is_plain_axis, call.in_axes)):
+        keeping.gaps.append(Gap("a vmap over a special axis type could not be kept visible", made.place))
+        return ordinary()
+    return _stage(call, made)
+
+
+def _stage(call: VmapCall, made: sites.Made) -> list[Any]:
+    size = call.axis_data.size
+    avals = [jaxprs.aval_of(x) if d is not None else None
+             for x, d in zip(call.args, call.in_axes, strict=True)]
+    in_axes = [None if d is None else d % aval.ndim
+               for d, aval in zip(call.in_axes, avals, strict=True)]
+    mapped = [i for i, d in enumerate(in_axes) if d is not None]
+    names = made.names or call.debug_info.arg_names or ()
+    names = list(names) if len(names) == len(call.args) else [""] * len(call.args)
+
+    def one_example(*examples: Any) -> list[Any]:
+        # What is not mapped goes in as it is, a Python number stays a Python number:
+        # code that branches on it works under the real vmap, so it must work here.
+        values = list(call.args)
+        for i, example in zip(mapped, examples, strict=True):
+            values[i] = example
+        return list(call.fun(*values))
+
+    jaxpr, captured = jaxprs.trace_in_axis(
+        call,
+        one_example,
+        [jaxprs.per_example_aval(avals[i], in_axes[i], size) for i in mapped],
+        [names[i] for i in mapped],
+    )
+    given = {id(x): name for x, name, d in zip(call.args, names, in_axes, strict=True) if d is None}
+    out_axes = _plain_out_axes(call, jaxpr)
+    site = Site(
+        place=made.place,
+        function=made.function or jaxprs.function_of(jaxpr)[0],
+        operands=(*(given.get(id(x)) for x in captured), *(names[i] for i in mapped)),
+        in_axes=tuple(zip(names, in_axes, strict=True)),
+        basis=sites.called_by_jacobian(),
+    )
+    return kept_vmap.bind(
+        *captured,
+        *(call.args[i] for i in mapped),
+        jaxpr=jaxprs.closed(jaxpr),
+        in_axes=(None,) * len(captured) + tuple(in_axes[i] for i in mapped),
+        out_axes=out_axes,
+        axis=call.axis_data,
+        site=site,
+    )
+
+
+def _plain_out_axes(call: VmapCall, jaxpr: Any) -> tuple[int | None, ...]:
+    axes = []
+    for axis, var in zip(call.out_axes(), jaxpr.outvars, strict=True):
+        if not jaxprs.is_plain_axis(axis):
+            raise NotImplementedError(f"jaxrng-doctor cannot follow a vmap with out_axes={axis!r}")
+        axes.append(None if axis is None else axis % (var.aval.ndim + 1))
+    return tuple(axes)
+
+
+# -- what JAX does to the equation, it does to the ordinary vmap -----------------------
+
+
+def as_ordinary(
+    body: Callable[..., Any],
+    in_axes: Sequence[int | None],
+    out_axes: Any,
+    axis_data: Any,
+) -> Callable[..., Any]:
+    """The ordinary `jax.vmap` of `body`, with a kept equation's parameters."""
+    options: dict[str, Any] = {"axis_size": axis_data.size}
+    if not jaxprs.no_axis_name(axis_data.name):
+        options["axis_name"] = axis_data.name
+    if axis_data.spmd_name is not None:
+        options["spmd_axis_name"] = axis_data.spmd_name
+
+    def run(*args: Any) -> Any:
+        with ordinary_vmaps():
+            if args and any(d is not None for d in in_axes):
+                return jax.vmap(body, tuple(in_axes), out_axes, **options)(*args)
+            # vmap wants an argument, and one that is mapped, even where nothing is.
+            axes = (0, *in_axes)
+            every = jax.numpy.arange(axis_data.size, dtype="int32")
+            return jax.vmap(lambda _, *rest: body(*rest), axes, out_axes, **options)(every, *args)
+
+    return run
+
+
+def _run(*args: Any, jaxpr: Any, in_axes: Any, out_axes: Any, axis: Any, site: Site) -> Any:
+    del site
+    body = jex_core.jaxpr_as_fun(jaxpr)
+    return as_ordinary(lambda *xs: tuple(body(*xs)), in_axes, tuple(out_axes), axis)(*args)
+
+
+def _abstract_eval(*_: Any, jaxpr: Any, out_axes: Any, axis: Any, **__: Any) -> Any:
+    inner = jaxprs.open_jaxpr(jaxpr)[0]
+    avals = [
+        jaxprs.batched_aval(var.aval, out_axis, axis)
+        for var, out_axis in zip(inner.outvars, out_axes, strict=True)
+    ]
+    return avals, jaxprs.effects_outside(inner, axis.name)
+
+
+def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
+    outs = kept_vmap.bind(*primals, **params)
+    live = [i for i, t in enumerate(tangents) if type(t) is not ad.Zero]
+
+    def tangent_outs(primals: Sequence[Any], live_tangents: Sequence[Any]) -> list[Any]:
+        def of_live(*values: Any) -> Any:
+            full = list(primals)
+            for i, value in zip(live, values, strict=True):
+                full[i] = value
+            return tuple(_run(*full, **params))
+
+        return list(jax.jvp(of_live, [primals[i] for i in live], list(live_tangents))[1])
+
+    tangent_outs.__name__ = tangent_outs.__qualname__ = TANGENT_NAME
+    moved = jax.jit(tangent_outs)(list(primals), [tangents[i] for i in live])
+    return outs, [
+        ad.Zero.from_primal_value(out) if t.dtype == jax.dtypes.float0 else t
+        for out, t in zip(outs, moved, strict=True)
+    ]
+
+
+def _batch(args: Sequence[Any], dims: Sequence[Any], **params: Any) -> Any:
+    with ordinary_vmaps():
+        outs = jax.vmap(lambda *xs: tuple(_run(*xs, **params)), tuple(dims))(*args)
+    return list(outs), [0] * len(outs)
+
+
+def _dce(used_outputs: Sequence[bool], *rest: Any) -> tuple[list[bool], Any]:
+    eqn = rest[-1]  # 0.12 passes which inputs are live before it
+    params = eqn.params
+    jaxpr, used_inputs = jaxprs.without_dead_code(params["jaxpr"], used_outputs)
+    if not any(used_outputs) and not jaxpr.effects:
+        return [False] * len(eqn.invars), None
+    site = params["site"]
+
+    def kept(values: Sequence[Any], used: Sequence[bool]) -> tuple[Any, ...]:
+        return tuple(itertools.compress(values, used))
+
+    return used_inputs, eqn.replace(
+        invars=list(kept(eqn.invars, used_inputs)),
+        outvars=list(kept(eqn.outvars, used_outputs)),
+        effects=jaxprs.effects_outside(jaxpr, params["axis"].name),
+        params={
+            **params,
+            "jaxpr": jaxprs.closed(jaxpr),
+            "in_axes": kept(params["in_axes"], used_inputs),
+            "out_axes": kept(params["out_axes"], used_outputs),
+            "site": replace(site, operands=kept(site.operands, used_inputs)),
+        },
+    )
+
+
+jaxprs.dce_rules[kept_vmap] = _dce
+kept_vmap.def_impl(lambda *args, **params: list(_run(*args, **params)))
+kept_vmap.def_effectful_abstract_eval(_abstract_eval)
+ad.primitive_jvps[kept_vmap] = _jvp
+batching.primitive_batchers[kept_vmap] = _batch
+mlir.register_lowering(kept_vmap, mlir.lower_fun(_run, multiple_results=True))
+
+
+def is_tangent(eqn: Any) -> bool:
+    return eqn.params.get("name") == TANGENT_NAME
+
+

@@ -1,0 +1,117 @@
+"""Where in the user's source something stands: from a Python stack to a `Place`.
+
+A stack comes in innermost first; the first frame that is the user's own answers,
+or, where none is, the first that is not JAX's or ours.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from jaxrng_doctor.findings import Place
+from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace.jaxprs import Frame
+
+_OWN_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_INSTALLED = tuple(
+    {os.path.abspath(p) + os.sep for k in ("stdlib", "platstdlib", "purelib", "platlib")
+     if (p := sysconfig.get_paths().get(k))}
+)
+
+
+@functools.cache
+def is_machinery(path: str) -> bool:
+    """The file belongs to JAX, to the doctor or to Python's import system."""
+    return path.startswith((jaxprs.JAX_DIR, _OWN_DIR, "<frozen "))
+
+
+@functools.cache
+def is_users(path: str) -> bool:
+    """The file is the user's own: neither machinery nor an installed library."""
+    return not is_machinery(path) and not path.startswith(_INSTALLED)
+
+
+def place_of(frame: Frame) -> Place:
+    """The stretch of source that a frame was executing; columns where Python kept them."""
+    code = frame.code
+    # One entry an instruction of two bytes; see PEP 657.
+    positions = list(code.co_positions())
+    line, end_line, column, end_column = positions[frame.lasti // 2]
+    return Place(
+        path=code.co_filename,
+        line=line or code.co_firstlineno,
+        column=None if column is None else column + 1,
+        end_line=end_line,
+        end_column=None if end_column is None else end_column + 1,
+        function=code.co_qualname,
+    )
+
+
+def innermost(frames: Iterable[Frame]) -> Place | None:
+    """The place of the innermost frame that is the user's, else of the innermost library frame."""
+    library = None
+    for frame in frames:
+        path = frame.code.co_filename
+        if is_users(path):
+            return place_of(frame)
+        if library is None and not is_machinery(path):
+            library = frame
+    return None if library is None else place_of(library)
+
+
+def python_stack() -> Iterator[Frame]:
+    """The stack of the code that is running now, innermost first."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        yield Frame(frame.f_code, frame.f_lasti)
+        frame = frame.f_back  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class At:
+    """An equation in a program: `eqn` of `jaxpr`, which `parent`'s equation holds.
+
+    `index` is the equation's index in its jaxpr. `depth` is the number of scopes
+    around it.
+    """
+
+    parent: At | None
+    eqn: Any
+    jaxpr: Any
+    index: int
+    depth: int
+
+
+def locate(at: At | None) -> Place | None:
+    """The user's line that made an equation, or the innermost library line if there is none.
+
+    JAX traces a jitted function once: the stack of an equation inside it shows the
+    caller that happened to come first. So a stack is believed only up to the
+    function that its jaxpr was traced from; above that, the equation that calls
+    the jaxpr knows better.
+    """
+    library = None
+    while at is not None:
+        for frame in _inside(jaxprs.frames(at.eqn), at.jaxpr):
+            path = frame.code.co_filename
+            if is_users(path):
+                return place_of(frame)
+            if library is None and not is_machinery(path):
+                library = frame
+        at = at.parent
+    return None if library is None else place_of(library)
+
+
+def _inside(frames: list[Frame], jaxpr: Any) -> Iterator[Frame]:
+    """The frames of `frames` up to the function that `jaxpr` was traced from, all if it is not there."""
+    name, file = jaxprs.function_of(jaxpr)
+    for frame in frames:
+        yield frame
+        if file and frame.code.co_filename == file and frame.code.co_name == name:
+            return

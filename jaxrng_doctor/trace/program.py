@@ -1,0 +1,63 @@
+"""The traced program: in comes a target's call, out comes a `Trace`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from jaxrng_doctor.findings import Gap
+from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace.call import ArrayCall
+from jaxrng_doctor.trace.draws import Draws
+from jaxrng_doctor.trace.kept import keeping_vmaps
+from jaxrng_doctor.trace.slices import Slice
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One jaxpr of the whole call, with every vmap visible and nothing dead in it.
+
+    jaxpr: open, without constants; `inputs` has for each of its inputs the variable,
+        its name, and whether it is an argument (else a captured constant).
+    values: the concrete values of those inputs.
+    out_paths: the tree path of each output leaf, `""` for a lone one; `out_avals`
+        have their shapes and dtypes.
+    slice: what the draws depend on.
+    """
+
+    jaxpr: Any
+    inputs: tuple[tuple[Any, str, bool], ...]
+    values: tuple[Any, ...]
+    out_paths: tuple[str, ...]
+    out_avals: tuple[Any, ...]
+    slice: Slice
+    gaps: tuple[Gap, ...]
+
+
+def trace_program(call: ArrayCall) -> Trace:
+    """Trace `call` with `jax.make_jaxpr`; raises whatever the user's function raises."""
+
+    def program(*arrays: Any) -> Any:
+        return call.call(*arrays)
+
+    with keeping_vmaps() as keeping:
+        closed, shapes = jax.make_jaxpr(program, return_shape=True)(*call.arrays)
+    outputs, _ = jax.tree_util.tree_flatten_with_path(shapes)
+    program_jaxpr, consts = jaxprs.constants_as_inputs(closed)
+    live, used = jaxprs.without_dead_code(program_jaxpr, [True] * len(program_jaxpr.outvars))
+    names = [*("" for _ in consts), *call.names]
+    values = [*consts, *call.arrays]
+    left = [i for i, is_used in enumerate(used) if is_used]
+    return Trace(
+        jaxpr=live,
+        inputs=tuple(
+            (var, names[i], i >= len(consts)) for var, i in zip(live.invars, left, strict=True)
+        ),
+        values=tuple(values[i] for i in left),
+        out_paths=tuple(jax.tree_util.keystr(path) for path, _ in outputs),
+        out_avals=tuple(shape for _, shape in outputs),
+        slice=Slice(Draws(), live),
+        gaps=tuple(keeping.gaps),
+    )

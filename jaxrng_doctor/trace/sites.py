@@ -1,0 +1,93 @@
+"""Where each vmap was written: `jax.vmap` wrapped, only to remember its caller.
+
+The trace sees a mapped function being called; the line that a reader looks for is
+the one that says `jax.vmap(…, in_axes=…)`, which may stand far from the call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from jaxrng_doctor.findings import Place
+from jaxrng_doctor.trace import jaxprs, places
+
+_state = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What is known of the vmap that is being called: where it was written, or by what name."""
+
+    place: Place | None
+    function: str | None = None
+    names: tuple[str, ...] | None = None
+
+
+@contextlib.contextmanager
+def described(function: str, names: tuple[str, ...]) -> Iterator[None]:
+    """The next vmap is the doctor's own, of the user's `function` with arguments `names`."""
+    _state.made = Made(None, function, names)
+    try:
+        yield
+    finally:
+        _state.made = None
+
+
+@contextlib.contextmanager
+def recording_vmaps() -> Iterator[None]:
+    """While open, `jax.vmap` remembers on which line it was called; it maps as always.
+
+    Functions mapped inside keep their memory for good. Nested use is harmless.
+    """
+    original = jax.vmap
+
+    @functools.wraps(original)
+    def vmap(*args: Any, **kwargs: Any) -> Callable[..., Any]:
+        return _remembering(original(*args, **kwargs), places.innermost(places.python_stack()))
+
+    jax.vmap = vmap
+    try:
+        yield
+    finally:
+        jax.vmap = original
+
+
+def _remembering(mapped: Callable[..., Any], place: Place | None) -> Callable[..., Any]:
+    @functools.wraps(mapped)
+    def vmapped(*args: Any, **kwargs: Any) -> Any:
+        _state.made = getattr(_state, "made", None) or Made(place)
+        try:
+            return mapped(*args, **kwargs)
+        finally:
+            _state.made = None
+
+    return vmapped
+
+
+def pop() -> Made:
+    """What is known of the vmap that is being called now; its place is at worst the call's."""
+    made: Made | None = getattr(_state, "made", None)
+    _state.made = None
+    return made or Made(places.innermost(places.python_stack()))
+
+
+def called_by_jacobian() -> bool:
+    """The vmap being called belongs to `jacfwd`, `jacrev` or `hessian`: it maps over a basis."""
+    frame = sys._getframe(1)
+    api = jaxprs.JAX_DIR + "_src" + "/api.py"
+    while frame is not None:
+        path, name = frame.f_code.co_filename, frame.f_code.co_name
+        if path == api and name != "vmap_f":
+            return name == "jacfun"
+        if not places.is_machinery(path):
+            return False
+        frame = frame.f_back  # type: ignore[assignment]
+    return False

@@ -1,0 +1,134 @@
+"""What the draws of a program depend on: a backward slice, through every nested jaxpr.
+
+Most equations have nothing to do with a key. Lineage and ledger follow only those
+in the slice: the draws, the scopes around them, and what their keys are made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace.control import Call, Cond, Scan, Vmap, While, control
+from jaxrng_doctor.trace.draws import Draws
+from jaxrng_doctor.trace.kept import is_tangent
+
+Literal = jaxprs.Literal
+
+
+class Slice:
+    """The relevant equations of each jaxpr, and its relevant inputs.
+
+    A jaxpr that occurs several times has one answer, for the union of what is
+    asked of it: a superset costs time, never a wrong verdict.
+    """
+
+    def __init__(self, draws: Draws, program: Any) -> None:
+        self.draws = draws
+        self._visited: set[int] = set()
+        self._grew = True
+        self._asked: dict[int, frozenset[int]] = {}
+        self._inputs: dict[int, frozenset[int]] = {}
+        self._equations: dict[int, tuple[int, ...]] = {}
+        self._vars: dict[int, set[Any]] = {}
+        # A jaxpr that is asked for more by a later caller may need more inputs of an
+        # earlier one, so the passes repeat until nothing grows (it only ever grows).
+        while self._grew:
+            self._grew = False
+            self._visited.clear()
+            self._visit(program, ())
+
+    def equations(self, jaxpr: Any) -> tuple[int, ...]:
+        """Indices of the relevant equations, in program order."""
+        return self._equations[id(jaxprs.open_jaxpr(jaxpr)[0])]
+
+    def inputs(self, jaxpr: Any) -> frozenset[int]:
+        """Indices of the inputs on which anything relevant depends."""
+        return self._inputs[id(jaxprs.open_jaxpr(jaxpr)[0])]
+
+    def outputs(self, jaxpr: Any) -> frozenset[int]:
+        """Indices of the outputs that somebody relevant uses."""
+        return self._asked[id(jaxprs.open_jaxpr(jaxpr)[0])]
+
+    def needed(self, jaxpr: Any, var: Any) -> bool:
+        return var in self._vars[id(jaxprs.open_jaxpr(jaxpr)[0])]
+
+    def _visit(self, jaxpr: Any, wanted: Iterable[int]) -> frozenset[int]:
+        """Slice `jaxpr` for its draws and the outputs `wanted`; the inputs they need."""
+        inner = jaxprs.open_jaxpr(jaxpr)[0]
+        before = self._asked.get(id(inner), frozenset())
+        asked = before | frozenset(wanted)
+        if asked == before and id(inner) in self._visited:
+            return self._inputs[id(inner)]
+        self._visited.add(id(inner))
+        self._grew |= asked != before
+        needed = {v for i in asked if not isinstance(v := inner.outvars[i], Literal)}
+        relevant = []
+        for index in range(len(inner.eqns) - 1, -1, -1):
+            eqn = inner.eqns[index]
+            outs = [i for i, v in enumerate(eqn.outvars) if v in needed]
+            if not outs and not self._draws(eqn):
+                continue
+            relevant.append(index)
+            needed.update(
+                v for i in self._operands(eqn, outs) if not isinstance(v := eqn.invars[i], Literal)
+            )
+        relevant.reverse()
+        self._asked[id(inner)] = asked
+        self._equations[id(inner)] = tuple(relevant)
+        self._vars[id(inner)] = needed
+        self._inputs[id(inner)] = frozenset(i for i, v in enumerate(inner.invars) if v in needed)
+        return self._inputs[id(inner)]
+
+    def _draws(self, eqn: Any) -> bool:
+        if is_tangent(eqn):
+            return False
+        return bool(self.draws.key_operands(eqn)) or any(
+            self.draws.inside(sub) for sub in jaxprs.subjaxprs(eqn)
+        )
+
+    def _operands(self, eqn: Any, outs: list[int]) -> Iterable[int]:
+        """The operands that the draws in `eqn` and its outputs `outs` need."""
+        every = range(len(eqn.invars))
+        keys = self.draws.key_operands(eqn)
+        if keys:
+            return every if outs else keys
+        if is_tangent(eqn):
+            return every
+        match control(eqn):
+            case Call(body) | Vmap(body):
+                return self._visit(body, outs)
+            case Scan() as scan:
+                return self._scan(scan, outs)
+            case While() as loop:
+                return self._while(loop, outs)
+            case Cond(branches):
+                return {0, *(i + 1 for branch in branches for i in self._visit(branch, outs))}
+        return every
+
+    def _scan(self, scan: Scan, outs: list[int]) -> frozenset[int]:
+        wanted = set(outs)
+        while True:
+            inputs = self._visit(scan.body, wanted)
+            carried = {i - scan.consts for i in inputs if 0 <= i - scan.consts < scan.carry}
+            if carried <= wanted:
+                return inputs
+            wanted |= carried
+
+    def _while(self, loop: While, outs: list[int]) -> set[int]:
+        conditions = self._visit(loop.condition, (0,))
+        wanted = set(outs) | {i - loop.condition_consts for i in conditions
+                              if i >= loop.condition_consts}
+        while True:
+            inputs = self._visit(loop.body, wanted)
+            carried = {i - loop.body_consts for i in inputs if i >= loop.body_consts}
+            if carried <= wanted:
+                break
+            wanted |= carried
+        first = loop.condition_consts + loop.body_consts
+        return (
+            {i for i in conditions if i < loop.condition_consts}
+            | {loop.condition_consts + i for i in inputs if i < loop.body_consts}
+            | {first + i for i in wanted}
+        )
