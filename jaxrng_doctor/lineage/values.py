@@ -1,0 +1,119 @@
+"""The abstract value: where a value comes from, and what it varies over.
+
+Values are hash-consed: the same operation on the same values is the same object,
+so two keys with one derivation are one `Value`, wherever the program makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from jaxrng_doctor.facts import Variation
+
+CONSTANT, EQUAL, DISTINCT, UNKNOWN = Variation
+
+
+class Value:
+    """One abstract value.
+
+    op, params, args: the derivation. `args` are the values it was computed from.
+    over: for each enclosing scope, by depth, how the value varies over it; a scope
+        that is not in the mapping is one it does not depend on.
+    axes: for each axis of the array, how the slices along it compare.
+    birth: the path of equations at which it was first seen, for its source location.
+    """
+
+    __slots__ = ("args", "axes", "birth", "op", "over", "params")
+
+    def __init__(self, op: str, params: Any, args: tuple[Value, ...],
+                 over: Mapping[int, Variation], axes: tuple[Variation, ...], birth: Any) -> None:
+        self.op = op
+        self.params = params
+        self.args = args
+        self.over = over
+        self.axes = axes
+        self.birth = birth
+
+    def along(self, depth: int) -> Variation:
+        return self.over.get(depth, CONSTANT)
+
+    def __repr__(self) -> str:
+        return f"{self.op}({', '.join(map(repr, self.args))})"
+
+
+class Values:
+    """Makes values, each only once."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Value] = {}
+        self._unique = 0
+
+    def make(self, op: str, params: Any, args: tuple[Value, ...], *,
+             over: Mapping[int, Variation], axes: Iterable[Variation], birth: Any) -> Value:
+        """The value of this derivation; `params` that cannot be hashed make it one of its kind."""
+        key = (op, params, tuple(map(id, args)))
+        try:
+            found = self._known.get(key)
+        except TypeError:
+            return self.fresh(op, args, over=over, axes=axes, birth=birth)
+        if found is None:
+            found = self._known[key] = Value(op, params, args, over, tuple(axes), birth)
+        return found
+
+    def fresh(self, op: str, args: tuple[Value, ...] = (), *,
+              over: Mapping[int, Variation] | None = None, axes: Iterable[Variation] = (),
+              birth: Any = None) -> Value:
+        """A value that equals no other."""
+        self._unique += 1
+        value = Value(op, self._unique, args, over or {}, tuple(axes), birth)
+        self._known[(op, self._unique, tuple(map(id, args)))] = value
+        return value
+
+
+# -- how variation combines ------------------------------------------------------------
+
+
+def of_any(variations: Iterable[Variation]) -> Variation:
+    """The result of some function of several values: the same if all of them are."""
+    worst = CONSTANT
+    for v in variations:
+        if v is EQUAL:
+            worst = EQUAL if worst is CONSTANT else worst
+        elif v is not CONSTANT:
+            worst = UNKNOWN
+    return worst
+
+
+def of_one_to_one(variations: Iterable[Variation]) -> Variation:
+    """The result of a function that is one-to-one in each argument, the others held fixed.
+
+    `a + b` with `b` the same for all is as distinct as `a` is.
+    """
+    seen = list(variations)
+    varying = [v for v in seen if not v.is_same]
+    return varying[0] if len(varying) == 1 else of_any(seen)
+
+
+def of_hash(variations: Iterable[Variation]) -> Variation:
+    """The result of hashing the arguments together: distinct as soon as one of them is.
+
+    Holds but for a collision of threefry, one in 2**64.
+    """
+    seen = list(variations)
+    return DISTINCT if DISTINCT in seen else of_any(seen)
+
+
+def of_either(variations: Iterable[Variation]) -> Variation:
+    """A value that is now this argument, now that one, but for all examples alike."""
+    seen = set(variations)
+    if len(seen) == 1:
+        return seen.pop()
+    return EQUAL if all(v.is_same for v in seen) else UNKNOWN
+
+
+def over_all(args: Iterable[Value], combine: Any = of_any) -> dict[int, Variation]:
+    """How a function of `args` varies over each scope that one of them depends on."""
+    args = tuple(args)
+    depths = {depth for arg in args for depth in arg.over}
+    return {depth: combine([arg.along(depth) for arg in args]) for depth in depths}
