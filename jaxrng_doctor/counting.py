@@ -1,0 +1,85 @@
+"""Counting keys: in comes a table of key words, out come the numbers of an `Evidence`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxrng_doctor.findings import Evidence
+
+STRIP = 256
+"""So many examples are shown one by one; of the rest only the numbers are kept."""
+
+
+class KeyCount:
+    """The keys of one draw, numbered: equal keys have equal numbers.
+
+    words: uint32, shape (*scope sizes, words of a key). reached: bool, shape
+    (*scope sizes). Comparison is exact: no hashing.
+    """
+
+    def __init__(self, words: np.ndarray, reached: np.ndarray) -> None:
+        self.shape = reached.shape
+        self.reached = reached
+        self.words = words
+        self.numbers = _numbered(words.reshape(-1, words.shape[-1])).reshape(self.shape)
+
+    def along(self, axis: int, names: Sequence[str]) -> Evidence:
+        """The keys along one scope, at the index of the others where they are fewest.
+
+        `names` name the scopes, for `Evidence.fixed`.
+        """
+        rows = np.moveaxis(self.numbers, axis, -1).reshape(-1, self.shape[axis])
+        there = np.moveaxis(self.reached, axis, -1).reshape(rows.shape)
+        # A draw that was not reached gets a number of its own, which counts for nothing.
+        alone = np.where(there, rows, -1 - np.arange(rows.shape[1]))
+        ordered = np.sort(alone, axis=1)
+        drawn = there.sum(axis=1)
+        distinct = 1 + (np.diff(ordered, axis=1) != 0).sum(axis=1) - (~there).sum(axis=1)
+        row = int(np.argmax(drawn - distinct))
+        others = [n for i, n in enumerate(names) if i != axis]
+        sizes = [n for i, n in enumerate(self.shape) if i != axis]
+        index = np.unravel_index(row, sizes) if sizes else ()
+        fixed = ", ".join(f"{name} {i}" for name, i in zip(others, index, strict=True))
+        examples = np.flatnonzero(there[row])
+        words = np.moveaxis(self.words, axis, -2).reshape(*rows.shape, -1)[row]
+        return _evidence(rows[row], examples, words, int(distinct[row]), fixed)
+
+    def everywhere(self) -> Evidence:
+        """The keys over all scopes together, in row-major order."""
+        numbers = self.numbers.reshape(-1)
+        examples = np.flatnonzero(self.reached.reshape(-1))
+        distinct = len(np.unique(numbers[examples]))
+        words = self.words.reshape(numbers.shape[0], -1)
+        return _evidence(numbers, examples, words, distinct, "")
+
+
+def _evidence(numbers: np.ndarray, examples: np.ndarray, words: np.ndarray, distinct: int,
+              fixed: str) -> Evidence:
+    drawn = numbers[examples]
+    pair, key = None, None
+    if distinct < len(drawn):
+        order = np.argsort(drawn, kind="stable")
+        twin = int(np.flatnonzero(np.diff(drawn[order]) == 0)[0])
+        pair = (int(examples[order[twin]]), int(examples[order[twin + 1]]))
+        key = " ".join(f"{int(w):08x}" for w in words[pair[0]])
+    seen: dict[int, int] = {}
+    strip = tuple(seen.setdefault(int(n), len(seen)) for n in drawn[:STRIP])
+    return Evidence(len(drawn), distinct, strip, pair, key, fixed)
+
+
+def _numbered(rows: np.ndarray) -> np.ndarray:
+    """A number for each row of uint32 words, equal for equal rows; shape (rows,)."""
+    if rows.shape[0] == 0:
+        return np.zeros(0, np.int64)
+    rows = np.ascontiguousarray(rows)
+    if rows.shape[1] == 2:
+        return np.unique(rows.view(np.uint64)[:, 0], return_inverse=True)[1].astype(np.int64)
+    if rows.shape[1] == 1:
+        return np.unique(rows[:, 0], return_inverse=True)[1].astype(np.int64)
+    order = np.lexsort(rows.T)
+    fresh = np.any(np.diff(rows[order], axis=0) != 0, axis=1)
+    numbers = np.empty(len(rows), np.int64)
+    numbers[order] = np.concatenate([[0], np.cumsum(fresh)])
+    return numbers

@@ -1,0 +1,233 @@
+"""The proof: the key of every draw at every index of its scopes, computed for real.
+
+The part of the program that makes keys, and nothing else, is run once, with the
+ordinary vmap and the ordinary loops in place of the scopes, and hands out each
+draw's key beside it. In comes a `Trace`, out comes for each draw a `KeyTable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace.control import Call, Cond, Scan, Vmap, While, control
+from jaxrng_doctor.trace.draws import is_key
+from jaxrng_doctor.trace.kept import as_ordinary, is_tangent
+from jaxrng_doctor.trace.program import Trace
+
+Path = tuple[tuple[int, int], ...]
+
+MAX_WHILE_STEPS = 256
+"""Keys of a `while_loop` are kept for so many steps: its length is not known beforehand."""
+
+MAX_KEPT = 1 << 22
+"""Fewer steps are kept where a `while_loop` sits inside large scopes: so many keys in all."""
+
+_Record = tuple[Any, Any]  # key words, shape (..., words); whether the draw was reached, shape (...)
+_Records = dict[Path, _Record]
+
+
+@dataclass(frozen=True)
+class KeyTable:
+    """The keys of one draw.
+
+    words: uint32, shape (*scope sizes, words of a key); a draw from several keys
+        at once has all their words in a row.
+    reached: bool, shape (*scope sizes): a branch not taken and a loop that ended
+        earlier make no draw.
+    """
+
+    words: np.ndarray
+    reached: np.ndarray
+
+
+def compute_keys(trace: Trace) -> dict[Path, KeyTable]:
+    """Run the key-making part of `trace`; a `KeyTable` for each draw, by its path.
+
+    Draws that cannot be computed so (in a loop's condition, inside an equation
+    that is not followed) are missing.
+    """
+    run = _Run(trace)
+    wanted = sorted(trace.slice.inputs(trace.jaxpr))
+    values = [trace.values[i] for i in wanted]
+
+    def program(*given: Any) -> _Records:
+        args: list[Any] = [None] * len(trace.values)
+        for i, value in zip(wanted, given, strict=True):
+            args[i] = value
+        return run.jaxpr(trace.jaxpr, args, (), 1)[1]
+
+    paths, _ = _outline(lambda: program(*values))
+    tables = jax.device_get(jax.jit(lambda *given: list(program(*given).values()))(*values))
+    return {
+        path: KeyTable(np.asarray(words), np.asarray(reached))
+        for path, (words, reached) in zip(paths, tables, strict=True)
+    }
+
+
+class _Run:
+    """Interprets the slice of a program; `None` stands for values outside the slice."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.slice = trace.slice
+
+    def jaxpr(self, jaxpr: Any, args: Sequence[Any], path: Path, room: int,
+              ) -> tuple[list[Any], _Records]:
+        """The outputs and the records of one jaxpr. `room` is how many examples share it."""
+        inner, consts = jaxprs.open_jaxpr(jaxpr)
+        env: dict[Any, Any] = dict(zip(inner.constvars, consts, strict=False))
+        env.update((v, x) for v, x in zip(inner.invars, args, strict=True) if x is not None)
+        records: _Records = {}
+
+        def read(atom: Any) -> Any:
+            return atom.val if isinstance(atom, jaxprs.Literal) else env.get(atom)
+
+        for index in self.slice.equations(inner):
+            eqn = inner.eqns[index]
+            values = [read(atom) for atom in eqn.invars]
+            outs, more = self._equation(eqn, values, path, index, room)
+            records.update(more)
+            env.update((v, x) for v, x in zip(eqn.outvars, outs, strict=True) if x is not None)
+        return [read(atom) for atom in inner.outvars], records
+
+    def _equation(self, eqn: Any, values: list[Any], path: Path, index: int, room: int,
+                  ) -> tuple[Sequence[Any], _Records]:
+        keys = self.slice.draws.key_operands(eqn)
+        records: _Records = {}
+        if keys:
+            words = jnp.concatenate([_words(values[i]) for i in keys])
+            records[(*path, (index, 0))] = (words, jnp.array(True))
+        elif not is_tangent(eqn):
+            match control(eqn):
+                case Call(body):
+                    return self.jaxpr(body, values, (*path, (index, 0)), room)
+                case Vmap(body):
+                    return self._vmap(eqn, body, values, (*path, (index, 0)), room)
+                case Scan() as scan:
+                    return self._scan(scan, values, (*path, (index, 0)), room)
+                case While() as loop:
+                    return self._while(loop, values, (*path, (index, 1)), room)
+                case Cond(branches):
+                    return self._cond(branches, values, path, index, room)
+        if any(value is None for value in values):
+            return [None] * len(eqn.outvars), records
+        return jaxprs.evaluate(eqn, values), records
+
+    def _vmap(self, eqn: Any, body: Any, values: list[Any], path: Path, room: int,
+              ) -> tuple[Sequence[Any], _Records]:
+        axis, in_axes = eqn.params["axis"], eqn.params["in_axes"]
+        here = [i for i, value in enumerate(values) if value is not None]
+        paths: list[Path] = []
+
+        def example(*given: Any) -> tuple[list[Any], list[_Record]]:
+            args: list[Any] = [None] * len(values)
+            for i, value in zip(here, given, strict=True):
+                args[i] = value
+            outs, records = self.jaxpr(body, args, path, room * axis.size)
+            paths[:] = records
+            return outs, list(records.values())
+
+        mapped = as_ordinary(example, [in_axes[i] for i in here], 0, axis)
+        outs, records = mapped(*(values[i] for i in here))
+        return [
+            None if out is None else out[0] if d is None else jnp.moveaxis(out, 0, d)
+            for out, d in zip(outs, eqn.params["out_axes"], strict=True)
+        ], dict(zip(paths, records, strict=True))
+
+    def _scan(self, scan: Scan, values: list[Any], path: Path, room: int,
+              ) -> tuple[Sequence[Any], _Records]:
+        consts, init = values[: scan.consts], values[scan.consts : scan.consts + scan.carry]
+        xs = values[scan.consts + scan.carry :]
+        paths: list[Path] = []
+
+        def step(carry: Any, x: Any) -> Any:
+            outs, records = self.jaxpr(scan.body, [*consts, *carry, *x], path, room * scan.length)
+            paths[:] = records
+            carried = [out if before is not None else None
+                       for out, before in zip(outs, carry, strict=False)]
+            return carried, (outs[scan.carry :], list(records.values()))
+
+        carry, (ys, records) = lax.scan(step, init, xs, length=scan.length, reverse=scan.reverse)
+        return [*carry, *ys], dict(zip(paths, records, strict=True))
+
+    def _while(self, loop: While, values: list[Any], path: Path, room: int,
+               ) -> tuple[Sequence[Any], _Records]:
+        tests = values[: loop.condition_consts]
+        first = loop.condition_consts + loop.body_consts
+        consts, init = values[loop.condition_consts : first], values[first:]
+        cap = max(2, min(MAX_WHILE_STEPS, MAX_KEPT // max(room, 1)))
+
+        def step(carry: list[Any]) -> tuple[list[Any], _Records]:
+            outs, records = self.jaxpr(loop.body, [*consts, *carry], path, room * cap)
+            return [out if before is not None else None
+                    for out, before in zip(outs, carry, strict=True)], records
+
+        paths, shapes = _outline(lambda: step(init)[1])
+        buffers = [(jnp.zeros((cap, *w.shape), w.dtype), jnp.zeros((cap, *r.shape), bool))
+                   for w, r in shapes]
+
+        def goes_on(state: Any) -> Any:
+            return self.jaxpr(loop.condition, [*tests, *state[1]], (), room)[0][0]
+
+        def body(state: Any) -> Any:
+            count, carry, kept = state
+            carry, records = step(carry)
+            # Beyond the end of a buffer nothing is written.
+            kept = [(w.at[count].set(word, mode="drop"), r.at[count].set(reach, mode="drop"))
+                    for (w, r), (word, reach) in zip(kept, records.values(), strict=True)]
+            return count + 1, carry, kept
+
+        _, carry, kept = lax.while_loop(goes_on, body, (jnp.int32(0), init, buffers))
+        return carry, dict(zip(paths, kept, strict=True))
+
+    def _cond(self, branches: tuple[Any, ...], values: list[Any], path: Path, index: int,
+              room: int) -> tuple[Sequence[Any], _Records]:
+        choice, operands = values[0], values[1:]
+        runs: list[Callable[[], tuple[list[Any], _Records]]] = [
+            lambda i=i, branch=branch: self.jaxpr(  # type: ignore[misc]
+                branch, operands, (*path, (index, i)), room)
+            for i, branch in enumerate(branches)
+        ]
+        outlines = [_outline(lambda run=run: run()[1]) for run in runs]
+        wanted = frozenset.intersection(*(self.slice.outputs(b) for b in branches))
+
+        def branch(number: int) -> Callable[[], Any]:
+            def run() -> Any:
+                outs, records = runs[number]()
+                every = []
+                for i, (_, shapes) in enumerate(outlines):
+                    every.append(list(records.values()) if i == number else [
+                        (jnp.zeros(w.shape, w.dtype), jnp.zeros(r.shape, bool)) for w, r in shapes
+                    ])
+                return [out if i in wanted else None for i, out in enumerate(outs)], every
+
+            return run
+
+        outs, every = lax.switch(choice, [branch(i) for i in range(len(branches))])
+        return outs, {p: r for (paths, _), records in zip(outlines, every, strict=True)
+                      for p, r in zip(paths, records, strict=True)}
+
+
+def _outline(run: Callable[[], _Records]) -> tuple[list[Path], list[Any]]:
+    """The paths and the shapes of the records that `run` would make."""
+    paths: list[Path] = []
+
+    def listed() -> list[_Record]:
+        records = run()
+        paths[:] = records
+        return list(records.values())
+
+    return paths, jax.eval_shape(listed)
+
+
+def _words(key: Any) -> Any:
+    """A key's words in a row, uint32 of shape (words,); several keys one after the other."""
+    words = jax.random.key_data(key) if is_key(key) else jnp.asarray(key)
+    return words.reshape(-1)
