@@ -31,9 +31,7 @@ class Variation(IntEnum):
         return self in (Variation.CONSTANT, Variation.EQUAL)
 
 
-CauseKind = Literal[
-    "unmapped", "captured", "seed", "loop constant", "unchanged carry", "equal values"
-]
+CauseKind = Literal["unmapped", "captured", "seed", "loop constant", "equal values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +46,16 @@ class Step:
 class Cause:
     """Why a key is the same over a scope.
 
-    `name` is the argument's or carry's name where it has one. `place` is where the
-    key came into being, where known. `steps` are the splits and fold_ins made
-    *inside* the scope from data that do not vary over it.
+    `name` is the unmapped argument's name. `key` says in a phrase what the key is
+    made of, such as `split(key, 4)[0]`. `made` is where it came into being, where
+    that is known. `steps` are the splits and fold_ins made *inside* the scope
+    from values that do not vary over it.
     """
 
     kind: CauseKind
+    key: str
     name: str = ""
-    place: Place | None = None
+    made: Step | None = None
     steps: tuple[Step, ...] = ()
 
 
@@ -83,13 +83,14 @@ class ScopeFacts:
 class DrawFacts:
     """One draw with its scopes, the outermost first.
 
-    `joint` is the ledger's count over all scopes together; `unjudged` says why the
-    ledger has nothing on this draw, and is empty where it has.
+    `shape` is the shape that it draws for one example. `origin` says what its key is
+    made of. `joint` is the ledger's count over all scopes together, `None` where it
+    computed nothing.
     """
 
     sampler: str
+    shape: tuple[int, ...]
     place: Place | None
     origin: str
     scopes: tuple[ScopeFacts, ...]
     joint: Evidence | None = None
-    unjudged: str = ""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxrng_doctor.facts import Variation
-from jaxrng_doctor.findings import Gap
+from jaxrng_doctor.findings import Gap, ScopeKind
 from jaxrng_doctor.lineage.transfers import TRANSFERS
 from jaxrng_doctor.lineage.values import (
     CONSTANT,
@@ -46,7 +46,7 @@ class ScopeRef:
     with the name of the argument that it is, or `None` for a captured one.
     """
 
-    kind: str
+    kind: ScopeKind
     size: int | None
     at: At
     axis_name: Any

@@ -1,0 +1,91 @@
+"""Lineage and ledger put together: in come a `Trace` and its keys, out come `DrawFacts`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+
+from jaxrng_doctor.counting import KeyCount
+from jaxrng_doctor.facts import DrawFacts, ScopeFacts, Variation, VmapSource
+from jaxrng_doctor.findings import Draw, Evidence, Scope
+from jaxrng_doctor.ledger import KeyTable
+from jaxrng_doctor.lineage.causes import cause_of
+from jaxrng_doctor.lineage.describe import describe
+from jaxrng_doctor.lineage.engine import Drawn, Path, ScopeRef
+from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace.draws import sampler_name
+from jaxrng_doctor.trace.places import locate
+
+
+def draw_facts(draws: Sequence[Drawn], tables: Mapping[Path, KeyTable]) -> tuple[DrawFacts, ...]:
+    """What is known of each draw; `tables` may lack any of them."""
+    return tuple(_one(draw, tables.get(draw.path)) for draw in draws)
+
+
+def _one(draw: Drawn, table: KeyTable | None) -> DrawFacts:
+    count = None if table is None else KeyCount(table.words, table.reached)
+    names = [_index_name(scope, i, draw.scopes) for i, scope in enumerate(draw.scopes)]
+    return DrawFacts(
+        sampler=sampler_name(draw.at.eqn),
+        shape=tuple(draw.at.eqn.outvars[0].aval.shape),
+        place=locate(draw.at),
+        origin=describe(draw.keys[0]),
+        scopes=tuple(
+            _scope(draw, depth, None if count is None else count.along(depth, names))
+            for depth in range(len(draw.scopes))
+        ),
+        joint=count.everywhere() if count is not None and draw.scopes else None,
+    )
+
+
+def _index_name(scope: ScopeRef, depth: int, scopes: Sequence[ScopeRef]) -> str:
+    word = "example" if scope.kind == "vmap" else "step"
+    same = [d for d, s in enumerate(scopes) if (s.kind == "vmap") == (scope.kind == "vmap")]
+    if len(same) == 1:
+        return word
+    if len(same) == 2:
+        return f"{'outer' if depth == same[0] else 'inner'} {word}"
+    return f"{word} of scope {depth + 1}, number"
+
+
+def _scope(draw: Drawn, depth: int, evidence: Evidence | None) -> ScopeFacts:
+    ref = draw.scopes[depth]
+    variations = {key.along(depth) for key in draw.keys}
+    variation = variations.pop() if len(variations) == 1 else Variation.UNKNOWN
+    site = ref.at.eqn.params["site"] if ref.kind == "vmap" else None
+    varies: bool | None = {Variation.DISTINCT: True, Variation.UNKNOWN: None}.get(variation, False)
+    if evidence is not None and evidence.examples > 1:
+        varies = evidence.distinct_keys == evidence.examples
+    name = site.function if site else jaxprs.function_of(jaxprs.subjaxprs(ref.at.eqn)[-1])[0]
+    scope = Scope(
+        kind=ref.kind,
+        size=ref.size,
+        name=name or None,
+        axis_name=ref.axis_name if isinstance(ref.axis_name, str) else None,
+        place=site.place if site else locate(ref.at),
+        varies=varies,
+        distinct=None if evidence is None else evidence.distinct_keys,
+    )
+    return ScopeFacts(
+        scope=scope,
+        variation=variation,
+        cause=cause_of(draw, depth) if variation.is_same else None,
+        evidence=evidence,
+        vmap=VmapSource(site.function, site.in_axes) if site else None,
+        basis=site.basis if site else False,
+    )
+
+
+def as_draws(facts: Sequence[DrawFacts]) -> tuple[Draw, ...]:
+    """The draws as a report lists them."""
+    return tuple(
+        Draw(f.sampler, f.place, f.origin, tuple(s.scope for s in f.scopes)) for f in facts
+    )
+
+
+def without_basis(facts: DrawFacts) -> DrawFacts:
+    """Without the vmaps over a Jacobian's basis: sharing noise over those is right."""
+    return replace(facts, scopes=tuple(s for s in facts.scopes if not s.basis))
+
+

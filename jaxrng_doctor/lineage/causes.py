@@ -1,0 +1,59 @@
+"""Why a key does not vary over a scope: in comes its abstract value, out comes a `Cause`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jaxrng_doctor.facts import Cause, Step
+from jaxrng_doctor.lineage.describe import describe
+from jaxrng_doctor.lineage.engine import Drawn
+from jaxrng_doctor.lineage.values import EQUAL, Value
+from jaxrng_doctor.trace.places import locate
+
+# What a key is before one of these is still "the key", so the search goes on behind them.
+_FOLLOWED = frozenset(
+    {"broadcast_in_dim", "carry", "concatenate", "convert_element_type", "copy", "copy_p",
+     "dynamic_slice", "element", "expand_dims", "gather", "optimization_barrier",
+     "random_clone", "random_fold_in", "random_split", "random_unwrap", "random_wrap",
+     "reshape", "rev", "slice", "squeeze", "stack", "stack of results", "tile", "transpose",
+     "unstack"}
+)
+_DERIVING = {"random_split": "split", "random_fold_in": "fold_in"}
+_REPEATING = frozenset({"broadcast_in_dim", "concatenate", "gather", "stack", "tile"})
+
+
+def ancestry(key: Value) -> Iterator[Value]:
+    """The key, the key that it was made from, and so on back to where it began."""
+    yield key
+    while key.op in _FOLLOWED and key.args:
+        key = key.args[0]
+        yield key
+
+
+def cause_of(draw: Drawn, depth: int) -> Cause:
+    """Why the key of `draw` is the same over the scope at `depth`."""
+    scope, key = draw.scopes[depth], draw.keys[0]
+    line = list(ancestry(key))
+    root = line[-1]
+    phrase = describe(key)
+    made = _step(root) if root.op == "random_seed" else None
+    if key.along(depth) is EQUAL:
+        repeated = next((v for v in line if v.op in _REPEATING), None)
+        return Cause("equal values", phrase, made=_step(repeated) if repeated else made)
+    inside = [v for v in line if v.birth is not None and v.birth.depth > depth]
+    steps = tuple(step for v in inside if v.op in _DERIVING and (step := _step(v)))
+    if scope.kind != "vmap":
+        seeded = root.op == "random_seed" and root in inside
+        return Cause("seed" if seeded else "loop constant", phrase, made=made, steps=steps)
+    entering = dict((id(value), name) for value, name in scope.operands)
+    door = next((v for v in line if id(v) in entering), None)
+    if door is not None and entering[id(door)] is not None:
+        name = entering[id(door)] or ""
+        return Cause("unmapped", describe(door), name=name, made=made, steps=steps)
+    if root.op == "random_seed" and root in inside:
+        return Cause("seed", phrase, made=made, steps=steps)
+    return Cause("captured", describe(door or root), made=made, steps=steps)
+
+
+def _step(value: Value) -> Step:
+    return Step(_DERIVING.get(value.op, value.op), locate(value.birth))

@@ -1,0 +1,69 @@
+"""What a key is made of, as a reader would write it: `fold_in(key, 3)`, `split(key, 4)[0]`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxrng_doctor.lineage.values import Value
+
+_LETTERS = "ijklmn"
+_TRANSPARENT = frozenset(
+    {"convert_element_type", "copy", "copy_p", "expand_dims", "optimization_barrier",
+     "random_clone", "random_unwrap", "random_wrap", "reshape", "squeeze"}
+)
+
+
+def parameters(value: Value) -> dict[str, Any]:
+    """The equation's parameters that a derived value was made with."""
+    return dict(value.params[1]) if isinstance(value.params, tuple) else {}
+
+
+def describe(value: Value, depth: int = 5) -> str:
+    """One phrase for a value's derivation; what lies more than `depth` steps back is `…`."""
+    if depth == 0:
+        return "…"
+    args = [describe(arg, depth - 1) for arg in value.args]
+    match value.op:
+        case "input":
+            return str(value.params)
+        case "const":
+            return "a captured value"
+        case "literal":
+            return str(value.params[1])
+        case "axis_index":
+            return "axis_index"
+        case "element":
+            _, level = value.params
+            return f"{args[0]}[{_LETTERS[level % len(_LETTERS)]}]"
+        case "stack of results":
+            _, level = value.params
+            return f"[{args[0]} for each {_LETTERS[level % len(_LETTERS)]}]"
+        case "carry":
+            return f"the loop's carry, at first {args[0]}"
+        case "after loop":
+            return "what a loop left"
+        case "chosen":
+            return "one of " + " and ".join(args[1:])
+        case "random_seed":
+            return f"key({args[0]})"
+        case "random_split":
+            shape = parameters(value)["shape"]
+            return f"split({args[0]}, {shape[0] if len(shape) == 1 else shape})"
+        case "random_fold_in":
+            return f"fold_in({args[0]}, {args[1]})"
+        case "unstack":
+            return f"{args[0]}[{value.params[0]}]"
+        case "slice":
+            return args[0] + _index(parameters(value))
+        case "broadcast_in_dim":
+            return f"broadcast_to({args[0]}, {parameters(value)['shape']})"
+        case op if op in _TRANSPARENT and args:
+            return describe(value.args[0], depth)
+        case op:
+            return f"{op}({', '.join(args)})"
+
+
+def _index(params: dict[str, Any]) -> str:
+    start, limit = params["start_indices"], params["limit_indices"]
+    first = [str(a) if b == a + 1 else f"{a}:{b}" for a, b in zip(start, limit, strict=True)][:1]
+    return f"[{first[0]}]" if first else ""

@@ -1,0 +1,84 @@
+"""Inside a vmap, a draw uses one key for every example.
+
+## What it does
+Looks at each draw inside a `jax.vmap` and asks whether its key varies along the
+mapped axis. It does not when the key is not mapped (`in_axes=None`), when it is
+captured from outside the mapped function, when it is made inside from a constant
+seed, and when it is split or folded inside with the same number for every example.
+
+## Why is this bad?
+A key gives the same numbers each time it is used. All examples of the batch then
+get the same noise: one dropout mask for the whole batch, one perturbation for all
+particles. Nothing fails, and training quietly gets worse.
+
+## Example
+```python
+def add_noise(x, key):
+    return x + jax.random.normal(key, x.shape)
+
+jax.vmap(add_noise, in_axes=(0, None))(x, key)  # every row gets the same noise
+```
+
+## Use instead
+```python
+keys = jax.random.split(key, x.shape[0])
+jax.vmap(add_noise, in_axes=(0, 0))(x, keys)
+```
+Or draw once for the whole batch, outside the vmap, with `shape=x.shape`.
+
+## When it is intended
+Common random numbers, one mask for a whole sequence, antithetic pairs: say so on
+the line of the draw or of the vmap with `# jaxrng: ignore[RNG001] reason`, or for a
+whole target with `expect="same"`.
+
+## How it is proven
+The keys of all examples are computed, without running the rest of the program, and
+counted: one distinct key among n examples.
+"""
+
+from __future__ import annotations
+
+from jaxrng_doctor.facts import DrawFacts, ScopeFacts, Variation
+from jaxrng_doctor.findings import Finding
+from jaxrng_doctor.rules import advice, telling
+from jaxrng_doctor.rules.rule import Rule
+
+
+def check(draw: DrawFacts) -> Finding | None:
+    shared = [
+        s
+        for s in draw.scopes
+        if s.scope.kind == "vmap" and s.variation is Variation.CONSTANT and telling.is_judged(s)
+    ]
+    if not shared:
+        return None
+    worst = shared[-1]
+    examples = telling.span(worst)
+    return telling.finding(
+        RULE.code,
+        RULE.name,
+        RULE.severity,
+        draw,
+        message=f"all {examples} of {telling.title(worst)} draw the same numbers"
+        + telling.scope_by_scope(draw, shared),
+        evidence=worst.evidence,
+        related=telling.related(shared, [_at_the_vmap(s) for s in shared], "examples"),
+        help=advice.own_keys(draw, worst),
+        sure=telling.confidence(worst.evidence),
+    )
+
+
+def _at_the_vmap(facts: ScopeFacts) -> str:
+    cause = facts.cause
+    if cause is None:
+        return "mapped here"
+    if cause.kind == "unmapped":
+        return f"`{cause.name}` is not mapped here: its entry in in_axes is None"
+    if cause.kind == "captured":
+        return f"mapped here; {cause.key} comes from outside the mapped function"
+    if cause.kind == "seed":
+        return f"mapped here; every example makes its key anew, as {cause.key}"
+    return "mapped here"
+
+
+RULE = Rule("RNG001", "shared-key-under-vmap", "error", check, __doc__)

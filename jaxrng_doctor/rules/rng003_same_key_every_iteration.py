@@ -1,0 +1,105 @@
+"""Inside a loop, a draw uses one key for every step.
+
+## What it does
+Looks at each draw inside `scan`, `fori_loop`, `while_loop` or `lax.map` and asks
+whether its key varies from step to step. It does not when the key is a constant of
+the loop, a carry that comes back unchanged, one of equal `xs`, or folded with a
+constant.
+
+## Why is this bad?
+Every step repeats the noise of the first: a random walk becomes a straight line, a
+chain proposes the same move for ever.
+
+## Example
+```python
+def step(x, _):
+    return x + jax.random.normal(key, x.shape), None  # the same key each time
+
+jax.lax.scan(step, x, length=100)
+```
+
+## Use instead
+```python
+def step(x, key):
+    return x + jax.random.normal(key, x.shape), None
+
+jax.lax.scan(step, x, jax.random.split(key, 100))
+```
+Or carry the key and split it in every step: `key, sub = jax.random.split(key)`.
+
+## When it is intended
+One dropout mask for all steps of a recurrent network, for example: say so with
+`# jaxrng: ignore[RNG003] reason` on the line of the draw or of the loop, or for a
+whole target with `expect="same"`.
+
+## How it is proven
+The loop is run for its keys alone, and the keys of all steps are counted. A
+`while_loop` is followed for its first 256 steps.
+"""
+
+from __future__ import annotations
+
+from jaxrng_doctor.facts import DrawFacts, ScopeFacts, Variation
+from jaxrng_doctor.findings import Finding
+from jaxrng_doctor.rules import advice, telling
+from jaxrng_doctor.rules.rule import Rule
+
+
+def check(draw: DrawFacts) -> Finding | None:
+    shared = [s for s in draw.scopes if _is_shared(s)]
+    evidence = shared[-1].evidence if shared else None
+    if not shared and _repeats_only_together(draw):
+        shared = [s for s in draw.scopes if telling.is_judged(s)]
+        evidence = draw.joint
+    if not shared:
+        return None
+    worst = shared[-1]
+    loop = telling.title(worst)
+    if evidence is None or evidence.distinct_keys in (1, evidence.examples):
+        message = f"all {telling.span(worst)} of {loop} draw the same numbers"
+    else:
+        message = (
+            f"{evidence.examples:,} steps of {loop} have only "
+            f"{evidence.distinct_keys:,} distinct keys"
+        )
+    return telling.finding(
+        RULE.code,
+        RULE.name,
+        RULE.severity,
+        draw,
+        message=message + telling.scope_by_scope(draw, shared),
+        evidence=evidence,
+        related=telling.related(shared, [_at_the_loop(s) for s in shared], "steps"),
+        help=advice.key_for_each_step(worst),
+        sure=telling.confidence(evidence),
+    )
+
+
+def _is_shared(facts: ScopeFacts) -> bool:
+    if facts.scope.kind == "vmap" or not telling.is_judged(facts):
+        return False
+    return facts.variation.is_same or telling.repeats(facts.evidence)
+
+
+def _repeats_only_together(draw: DrawFacts) -> bool:
+    """Nested loops whose steps repeat each other's keys, though each loop alone does not."""
+    judged = [s for s in draw.scopes if telling.is_judged(s)]
+    return (
+        len(judged) > 1
+        and all(s.scope.kind != "vmap" for s in judged)
+        and telling.repeats(draw.joint)
+    )
+
+
+def _at_the_loop(facts: ScopeFacts) -> str:
+    cause = facts.cause
+    if cause is None or facts.variation is Variation.UNKNOWN:
+        return "the loop, whose steps do not all have a key of their own"
+    if cause.kind == "equal values":
+        return "the loop, over keys that are all equal"
+    if cause.kind == "seed":
+        return f"the loop; every step makes its key anew, as {cause.key}"
+    return f"the loop; its key does not change from step to step: {cause.key}"
+
+
+RULE = Rule("RNG003", "same-key-every-iteration", "error", check, __doc__)

@@ -1,0 +1,123 @@
+"""The words that rules share: scopes by name, and what a finding says beside its message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxrng_doctor.facts import Cause, DrawFacts, ScopeFacts
+from jaxrng_doctor.findings import Confidence, Evidence, Finding, Help, Related, Severity
+
+REFUTED = (
+    "the trace says that this key is shared, the computed keys say that it is not: "
+    "the doctor is wrong here, please report it"
+)
+
+
+def is_judged(facts: ScopeFacts) -> bool:
+    """Scopes with something to share: not a Jacobian's basis, not of size 0 or 1."""
+    return not facts.basis and facts.scope.size not in (0, 1)
+
+
+def repeats(evidence: Evidence | None) -> bool:
+    return evidence is not None and evidence.distinct_keys < evidence.examples
+
+
+def confidence(evidence: Evidence | None) -> Confidence:
+    """Of a fault that the trace shows, in the light of the computed keys."""
+    if evidence is None or evidence.examples < 2:
+        return "inferred"
+    return "proven" if repeats(evidence) else "refuted"
+
+
+def unit(facts: ScopeFacts) -> str:
+    return "example" if facts.scope.kind == "vmap" else "step"
+
+
+def title(facts: ScopeFacts) -> str:
+    """`vmap(add_noise)`, or `scan(body)`."""
+    name = facts.scope.name
+    return f"{facts.scope.kind}({name})" if name and name != "<lambda>" else facts.scope.kind
+
+
+def span(facts: ScopeFacts) -> str:
+    """`32 examples`, or `steps` where nobody counted them."""
+    size = facts.scope.size
+    if size is None and facts.evidence is not None:
+        size = facts.evidence.examples
+    return f"{unit(facts)}s" if size is None else f"{size:,} {unit(facts)}s"
+
+
+def position(draw: DrawFacts, facts: ScopeFacts) -> str:
+    """`the inner vmap (32)` among two vmaps; `the scan (5)` where there is but one."""
+    alike = [s for s in draw.scopes if s.scope.kind == facts.scope.kind]
+    size = f" ({facts.scope.size:,})" if facts.scope.size is not None else ""
+    index = next(i for i, s in enumerate(alike) if s is facts)
+    if len(alike) == 1:
+        return f"the {facts.scope.kind}{size}"
+    if len(alike) == 2:
+        return f"the {('outer', 'inner')[index]} {facts.scope.kind}{size}"
+    where = {0: "outermost", len(alike) - 1: "innermost"}.get(index, f"{index + 1}th outermost")
+    return f"the {where.replace('2th', '2nd').replace('3th', '3rd')} {facts.scope.kind}{size}"
+
+
+def scope_by_scope(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> str:
+    """`; shared over the inner vmap (32), distinct over the outer vmap (4)`, if scopes are nested."""
+    judged = [s for s in draw.scopes if is_judged(s)]
+    if len(judged) < 2:
+        return ""
+    words = {True: "distinct", False: "shared", None: "not known to differ"}
+    parts = [(words[False] if s in shared else words[s.scope.varies], position(draw, s))
+             for s in reversed(judged)]
+    told: list[str] = []
+    for i, (word, where) in enumerate(parts):
+        again = i > 0 and parts[i - 1][0] == word
+        told.append(f"and {where}" if again else f"{word} over {where}")
+    return "; " + ", ".join(told).replace(", and", " and")
+
+
+def related(shared: Sequence[ScopeFacts], words: Sequence[str], unit_words: str,
+            ) -> tuple[Related, ...]:
+    """The scopes and the places where their keys were made, each with its words."""
+    found: list[Related] = []
+    for facts, word in zip(shared, words, strict=True):
+        if facts.scope.place is not None:
+            found.append(Related(facts.scope.place, word))
+        if facts.cause is not None:
+            found.extend(_origins(facts.cause, unit_words))
+    return tuple(dict.fromkeys(found))
+
+
+def _origins(cause: Cause, unit_words: str) -> list[Related]:
+    places = []
+    if cause.made is not None and cause.made.place is not None:
+        if cause.kind == "equal values":
+            words = "the keys are repeated here"
+        elif cause.kind == "seed":
+            words = f"the key is made here, from one seed for all {unit_words}"
+        else:
+            words = "the key is made here"
+        places.append(Related(cause.made.place, words))
+    for step in cause.steps:
+        if step.place is not None:
+            verb = {"split": "split", "fold_in": "folded"}.get(step.op, step.op)
+            places.append(Related(step.place, f"{verb} here, alike for all {unit_words}"))
+    return places
+
+
+def finding(code: str, name: str, severity: Severity, draw: DrawFacts, *, message: str,
+            evidence: Evidence | None, related: tuple[Related, ...],
+            help: tuple[Help, ...] = (), sure: Confidence) -> Finding:
+    """A finding at a draw; one that the run refutes is only a note."""
+    return Finding(
+        code=code,
+        name=name,
+        severity="note" if sure == "refuted" else severity,
+        confidence=sure,
+        message=message,
+        place=draw.place,
+        scopes=tuple(s.scope for s in draw.scopes),
+        related=related,
+        evidence=evidence,
+        help=() if sure == "refuted" else help,
+        notes=(REFUTED,) if sure == "refuted" else (),
+    )
