@@ -8,11 +8,12 @@ is passed as the very Python value that was given, as in the user's own call.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxrng_doctor.target import AS_IS, Target
@@ -23,14 +24,17 @@ from jaxrng_doctor.trace import sites
 class ArrayCall:
     """`call(*arrays)` calls the target. `arrays` are the given ones, `names` their names.
 
-    `in_axes` has the mapped axis of each array under the target's own vmap, and is
-    `None` where the target is called as it is.
+    `in_axes` has the mapped axis of each array under the target's own vmap; then
+    `unmapped(indices)` is the same call with those arrays' first example, not mapped.
+    Both are `None` where the target is called as it is.
     """
 
     call: Callable[..., Any]
     arrays: tuple[Any, ...]
     names: tuple[str, ...]
-    in_axes: tuple[int | None, ...] | None
+    in_axes: tuple[int | None, ...] | None = None
+    axis_size: int | None = None
+    unmapped: Callable[[Collection[int]], Callable[..., Any]] | None = None
 
 
 def array_call(target: Target) -> ArrayCall:
@@ -56,17 +60,34 @@ def array_call(target: Target) -> ArrayCall:
     )
     arrays = tuple(leaves[i][1] for i in traced)
     if target.in_axes is AS_IS:
-        return ArrayCall(per_example, arrays, array_names, None)
+        return ArrayCall(per_example, arrays, array_names)
     axes = _leaf_axes(target)
     in_axes = tuple(axes[i] for i in traced)
-    mapped = jax.vmap(per_example, in_axes=in_axes, axis_size=target.axis_size)
+    sizes = [a.shape[d] for a, d in zip(arrays, in_axes, strict=True) if d is not None]
+    size = sizes[0] if sizes else target.axis_size
     name = getattr(target.fn, "__name__", type(target.fn).__name__)
 
-    def under_vmap(*arrays: Any) -> Any:
-        with sites.described(name, array_names):
-            return mapped(*arrays)
+    def mapped(in_axes: tuple[int | None, ...], axis_size: int | None) -> Callable[..., Any]:
+        vmapped = jax.vmap(per_example, in_axes=in_axes, axis_size=axis_size)
 
-    return ArrayCall(under_vmap, arrays, array_names, in_axes)
+        def under_vmap(*arrays: Any) -> Any:
+            with sites.described(name, array_names):
+                return vmapped(*arrays)
+
+        return under_vmap
+
+    def unmapped(indices: Collection[int]) -> Callable[..., Any]:
+        call = mapped(tuple(None if i in indices else d for i, d in enumerate(in_axes)), size)
+
+        def first_example(*arrays: Any) -> Any:
+            return call(*(jnp.take(a, 0, axis=in_axes[i]) if i in indices else a
+                          for i, a in enumerate(arrays)))
+
+        return first_example
+
+    return ArrayCall(
+        mapped(in_axes, target.axis_size), arrays, array_names, in_axes, size, unmapped
+    )
 
 
 def is_array(leaf: Any) -> bool:

@@ -24,7 +24,9 @@ class Trace:
     values: the concrete values of those inputs.
     out_paths: the tree path of each output leaf, `""` for a lone one; `out_avals`
         have their shapes and dtypes.
+    argument: for each input, which of the call's arrays it is, `None` for a constant.
     slice: what the draws depend on.
+    donates: some jitted function in the program takes its arguments' memory.
     """
 
     jaxpr: Any
@@ -32,7 +34,9 @@ class Trace:
     values: tuple[Any, ...]
     out_paths: tuple[str, ...]
     out_avals: tuple[Any, ...]
+    argument: tuple[int | None, ...]
     slice: Slice
+    donates: bool
     gaps: tuple[Gap, ...]
 
 
@@ -58,6 +62,8 @@ def trace_program(call: ArrayCall) -> Trace:
         values=tuple(values[i] for i in left),
         out_paths=tuple(jax.tree_util.keystr(path) for path, _ in outputs),
         out_avals=tuple(shape for _, shape in outputs),
+        argument=tuple(i - len(consts) if i >= len(consts) else None for i in left),
         slice=Slice(Draws(), live),
+        donates=any(any(eqn.params.get("donated_invars", ())) for eqn in live.eqns),
         gaps=tuple(keeping.gaps),
     )
