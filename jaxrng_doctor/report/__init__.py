@@ -1,0 +1,19 @@
+"""The formats: each turns a `Report` into text that ends with a newline, and does nothing else.
+
+A format prints nothing and decides nothing. To add one: a file here, a line in `FORMATS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jaxrng_doctor.findings import Report
+from jaxrng_doctor.report import json, terminal
+from jaxrng_doctor.report.options import RenderOptions
+
+FORMATS: dict[str, Callable[[Report, RenderOptions], str]] = {
+    "terminal": terminal.render,
+    "json": json.render,
+}
+
+__all__ = ["FORMATS", "RenderOptions"]

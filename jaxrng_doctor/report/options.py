@@ -1,0 +1,14 @@
+"""How a report is to look, whatever its format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RenderOptions:
+    """`width` is in terminal cells. Paths under the absolute folder `root` are shown from there."""
+
+    color: bool = False
+    width: int = 100
+    root: str = ""

@@ -1,0 +1,12 @@
+"""How a path is shown: in, an absolute path and a folder; out, the text that a reader sees."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+
+def shown(path: str, root: str) -> str:
+    """`path` from `root` on with forward slashes where it lies under it, else as it is."""
+    if root and PurePath(path).is_relative_to(root):
+        return PurePath(path).relative_to(root).as_posix()
+    return path

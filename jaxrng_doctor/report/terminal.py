@@ -1,0 +1,178 @@
+"""The report for human eyes, laid out in the manner of rustc. In: a `Report`. Out: its text.
+
+The user's own text (source, names, paths, tracebacks) is only ever data: it is never read as
+rich's markup, and no character of it steers the terminal. Everything is wrapped to the width but
+what a reader wants to copy whole: paths, suggested code, tracebacks.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
+from rich.theme import Theme
+
+from jaxrng_doctor.findings import Comparison, Failure, Gap, Report, Suppressed, TargetReport
+from jaxrng_doctor.report.compared import panel_rows
+from jaxrng_doctor.report.layout import Layout, Row, visible
+from jaxrng_doctor.report.options import RenderOptions
+from jaxrng_doctor.report.told import draw_rows, finding_rows
+from jaxrng_doctor.report.verdict import counts, verdict
+
+_MIN_WIDTH = 40
+_MAX_DRAWS = 5
+"""So many healthy draws are shown; the rest is counted."""
+
+_STYLES = {
+    "error": "bold red",
+    "warning": "bold yellow",
+    "note": "bold cyan",
+    "help": "bold green",
+    "secondary": "bold bright_blue",
+    "gutter": "bright_blue",
+    "title": "bold",
+    "dim": "dim",
+}
+
+_STAGES = {"import": "imported", "trace": "traced", "run": "run"}
+
+
+def render(report: Report, options: RenderOptions) -> str:
+    """The whole report, at least 40 cells wide whatever `options.width` asks for."""
+    width = max(options.width, _MIN_WIDTH)
+    page = _Page(Layout(width, options.root, cell_len), _console(options.color, width))
+    for target in report.targets:
+        page.target(target)
+    page.closing(report)
+    return page.text()
+
+
+def _console(color: bool, width: int) -> Console:
+    # All is said here, so that no variable of the environment changes the text. Without the
+    # height, rich takes a dumb terminal to be 80 cells wide.
+    return Console(
+        file=io.StringIO(),
+        width=width,
+        height=25,
+        force_terminal=color,
+        force_jupyter=False,
+        color_system="256" if color else None,
+        no_color=not color,
+        theme=Theme(_STYLES),
+        legacy_windows=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+class _Page:
+    def __init__(self, layout: Layout, console: Console) -> None:
+        self.layout = layout
+        self.console = console
+
+    def text(self) -> str:
+        assert isinstance(self.console.file, io.StringIO)
+        return self.console.file.getvalue()
+
+    def put(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            text = Text.assemble(*row)
+            text.rstrip()
+            # Every row fits already, or is meant to be left whole.
+            self.console.print(text, soft_wrap=True)
+
+    def blank(self) -> None:
+        self.console.print()
+
+    def target(self, target: TargetReport) -> None:
+        self.put([self.rule(target.target)])
+        self.blank()
+        for finding in target.findings:
+            self.put(finding_rows(finding, self.layout))
+            self.blank()
+        if target.failure is not None:
+            self.put(self.failure(target.failure))
+            self.blank()
+        elif not target.findings:
+            self.draws(target)
+        if target.comparison is not None:
+            self.comparison(target.comparison)
+            self.blank()
+        for rows in (self.gaps(target.gaps), self.suppressed(target.suppressed)):
+            if rows:
+                self.put(rows)
+                self.blank()
+
+    def rule(self, name: str) -> Row:
+        """The target's name in a line; a name too long loses its beginning, not the function."""
+        name = visible(name)
+        room = self.layout.width - 6
+        if cell_len(name) > room:
+            while cell_len(name) > room - 1:
+                name = name[1:]
+            name = f"…{name}"
+        dashes = self.layout.width - 4 - cell_len(name)
+        return (("── ", "gutter"), (name, "title"), (" " + "─" * dashes, "gutter"))
+
+    def draws(self, target: TargetReport) -> None:
+        """What a clean target's draws rest on: an acquittal has its evidence too."""
+        for draw in target.draws[:_MAX_DRAWS]:
+            self.put(draw_rows(draw, self.layout))
+        more = len(target.draws) - _MAX_DRAWS
+        if more > 0:
+            self.put([((f"… and {more:,} more", "dim"),)])
+        if target.draws:
+            self.blank()
+
+    def comparison(self, comparison: Comparison) -> None:
+        size = "" if comparison.size is None else f" of {comparison.size:,}"
+        inside = Layout(self.layout.width - 4, self.layout.root, cell_len)
+        body = Text("\n").join(Text.assemble(*row) for row in panel_rows(comparison, inside))
+        title = Text(f"first and last example{size}", style="title")
+        self.console.print(
+            Panel(body, title=title, title_align="left", border_style="gutter", expand=False)
+        )
+
+    def gaps(self, gaps: tuple[Gap, ...]) -> list[Row]:
+        rows: list[Row] = []
+        for gap in gaps:
+            rows += self.layout.hanging((("gap", "warning"), (": ", "")), gap.message)
+            if gap.place is not None:
+                rows.append((("  --> ", "gutter"), (self.layout.location(gap.place), "")))
+        return rows
+
+    def suppressed(self, suppressed: tuple[Suppressed, ...]) -> list[Row]:
+        rows: list[Row] = []
+        for one in suppressed:
+            place = one.finding.place
+            where = f" {self.layout.location(place)}" if place else ""
+            how = 'expect = "same"' if one.by == "expect" else "ignored by a comment"
+            reason = f": {one.reason}" if one.reason else ""
+            first = ((f"suppressed[{one.finding.code}]", "dim"),)
+            rows += self.layout.hanging((*first, (f"{where}, ", "")), how + reason)
+        return rows
+
+    def failure(self, failure: Failure) -> Iterator[Row]:
+        what = f"target could not be {_STAGES[failure.stage]}: {failure.message}"
+        yield from self.layout.hanging((("error", "error"), (": ", "title")), what, "title")
+        for line in failure.traceback.splitlines():
+            yield (("  ", ""), (visible(line), "dim"))
+
+    def closing(self, report: Report) -> None:
+        sentence, good = verdict(report)
+        if sentence:
+            style = "help" if good else "warning"
+            self.put(self.layout.hanging((), sentence, style))
+        style = "title" if not report.failures else "error"
+        first, *others = counts(report)
+        lines = [first]
+        for part in others:  # a count is not torn from its noun
+            longer = f"{lines[-1]} · {part}"
+            fits = cell_len(longer) <= self.layout.width
+            lines[-1:] = [longer] if fits else [lines[-1], part]
+        self.put(((line, style),) for line in lines)

@@ -1,0 +1,161 @@
+"""Which findings are reported, which are called intended, and in what order."""
+
+from __future__ import annotations
+
+import linecache
+import textwrap
+
+import pytest
+
+from jaxrng_doctor import suppress
+from jaxrng_doctor.findings import Finding, Place, Scope
+
+PATH = "/project/noise.py"
+
+
+@pytest.fixture
+def text():
+    def put(source):
+        lines = textwrap.dedent(source).splitlines(keepends=True)
+        linecache.cache[PATH] = (0, None, lines, PATH)
+
+    yield put
+    linecache.cache.pop(PATH, None)
+
+
+def finding(code="RNG001", line=1, column=None, scopes=(), path=PATH, **more):
+    place = Place(path, line, column)
+    values = {"severity": "error", "confidence": "proven", "message": "m", **more}
+    return Finding(code=code, name="n", place=place, scopes=tuple(scopes), **values)
+
+
+def reason(*findings, **options):
+    """The reason for which the only finding was suppressed, `None` where it was not."""
+    told, suppressed = suppress.apply(findings, **options)
+    assert len(told) + len(suppressed) == 1
+    return suppressed[0].reason if suppressed else None
+
+
+@pytest.mark.parametrize(
+    ("comment", "expected"),
+    [
+        ("# jaxrng: ignore[RNG001] one mask a batch", "one mask a batch"),
+        ("# jaxrng: ignore[RNG001]", ""),
+        ("# jaxrng: ignore", ""),
+        ("# jaxrng: ignore meant", "meant"),
+        ("#jaxrng:ignore[ rng003 , RNG001 ]why", "why"),
+        ("# JAXRNG : Ignore [RNG001] see #12", "see #12"),
+        ("# noqa # jaxrng: ignore[RNG001] meant", "meant"),
+        ("# jaxrng: ignore[RNG001] meant  # noqa", "meant"),
+        ("# jaxrng: ignore[RNG002] a # jaxrng: ignore[RNG001] b", "b"),
+        ("# jaxrng: ignore[RNG002]", None),
+        ("# jaxrng: ignore[]", None),
+        ("# jaxrng: ignore[RNG001", None),
+        ("# jaxrng: ignored", None),
+        ("# jaxrng: ignore[RNG00]", None),
+        ("# noqa", None),
+    ],
+)
+def test_comments(text, comment, expected):
+    text(f"x = normal(key)  {comment}\n")
+    assert reason(finding()) == expected
+
+
+def test_a_string_is_no_comment(text):
+    text("x = normal(key, '# jaxrng: ignore[RNG001]')\n")
+    assert reason(finding()) is None
+
+
+@pytest.mark.parametrize("line", [1, 2, 3])
+def test_any_line_of_the_statement(text, line):
+    lines = ["x = normal(", "    key,", ")"]
+    lines[line - 1] += "  # jaxrng: ignore[RNG001] meant"
+    text("\n".join(lines) + "\ny = 2\n")
+    assert reason(finding(line=2)) == "meant"
+    assert reason(finding(line=4)) is None
+
+
+@pytest.mark.parametrize(("varies", "expected"), [(False, "meant"), (None, "meant"), (True, None)])
+def test_the_convicted_vmap_has_its_comment(text, varies, expected):
+    text("x = normal(key)\nvmap(f)(x)  # jaxrng: ignore[RNG001] meant\n")
+    scope = Scope("vmap", 4, place=Place(PATH, 2), varies=varies)
+    elsewhere = Scope("scan", 4, varies=False)
+    assert reason(finding(scopes=[elsewhere, scope])) == expected
+
+
+def test_a_finding_without_a_place_or_a_source_is_reported():
+    nowhere = Finding("RNG001", "n", "error", "proven", "m", None)
+    assert reason(nowhere) is None
+    assert reason(finding(path="/no/such/file.py")) is None
+
+
+def test_expect_same_is_about_sharing_only(text):
+    text("x = normal(key)\ny = normal(key)  # jaxrng: ignore meant\n")
+    codes = ["RNG001", "RNG002", "RNG003", "RNG005"]
+    findings = [finding(code) for code in codes]
+    told, suppressed = suppress.apply(findings, expect="same")
+    assert [f.code for f in told] == ["RNG005"]
+    assert [(s.finding.code, s.by) for s in suppressed] == [(c, "expect") for c in codes[:3]]
+    assert suppress.apply(findings)[0] == tuple(findings)
+    # A comment's reason is worth more than the bare word that all is meant.
+    assert reason(finding(line=2), expect="same") == "meant"
+
+
+@pytest.mark.parametrize(
+    ("select", "ignore", "expected"),
+    [
+        (None, None, "RNG001 RNG003 RNG010"),
+        ([], [], "RNG001 RNG003 RNG010"),
+        (["ALL"], None, "RNG001 RNG003 RNG010"),
+        (["RNG"], ["RNG00"], "RNG010"),
+        (["RNG001"], ["RNG0"], "RNG001"),
+        (["rng001 ", "RNG010"], None, "RNG001 RNG010"),
+        (["RNG001"], ["RNG001"], ""),
+        (None, ["ALL"], ""),
+        (["RNG0"], ["ALL"], "RNG001 RNG003 RNG010"),
+        (["RNG9"], None, ""),
+        (None, ["RNG003"], "RNG001 RNG010"),
+    ],
+)
+def test_selection(select, ignore, expected):
+    findings = [finding(c, path="/no/such/file.py") for c in ("RNG001", "RNG003", "RNG010")]
+    told, suppressed = suppress.apply(findings, select=select, ignore=ignore)
+    assert " ".join(f.code for f in told) == expected
+    assert suppressed == ()
+
+
+def test_what_is_not_selected_is_not_suppressed(text):
+    text("x = normal(key)  # jaxrng: ignore\n")
+    assert suppress.apply([finding()], ignore=["RNG001"]) == ((), ())
+
+
+def test_order():
+    a, b = "/no/a.py", "/no/b.py"
+    ordered = [
+        finding(path=a, line=2, column=1),
+        finding(path=a, line=10),
+        finding(path=a, line=10, column=3, message="a"),
+        finding(path=a, line=10, column=3, message="b"),
+        finding("RNG003", path=a, line=10, column=3),
+        finding(path=b, line=1),
+        Finding("RNG001", "n", "error", "proven", "m", None),
+    ]
+    for findings in (ordered[::-1], ordered[3:] + ordered[:3]):
+        assert suppress.apply(findings)[0] == tuple(ordered)
+
+
+def test_all_ignores_of_a_file(text):
+    text("# jaxrng: ignore\nx = 1\ny = 2  # jaxrng: ignore[RNG001,RNG003] z\n")
+    assert suppress.ignores(PATH) == (
+        suppress.Ignore(1, None, ""),
+        suppress.Ignore(3, frozenset({"RNG001", "RNG003"}), "z"),
+    )
+    assert suppress.ignores("/no/such/file.py") == ()
+
+
+def test_many_findings_in_one_file_are_quick(text):
+    """The file is tokenized once: ten thousand times would take minutes."""
+    text("x = normal(key)  # jaxrng: ignore[RNG003]\n" * 2000)
+    findings = [finding(line=n % 2000 + 1) for n in range(10_000)]
+    told, _ = suppress.apply(findings)
+    assert len(told) == 10_000
