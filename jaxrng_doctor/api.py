@@ -1,0 +1,74 @@
+"""The doctor from Python: `check`, and the `Report` that it returns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+
+from jaxrng_doctor import __version__, findings
+from jaxrng_doctor.doctor import examine
+from jaxrng_doctor.errors import TargetError
+from jaxrng_doctor.findings import Expect, TargetReport
+from jaxrng_doctor.report import FORMATS, RenderOptions
+from jaxrng_doctor.target import AS_IS, Target
+
+
+class FindingsError(AssertionError):
+    """Raised by `Report.raise_for_findings`; its text is the whole report."""
+
+
+class Report(findings.Report):
+    """What `check` found out. `print(report)` shows it as the command line would."""
+
+    def __str__(self) -> str:
+        return FORMATS["terminal"](self, RenderOptions(root=os.getcwd())).rstrip("\n")
+
+    def to_json(self) -> str:
+        """The report as JSON text, in the format of `docs/report.schema.json`."""
+        return FORMATS["json"](self, RenderOptions(root=os.getcwd()))
+
+    def raise_for_findings(self) -> None:
+        """Raise `FindingsError` unless the report is ok: no error, no warning, no failure."""
+        if not self.ok:
+            raise FindingsError(str(self))
+
+
+def check(
+    fn: Callable[..., Any],
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    in_axes: Any = AS_IS,
+    axis_size: int | None = None,
+    expect: Expect = "different",
+    run: bool = True,
+    select: Sequence[str] | None = None,
+    ignore: Sequence[str] | None = None,
+) -> Report:
+    """Examine `fn(*args, **kwargs)` for random numbers that are shared by mistake.
+
+    Array leaves of `args` and `kwargs` are traced, other values are passed as they
+    are. With `in_axes` (and `axis_size`), as `jax.vmap` takes them, `fn` is a
+    per-example function and is examined under that vmap; without, it is called as
+    it is and the vmaps inside of it are examined. `run=False` executes nothing.
+    `expect="same"` says that sharing is intended; `select` and `ignore` are rule
+    codes or their beginnings.
+
+    Returns a `Report`. An exception of `fn` itself is raised as it is while `fn` is
+    traced, and is among `report.failures` if it comes only when `fn` runs. Raises
+    `UsageError` where `in_axes` does not fit the arguments.
+    """
+    name = getattr(fn, "__qualname__", None) or type(fn).__name__
+    target = Target(name, fn, tuple(args), dict(kwargs or {}), in_axes, axis_size, expect)
+    try:
+        found: TargetReport = examine(target, run=run, select=select, ignore=ignore)
+    except TargetError as error:
+        raise (error.__cause__ or error) from None
+    return Report((found,), __version__, jax.__version__)
+
+
+__all__ = ["FindingsError", "Report", "check"]
+
