@@ -15,7 +15,7 @@ from jaxrng_doctor.lineage.describe import describe
 from jaxrng_doctor.lineage.engine import Drawn, Path, ScopeRef
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.draws import sampler_name
-from jaxrng_doctor.trace.places import locate
+from jaxrng_doctor.trace.places import locate, loop_function
 
 
 def draw_facts(draws: Sequence[Drawn], tables: Mapping[Path, KeyTable]) -> tuple[DrawFacts, ...]:
@@ -74,6 +74,7 @@ def _scope(draw: Drawn, depth: int, evidence: Evidence | None) -> ScopeFacts:
         evidence=evidence,
         vmap=VmapSource(site.function, site.in_axes) if site else None,
         basis=site.basis if site else False,
+        called="vmap" if site else loop_function(ref.at),
     )
 
 

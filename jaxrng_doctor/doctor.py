@@ -16,7 +16,7 @@ from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.target import Target
 from jaxrng_doctor.trace.call import ArrayCall, array_call
 from jaxrng_doctor.trace.program import Trace, trace_program
-from jaxrng_doctor.tracebacks import failure
+from jaxrng_doctor.tracebacks import doctors_own, failure
 
 
 def examine(
@@ -41,8 +41,11 @@ def examine(
         trace = trace_program(call)
     except Exception as error:
         raise TargetError(failure("trace", target.name, error)) from error
-    engine = Engine(trace)
-    engine.run()
+    try:
+        engine = Engine(trace)
+        engine.run()
+    except Exception as error:
+        raise TargetError(doctors_own(target.name, error)) from error
     gaps = [*trace.gaps, *engine.gaps]
     tables: Mapping[Path, KeyTable] = {}
     comparison: Comparison | None = None

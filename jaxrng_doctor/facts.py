@@ -69,7 +69,10 @@ class VmapSource:
 
 @dataclass(frozen=True, slots=True)
 class ScopeFacts:
-    """One scope of one draw. `evidence` is the ledger's, `None` where it computed nothing."""
+    """One scope of one draw. `evidence` is the ledger's, `None` where it computed nothing.
+
+    `called` is the function of JAX that the user wrote: a scan may be a `fori_loop`.
+    """
 
     scope: Scope
     variation: Variation
@@ -77,6 +80,7 @@ class ScopeFacts:
     evidence: Evidence | None = None
     vmap: VmapSource | None = None
     basis: bool = False
+    called: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Literal
 Severity = Literal["error", "warning", "note"]
 Confidence = Literal["proven", "inferred", "refuted"]
 ScopeKind = Literal["vmap", "scan", "while"]
+Stage = Literal["import", "trace", "analysis", "run"]
 Expect = Literal["different", "same"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -109,7 +110,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """A finding that somebody called intended, and how: `"comment"`, `"expect"` or `"ignore"`."""
+    """A finding that somebody called intended, and how: in a comment, or for the whole target."""
 
     finding: Finding
     by: Literal["comment", "expect"]
@@ -178,9 +179,13 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a target could not be examined: its exit code 3. `traceback` has the user's frames only."""
+    """Why a target could not be examined: its exit code 3.
 
-    stage: Literal["import", "trace", "run"]
+    `traceback` has the user's frames only; at the stage `"analysis"` the fault is the
+    doctor's own, and it has every frame.
+    """
+
+    stage: Stage
     message: str
     traceback: str = ""
 

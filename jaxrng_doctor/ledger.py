@@ -7,7 +7,7 @@ draw's key beside it. In comes a `Trace`, out comes for each draw a `KeyTable`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +83,7 @@ class _Run:
         """The outputs and the records of one jaxpr. `room` is how many examples share it."""
         inner, consts = jaxprs.open_jaxpr(jaxpr)
         env: dict[Any, Any] = dict(zip(inner.constvars, consts, strict=False))
-        env.update((v, x) for v, x in zip(inner.invars, args, strict=True) if x is not None)
+        env.update((inner.invars[i], args[i]) for i in self.slice.inputs(inner))
         records: _Records = {}
 
         def read(atom: Any) -> Any:
@@ -120,6 +120,11 @@ class _Run:
             return [None] * len(eqn.outvars), records
         return jaxprs.evaluate(eqn, values), records
 
+    @staticmethod
+    def _relevant(values: Sequence[Any], wanted: Collection[int]) -> list[Any]:
+        """A carried value that is known but not wanted would come back as `None`."""
+        return [value if i in wanted else None for i, value in enumerate(values)]
+
     def _vmap(self, eqn: Any, body: Any, values: list[Any], path: Path, room: int,
               ) -> tuple[Sequence[Any], _Records]:
         axis, in_axes = eqn.params["axis"], eqn.params["in_axes"]
@@ -143,6 +148,7 @@ class _Run:
 
     def _scan(self, scan: Scan, values: list[Any], path: Path, room: int,
               ) -> tuple[Sequence[Any], _Records]:
+        values = self._relevant(values, self.slice.inputs(scan.body))
         consts, init = values[: scan.consts], values[scan.consts : scan.consts + scan.carry]
         xs = values[scan.consts + scan.carry :]
         paths: list[Path] = []
@@ -161,7 +167,10 @@ class _Run:
                ) -> tuple[Sequence[Any], _Records]:
         tests = values[: loop.condition_consts]
         first = loop.condition_consts + loop.body_consts
-        consts, init = values[loop.condition_consts : first], values[first:]
+        consts = values[loop.condition_consts : first]
+        carried = {i - loop.body_consts for i in self.slice.inputs(loop.body)}
+        carried |= {i - loop.condition_consts for i in self.slice.inputs(loop.condition)}
+        init = self._relevant(values[first:], carried)
         cap = max(2, min(MAX_WHILE_STEPS, MAX_KEPT // max(room, 1)))
 
         def step(carry: list[Any]) -> tuple[list[Any], _Records]:

@@ -27,7 +27,7 @@ def describe(value: Value, depth: int = 5) -> str:
         case "input":
             return str(value.params)
         case "const":
-            return "a captured value"
+            return value.params if isinstance(value.params, str) and value.params else "a captured key"
         case "literal":
             return str(value.params[1])
         case "axis_index":

@@ -81,7 +81,7 @@ class Engine:
             if is_argument:
                 inputs.append(self.values.make("input", name, (), over={}, axes=axes, birth=None))
             else:
-                inputs.append(self.values.fresh("const", axes=axes))
+                inputs.append(self.values.fresh("const", axes=axes, name=name))
         self._jaxpr(self.trace.jaxpr, inputs, None, (), ())
 
     # -- one jaxpr ---------------------------------------------------------------------

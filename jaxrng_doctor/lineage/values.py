@@ -47,7 +47,7 @@ class Values:
 
     def __init__(self) -> None:
         self._known: dict[Any, Value] = {}
-        self._unique = 0
+        self._alive: list[Value] = []
 
     def make(self, op: str, params: Any, args: tuple[Value, ...], *,
              over: Mapping[int, Variation], axes: Iterable[Variation], birth: Any) -> Value:
@@ -63,11 +63,10 @@ class Values:
 
     def fresh(self, op: str, args: tuple[Value, ...] = (), *,
               over: Mapping[int, Variation] | None = None, axes: Iterable[Variation] = (),
-              birth: Any = None) -> Value:
-        """A value that equals no other."""
-        self._unique += 1
-        value = Value(op, self._unique, args, over or {}, tuple(axes), birth)
-        self._known[(op, self._unique, tuple(map(id, args)))] = value
+              birth: Any = None, name: str = "") -> Value:
+        """A value that equals no other; `name` is what the user calls it."""
+        value = Value(op, name, args, over or {}, tuple(axes), birth)
+        self._alive.append(value)  # its `id` stands for it among the arguments of others
         return value
 
 

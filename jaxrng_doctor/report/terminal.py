@@ -38,7 +38,7 @@ _STYLES = {
     "dim": "dim",
 }
 
-_STAGES = {"import": "imported", "trace": "traced", "run": "run"}
+_STAGES = {"import": "imported", "trace": "traced", "run": "run", "analysis": "analysed"}
 
 
 def render(report: Report, options: RenderOptions) -> str:

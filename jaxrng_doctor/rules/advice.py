@@ -36,10 +36,13 @@ def own_keys(draw: DrawFacts, facts: ScopeFacts) -> tuple[Help, ...]:
         axes[index], arguments[index] = "0", "keys"
         rest = ""
     else:
-        key = "key" if cause.kind != "seed" else cause.key.replace("key(", "jax.random.key(", 1)
+        if cause.kind == "seed":
+            key = cause.key.replace("key(", "jax.random.key(", 1)
+        else:
+            key = cause.key if cause.key.isidentifier() else "key"
         axes = [*(str(_axis(vmap, n)) for n in names), "0"]
         arguments = [*written.arguments, "keys"]
-        rest = f"  # and {written.function} takes the key as an argument"
+        rest = f"  # {_called(written)} takes the key as an argument"
     if key == "keys":
         key = "key"
     head = f"{written.vmap}({written.function}, in_axes="
@@ -61,10 +64,14 @@ def own_keys(draw: DrawFacts, facts: ScopeFacts) -> tuple[Help, ...]:
             Help(
                 "or draw once for the whole batch, outside the vmap; right where every example "
                 "needs noise of one shape",
-                f"{outside}\n{batch}  # {written.function} uses the noise that it is given",
+                f"{outside}\n{batch}  # {_called(written)} uses the noise that it is given",
             )
         )
     return tuple(ways)
+
+
+def _called(written: _Written) -> str:
+    return written.function if written.function.isidentifier() else "the function"
 
 
 def distinct_keys(facts: ScopeFacts) -> tuple[Help, ...]:

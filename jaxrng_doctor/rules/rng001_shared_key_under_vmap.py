@@ -64,6 +64,7 @@ def check(draw: DrawFacts) -> Finding | None:
         evidence=worst.evidence,
         related=telling.related(shared, [_at_the_vmap(s) for s in shared], "examples"),
         help=advice.own_keys(draw, worst),
+        notes=telling.notes(shared),
         sure=telling.confidence(worst.evidence),
     )
 
@@ -75,7 +76,7 @@ def _at_the_vmap(facts: ScopeFacts) -> str:
     if cause.kind == "unmapped":
         return f"`{cause.name}` is not mapped here: its entry in in_axes is None"
     if cause.kind == "captured":
-        return f"mapped here; {cause.key} comes from outside the mapped function"
+        return f"mapped here; {cause.key} comes from outside the function, past in_axes"
     if cause.kind == "seed":
         return f"mapped here; every example makes its key anew, as {cause.key}"
     return "mapped here"

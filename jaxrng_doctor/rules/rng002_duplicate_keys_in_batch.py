@@ -74,6 +74,7 @@ def check(draw: DrawFacts) -> Finding | None:
             shared, ["mapped here, over keys that are not all different"] * len(shared), "examples"
         ),
         help=advice.distinct_keys(worst),
+        notes=telling.notes(shared),
         sure=telling.confidence(evidence),
     )
 

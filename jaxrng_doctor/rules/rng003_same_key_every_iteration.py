@@ -71,6 +71,7 @@ def check(draw: DrawFacts) -> Finding | None:
         evidence=evidence,
         related=telling.related(shared, [_at_the_loop(s) for s in shared], "steps"),
         help=advice.key_for_each_step(worst),
+        notes=telling.notes(shared),
         sure=telling.confidence(evidence),
     )
 

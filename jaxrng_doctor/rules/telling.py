@@ -35,8 +35,8 @@ def unit(facts: ScopeFacts) -> str:
 
 def title(facts: ScopeFacts) -> str:
     """`vmap(add_noise)`, or `scan(body)`."""
-    name = facts.scope.name
-    return f"{facts.scope.kind}({name})" if name and name != "<lambda>" else facts.scope.kind
+    name, called = facts.scope.name, facts.called or facts.scope.kind
+    return f"{called}({name})" if name and name.isidentifier() else called
 
 
 def span(facts: ScopeFacts) -> str:
@@ -49,15 +49,16 @@ def span(facts: ScopeFacts) -> str:
 
 def position(draw: DrawFacts, facts: ScopeFacts) -> str:
     """`the inner vmap (32)` among two vmaps; `the scan (5)` where there is but one."""
-    alike = [s for s in draw.scopes if s.scope.kind == facts.scope.kind]
+    kind = facts.called or facts.scope.kind
+    alike = [s for s in draw.scopes if (s.called or s.scope.kind) == kind]
     size = f" ({facts.scope.size:,})" if facts.scope.size is not None else ""
     index = next(i for i, s in enumerate(alike) if s is facts)
     if len(alike) == 1:
-        return f"the {facts.scope.kind}{size}"
+        return f"the {kind}{size}"
     if len(alike) == 2:
-        return f"the {('outer', 'inner')[index]} {facts.scope.kind}{size}"
+        return f"the {('outer', 'inner')[index]} {kind}{size}"
     where = {0: "outermost", len(alike) - 1: "innermost"}.get(index, f"{index + 1}th outermost")
-    return f"the {where.replace('2th', '2nd').replace('3th', '3rd')} {facts.scope.kind}{size}"
+    return f"the {where.replace('2th', '2nd').replace('3th', '3rd')} {kind}{size}"
 
 
 def scope_by_scope(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> str:
@@ -73,6 +74,16 @@ def scope_by_scope(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> str:
         again = i > 0 and parts[i - 1][0] == word
         told.append(f"and {where}" if again else f"{word} over {where}")
     return "; " + ", ".join(told).replace(", and", " and")
+
+
+def notes(shared: Sequence[ScopeFacts]) -> tuple[str, ...]:
+    """What the source cannot show: a vmap that only the command line or `check` wrote down."""
+    found = []
+    for facts in shared:
+        if facts.vmap is not None and facts.scope.place is None:
+            axes = ", ".join(f"{name}: {axis}" for name, axis in facts.vmap.in_axes)
+            found.append(f"mapped by the in_axes that the target was given ({axes})")
+    return tuple(found)
 
 
 def related(shared: Sequence[ScopeFacts], words: Sequence[str], unit_words: str,
@@ -106,7 +117,8 @@ def _origins(cause: Cause, unit_words: str) -> list[Related]:
 
 def finding(code: str, name: str, severity: Severity, draw: DrawFacts, *, message: str,
             evidence: Evidence | None, related: tuple[Related, ...],
-            help: tuple[Help, ...] = (), sure: Confidence) -> Finding:
+            help: tuple[Help, ...] = (), notes: tuple[str, ...] = (),
+            sure: Confidence) -> Finding:
     """A finding at a draw; one that the run refutes is only a note."""
     return Finding(
         code=code,
@@ -119,5 +131,5 @@ def finding(code: str, name: str, severity: Severity, draw: DrawFacts, *, messag
         related=related,
         evidence=evidence,
         help=() if sure == "refuted" else help,
-        notes=(REFUTED,) if sure == "refuted" else (),
+        notes=(REFUTED, *notes) if sure == "refuted" else notes,
     )

@@ -7,9 +7,10 @@ is passed as the very Python value that was given, as in the user's own call.
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -35,6 +36,11 @@ class ArrayCall:
     in_axes: tuple[int | None, ...] | None = None
     axis_size: int | None = None
     unmapped: Callable[[Collection[int]], Callable[..., Any]] | None = None
+    surroundings: Mapping[str, Any] = field(default_factory=dict)
+
+    def name_of(self, captured: Any) -> str:
+        """What the function's module or closure calls a value that it captured, or `""`."""
+        return next((name for name, v in self.surroundings.items() if v is captured), "")
 
 
 def array_call(target: Target) -> ArrayCall:
@@ -60,7 +66,9 @@ def array_call(target: Target) -> ArrayCall:
     )
     arrays = tuple(leaves[i][1] for i in traced)
     if target.in_axes is AS_IS:
-        return ArrayCall(per_example, arrays, array_names)
+        return ArrayCall(
+            per_example, arrays, array_names, surroundings=_surroundings(target.fn)
+        )
     axes = _leaf_axes(target)
     in_axes = tuple(axes[i] for i in traced)
     sizes = [a.shape[d] for a, d in zip(arrays, in_axes, strict=True) if d is not None]
@@ -86,12 +94,23 @@ def array_call(target: Target) -> ArrayCall:
         return first_example
 
     return ArrayCall(
-        mapped(in_axes, target.axis_size), arrays, array_names, in_axes, size, unmapped
+        mapped(in_axes, target.axis_size), arrays, array_names, in_axes, size, unmapped,
+        _surroundings(target.fn),
     )
 
 
 def is_array(leaf: Any) -> bool:
     return isinstance(leaf, (jax.Array, np.ndarray, np.generic))
+
+
+def _surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
+    """The names that a function can see beside its arguments: its closure's, then its module's."""
+    plain = inspect.unwrap(fn.func if isinstance(fn, functools.partial) else fn)
+    try:
+        seen = inspect.getclosurevars(plain)
+    except (TypeError, ValueError):
+        return {}
+    return {**seen.nonlocals, **getattr(plain, "__globals__", {})}
 
 
 def _leaf_axes(target: Target) -> list[int | None]:

@@ -21,6 +21,7 @@ from jax._src import core as _core
 from jax._src.interpreters import batching as _batching
 from jax._src.interpreters import partial_eval as _pe
 from jax.extend import core as jex_core
+from jax.interpreters import ad
 
 Literal = jex_core.Literal
 JAX_DIR = os.path.dirname(os.path.abspath(jax.__file__)) + os.sep
@@ -235,6 +236,11 @@ def is_staging() -> bool:
 def aval_of(value: Any) -> Any:
     """The abstract value, with its weak type (0.6 to 0.12)."""
     return _core.typeof(value)
+
+
+def zero_tangent(primal: Any) -> Any:
+    """The symbolic zero for an output that has no derivative, such as an integer (0.6 to 0.12)."""
+    return ad.Zero(_core.typeof(primal).to_tangent_aval())
 
 
 def per_example_aval(aval: Any, axis: int | None, size: int) -> Any:

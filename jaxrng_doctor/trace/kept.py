@@ -211,7 +211,7 @@ def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
     tangent_outs.__name__ = tangent_outs.__qualname__ = TANGENT_NAME
     moved = jax.jit(tangent_outs)(list(primals), [tangents[i] for i in live])
     return outs, [
-        ad.Zero.from_primal_value(out) if t.dtype == jax.dtypes.float0 else t
+        jaxprs.zero_tangent(out) if t.dtype == jax.dtypes.float0 else t
         for out, t in zip(outs, moved, strict=True)
     ]
 

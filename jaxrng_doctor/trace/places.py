@@ -108,6 +108,19 @@ def locate(at: At | None) -> Place | None:
     return None if library is None else place_of(library)
 
 
+_LOOPS = {"map": "lax.map", "fori_loop": "fori_loop", "scan": "scan", "while_loop": "while_loop"}
+
+
+def loop_function(at: At) -> str:
+    """Which of JAX's loops the user called: the outermost one of JAX's frames that is a loop."""
+    called = at.eqn.primitive.name
+    for frame in jaxprs.frames(at.eqn):
+        if not is_machinery(frame.code.co_filename):
+            break
+        called = _LOOPS.get(frame.code.co_name, called)
+    return called
+
+
 def _inside(frames: list[Frame], jaxpr: Any) -> Iterator[Frame]:
     """The frames of `frames` up to the function that `jaxpr` was traced from, all if it is not there."""
     name, file = jaxprs.function_of(jaxpr)

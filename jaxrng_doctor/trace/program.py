@@ -12,6 +12,7 @@ from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.call import ArrayCall
 from jaxrng_doctor.trace.draws import Draws
 from jaxrng_doctor.trace.kept import keeping_vmaps
+from jaxrng_doctor.trace.sites import recording_vmaps
 from jaxrng_doctor.trace.slices import Slice
 
 
@@ -46,12 +47,12 @@ def trace_program(call: ArrayCall) -> Trace:
     def program(*arrays: Any) -> Any:
         return call.call(*arrays)
 
-    with keeping_vmaps() as keeping:
+    with recording_vmaps(), keeping_vmaps() as keeping:
         closed, shapes = jax.make_jaxpr(program, return_shape=True)(*call.arrays)
     outputs, _ = jax.tree_util.tree_flatten_with_path(shapes)
     program_jaxpr, consts = jaxprs.constants_as_inputs(closed)
     live, used = jaxprs.without_dead_code(program_jaxpr, [True] * len(program_jaxpr.outvars))
-    names = [*("" for _ in consts), *call.names]
+    names = [*(call.name_of(const) for const in consts), *call.names]
     values = [*consts, *call.arrays]
     left = [i for i, is_used in enumerate(used) if is_used]
     return Trace(
