@@ -1,0 +1,77 @@
+"""Finds JAX programs whose random numbers are not as random as their authors believe.
+
+The public API and nothing else. Its parts come in when they are used, so that
+`import jaxrng_doctor` and declaring an example cost no import of JAX.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxrng_doctor.api import FindingsError, Report, check
+    from jaxrng_doctor.errors import TargetError, UsageError
+    from jaxrng_doctor.examples import example
+    from jaxrng_doctor.findings import (
+        Comparison,
+        Draw,
+        Evidence,
+        Failure,
+        Finding,
+        Gap,
+        Help,
+        Leaf,
+        Pairs,
+        Place,
+        Related,
+        Scope,
+        Suppressed,
+        TargetReport,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Comparison",
+    "Draw",
+    "Evidence",
+    "Failure",
+    "Finding",
+    "FindingsError",
+    "Gap",
+    "Help",
+    "Leaf",
+    "Pairs",
+    "Place",
+    "Related",
+    "Report",
+    "Scope",
+    "Suppressed",
+    "TargetError",
+    "TargetReport",
+    "UsageError",
+    "__version__",
+    "check",
+    "example",
+]
+
+_HOMES = {
+    "check": "api",
+    "FindingsError": "api",
+    "Report": "api",
+    "example": "examples",
+    "TargetError": "errors",
+    "UsageError": "errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = importlib.import_module(f"{__name__}.{_HOMES.get(name, 'findings')}")
+    return getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

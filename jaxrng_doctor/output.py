@@ -1,0 +1,84 @@
+"""Where a report goes: in comes its text, out it goes to the real stdout or to a file, whole.
+
+Only the report may go to stdout, so that a program can read it, whatever the
+user's code prints.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from jaxrng_doctor.errors import UsageError
+from jaxrng_doctor.report.options import RenderOptions
+
+
+def take_stdout() -> TextIO:
+    """Return the real stdout, and send all else that is printed from now on to stderr.
+
+    The descriptor is moved too, because subprocesses and handlers that were made
+    before write past `sys.stdout`.
+    """
+    sys.stdout.flush()
+    real = open(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace")  # noqa: SIM115
+    with contextlib.suppress(OSError):
+        os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return real
+
+
+def options_for(out: TextIO | None) -> RenderOptions:
+    """How to render for the stream `out`, or for a file where it is `None`."""
+    environment = os.environ
+    terminal = out is not None and out.isatty()
+    color = terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+    if out is not None and environment.get("FORCE_COLOR"):
+        color = True
+    width = 100
+    if out is not None and terminal:
+        with contextlib.suppress(OSError):
+            width = os.get_terminal_size(out.fileno()).columns or width
+    if out is not None and environment.get("COLUMNS", "").isdecimal():
+        width = int(environment["COLUMNS"]) or width
+    return RenderOptions(color=color, width=width, root=str(Path.cwd()))
+
+
+def write(out: TextIO, text: str) -> None:
+    """Write and flush; whoever closed the pipe has read enough."""
+    try:
+        out.write(text)
+        out.flush()
+    except BrokenPipeError:
+        # Python flushes once more at its end, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+
+
+def check_writable(path: Path) -> None:
+    """Raise `UsageError` where `write_file` could not write, before any work is done for it."""
+    folder = path.absolute().parent
+    if path.is_dir():
+        raise UsageError(f"--output {path} is a folder", "give the name of a file")
+    if not folder.is_dir():
+        raise UsageError(f"--output {path}: there is no folder {folder}", "make the folder first")
+    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise UsageError(f"--output {path} may not be written", "choose another file")
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write the file so that nobody ever sees half of it."""
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")  # A device or a pipe cannot be replaced.
+            return
+        real = path.resolve()
+        part = real.with_name(f".{real.name}.{os.getpid()}.part")
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(real)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"--output {path} cannot be written: {error.strerror}") from error

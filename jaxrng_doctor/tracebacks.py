@@ -1,0 +1,74 @@
+"""Whose fault it was: in comes an exception of the user's code, out comes a `Failure`.
+
+The traceback keeps the user's frames: ours, JAX's and the import machinery's
+would only hide them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from pathlib import Path
+
+from jaxrng_doctor.findings import Failure, Stage
+
+
+def failure(stage: Stage, what: str, error: BaseException) -> Failure:
+    """The failure of `what` at `stage`: `what` begins the sentence that `message` is."""
+    if isinstance(error, SystemExit):
+        code = "" if error.code is None else repr(error.code)
+        message = f"{what} called sys.exit({code})"
+    else:
+        first = str(error).strip().partition("\n")[0]
+        message = f"{what} raised {type(error).__name__}" + (f": {first}" if first else "")
+    return Failure(stage, message, user_traceback(error))
+
+
+def doctors_own(what: str, error: Exception) -> Failure:
+    """The failure of the doctor itself at the analysis of `what`, with all of the traceback."""
+    told = "".join(traceback.format_exception(error)).rstrip()
+    message = f"{what}: the doctor failed with {type(error).__name__}; please report this"
+    return Failure("analysis", message, told)
+
+
+def user_traceback(error: BaseException) -> str:
+    """The traceback of `error` as Python prints it, with the user's frames only.
+
+    All frames are kept where none is the user's. A syntax error needs none: its
+    own lines show the place.
+    """
+    shown = traceback.TracebackException.from_exception(error)
+    _trim(shown, error)
+    return "".join(shown.format()).rstrip()
+
+
+def has_user_frames(error: BaseException) -> bool:
+    """Whether the exception passed through any code of the user's."""
+    return any(_is_users(frame.filename) for frame in traceback.extract_tb(error.__traceback__))
+
+
+def _trim(shown: traceback.TracebackException | None, error: BaseException | None) -> None:
+    if shown is None:
+        return
+    kept = [frame for frame in shown.stack if _is_users(frame.filename)]
+    if kept or isinstance(error, SyntaxError):
+        shown.stack = traceback.StackSummary.from_list(kept)
+    # JAX adds a note on the frames that it removed itself: they are not the user's either.
+    notes = getattr(shown, "__notes__", None) or []
+    shown.__notes__ = [note for note in notes if "JAX has removed its internal frames" not in note]
+    for side in ("__cause__", "__context__"):
+        _trim(getattr(shown, side), getattr(error, side, None))
+
+
+def _is_users(filename: str) -> bool:
+    return not filename.startswith("<frozen ") and not any(
+        filename.startswith(folder) for folder in _others()
+    )
+
+
+def _others() -> list[str]:
+    """The folders of code that is not the user's: looked up anew, as JAX may come in later."""
+    packages = [__package__, importlib.__name__, "jax", "jaxlib"]
+    files = [getattr(sys.modules.get(name), "__file__", None) for name in packages]
+    return [f"{Path(file).parent}/" for file in files if file]

@@ -1,0 +1,72 @@
+"""Fixtures of all tests: a real `jaxrng-doctor` process, and folders of user modules."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def cli_environment() -> dict[str, str]:
+    """The environment of a process in which the package need not be installed."""
+    quiet = {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "PYTHONWARNINGS"}
+    inherited = {name: value for name, value in os.environ.items() if name not in quiet}
+    path = os.pathsep.join(filter(None, [str(ROOT), inherited.get("PYTHONPATH", "")]))
+    return {"JAX_PLATFORMS": "cpu", **inherited, "PYTHONPATH": path}
+
+
+@pytest.fixture
+def run_cli(tmp_path: Path, cli_environment: dict[str, str]) -> RunCli:
+    """Run `python -m jaxrng_doctor ARGS` in `cwd`, by default the test's own folder."""
+
+    def run(
+        *args: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "jaxrng_doctor", *map(str, args)],
+            cwd=cwd or tmp_path,
+            env={**cli_environment, **(env or {})},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Write a file, given its path and its indented text, into the test's own folder."""
+
+    def write_file(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    return write_file
+
+
+@pytest.fixture
+def fresh_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The test's own folder as the current one; what is imported from it is forgotten after."""
+    monkeypatch.chdir(tmp_path)
+    path, modules = list(sys.path), set(sys.modules)
+    yield tmp_path
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and Path(file).is_relative_to(tmp_path):
+            del sys.modules[name]
