@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxrng_doctor.api import FindingsError, Report, check
     from jaxrng_doctor.errors import TargetError, UsageError
-    from jaxrng_doctor.examples import example
     from jaxrng_doctor.findings import (
         Comparison,
         Draw,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
         Suppressed,
         TargetReport,
     )
+    from jaxrng_doctor.target.examples import example
 
 __version__ = "0.1.0"
 
@@ -60,7 +60,7 @@ _HOMES = {
     "check": "api",
     "FindingsError": "api",
     "Report": "api",
-    "example": "examples",
+    "example": "target.examples",
     "TargetError": "errors",
     "UsageError": "errors",
 }

@@ -71,4 +71,3 @@ def check(
 
 
 __all__ = ["FindingsError", "Report", "check"]
-

@@ -21,11 +21,11 @@ from jaxrng_doctor import __version__
 from jaxrng_doctor.errors import TargetError, UsageError
 
 if TYPE_CHECKING:
-    from jaxrng_doctor.arguments import Flags
     from jaxrng_doctor.config import Config
     from jaxrng_doctor.findings import Report, TargetReport
     from jaxrng_doctor.progress import Progress
     from jaxrng_doctor.target import Target
+    from jaxrng_doctor.target.arguments import Flags
 
 CLEAN, FOUND, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -127,7 +127,6 @@ def check(
     """Check functions for random numbers that are shared by mistake."""
 
     def work() -> int:
-        from jaxrng_doctor.arguments import parse_flags
         from jaxrng_doctor.config import FAIL_ON, expand_codes, read_config
         from jaxrng_doctor.output import (
             check_writable,
@@ -140,6 +139,7 @@ def check(
         from jaxrng_doctor.report import FORMATS
         from jaxrng_doctor.rules import CODES
         from jaxrng_doctor.target import EXPECTATIONS
+        from jaxrng_doctor.target.arguments import parse_flags
 
         out = take_stdout()
         config = read_config(Path.cwd(), CODES)
@@ -224,14 +224,17 @@ def _find(
     texts: Sequence[str], folder: Path, flags: Flags, config: Config, progress: Progress
 ) -> list[Target | TargetReport]:
     """The targets, and reports of those that could not be imported."""
-    from jaxrng_doctor.arguments import targets as targets_of
     from jaxrng_doctor.findings import TargetReport
+    from jaxrng_doctor.target.arguments import targets as targets_of
+    from jaxrng_doctor.trace import recording_vmaps
 
     found: list[Target | TargetReport] = []
     for text in texts:
         progress.stage(f"importing {text}")
         try:
-            found += targets_of(text, flags, config, folder)
+            # From before the user's module is imported: its `from jax import vmap` counts too.
+            with recording_vmaps():
+                found += targets_of(text, flags, config, folder)
         except TargetError as error:
             found.append(TargetReport(target=text, failure=error.failure))
     return found

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, cast
 
 from jaxrng_doctor.errors import UsageError
-from jaxrng_doctor.examples import Example
 from jaxrng_doctor.findings import SEVERITIES, Expect
-from jaxrng_doctor.inaxes import parse_in_axes
-from jaxrng_doctor.loading import split
 from jaxrng_doctor.nearest import nearest
 from jaxrng_doctor.target import AS_IS, EXPECTATIONS
+from jaxrng_doctor.target.examples import Example
+from jaxrng_doctor.target.inaxes import parse_in_axes
+from jaxrng_doctor.target.loading import split
 
 TABLE = "jaxrng-doctor"
 

@@ -30,6 +30,8 @@ class KeyCount:
 
         `names` name the scopes, for `Evidence.fixed`.
         """
+        if self.numbers.size == 0:
+            return Evidence(0, 0)
         rows = np.moveaxis(self.numbers, axis, -1).reshape(-1, self.shape[axis])
         there = np.moveaxis(self.reached, axis, -1).reshape(rows.shape)
         # A draw that was not reached gets a number of its own, which counts for nothing.
@@ -55,8 +57,9 @@ class KeyCount:
         return _evidence(numbers, examples, words, distinct, "")
 
 
-def _evidence(numbers: np.ndarray, examples: np.ndarray, words: np.ndarray, distinct: int,
-              fixed: str) -> Evidence:
+def _evidence(
+    numbers: np.ndarray, examples: np.ndarray, words: np.ndarray, distinct: int, fixed: str
+) -> Evidence:
     drawn = numbers[examples]
     pair, key = None, None
     if distinct < len(drawn):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-
 from jaxrng_doctor.counting import KeyCount
 from jaxrng_doctor.facts import DrawFacts, ScopeFacts, Variation, VmapSource
 from jaxrng_doctor.findings import Draw, Evidence, Scope
@@ -55,7 +54,9 @@ def _scope(draw: Drawn, depth: int, evidence: Evidence | None) -> ScopeFacts:
     variation = variations.pop() if len(variations) == 1 else Variation.UNKNOWN
     site = ref.at.eqn.params["site"] if ref.kind == "vmap" else None
     varies: bool | None = {Variation.DISTINCT: True, Variation.UNKNOWN: None}.get(variation, False)
-    if evidence is not None and evidence.examples > 1:
+    if ref.size in (0, 1):
+        varies = True  # there are no two examples that could share
+    elif evidence is not None and evidence.examples > 1:
         varies = evidence.distinct_keys == evidence.examples
     name = site.function if site else jaxprs.function_of(jaxprs.subjaxprs(ref.at.eqn)[-1])[0]
     scope = Scope(
@@ -88,5 +89,3 @@ def as_draws(facts: Sequence[DrawFacts]) -> tuple[Draw, ...]:
 def without_basis(facts: DrawFacts) -> DrawFacts:
     """Without the vmaps over a Jacobian's basis: sharing noise over those is right."""
     return replace(facts, scopes=tuple(s for s in facts.scopes if not s.basis))
-
-

@@ -39,7 +39,7 @@ def examine(
     progress(f"tracing {target.name}")
     try:
         trace = trace_program(call)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TargetError(failure("trace", target.name, error)) from error
     try:
         engine = Engine(trace)
@@ -59,9 +59,7 @@ def examine(
         else:
             comparison = Comparison(unavailable="not run: its keys alone took too long to compute")
     facts = draw_facts(engine.draws, tables)
-    findings, suppressed = apply(
-        judge(facts), expect=target.expect, select=select, ignore=ignore
-    )
+    findings, suppressed = apply(judge(facts), expect=target.expect, select=select, ignore=ignore)
     return TargetReport(
         target=target.name,
         findings=findings,
@@ -73,8 +71,11 @@ def examine(
     )
 
 
-def _keys(trace: Trace, timeout: float | None, gaps: list[Gap],
-          ) -> tuple[Mapping[Path, KeyTable], bool]:
+def _keys(
+    trace: Trace,
+    timeout: float | None,
+    gaps: list[Gap],
+) -> tuple[Mapping[Path, KeyTable], bool]:
     """The ledger, empty with a gap if it cannot be computed; and whether it ended in time."""
     try:
         return within(timeout, lambda: compute_keys(trace)), True
@@ -88,11 +89,17 @@ def _keys(trace: Trace, timeout: float | None, gaps: list[Gap],
         return {}, True
 
 
-def _comparison(target: Target, call: ArrayCall, trace: Trace, timeout: float | None,
-                ) -> tuple[Comparison | None, Failure | None]:
+def _comparison(
+    target: Target,
+    call: ArrayCall,
+    trace: Trace,
+    timeout: float | None,
+) -> tuple[Comparison | None, Failure | None]:
     try:
         return within(timeout, lambda: outcome.compare(call, trace)), None
     except OutOfTime:
-        return Comparison(unavailable=f"the function did not end: stopped after {timeout:g} s"), None
-    except Exception as error:
+        return Comparison(
+            unavailable=f"the function did not end: stopped after {timeout:g} s"
+        ), None
+    except (Exception, SystemExit) as error:
         return None, failure("run", target.name, error)

@@ -7,6 +7,7 @@ draw's key beside it. In comes a `Trace`, out comes for each draw a `KeyTable`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,9 @@ MAX_WHILE_STEPS = 256
 MAX_KEPT = 1 << 22
 """Fewer steps are kept where a `while_loop` sits inside large scopes: so many keys in all."""
 
-_Record = tuple[Any, Any]  # key words, shape (..., words); whether the draw was reached, shape (...)
+_Record = tuple[
+    Any, Any
+]  # key words, shape (..., words); whether the draw was reached, shape (...)
 _Records = dict[Path, _Record]
 
 
@@ -58,14 +61,14 @@ def compute_keys(trace: Trace) -> dict[Path, KeyTable]:
     wanted = sorted(trace.slice.inputs(trace.jaxpr))
     values = [trace.values[i] for i in wanted]
 
-    def program(*given: Any) -> _Records:
+    def program(*given: Any) -> tuple[list[Any], _Records]:
         args: list[Any] = [None] * len(trace.values)
         for i, value in zip(wanted, given, strict=True):
             args[i] = value
-        return run.jaxpr(trace.jaxpr, args, (), 1)[1]
+        return run.jaxpr(trace.jaxpr, args, (), 1)
 
     paths, _ = _outline(lambda: program(*values))
-    tables = jax.device_get(jax.jit(lambda *given: list(program(*given).values()))(*values))
+    tables = jax.device_get(jax.jit(lambda *given: list(program(*given)[1].values()))(*values))
     return {
         path: KeyTable(np.asarray(words), np.asarray(reached))
         for path, (words, reached) in zip(paths, tables, strict=True)
@@ -78,8 +81,13 @@ class _Run:
     def __init__(self, trace: Trace) -> None:
         self.slice = trace.slice
 
-    def jaxpr(self, jaxpr: Any, args: Sequence[Any], path: Path, room: int,
-              ) -> tuple[list[Any], _Records]:
+    def jaxpr(
+        self,
+        jaxpr: Any,
+        args: Sequence[Any],
+        path: Path,
+        room: int,
+    ) -> tuple[list[Any], _Records]:
         """The outputs and the records of one jaxpr. `room` is how many examples share it."""
         inner, consts = jaxprs.open_jaxpr(jaxpr)
         env: dict[Any, Any] = dict(zip(inner.constvars, consts, strict=False))
@@ -97,8 +105,14 @@ class _Run:
             env.update((v, x) for v, x in zip(eqn.outvars, outs, strict=True) if x is not None)
         return [read(atom) for atom in inner.outvars], records
 
-    def _equation(self, eqn: Any, values: list[Any], path: Path, index: int, room: int,
-                  ) -> tuple[Sequence[Any], _Records]:
+    def _equation(
+        self,
+        eqn: Any,
+        values: list[Any],
+        path: Path,
+        index: int,
+        room: int,
+    ) -> tuple[Sequence[Any], _Records]:
         keys = self.slice.draws.key_operands(eqn)
         records: _Records = {}
         if keys:
@@ -125,8 +139,14 @@ class _Run:
         """A carried value that is known but not wanted would come back as `None`."""
         return [value if i in wanted else None for i, value in enumerate(values)]
 
-    def _vmap(self, eqn: Any, body: Any, values: list[Any], path: Path, room: int,
-              ) -> tuple[Sequence[Any], _Records]:
+    def _vmap(
+        self,
+        eqn: Any,
+        body: Any,
+        values: list[Any],
+        path: Path,
+        room: int,
+    ) -> tuple[Sequence[Any], _Records]:
         axis, in_axes = eqn.params["axis"], eqn.params["in_axes"]
         here = [i for i, value in enumerate(values) if value is not None]
         paths: list[Path] = []
@@ -146,8 +166,13 @@ class _Run:
             for out, d in zip(outs, eqn.params["out_axes"], strict=True)
         ], dict(zip(paths, records, strict=True))
 
-    def _scan(self, scan: Scan, values: list[Any], path: Path, room: int,
-              ) -> tuple[Sequence[Any], _Records]:
+    def _scan(
+        self,
+        scan: Scan,
+        values: list[Any],
+        path: Path,
+        room: int,
+    ) -> tuple[Sequence[Any], _Records]:
         values = self._relevant(values, self.slice.inputs(scan.body))
         consts, init = values[: scan.consts], values[scan.consts : scan.consts + scan.carry]
         xs = values[scan.consts + scan.carry :]
@@ -156,15 +181,22 @@ class _Run:
         def step(carry: Any, x: Any) -> Any:
             outs, records = self.jaxpr(scan.body, [*consts, *carry, *x], path, room * scan.length)
             paths[:] = records
-            carried = [out if before is not None else None
-                       for out, before in zip(outs, carry, strict=False)]
+            carried = [
+                out if before is not None else None
+                for out, before in zip(outs, carry, strict=False)
+            ]
             return carried, (outs[scan.carry :], list(records.values()))
 
         carry, (ys, records) = lax.scan(step, init, xs, length=scan.length, reverse=scan.reverse)
         return [*carry, *ys], dict(zip(paths, records, strict=True))
 
-    def _while(self, loop: While, values: list[Any], path: Path, room: int,
-               ) -> tuple[Sequence[Any], _Records]:
+    def _while(
+        self,
+        loop: While,
+        values: list[Any],
+        path: Path,
+        room: int,
+    ) -> tuple[Sequence[Any], _Records]:
         tests = values[: loop.condition_consts]
         first = loop.condition_consts + loop.body_consts
         consts = values[loop.condition_consts : first]
@@ -175,12 +207,15 @@ class _Run:
 
         def step(carry: list[Any]) -> tuple[list[Any], _Records]:
             outs, records = self.jaxpr(loop.body, [*consts, *carry], path, room * cap)
-            return [out if before is not None else None
-                    for out, before in zip(outs, carry, strict=True)], records
+            return [
+                out if before is not None else None for out, before in zip(outs, carry, strict=True)
+            ], records
 
-        paths, shapes = _outline(lambda: step(init)[1])
-        buffers = [(jnp.zeros((cap, *w.shape), w.dtype), jnp.zeros((cap, *r.shape), bool))
-                   for w, r in shapes]
+        paths, shapes = _outline(lambda: step(init))
+        buffers = [
+            (jnp.zeros((cap, *w.shape), w.dtype), jnp.zeros((cap, *r.shape), bool))
+            for w, r in shapes
+        ]
 
         def goes_on(state: Any) -> Any:
             return self.jaxpr(loop.condition, [*tests, *state[1]], (), room)[0][0]
@@ -189,22 +224,24 @@ class _Run:
             count, carry, kept = state
             carry, records = step(carry)
             # Beyond the end of a buffer nothing is written.
-            kept = [(w.at[count].set(word, mode="drop"), r.at[count].set(reach, mode="drop"))
-                    for (w, r), (word, reach) in zip(kept, records.values(), strict=True)]
+            kept = [
+                (w.at[count].set(word, mode="drop"), r.at[count].set(reach, mode="drop"))
+                for (w, r), (word, reach) in zip(kept, records.values(), strict=True)
+            ]
             return count + 1, carry, kept
 
         _, carry, kept = lax.while_loop(goes_on, body, (jnp.int32(0), init, buffers))
         return carry, dict(zip(paths, kept, strict=True))
 
-    def _cond(self, branches: tuple[Any, ...], values: list[Any], path: Path, index: int,
-              room: int) -> tuple[Sequence[Any], _Records]:
+    def _cond(
+        self, branches: tuple[Any, ...], values: list[Any], path: Path, index: int, room: int
+    ) -> tuple[Sequence[Any], _Records]:
         choice, operands = values[0], values[1:]
-        runs: list[Callable[[], tuple[list[Any], _Records]]] = [
-            lambda i=i, branch=branch: self.jaxpr(  # type: ignore[misc]
-                branch, operands, (*path, (index, i)), room)
+        runs = [
+            functools.partial(self.jaxpr, branch, operands, (*path, (index, i)), room)
             for i, branch in enumerate(branches)
         ]
-        outlines = [_outline(lambda run=run: run()[1]) for run in runs]
+        outlines = [_outline(run) for run in runs]
         wanted = frozenset.intersection(*(self.slice.outputs(b) for b in branches))
 
         def branch(number: int) -> Callable[[], Any]:
@@ -212,24 +249,32 @@ class _Run:
                 outs, records = runs[number]()
                 every = []
                 for i, (_, shapes) in enumerate(outlines):
-                    every.append(list(records.values()) if i == number else [
-                        (jnp.zeros(w.shape, w.dtype), jnp.zeros(r.shape, bool)) for w, r in shapes
-                    ])
+                    every.append(
+                        list(records.values())
+                        if i == number
+                        else [
+                            (jnp.zeros(w.shape, w.dtype), jnp.zeros(r.shape, bool))
+                            for w, r in shapes
+                        ]
+                    )
                 return [out if i in wanted else None for i, out in enumerate(outs)], every
 
             return run
 
         outs, every = lax.switch(choice, [branch(i) for i in range(len(branches))])
-        return outs, {p: r for (paths, _), records in zip(outlines, every, strict=True)
-                      for p, r in zip(paths, records, strict=True)}
+        return outs, {
+            p: r
+            for (paths, _), records in zip(outlines, every, strict=True)
+            for p, r in zip(paths, records, strict=True)
+        }
 
 
-def _outline(run: Callable[[], _Records]) -> tuple[list[Path], list[Any]]:
+def _outline(run: Callable[[], tuple[Any, _Records]]) -> tuple[list[Path], list[Any]]:
     """The paths and the shapes of the records that `run` would make."""
     paths: list[Path] = []
 
     def listed() -> list[_Record]:
-        records = run()
+        _, records = run()
         paths[:] = records
         return list(records.values())
 

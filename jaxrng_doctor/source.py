@@ -134,7 +134,7 @@ def call_at(place: Place) -> ast.Call | None:
 
 
 def call_of_result(place: Place) -> ast.Call | None:
-    """In `f(a)(b)` the whole, for a `place` that spans `f(a)`; `None` if there is no second call."""
+    """In `f(a)(b)` the whole, for a `place` that spans `f(a)`; `None` for a lone call."""
     call = call_at(place)
     if call is None:
         return None

@@ -12,11 +12,33 @@ from jaxrng_doctor.trace.places import locate
 
 # What a key is before one of these is still "the key", so the search goes on behind them.
 _FOLLOWED = frozenset(
-    {"broadcast_in_dim", "carry", "concatenate", "convert_element_type", "copy", "copy_p",
-     "dynamic_slice", "element", "expand_dims", "gather", "optimization_barrier",
-     "random_clone", "random_fold_in", "random_split", "random_unwrap", "random_wrap",
-     "reshape", "rev", "slice", "squeeze", "stack", "stack of results", "tile", "transpose",
-     "unstack"}
+    {
+        "broadcast_in_dim",
+        "carry",
+        "concatenate",
+        "convert_element_type",
+        "copy",
+        "copy_p",
+        "dynamic_slice",
+        "element",
+        "expand_dims",
+        "gather",
+        "optimization_barrier",
+        "random_clone",
+        "random_fold_in",
+        "random_split",
+        "random_unwrap",
+        "random_wrap",
+        "reshape",
+        "rev",
+        "slice",
+        "squeeze",
+        "stack",
+        "stack of results",
+        "tile",
+        "transpose",
+        "unstack",
+    }
 )
 _DERIVING = {"random_split": "split", "random_fold_in": "fold_in"}
 _REPEATING = frozenset({"broadcast_in_dim", "concatenate", "gather", "stack", "tile"})
@@ -45,7 +67,7 @@ def cause_of(draw: Drawn, depth: int) -> Cause:
     if scope.kind != "vmap":
         seeded = root.op == "random_seed" and root in inside
         return Cause("seed" if seeded else "loop constant", phrase, made=made, steps=steps)
-    entering = dict((id(value), name) for value, name in scope.operands)
+    entering = {id(value): name for value, name in scope.operands}
     door = next((v for v in line if id(v) in entering), None)
     if door is not None and entering[id(door)] is not None:
         name = entering[id(door)] or ""

@@ -8,8 +8,18 @@ from jaxrng_doctor.lineage.values import Value
 
 _LETTERS = "ijklmn"
 _TRANSPARENT = frozenset(
-    {"convert_element_type", "copy", "copy_p", "expand_dims", "optimization_barrier",
-     "random_clone", "random_unwrap", "random_wrap", "reshape", "squeeze"}
+    {
+        "convert_element_type",
+        "copy",
+        "copy_p",
+        "expand_dims",
+        "optimization_barrier",
+        "random_clone",
+        "random_unwrap",
+        "random_wrap",
+        "reshape",
+        "squeeze",
+    }
 )
 
 
@@ -27,7 +37,9 @@ def describe(value: Value, depth: int = 5) -> str:
         case "input":
             return str(value.params)
         case "const":
-            return value.params if isinstance(value.params, str) and value.params else "a captured key"
+            return (
+                value.params if isinstance(value.params, str) and value.params else "a captured key"
+            )
         case "literal":
             return str(value.params[1])
         case "axis_index":

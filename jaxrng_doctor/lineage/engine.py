@@ -86,22 +86,27 @@ class Engine:
 
     # -- one jaxpr ---------------------------------------------------------------------
 
-    def _jaxpr(self, jaxpr: Any, args: Sequence[Value | None], parent: At | None,
-               scopes: tuple[ScopeRef, ...], path: Path) -> list[Value | None]:
+    def _jaxpr(
+        self,
+        jaxpr: Any,
+        args: Sequence[Value | None],
+        parent: At | None,
+        scopes: tuple[ScopeRef, ...],
+        path: Path,
+    ) -> list[Value | None]:
         inner, consts = jaxprs.open_jaxpr(jaxpr)
         env: dict[Any, Value] = {}
         for var, const in zip(inner.constvars, consts, strict=False):
             env[var] = self._constant(var, const)
-        for var, value in zip(inner.invars, args, strict=True):
-            if value is not None:
-                env[var] = value
+        env.update((v, x) for v, x in zip(inner.invars, args, strict=True) if x is not None)
         for index in self.slice.equations(inner):
             eqn = inner.eqns[index]
             at = At(parent, eqn, inner, index, len(scopes))
             ins = [self._read(env, atom) for atom in eqn.invars]
             outs = self._equation(at, ins, scopes, path)
-            env.update((v, out) for v, out in zip(eqn.outvars, outs, strict=True)
-                       if out is not None)
+            env.update(
+                (v, out) for v, out in zip(eqn.outvars, outs, strict=True) if out is not None
+            )
         return [self._read(env, atom) for atom in inner.outvars]
 
     def _read(self, env: Mapping[Any, Value], atom: Any) -> Value | None:
@@ -114,14 +119,16 @@ class Engine:
         if aval.ndim == 0 and not is_key(aval):
             params = (str(aval.dtype), value.item() if hasattr(value, "item") else value)
             return self.values.make("literal", params, (), over={}, axes=(), birth=None)
-        params = id(value)  # the trace keeps its constants alive
-        return self.values.make("const", params, (), over={}, axes=(UNKNOWN,) * aval.ndim,
-                                birth=None)
+        number = id(value)  # the trace keeps its constants alive
+        return self.values.make(
+            "const", number, (), over={}, axes=(UNKNOWN,) * aval.ndim, birth=None
+        )
 
     # -- one equation ------------------------------------------------------------------
 
-    def _equation(self, at: At, ins: list[Value | None], scopes: tuple[ScopeRef, ...],
-                  path: Path) -> Sequence[Value | None]:
+    def _equation(
+        self, at: At, ins: list[Value | None], scopes: tuple[ScopeRef, ...], path: Path
+    ) -> Sequence[Value | None]:
         eqn = at.eqn
         keys = self.slice.draws.key_operands(eqn)
         if keys:
@@ -161,25 +168,36 @@ class Engine:
             else:
                 over, axes = over_all(args), (UNKNOWN,) * getattr(var.aval, "ndim", 0)
             if name in _ACROSS_AXES:
-                over = {d: v if scopes[d].axis_name not in _axis_names(eqn) else EQUAL
-                        for d, v in over.items()}
-            outs.append(self.values.make(name, (number, params), args, over=over, axes=axes,
-                                         birth=at))
+                over = {
+                    d: v if scopes[d].axis_name not in _axis_names(eqn) else EQUAL
+                    for d, v in over.items()
+                }
+            outs.append(
+                self.values.make(name, (number, params), args, over=over, axes=axes, birth=at)
+            )
         return outs
 
     def _axis_index(self, at: At, scopes: tuple[ScopeRef, ...]) -> Value:
         name = at.eqn.params["axis_name"]
         over = {d: DISTINCT for d, s in enumerate(scopes) if s.axis_name == name}
         depth = max(over, default=-1)
-        return self.values.make("axis_index", (name, depth), (), over={depth: DISTINCT}
-                                if over else {}, axes=(), birth=at)
+        return self.values.make(
+            "axis_index",
+            (name, depth),
+            (),
+            over={depth: DISTINCT} if over else {},
+            axes=(),
+            birth=at,
+        )
 
-    def _draw(self, at: At, keys: tuple[Value | None, ...], scopes: tuple[ScopeRef, ...],
-              path: Path) -> None:
+    def _draw(
+        self, at: At, keys: tuple[Value | None, ...], scopes: tuple[ScopeRef, ...], path: Path
+    ) -> None:
         if not self._recording:
             return
-        self.draws.append(Drawn((*path, (at.index, 0)), at, scopes,
-                                tuple(key for key in keys if key is not None)))
+        self.draws.append(
+            Drawn((*path, (at.index, 0)), at, scopes, tuple(key for key in keys if key is not None))
+        )
         above: At | None = at
         while above is not None:
             if jaxprs.vmaps_on_name_stack(above.eqn):
@@ -190,8 +208,7 @@ class Engine:
     def _opaque(self, at: At, bodies: tuple[Any, ...], ins: Sequence[Value | None]) -> None:
         if any(self.slice.draws.inside(body) for body in bodies):
             self._gap(f"draws inside `{at.eqn.primitive.name}` are not followed", at)
-        elif any(v is not None and is_key(a.aval)
-                 for v, a in zip(ins, at.eqn.invars, strict=True)):
+        elif any(v is not None and is_key(a.aval) for v, a in zip(ins, at.eqn.invars, strict=True)):
             self._gap(f"a key goes into `{at.eqn.primitive.name}`, which is not followed", at)
 
     def _gap(self, message: str, at: At) -> None:
@@ -214,15 +231,24 @@ class Engine:
         along = max(value.along(depth), EQUAL)
         over = {d: v for d, v in value.over.items() if d != depth}
         axes = (*value.axes[:axis], along, *value.axes[axis:])
-        return self.values.make("stack of results", (axis, depth), (value,), over=over, axes=axes,
-                                birth=at)
+        return self.values.make(
+            "stack of results", (axis, depth), (value,), over=over, axes=axes, birth=at
+        )
 
-    def _vmap(self, at: At, body: Any, ins: Sequence[Value | None],
-              scopes: tuple[ScopeRef, ...], path: Path) -> list[Value | None]:
+    def _vmap(
+        self,
+        at: At,
+        body: Any,
+        ins: Sequence[Value | None],
+        scopes: tuple[ScopeRef, ...],
+        path: Path,
+    ) -> list[Value | None]:
         params, depth = at.eqn.params, len(scopes)
         axis = params["axis"]
-        args = [v if v is None or d is None else self._element(v, d, depth, at)
-                for v, d in zip(ins, params["in_axes"], strict=True)]
+        args = [
+            v if v is None or d is None else self._element(v, d, depth, at)
+            for v, d in zip(ins, params["in_axes"], strict=True)
+        ]
         unmapped = tuple(
             (v, name)
             for v, d, name in zip(ins, params["in_axes"], params["site"].operands, strict=True)
@@ -230,28 +256,47 @@ class Engine:
         )
         scope = ScopeRef("vmap", axis.size, at, axis.name, unmapped)
         outs = self._jaxpr(body, args, at, (*scopes, scope), (*path, (at.index, 0)))
-        return [v if v is None or d is None else self._stacked(v, d, depth, at)
-                for v, d in zip(outs, params["out_axes"], strict=True)]
+        return [
+            v if v is None or d is None else self._stacked(v, d, depth, at)
+            for v, d in zip(outs, params["out_axes"], strict=True)
+        ]
 
-    def _scan(self, at: At, scan: Scan, ins: Sequence[Value | None],
-              scopes: tuple[ScopeRef, ...], path: Path) -> list[Value | None]:
+    def _scan(
+        self,
+        at: At,
+        scan: Scan,
+        ins: Sequence[Value | None],
+        scopes: tuple[ScopeRef, ...],
+        path: Path,
+    ) -> list[Value | None]:
         depth = len(scopes)
         consts, init = ins[: scan.consts], ins[scan.consts : scan.consts + scan.carry]
         xs = [v and self._element(v, 0, depth, at) for v in ins[scan.consts + scan.carry :]]
         scope = ScopeRef("scan", scan.length, at, None, _unchanging(consts, init))
 
         def step(carry: Sequence[Value | None]) -> list[Value | None]:
-            return self._jaxpr(scan.body, [*consts, *carry, *xs], at, (*scopes, scope),
-                               (*path, (at.index, 0)))
+            return self._jaxpr(
+                scan.body, [*consts, *carry, *xs], at, (*scopes, scope), (*path, (at.index, 0))
+            )
 
         carry, outs = self._fixed_point(at, init, step, scan.carry, depth, (*consts, *xs))
         ys = [v and self._stacked(v, 0, depth, at) for v in outs[scan.carry :]]
         return [*self._after(at, init, carry, outs), *ys]
 
-    def _while(self, at: At, loop: While, ins: Sequence[Value | None],
-               scopes: tuple[ScopeRef, ...], path: Path) -> list[Value | None]:
+    def _while(
+        self,
+        at: At,
+        loop: While,
+        ins: Sequence[Value | None],
+        scopes: tuple[ScopeRef, ...],
+        path: Path,
+    ) -> list[Value | None]:
         depth, first = len(scopes), loop.condition_consts + loop.body_consts
-        tests, consts, init = ins[: loop.condition_consts], ins[loop.condition_consts : first], ins[first:]
+        tests, consts, init = (
+            ins[: loop.condition_consts],
+            ins[loop.condition_consts : first],
+            ins[first:],
+        )
         scope = ScopeRef("while", None, at, None, _unchanging((*tests, *consts), init))
 
         def step(carry: Sequence[Value | None]) -> list[Value | None]:
@@ -262,9 +307,15 @@ class Engine:
         carry, outs = self._fixed_point(at, init, step, len(init), depth, (*tests, *consts))
         return self._after(at, init, carry, outs)
 
-    def _fixed_point(self, at: At, init: Sequence[Value | None], step: Any, carried: int,
-                     depth: int, others: Sequence[Value | None],
-                     ) -> tuple[list[Value | None], list[Value | None]]:
+    def _fixed_point(
+        self,
+        at: At,
+        init: Sequence[Value | None],
+        step: Any,
+        carried: int,
+        depth: int,
+        others: Sequence[Value | None],
+    ) -> tuple[list[Value | None], list[Value | None]]:
         """The carried values as every step sees them, and what the last pass returned.
 
         A value that comes back as it went in is the value from before the loop, by
@@ -290,16 +341,22 @@ class Engine:
                     if grown.get(i) != (over, axes):
                         grown[i] = (over, axes)
                         changed = True
-                        carry[i] = self.values.fresh("carry", (start,), over=over, axes=axes,
-                                                     birth=at)
+                        carry[i] = self.values.fresh(
+                            "carry", (start,), over=over, axes=axes, birth=at
+                        )
                 if not changed:
                     break
         finally:
             self._recording = recording
         return carry, step(carry) if recording else outs
 
-    def _after(self, at: At, init: Sequence[Value | None], carry: Sequence[Value | None],
-               outs: Sequence[Value | None]) -> list[Value | None]:
+    def _after(
+        self,
+        at: At,
+        init: Sequence[Value | None],
+        carry: Sequence[Value | None],
+        outs: Sequence[Value | None],
+    ) -> list[Value | None]:
         """The carried values after the loop: as they were, or whatever the last step left."""
         left: list[Value | None] = []
         for start, symbol, out in zip(init, carry, outs, strict=False):
@@ -307,14 +364,25 @@ class Engine:
                 left.append(start)
                 continue
             over = {d: v for d, v in symbol.over.items() if d < at.depth}
-            left.append(self.values.make("after loop", None, (symbol, out), over=over,
-                                         axes=symbol.axes, birth=at))
+            left.append(
+                self.values.make(
+                    "after loop", None, (symbol, out), over=over, axes=symbol.axes, birth=at
+                )
+            )
         return left
 
-    def _cond(self, at: At, branches: tuple[Any, ...], ins: Sequence[Value | None],
-              scopes: tuple[ScopeRef, ...], path: Path) -> list[Value | None]:
-        results = [self._jaxpr(branch, ins[1:], at, scopes, (*path, (at.index, i)))
-                   for i, branch in enumerate(branches)]
+    def _cond(
+        self,
+        at: At,
+        branches: tuple[Any, ...],
+        ins: Sequence[Value | None],
+        scopes: tuple[ScopeRef, ...],
+        path: Path,
+    ) -> list[Value | None]:
+        results = [
+            self._jaxpr(branch, ins[1:], at, scopes, (*path, (at.index, i)))
+            for i, branch in enumerate(branches)
+        ]
         return [self._chosen(at, ins[0], outs) for outs in zip(*results, strict=True)]
 
     def _chosen(self, at: At, index: Value | None, outs: Sequence[Value | None]) -> Value | None:
@@ -331,7 +399,11 @@ class Engine:
             axes = tuple(of_either(pair) for pair in zip(axes, other.axes, strict=True))
         # Where the choice itself varies, two examples may sit in different branches.
         over |= {d: UNKNOWN for d, v in index.over.items() if not v.is_same}
-        over |= {d: EQUAL for d, v in index.over.items() if v is EQUAL and over.get(d, CONSTANT) is CONSTANT}
+        over |= {
+            d: EQUAL
+            for d, v in index.over.items()
+            if v is EQUAL and over.get(d, CONSTANT) is CONSTANT
+        }
         return self.values.make("chosen", None, (index, *present), over=over, axes=axes, birth=at)
 
 
@@ -343,8 +415,10 @@ def _axis_names(eqn: Any) -> tuple[Any, ...]:
     return names if isinstance(names, tuple) else (names,)
 
 
-def _unchanging(consts: Sequence[Value | None], init: Sequence[Value | None],
-                ) -> tuple[tuple[Value, str | None], ...]:
+def _unchanging(
+    consts: Sequence[Value | None],
+    init: Sequence[Value | None],
+) -> tuple[tuple[Value, str | None], ...]:
     return tuple((v, None) for v in (*consts, *init) if v is not None)
 
 
@@ -352,8 +426,19 @@ def _either(a: Mapping[int, Variation], b: Mapping[int, Variation]) -> dict[int,
     return {d: of_either((a.get(d, CONSTANT), b.get(d, CONSTANT))) for d in {*a, *b}}
 
 
-_CHAIN = frozenset({"random_split", "random_fold_in", "random_wrap", "random_unwrap",
-                    "random_clone", "reshape", "slice", "squeeze", "unstack"})
+_CHAIN = frozenset(
+    {
+        "random_split",
+        "random_fold_in",
+        "random_wrap",
+        "random_unwrap",
+        "random_clone",
+        "reshape",
+        "slice",
+        "squeeze",
+        "unstack",
+    }
+)
 
 
 def _advances(after: Value, before: Value) -> bool:

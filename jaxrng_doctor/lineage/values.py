@@ -26,8 +26,15 @@ class Value:
 
     __slots__ = ("args", "axes", "birth", "op", "over", "params")
 
-    def __init__(self, op: str, params: Any, args: tuple[Value, ...],
-                 over: Mapping[int, Variation], axes: tuple[Variation, ...], birth: Any) -> None:
+    def __init__(
+        self,
+        op: str,
+        params: Any,
+        args: tuple[Value, ...],
+        over: Mapping[int, Variation],
+        axes: tuple[Variation, ...],
+        birth: Any,
+    ) -> None:
         self.op = op
         self.params = params
         self.args = args
@@ -49,8 +56,16 @@ class Values:
         self._known: dict[Any, Value] = {}
         self._alive: list[Value] = []
 
-    def make(self, op: str, params: Any, args: tuple[Value, ...], *,
-             over: Mapping[int, Variation], axes: Iterable[Variation], birth: Any) -> Value:
+    def make(
+        self,
+        op: str,
+        params: Any,
+        args: tuple[Value, ...],
+        *,
+        over: Mapping[int, Variation],
+        axes: Iterable[Variation],
+        birth: Any,
+    ) -> Value:
         """The value of this derivation; `params` that cannot be hashed make it one of its kind."""
         key = (op, params, tuple(map(id, args)))
         try:
@@ -61,9 +76,16 @@ class Values:
             found = self._known[key] = Value(op, params, args, over, tuple(axes), birth)
         return found
 
-    def fresh(self, op: str, args: tuple[Value, ...] = (), *,
-              over: Mapping[int, Variation] | None = None, axes: Iterable[Variation] = (),
-              birth: Any = None, name: str = "") -> Value:
+    def fresh(
+        self,
+        op: str,
+        args: tuple[Value, ...] = (),
+        *,
+        over: Mapping[int, Variation] | None = None,
+        axes: Iterable[Variation] = (),
+        birth: Any = None,
+        name: str = "",
+    ) -> Value:
         """A value that equals no other; `name` is what the user calls it."""
         value = Value(op, name, args, over or {}, tuple(axes), birth)
         self._alive.append(value)  # its `id` stands for it among the arguments of others

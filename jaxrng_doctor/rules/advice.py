@@ -112,8 +112,16 @@ def key_for_each_step(facts: ScopeFacts) -> tuple[Help, ...]:
 def _takes_a_shape(sampler: str) -> bool:
     """Samplers whose second argument is the shape of what they draw."""
     return sampler.removeprefix("jax.random.") in {
-        "bits", "cauchy", "exponential", "gumbel", "laplace", "logistic", "maxwell", "normal",
-        "rademacher", "uniform",
+        "bits",
+        "cauchy",
+        "exponential",
+        "gumbel",
+        "laplace",
+        "logistic",
+        "maxwell",
+        "normal",
+        "rademacher",
+        "uniform",
     }
 
 

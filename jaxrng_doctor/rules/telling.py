@@ -62,13 +62,15 @@ def position(draw: DrawFacts, facts: ScopeFacts) -> str:
 
 
 def scope_by_scope(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> str:
-    """`; shared over the inner vmap (32), distinct over the outer vmap (4)`, if scopes are nested."""
+    """`; shared over the inner vmap (32), distinct over the outer vmap (4)`, for nested scopes."""
     judged = [s for s in draw.scopes if is_judged(s)]
     if len(judged) < 2:
         return ""
     words = {True: "distinct", False: "shared", None: "not known to differ"}
-    parts = [(words[False] if s in shared else words[s.scope.varies], position(draw, s))
-             for s in reversed(judged)]
+    parts = [
+        (words[False] if s in shared else words[s.scope.varies], position(draw, s))
+        for s in reversed(judged)
+    ]
     told: list[str] = []
     for i, (word, where) in enumerate(parts):
         again = i > 0 and parts[i - 1][0] == word
@@ -86,8 +88,11 @@ def notes(shared: Sequence[ScopeFacts]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def related(shared: Sequence[ScopeFacts], words: Sequence[str], unit_words: str,
-            ) -> tuple[Related, ...]:
+def related(
+    shared: Sequence[ScopeFacts],
+    words: Sequence[str],
+    unit_words: str,
+) -> tuple[Related, ...]:
     """The scopes and the places where their keys were made, each with its words."""
     found: list[Related] = []
     for facts, word in zip(shared, words, strict=True):
@@ -115,10 +120,19 @@ def _origins(cause: Cause, unit_words: str) -> list[Related]:
     return places
 
 
-def finding(code: str, name: str, severity: Severity, draw: DrawFacts, *, message: str,
-            evidence: Evidence | None, related: tuple[Related, ...],
-            help: tuple[Help, ...] = (), notes: tuple[str, ...] = (),
-            sure: Confidence) -> Finding:
+def finding(
+    code: str,
+    name: str,
+    severity: Severity,
+    draw: DrawFacts,
+    *,
+    message: str,
+    evidence: Evidence | None,
+    related: tuple[Related, ...],
+    help: tuple[Help, ...] = (),
+    notes: tuple[str, ...] = (),
+    sure: Confidence,
+) -> Finding:
     """A finding at a draw; one that the run refutes is only a note."""
     return Finding(
         code=code,

@@ -38,8 +38,11 @@ def batch_axes(jaxpr: Any) -> BatchAxes:
     return found
 
 
-def _follow(inner: Any, marks: Sequence[frozenset[_Mark]], found: BatchAxes,
-            ) -> list[frozenset[_Mark]]:
+def _follow(
+    inner: Any,
+    marks: Sequence[frozenset[_Mark]],
+    found: BatchAxes,
+) -> list[frozenset[_Mark]]:
     env: dict[Any, frozenset[_Mark]] = dict(zip(inner.invars, marks, strict=True))
 
     def read(atom: Any) -> frozenset[_Mark]:
@@ -69,9 +72,7 @@ def _vmap(eqn: Any, ins: Sequence[frozenset[_Mark]], found: BatchAxes) -> list[f
         for source, own_axis, now in marks:
             if source != _RESULT and now == axis:
                 found.inputs.setdefault(source, own_axis)
-    return [
-        frozenset() if a is None else frozenset({(_RESULT, a, a)}) for a in params["out_axes"]
-    ]
+    return [frozenset() if a is None else frozenset({(_RESULT, a, a)}) for a in params["out_axes"]]
 
 
 def _through(eqn: Any, ins: Sequence[frozenset[_Mark]], out: Any) -> frozenset[_Mark]:

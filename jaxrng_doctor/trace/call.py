@@ -48,8 +48,11 @@ def array_call(target: Target) -> ArrayCall:
     names = _parameter_names(target)
     parts: list[tuple[str, Any]] = [*zip(names, target.args, strict=True), *target.kwargs.items()]
     leaves, tree = jax.tree_util.tree_flatten_with_path([value for _, value in parts])
-    traced = [i for i, (path, leaf) in enumerate(leaves)
-              if parts[path[0].idx][0] not in target.static and is_array(leaf)]
+    traced = [
+        i
+        for i, (path, leaf) in enumerate(leaves)
+        if parts[path[0].idx][0] not in target.static and is_array(leaf)
+    ]
     positional = len(target.args)
 
     def per_example(*arrays: Any) -> Any:
@@ -61,14 +64,12 @@ def array_call(target: Target) -> ArrayCall:
         return target.fn(*filled[:positional], **kwargs)
 
     array_names = tuple(
-        parts[path[0].idx][0] + jax.tree_util.keystr(path[1:]) for path, _ in
-        (leaves[i] for i in traced)
+        parts[path[0].idx][0] + jax.tree_util.keystr(path[1:])
+        for path, _ in (leaves[i] for i in traced)
     )
     arrays = tuple(leaves[i][1] for i in traced)
     if target.in_axes is AS_IS:
-        return ArrayCall(
-            per_example, arrays, array_names, surroundings=_surroundings(target.fn)
-        )
+        return ArrayCall(per_example, arrays, array_names, surroundings=_surroundings(target.fn))
     axes = _leaf_axes(target)
     in_axes = tuple(axes[i] for i in traced)
     sizes = [a.shape[d] for a, d in zip(arrays, in_axes, strict=True) if d is not None]
@@ -88,13 +89,22 @@ def array_call(target: Target) -> ArrayCall:
         call = mapped(tuple(None if i in indices else d for i, d in enumerate(in_axes)), size)
 
         def first_example(*arrays: Any) -> Any:
-            return call(*(jnp.take(a, 0, axis=in_axes[i]) if i in indices else a
-                          for i, a in enumerate(arrays)))
+            return call(
+                *(
+                    jnp.take(a, 0, axis=in_axes[i]) if i in indices else a
+                    for i, a in enumerate(arrays)
+                )
+            )
 
         return first_example
 
     return ArrayCall(
-        mapped(in_axes, target.axis_size), arrays, array_names, in_axes, size, unmapped,
+        mapped(in_axes, target.axis_size),
+        arrays,
+        array_names,
+        in_axes,
+        size,
+        unmapped,
         _surroundings(target.fn),
     )
 

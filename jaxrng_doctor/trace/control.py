@@ -31,7 +31,7 @@ _CALLS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The jaxpr is applied once to the operands: `jit`, `checkpoint`, `custom_vjp`, …"""
+    """The jaxpr is applied once to the operands: `jit`, `checkpoint`, `custom_vjp`."""
 
     body: Any
 
@@ -99,8 +99,12 @@ def control(eqn: Any) -> Control | None:
         consts, carry = jaxprs.scan_counts(eqn)
         return Scan(params["jaxpr"], consts, carry, params["length"], params["reverse"])
     if name == "while":
-        return While(params["cond_jaxpr"], params["body_jaxpr"],
-                     params["cond_nconsts"], params["body_nconsts"])
+        return While(
+            params["cond_jaxpr"],
+            params["body_jaxpr"],
+            params["cond_nconsts"],
+            params["body_nconsts"],
+        )
     if name == "cond":
         return Cond(tuple(params["branches"]))
     if name in _CALLS and len(bodies) == 1:

@@ -25,8 +25,8 @@ _PUBLIC_NAMES = {"shuffle": "permutation"}
 
 
 def is_key(aval: Any) -> bool:
-    """A typed key array: its dtype is one of `key<fry>`, `key<rbg>`, …"""
-    return jax.dtypes.issubdtype(aval.dtype, jax.dtypes.prng_key)
+    """A typed key array: its dtype is one of `key<fry>`, `key<rbg>` and so on."""
+    return bool(jax.dtypes.issubdtype(aval.dtype, jax.dtypes.prng_key))
 
 
 class Draws:

@@ -119,11 +119,6 @@ def vmaps_on_name_stack(eqn: Any) -> int:
     return sum(getattr(entry, "name", None) == "vmap" for entry in stack)
 
 
-def is_recomputation(eqn: Any) -> bool:
-    """This equation is a `checkpoint` body run a second time for the backward pass (0.6 to 0.12)."""
-    return bool(eqn.params.get("differentiated")) and "prevent_cse" in eqn.params
-
-
 # -- source locations ---------------------------------------------------------------
 
 
@@ -183,8 +178,14 @@ def intercepted_vmap(
     original = _batching.batch
 
     def batch(fun: Any, axis_data: Any, in_dims: Any, out_dim_dests: Any, **options: Any) -> Any:
-        return _Batched(original(fun, axis_data, in_dims, out_dim_dests, **options), take,
-                        fun, axis_data, in_dims, out_dim_dests)
+        return _Batched(
+            original(fun, axis_data, in_dims, out_dim_dests, **options),
+            take,
+            fun,
+            axis_data,
+            in_dims,
+            out_dim_dests,
+        )
 
     _batching.batch = batch
     try:
@@ -217,8 +218,14 @@ class _Batched:
             return list(outs[0] if _BATCH_RETURNS_AXES else outs)
 
         in_axes = self.in_dims() if callable(self.in_dims) else self.in_dims
-        call = VmapCall(self.fun.call_wrapped, self.fun.debug_info, self.axis_data,
-                        tuple(in_axes), out_axes, args)
+        call = VmapCall(
+            self.fun.call_wrapped,
+            self.fun.debug_info,
+            self.axis_data,
+            tuple(in_axes),
+            out_axes,
+            args,
+        )
         outs = self.take(call, ordinary)
         return (outs, list(out_axes())) if _BATCH_RETURNS_AXES else outs
 
@@ -251,8 +258,9 @@ def batched_aval(aval: Any, axis: int | None, axis_data: Any) -> Any:
     return _core.unmapped_aval(axis_data.size, axis, aval, axis_data.explicit_mesh_axis)
 
 
-def trace_in_axis(call: VmapCall, fun: Callable[..., list[Any]], avals: Sequence[Any],
-                  arg_names: Sequence[str]) -> tuple[Any, list[Any]]:
+def trace_in_axis(
+    call: VmapCall, fun: Callable[..., list[Any]], avals: Sequence[Any], arg_names: Sequence[str]
+) -> tuple[Any, list[Any]]:
     """`fun` as a jaxpr of one example, in the scope of the vmap's axis name, and what it captured.
 
     Outer tracers and arrays that `fun` closes over become leading inputs of the

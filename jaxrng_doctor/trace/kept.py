@@ -22,7 +22,7 @@ from jax.extend import core as jex_core
 from jax.interpreters import ad, batching, mlir
 
 from jaxrng_doctor.findings import Gap, Place
-from jaxrng_doctor.trace import jaxprs, places, sites
+from jaxrng_doctor.trace import jaxprs, sites
 from jaxrng_doctor.trace.jaxprs import VmapCall
 
 kept_vmap = jex_core.Primitive("kept_vmap")
@@ -94,18 +94,16 @@ def _take(call: VmapCall, ordinary: Callable[[], list[Any]]) -> list[Any]:
     if keeping is None or not jaxprs.is_staging():
         return ordinary()
     if not all(map(jaxprs.is_plain_axis, call.in_axes)):
-        keeping.gaps.append(Gap("a vmap over a special axis type could not be kept visible", made.place))
+        keeping.gaps.append(Gap("a vmap over a special axis type was not followed", made.place))
         return ordinary()
     return _stage(call, made)
 
 
 def _stage(call: VmapCall, made: sites.Made) -> list[Any]:
     size = call.axis_data.size
-    avals = [jaxprs.aval_of(x) if d is not None else None
-             for x, d in zip(call.args, call.in_axes, strict=True)]
-    in_axes = [None if d is None else d % aval.ndim
-               for d, aval in zip(call.in_axes, avals, strict=True)]
-    mapped = [i for i, d in enumerate(in_axes) if d is not None]
+    avals = {i: jaxprs.aval_of(call.args[i]) for i, d in enumerate(call.in_axes) if d is not None}
+    in_axes = [None if d is None else d % avals[i].ndim for i, d in enumerate(call.in_axes)]
+    mapped = list(avals)
     names = made.names or call.debug_info.arg_names or ()
     names = list(names) if len(names) == len(call.args) else [""] * len(call.args)
 
@@ -132,15 +130,18 @@ def _stage(call: VmapCall, made: sites.Made) -> list[Any]:
         in_axes=tuple(zip(names, in_axes, strict=True)),
         basis=sites.called_by_jacobian(),
     )
-    return kept_vmap.bind(
-        *captured,
-        *(call.args[i] for i in mapped),
-        jaxpr=jaxprs.closed(jaxpr),
-        in_axes=(None,) * len(captured) + tuple(in_axes[i] for i in mapped),
-        out_axes=out_axes,
-        axis=call.axis_data,
-        site=site,
-    )
+    params = {
+        "jaxpr": jaxprs.closed(jaxpr),
+        "in_axes": (None,) * len(captured) + tuple(in_axes[i] for i in mapped),
+        "out_axes": out_axes,
+        "axis": call.axis_data,
+        "site": site,
+    }
+    operands = (*captured, *(call.args[i] for i in mapped))
+    if None in out_axes:
+        # Only the ordinary vmap knows whether such an output is really not batched.
+        jax.eval_shape(lambda *xs: _run(*xs, **params), *operands)
+    return list(kept_vmap.bind(*operands, **params))
 
 
 def _plain_out_axes(call: VmapCall, jaxpr: Any) -> tuple[int | None, ...]:
@@ -256,6 +257,4 @@ mlir.register_lowering(kept_vmap, mlir.lower_fun(_run, multiple_results=True))
 
 
 def is_tangent(eqn: Any) -> bool:
-    return eqn.params.get("name") == TANGENT_NAME
-
-
+    return bool(eqn.params.get("name") == TANGENT_NAME)

@@ -20,8 +20,11 @@ from jaxrng_doctor.trace.jaxprs import Frame
 
 _OWN_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _INSTALLED = tuple(
-    {os.path.abspath(p) + os.sep for k in ("stdlib", "platstdlib", "purelib", "platlib")
-     if (p := sysconfig.get_paths().get(k))}
+    {
+        os.path.abspath(p) + os.sep
+        for k in ("stdlib", "platstdlib", "purelib", "platlib")
+        if (p := sysconfig.get_paths().get(k))
+    }
 )
 
 
@@ -113,7 +116,7 @@ _LOOPS = {"map": "lax.map", "fori_loop": "fori_loop", "scan": "scan", "while_loo
 
 def loop_function(at: At) -> str:
     """Which of JAX's loops the user called: the outermost one of JAX's frames that is a loop."""
-    called = at.eqn.primitive.name
+    called = str(at.eqn.primitive.name)
     for frame in jaxprs.frames(at.eqn):
         if not is_machinery(frame.code.co_filename):
             break
@@ -122,7 +125,7 @@ def loop_function(at: At) -> str:
 
 
 def _inside(frames: list[Frame], jaxpr: Any) -> Iterator[Frame]:
-    """The frames of `frames` up to the function that `jaxpr` was traced from, all if it is not there."""
+    """The frames up to the function that `jaxpr` was traced from; all if it is not there."""
     name, file = jaxprs.function_of(jaxpr)
     for frame in frames:
         yield frame

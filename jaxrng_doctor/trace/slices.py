@@ -118,8 +118,9 @@ class Slice:
 
     def _while(self, loop: While, outs: list[int]) -> set[int]:
         conditions = self._visit(loop.condition, (0,))
-        wanted = set(outs) | {i - loop.condition_consts for i in conditions
-                              if i >= loop.condition_consts}
+        wanted = set(outs) | {
+            i - loop.condition_consts for i in conditions if i >= loop.condition_consts
+        }
         while True:
             inputs = self._visit(loop.body, wanted)
             carried = {i - loop.body_consts for i in inputs if i >= loop.body_consts}

@@ -1,4 +1,4 @@
-"""Arithmetic, element by element: `add`, `convert_element_type`, `select_n`, …"""
+"""Arithmetic, element by element: `add`, `convert_element_type`, `select_n` and so on."""
 
 from __future__ import annotations
 
@@ -32,13 +32,52 @@ def elementwise(combine: Any) -> Callable[[Any, tuple[Value, ...]], Any]:
 
 
 # Adding, subtracting, negating and flipping bits lose nothing, with wrap-around too.
-_ONE_TO_ONE = ("add", "sub", "neg", "not", "xor", "add_any", "copy", "copy_p",
-               "optimization_barrier", "reduce_precision")
-_MANY_TO_ONE = ("abs", "and", "ceil", "clamp", "div", "eq", "exp", "floor", "ge", "gt",
-                "integer_pow", "is_finite", "le", "log", "lt", "max", "min", "mul", "ne",
-                "or", "pow", "rem", "round", "shift_left",
-                "shift_right_arithmetic", "shift_right_logical", "sign", "sqrt", "square",
-                "stop_gradient", "population_count", "clz")
+_ONE_TO_ONE = (
+    "add",
+    "sub",
+    "neg",
+    "not",
+    "xor",
+    "add_any",
+    "copy",
+    "copy_p",
+    "optimization_barrier",
+    "reduce_precision",
+)
+_MANY_TO_ONE = (
+    "abs",
+    "and",
+    "ceil",
+    "clamp",
+    "div",
+    "eq",
+    "exp",
+    "floor",
+    "ge",
+    "gt",
+    "integer_pow",
+    "is_finite",
+    "le",
+    "log",
+    "lt",
+    "max",
+    "min",
+    "mul",
+    "ne",
+    "or",
+    "pow",
+    "rem",
+    "round",
+    "shift_left",
+    "shift_right_arithmetic",
+    "shift_right_logical",
+    "sign",
+    "sqrt",
+    "square",
+    "stop_gradient",
+    "population_count",
+    "clz",
+)
 
 
 def _convert(eqn: Any, args: tuple[Value, ...]) -> Any:

@@ -1,4 +1,4 @@
-"""Making keys from keys: `random_seed`, `random_split`, `random_fold_in`, `random_wrap`, …"""
+"""Making keys from keys: `random_seed`, `random_split`, `random_fold_in` and so on."""
 
 from __future__ import annotations
 

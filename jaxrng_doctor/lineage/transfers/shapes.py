@@ -1,4 +1,4 @@
-"""Moving elements about without changing them: `reshape`, `broadcast_in_dim`, …"""
+"""Moving elements about without changing them: `reshape`, `broadcast_in_dim` and so on."""
 
 from __future__ import annotations
 
@@ -101,8 +101,7 @@ def _unstack(eqn: Any, args: tuple[Value, ...]) -> Any:
 
 def _tile(eqn: Any, args: tuple[Value, ...]) -> Any:
     reps = eqn.params["reps"]
-    axes = [a if n == 1 or a.is_same else UNKNOWN
-            for a, n in zip(args[0].axes, reps, strict=True)]
+    axes = [a if n == 1 or a.is_same else UNKNOWN for a, n in zip(args[0].axes, reps, strict=True)]
     return over_all(args, of_either), tuple(axes)
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jaxrng_doctor.argvalues import is_array, short
 from jaxrng_doctor.errors import UsageError
-from jaxrng_doctor.reader import Reader
+from jaxrng_doctor.target.argvalues import is_array, short
+from jaxrng_doctor.target.reader import Reader
 
 VALID = (
     "valid are 0, None, 0,None and trees of these that fit the arguments, such as ({w: 0},),None"

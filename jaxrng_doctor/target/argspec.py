@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxrng_doctor.nearest import nearest
-from jaxrng_doctor.reader import Reader
+from jaxrng_doctor.target.reader import Reader
 
 SHORT_DTYPES = {
     "bool": "bool",

@@ -233,11 +233,8 @@ def _import(name: str, where: str) -> ModuleType:
 
 
 def _run(imports: Callable[[], ModuleType], where: str) -> ModuleType:
-    from jaxrng_doctor.trace import recording_vmaps
-
     try:
-        with recording_vmaps():
-            return imports()
+        return imports()
     except (Exception, SystemExit) as error:
         raise TargetError(failure("import", f"importing {where}", error)) from error
 

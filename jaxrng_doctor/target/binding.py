@@ -13,10 +13,10 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
-from jaxrng_doctor.annotated import spec_of
-from jaxrng_doctor.argvalues import value
 from jaxrng_doctor.errors import UsageError
 from jaxrng_doctor.nearest import nearest
+from jaxrng_doctor.target.annotated import spec_of
+from jaxrng_doctor.target.argvalues import value
 
 KEY_NAMES = frozenset({"key", "rng", "rng_key", "prng_key", "subkey"})
 """Parameters of these names are scalar keys, unless something says otherwise."""

@@ -14,7 +14,9 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxrng_doctor.argspec import (
+from jaxrng_doctor.errors import TargetError, UsageError
+from jaxrng_doctor.nearest import nearest
+from jaxrng_doctor.target.argspec import (
     SHORT_DTYPES,
     Array,
     Factory,
@@ -24,8 +26,6 @@ from jaxrng_doctor.argspec import (
     Spec,
     parse,
 )
-from jaxrng_doctor.errors import TargetError, UsageError
-from jaxrng_doctor.nearest import nearest
 from jaxrng_doctor.tracebacks import failure
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class _Builder:
         return array
 
     def _call(self, spec: Factory) -> Any:
-        from jaxrng_doctor.loading import load
+        from jaxrng_doctor.target.loading import load
 
         loaded = load(spec.target, self.folder)
         factory = loaded.named(loaded.attribute)

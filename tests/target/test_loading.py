@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jaxrng_doctor.errors import TargetError, UsageError
-from jaxrng_doctor.loading import load, split
+from jaxrng_doctor.target.loading import load, split
 
 Write = Callable[[str, str], Path]
 

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrng_doctor.argspec import Array, Factory, File, Key, Literal, parse
-from jaxrng_doctor.argvalues import short, value
+from jaxrng_doctor.target.argspec import Array, Factory, File, Key, Literal, parse
+from jaxrng_doctor.target.argvalues import short, value
 from jaxrng_doctor.errors import TargetError, UsageError
 
 

@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jaxrng_doctor.annotated import suggestion
-from jaxrng_doctor.binding import KEY_NAMES, Bound, Given, bind
 from jaxrng_doctor.config import Config
 from jaxrng_doctor.errors import UsageError
-from jaxrng_doctor.examples import Example, declared_on
 from jaxrng_doctor.findings import Expect
-from jaxrng_doctor.inaxes import check_in_axes, has_no_axis, parse_in_axes
-from jaxrng_doctor.loading import COMMAND, Loaded, load, same_module, split
 from jaxrng_doctor.target import AS_IS, Target
+from jaxrng_doctor.target.annotated import suggestion
+from jaxrng_doctor.target.binding import KEY_NAMES, Bound, Given, bind
+from jaxrng_doctor.target.examples import Example, declared_on
+from jaxrng_doctor.target.inaxes import check_in_axes, has_no_axis, parse_in_axes
+from jaxrng_doctor.target.loading import COMMAND, Loaded, load, same_module, split
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,88 @@
+# All that is done to this project is a target here; `make` alone lists them.
+
+PYTHON ?= python3
+OLDEST_JAX := jax==0.6.0 jaxlib==0.6.0
+OLDEST_PYTHON ?= $(PYTHON)
+NEWEST_PYTHON ?= $(shell $(find_newest_python))
+
+VENV := .venv
+BIN := $(VENV)/bin
+MADE := $(VENV)/made
+OLDEST_MADE := .venv-oldest/made
+NEWEST_MADE := .venv-newest/made
+
+# The newest Python on the PATH or in pyenv that is newer than PYTHON; nothing where there is none.
+define find_newest_python
+for version in 3.14 3.13 3.12; do \
+  for python in "$$(command -v python$$version)" "$$(pyenv prefix $$version 2>/dev/null)/bin/python"; do \
+    "$$python" -c "import ensurepip, sys, venv; assert sys.version_info[:2] == ($${version%.*}, $${version#*.})" \
+      2>/dev/null && { $(PYTHON) -c "import sys; assert sys.version_info[:2] < ($${version%.*}, $${version#*.})" \
+      2>/dev/null && echo "$$python"; exit; }; \
+  done; \
+done; true
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-oldest test-newest check lint types layers bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+
+demo: $(MADE) ## see a function convicted of shared noise, and its corrected twin acquitted
+	@run() { echo; echo "\$$ jaxrng-doctor check $$1"; $(BIN)/jaxrng-doctor check "$$1"; code=$$?; echo "exit code $$code"; }; \
+	run sample_scripts/noise.py:batch_shared; bad=$$code; \
+	run sample_scripts/noise.py:batch_split; good=$$code; \
+	echo; \
+	if [ $$bad -eq 1 ]; then echo "batch_shared was convicted (exit code 1), as it should be."; \
+	else echo "batch_shared should have been convicted with exit code 1, and was not."; fi; \
+	if [ $$good -eq 0 ]; then echo "batch_split was acquitted (exit code 0), as it should be."; \
+	else echo "batch_split should have been acquitted with exit code 0, and was not."; fi; \
+	[ $$bad -eq 1 ] && [ $$good -eq 0 ]
+
+test: $(MADE) ## run the tests
+	$(BIN)/pytest -n 2
+
+test-oldest: $(OLDEST_MADE) ## run the tests on the oldest JAX that is supported
+	.venv-oldest/bin/pytest -n 2
+
+test-newest: ## run the tests on the newest Python here, and with it on the newest JAX
+	@python="$(NEWEST_PYTHON)"; \
+	if [ -z "$$python" ]; then echo "skipped: no newer Python here than $$($(PYTHON) -V)"; \
+	else $(MAKE) --no-print-directory NEWEST_PYTHON="$$python" $(NEWEST_MADE) && \
+	  echo ".venv-newest/bin/pytest -n 2" && .venv-newest/bin/pytest -n 2; fi
+
+check: lint types layers test ## all that must hold before a commit
+
+lint: $(MADE) ## ruff: faults and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(MADE) ## mypy
+	$(BIN)/mypy
+
+layers: $(MADE) ## import-linter: who may import whom
+	$(BIN)/lint-imports
+
+bench: $(MADE) ## measure, and print the ratios (minutes)
+	$(BIN)/python benchmarks/split_vs_batch.py
+	$(BIN)/python benchmarks/million.py
+
+clean: ## remove the environments and the caches
+	rm -rf .venv .venv-oldest .venv-newest .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: an environment is made once, and again when what it is made from changes.
+$(MADE): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade -e '.[dev]'
+	@touch $@
+
+$(OLDEST_MADE): pyproject.toml
+	$(OLDEST_PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/pip install --quiet -e '.[dev]' $(OLDEST_JAX)
+	@touch $@
+
+$(NEWEST_MADE): pyproject.toml
+	$(NEWEST_PYTHON) -m venv .venv-newest
+	.venv-newest/bin/pip install --quiet --upgrade -e '.[dev]'
+	@touch $@

@@ -1,0 +1,124 @@
+"""What the layers cannot say about the package's layout, held by reading its files.
+
+Who imports whom is in `pyproject.toml`, under `tool.importlinter`.
+"""
+
+import ast
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "jaxrng_doctor"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+MACHINE_PATH = re.compile(r"(?<![\w.:/~-])/(?:home|root|Users|work|opt)/\w")
+
+every_module = pytest.mark.parametrize("module", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+
+
+def parsed(module):
+    return ast.parse(module.read_text(encoding="utf-8"))
+
+
+def modules_where(holds):
+    """The modules in which `holds` is true of at least one node, relative to the package."""
+    return {
+        module.relative_to(PACKAGE).as_posix()
+        for module in MODULES
+        if any(holds(node) for node in ast.walk(parsed(module)))
+    }
+
+
+def reaches_into_jax(node):
+    """`import jax._src…`, `from jax._src… import`, `from jax import _src`, `jax._src.…`."""
+    match node:
+        case ast.Import(names=names):
+            return any(name.name.startswith("jax._src") for name in names)
+        case ast.ImportFrom(module=str(source), names=names):
+            private = any(name.name == "_src" for name in names)
+            return source.startswith("jax._src") or (source == "jax" and private)
+        case ast.Attribute(value=ast.Name(id="jax"), attr="_src"):
+            return True
+        case ast.Call(args=[ast.Constant(value=str(name)), *_]):
+            return name.startswith("jax._src")
+    return False
+
+
+def ends_the_process(node):
+    """`sys.exit`, `os._exit`, `os.abort`, `exit()`, `quit()`, `raise SystemExit`."""
+    match node:
+        case ast.Attribute(value=ast.Name(id="sys"), attr="exit"):
+            return True
+        case ast.Attribute(value=ast.Name(id="os"), attr="_exit" | "abort"):
+            return True
+        case ast.ImportFrom(module="sys" | "os", names=names):
+            return any(name.name in {"exit", "_exit", "abort"} for name in names)
+        case ast.Call(func=ast.Name(id="exit" | "quit")):
+            return True
+        case ast.Raise(exc=ast.Name(id="SystemExit") | ast.Call(func=ast.Name(id="SystemExit"))):
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import jax._src.core",
+        "from jax._src import core",
+        "from jax import _src",
+        "jax._src.core.Jaxpr",
+        "importlib.import_module('jax._src.core')",
+    ],
+)
+def test_each_way_into_jax_is_noticed(code):
+    assert any(reaches_into_jax(node) for node in ast.walk(ast.parse(code)))
+
+
+def test_one_file_reaches_into_jax():
+    assert modules_where(reaches_into_jax) == {"trace/jaxprs.py"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["sys.exit(1)", "os._exit(1)", "exit()", "raise SystemExit", "raise SystemExit(1)"],
+)
+def test_each_way_to_exit_is_noticed(code):
+    assert any(ends_the_process(node) for node in ast.walk(ast.parse(code)))
+
+
+def test_only_the_command_line_exits():
+    assert modules_where(ends_the_process) <= {"cli.py"}
+
+
+@every_module
+def test_a_module_says_what_it_is(module):
+    assert ast.get_docstring(parsed(module))
+
+
+@every_module
+def test_a_module_is_one_thought(module):
+    assert len(module.read_text(encoding="utf-8").splitlines()) < 400
+
+
+def test_a_machine_path_is_noticed():
+    assert MACHINE_PATH.search("see " + "/".join(["", "home", "ada", "notes.txt"]))
+    assert not MACHINE_PATH.search("see docs/work/notes.txt")
+
+
+def test_no_file_names_a_path_of_some_machine():
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
+    files = [ROOT / name for name in listed if name and (ROOT / name).is_file()]
+    assert files
+    texts = {file: file.read_text(encoding="utf-8", errors="ignore") for file in files}
+    assert [str(file) for file, text in texts.items() if MACHINE_PATH.search(text)] == []

@@ -1,0 +1,105 @@
+"""The samples run as plain scripts, and the doctor finds in each exactly what its comments say.
+
+A sample makes its keys by `jax.random.key(` and declares them as `"key"` or `"key[...]"`. That is
+all of the convention: with both replaced, by `jax.random.PRNGKey(` and `"prngkey..."`, the same
+text on the same lines is a sample of legacy keys. What must stay typed says `"key<fry>"`.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = sorted((ROOT / "sample_scripts").glob("*.py"))
+BAD_LINE = re.compile(r"# (RNG\d{3})$")
+IGNORED_LINE = re.compile(r"# jaxrng: ignore\[(RNG\d{3})\]")
+
+every_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+
+
+def run_script(sample):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    return subprocess.run(
+        [sys.executable, sample],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def with_legacy_keys(text):
+    legacy = re.sub(r'"key(\[[\d,]+\])?"', r'"prngkey\1"', text)
+    return legacy.replace("jax.random.key(", "jax.random.PRNGKey(")
+
+
+def marked(pattern, text):
+    """The `(line, code)` of each line that `pattern` marks."""
+    lines = enumerate(text.splitlines(), start=1)
+    return {(number, mark[1]) for number, line in lines if (mark := pattern.search(line))}
+
+
+@every_sample
+def test_a_sample_is_a_plain_script(sample):
+    process = run_script(sample)
+    assert process.returncode == 0, process.stderr + process.stdout
+    assert "first" in process.stdout
+    assert "last" in process.stdout
+
+
+def test_the_dropout_sample_shows_the_shared_mask():
+    printed = run_script(ROOT / "sample_scripts" / "dropout_training.py").stdout
+    pairs = [
+        re.findall(r"first keeps ([01]+)  last keeps ([01]+)", training)
+        for training in printed.split("one key for the batch")
+    ]
+    equal = [[first == last for first, last in steps] for steps in pairs]
+    assert equal == [[False] * 5, [True] * 5]
+
+
+@every_sample
+@pytest.mark.parametrize("keys", ["typed", "legacy"])
+def test_the_findings_are_the_comments(sample, keys, run_cli, tmp_path):
+    text = sample.read_text(encoding="utf-8")
+    if keys == "legacy":
+        typed, text = text, with_legacy_keys(text)
+        assert text != typed
+    (tmp_path / sample.name).write_text(text, encoding="utf-8")
+
+    process = run_cli("check", sample.name, "--format", "json")
+
+    expected = marked(BAD_LINE, text)
+    assert process.returncode == (1 if expected else 0), process.stderr + process.stdout
+    targets = json.loads(process.stdout)["targets"]
+    assert len(targets) == text.count("\n@example(")
+    findings = [(t["target"], f["line"], f["code"]) for t in targets for f in t["findings"]]
+    assert len(findings) == len(set(findings))
+    assert {(line, code) for _, line, code in findings} == expected
+    assert {f["confidence"] for t in targets for f in t["findings"]} <= {"proven"}
+    assert [t["gaps"] for t in targets if t["gaps"]] == []
+
+
+def test_what_is_meant_is_suppressed_and_counted(run_cli):
+    sample = ROOT / "sample_scripts" / "intended.py"
+    ignored = marked(IGNORED_LINE, sample.read_text(encoding="utf-8"))
+
+    process = run_cli("check", sample, "--format", "json")
+
+    assert process.returncode == 0, process.stderr + process.stdout
+    targets = json.loads(process.stdout)["targets"]
+    suppressed = [s for target in targets for s in target["suppressed"]]
+    by_comment = [s["finding"] for s in suppressed if s["by"] == "comment"]
+    at = {
+        (place["line"], finding["code"])
+        for finding in by_comment
+        for place in (finding, *finding["related"], *finding["scopes"])
+    }
+    assert len(by_comment) == len(ignored)
+    assert ignored <= at
+    assert [s["by"] for s in suppressed].count("expect") == 1
