@@ -32,6 +32,8 @@ class KeyCount:
         """
         if self.numbers.size == 0:
             return Evidence(0, 0)
+        if self.reached.size == 0:
+            return Evidence(0, 0)
         rows = np.moveaxis(self.numbers, axis, -1).reshape(-1, self.shape[axis])
         there = np.moveaxis(self.reached, axis, -1).reshape(rows.shape)
         # A draw that was not reached gets a number of its own, which counts for nothing.
@@ -53,7 +55,7 @@ class KeyCount:
         numbers = self.numbers.reshape(-1)
         examples = np.flatnonzero(self.reached.reshape(-1))
         distinct = len(np.unique(numbers[examples]))
-        words = self.words.reshape(numbers.shape[0], -1)
+        words = self.words.reshape(-1, self.words.shape[-1])
         return _evidence(numbers, examples, words, distinct, "")
 
 
