@@ -11,18 +11,18 @@ from jaxrng_doctor.findings import Draw, Evidence, Scope
 from jaxrng_doctor.ledger import KeyTable
 from jaxrng_doctor.lineage.causes import cause_of
 from jaxrng_doctor.lineage.describe import describe
-from jaxrng_doctor.lineage.engine import Drawn, Path, ScopeRef
+from jaxrng_doctor.lineage.use import Path, ScopeRef, Use
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.draws import sampler_name
 from jaxrng_doctor.trace.places import locate, loop_function
 
 
-def draw_facts(draws: Sequence[Drawn], tables: Mapping[Path, KeyTable]) -> tuple[DrawFacts, ...]:
+def draw_facts(draws: Sequence[Use], tables: Mapping[Path, KeyTable]) -> tuple[DrawFacts, ...]:
     """What is known of each draw; `tables` may lack any of them."""
     return tuple(_one(draw, tables.get(draw.path)) for draw in draws)
 
 
-def _one(draw: Drawn, table: KeyTable | None) -> DrawFacts:
+def _one(draw: Use, table: KeyTable | None) -> DrawFacts:
     count = None if table is None else KeyCount(table.words, table.reached)
     names = [_index_name(scope, i, draw.scopes) for i, scope in enumerate(draw.scopes)]
     return DrawFacts(
@@ -48,11 +48,11 @@ def _index_name(scope: ScopeRef, depth: int, scopes: Sequence[ScopeRef]) -> str:
     return f"{word} of scope {depth + 1}, number"
 
 
-def _scope(draw: Drawn, depth: int, evidence: Evidence | None) -> ScopeFacts:
+def _scope(draw: Use, depth: int, evidence: Evidence | None) -> ScopeFacts:
     ref = draw.scopes[depth]
     variations = {key.along(depth) for key in draw.keys}
     variation = variations.pop() if len(variations) == 1 else Variation.UNKNOWN
-    site = ref.at.eqn.params["site"] if ref.kind == "vmap" else None
+    site = ref.at.eqn.params.get("site") if ref.kind == "vmap" else None
     varies: bool | None = {Variation.DISTINCT: True, Variation.UNKNOWN: None}.get(variation, False)
     if ref.size in (0, 1):
         varies = True  # there are no two examples that could share

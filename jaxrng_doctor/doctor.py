@@ -10,7 +10,8 @@ from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.findings import Comparison, Failure, Gap, TargetReport
 from jaxrng_doctor.ledger import KeyTable, compute_keys
 from jaxrng_doctor.limits import OutOfTime, within
-from jaxrng_doctor.lineage.engine import Engine, Path
+from jaxrng_doctor.lineage.engine import Engine
+from jaxrng_doctor.lineage.use import Path
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.target import Target

@@ -11,7 +11,7 @@ from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
 Confidence = Literal["proven", "inferred", "refuted"]
-ScopeKind = Literal["vmap", "scan", "while"]
+ScopeKind = Literal["vmap", "scan", "while", "device"]
 Stage = Literal["import", "trace", "analysis", "run"]
 Expect = Literal["different", "same"]
 

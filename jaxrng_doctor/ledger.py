@@ -17,10 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxrng_doctor import devices
 from jaxrng_doctor.trace import jaxprs
-from jaxrng_doctor.trace.control import Call, Cond, Scan, Vmap, While, control
-from jaxrng_doctor.trace.draws import is_key
-from jaxrng_doctor.trace.kept import as_ordinary, is_tangent
+from jaxrng_doctor.trace.control import Call, Cond, Map, Scan, ShardMap, While, control
+from jaxrng_doctor.trace.draws import SPLIT, is_key
+from jaxrng_doctor.trace.kept import Axis, as_ordinary, is_tangent
 from jaxrng_doctor.trace.program import Trace
 
 Path = tuple[tuple[int, int], ...]
@@ -115,22 +116,28 @@ class _Run:
     ) -> tuple[Sequence[Any], _Records]:
         keys = self.slice.draws.key_operands(eqn)
         records: _Records = {}
-        if keys:
+        if eqn.primitive.name == SPLIT and eqn.invars[0].aval.ndim == 0:
+            keys = (0,)
+        if keys and all(values[i] is not None for i in keys):
             words = jnp.concatenate([_words(values[i]) for i in keys])
             records[(*path, (index, 0))] = (words, jnp.array(True))
         elif not is_tangent(eqn):
             match control(eqn):
                 case Call(body):
                     return self.jaxpr(body, values, (*path, (index, 0)), room)
-                case Vmap(body):
-                    return self._vmap(eqn, body, values, (*path, (index, 0)), room)
+                case Map() as over:
+                    spmd = getattr(eqn.params.get("axis"), "spmd_name", None)
+                    axis = Axis(over.size, over.axis_name, spmd)
+                    return self._map(over, axis, values, (*path, (index, 0)), room)
+                case ShardMap() as over:
+                    return self._shard_map(over, values, (*path, (index, 0)), room)
                 case Scan() as scan:
                     return self._scan(scan, values, (*path, (index, 0)), room)
                 case While() as loop:
                     return self._while(loop, values, (*path, (index, 1)), room)
                 case Cond(branches):
                     return self._cond(branches, values, path, index, room)
-        if any(value is None for value in values):
+        if any(value is None for value in values) or _acts(eqn):
             return [None] * len(eqn.outvars), records
         return jaxprs.evaluate(eqn, values), records
 
@@ -139,32 +146,44 @@ class _Run:
         """A carried value that is known but not wanted would come back as `None`."""
         return [value if i in wanted else None for i, value in enumerate(values)]
 
-    def _vmap(
-        self,
-        eqn: Any,
-        body: Any,
-        values: list[Any],
-        path: Path,
-        room: int,
+    def _map(
+        self, over: Map, axis: Axis, values: list[Any], path: Path, room: int
     ) -> tuple[Sequence[Any], _Records]:
-        axis, in_axes = eqn.params["axis"], eqn.params["in_axes"]
-        here = [i for i, value in enumerate(values) if value is not None]
-        paths: list[Path] = []
+        def example(args: list[Any]) -> tuple[list[Any], _Records]:
+            return self.jaxpr(over.body, args, path, room * over.size)
 
-        def example(*given: Any) -> tuple[list[Any], list[_Record]]:
-            args: list[Any] = [None] * len(values)
-            for i, value in zip(here, given, strict=True):
-                args[i] = value
-            outs, records = self.jaxpr(body, args, path, room * axis.size)
-            paths[:] = records
-            return outs, list(records.values())
-
-        mapped = as_ordinary(example, [in_axes[i] for i in here], 0, axis)
-        outs, records = mapped(*(values[i] for i in here))
+        outs, records = _mapped(example, values, over.in_axes, axis)
         return [
-            None if out is None else out[0] if d is None else jnp.moveaxis(out, 0, d)
-            for out, d in zip(outs, eqn.params["out_axes"], strict=True)
-        ], dict(zip(paths, records, strict=True))
+            None if out is None else _lone(out) if d is None else jnp.moveaxis(out, 0, d)
+            for out, d in zip(outs, over.out_axes, strict=True)
+        ], records
+
+    def _shard_map(
+        self, over: ShardMap, values: list[Any], path: Path, room: int
+    ) -> tuple[Sequence[Any], _Records]:
+        """A vmap for each mesh axis, over blocks: no device is needed for what devices would do."""
+        names = list(over.axes)
+        blocks = [
+            None if value is None else devices.blocks(value, dims, over.axes)
+            for value, dims in zip(values, over.ins, strict=True)
+        ]
+
+        def on_devices(level: int, args: list[Any], room: int) -> tuple[list[Any], _Records]:
+            if level == len(names):
+                return self.jaxpr(over.body, args, path, room)
+            size = over.axes[names[level]]
+            in_axes = [0 if devices.is_cut(dims, names[level]) else None for dims in over.ins]
+
+            def example(args: list[Any]) -> tuple[list[Any], _Records]:
+                return on_devices(level + 1, args, room * size)
+
+            return _mapped(example, args, in_axes, Axis(size, names[level]))
+
+        outs, records = on_devices(0, blocks, room)
+        return [
+            None if out is None else devices.whole(out, dims, over.axes)
+            for out, dims in zip(outs, over.outs, strict=True)
+        ], records
 
     def _scan(
         self,
@@ -267,6 +286,39 @@ class _Run:
             for (paths, _), records in zip(outlines, every, strict=True)
             for p, r in zip(paths, records, strict=True)
         }
+
+
+def _mapped(
+    example: Callable[[list[Any]], tuple[list[Any], _Records]],
+    values: Sequence[Any],
+    in_axes: Sequence[int | None],
+    axis: Axis,
+) -> tuple[list[Any], _Records]:
+    """`example` of every index, by the ordinary vmap; outputs and records have a new axis 0."""
+    here = [i for i, value in enumerate(values) if value is not None]
+    paths: list[Path] = []
+
+    def body(*given: Any) -> tuple[list[Any], list[_Record]]:
+        args: list[Any] = [None] * len(values)
+        for i, value in zip(here, given, strict=True):
+            args[i] = value
+        outs, records = example(args)
+        paths[:] = records
+        return outs, list(records.values())
+
+    run = as_ordinary(body, [in_axes[i] for i in here], 0, axis)
+    outs, records = run(*(values[i] for i in here))
+    return outs, dict(zip(paths, records, strict=True))
+
+
+def _lone(stack: Any) -> Any:
+    """One of equal results; some result where there is none."""
+    return stack[0] if stack.shape[0] else jnp.zeros(stack.shape[1:], stack.dtype)
+
+
+def _acts(eqn: Any) -> bool:
+    """The equation does something outside of the program, which must not be done twice."""
+    return eqn.primitive.name in ("io_callback", "debug_callback", "debug_print")
 
 
 def _outline(run: Callable[[], tuple[Any, _Records]]) -> tuple[list[Path], list[Any]]:

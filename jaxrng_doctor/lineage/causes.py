@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from jaxrng_doctor.facts import Cause, Step
 from jaxrng_doctor.lineage.describe import describe
-from jaxrng_doctor.lineage.engine import Drawn
+from jaxrng_doctor.lineage.use import Use
 from jaxrng_doctor.lineage.values import EQUAL, Value
 from jaxrng_doctor.trace.places import locate
 
 # What a key is before one of these is still "the key", so the search goes on behind them.
 _FOLLOWED = frozenset(
     {
+        "block",
         "broadcast_in_dim",
         "carry",
         "concatenate",
@@ -52,7 +53,7 @@ def ancestry(key: Value) -> Iterator[Value]:
         yield key
 
 
-def cause_of(draw: Drawn, depth: int) -> Cause:
+def cause_of(draw: Use, depth: int) -> Cause:
     """Why the key of `draw` is the same over the scope at `depth`."""
     scope, key = draw.scopes[depth], draw.keys[0]
     line = list(ancestry(key))

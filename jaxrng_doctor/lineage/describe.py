@@ -47,6 +47,10 @@ def describe(value: Value, depth: int = 5) -> str:
         case "element":
             _, level = value.params
             return f"{args[0]}[{_LETTERS[level % len(_LETTERS)]}]"
+        case "block":
+            return f"{args[0]}[this device's part]"
+        case "blocks":
+            return args[0]
         case "stack of results":
             _, level = value.params
             return f"[{args[0]} for each {_LETTERS[level % len(_LETTERS)]}]"

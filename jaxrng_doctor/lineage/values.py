@@ -22,9 +22,11 @@ class Value:
         that is not in the mapping is one it does not depend on.
     axes: for each axis of the array, how the slices along it compare.
     birth: the path of equations at which it was first seen, for its source location.
+    number: equal for values that are sure to be equal. A split or a fold_in that the
+        program makes twice gives two values with one number: equal keys, made at two places.
     """
 
-    __slots__ = ("args", "axes", "birth", "op", "over", "params")
+    __slots__ = ("args", "axes", "birth", "number", "op", "over", "params")
 
     def __init__(
         self,
@@ -34,6 +36,7 @@ class Value:
         over: Mapping[int, Variation],
         axes: tuple[Variation, ...],
         birth: Any,
+        number: int,
     ) -> None:
         self.op = op
         self.params = params
@@ -41,6 +44,11 @@ class Value:
         self.over = over
         self.axes = axes
         self.birth = birth
+        self.number = number
+
+    def equals(self, other: Value) -> bool:
+        """The two are sure to be one value; `False` promises nothing."""
+        return self.number == other.number
 
     def along(self, depth: int) -> Variation:
         return self.over.get(depth, CONSTANT)
@@ -54,6 +62,7 @@ class Values:
 
     def __init__(self) -> None:
         self._known: dict[Any, Value] = {}
+        self._numbers: dict[Any, int] = {}
         self._alive: list[Value] = []
 
     def make(
@@ -65,15 +74,22 @@ class Values:
         over: Mapping[int, Variation],
         axes: Iterable[Variation],
         birth: Any,
+        place: Any = None,
     ) -> Value:
-        """The value of this derivation; `params` that cannot be hashed make it one of its kind."""
-        key = (op, params, tuple(map(id, args)))
+        """The value of this derivation; `params` that cannot be hashed make it one of its kind.
+
+        `place` tells values apart that are equal but made at different places.
+        """
+        key = (op, params, tuple(map(id, args)), place)
         try:
             found = self._known.get(key)
         except TypeError:
             return self.fresh(op, args, over=over, axes=axes, birth=birth)
         if found is None:
-            found = self._known[key] = Value(op, params, args, over, tuple(axes), birth)
+            sums = (op, params, tuple(arg.number for arg in args))
+            number = self._numbers.setdefault(sums, len(self._numbers))
+            found = Value(op, params, args, over, tuple(axes), birth, number)
+            self._known[key] = found
         return found
 
     def fresh(
@@ -87,7 +103,8 @@ class Values:
         name: str = "",
     ) -> Value:
         """A value that equals no other; `name` is what the user calls it."""
-        value = Value(op, name, args, over or {}, tuple(axes), birth)
+        number = self._numbers.setdefault(object(), len(self._numbers))
+        value = Value(op, name, args, over or {}, tuple(axes), birth, number)
         self._alive.append(value)  # its `id` stands for it among the arguments of others
         return value
 
@@ -138,3 +155,8 @@ def over_all(args: Iterable[Value], combine: Any = of_any) -> dict[int, Variatio
     args = tuple(args)
     depths = {depth for arg in args for depth in arg.over}
     return {depth: combine([arg.along(depth) for arg in args]) for depth in depths}
+
+
+def over_either(a: Mapping[int, Variation], b: Mapping[int, Variation]) -> dict[int, Variation]:
+    """How a value that is now `a`, now `b` varies over each scope."""
+    return {d: of_either((a.get(d, CONSTANT), b.get(d, CONSTANT))) for d in {*a, *b}}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jaxrng_doctor.trace import jaxprs
-from jaxrng_doctor.trace.control import Call, Vmap, control
+from jaxrng_doctor.trace.control import Call, Map, control
 
 _RESULT = -1
 _Mark = tuple[int, int, int]
@@ -53,7 +53,7 @@ def _follow(
         match control(eqn):
             case Call(body):
                 outs = _follow(jaxprs.open_jaxpr(body)[0], ins, found)
-            case Vmap():
+            case Map(is_device=False):
                 outs = _vmap(eqn, ins, found)
             case None:
                 outs = [_through(eqn, ins, var.aval) for var in eqn.outvars]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxrng_doctor.trace import jaxprs, kept
+from jaxrng_doctor.trace.jaxprs import MeshDims
 
 # Their one jaxpr takes the operands and returns the outputs as they are (0.6 to 0.12).
 _CALLS = frozenset(
@@ -37,10 +38,32 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Vmap:
-    """The jaxpr is applied to each example: a kept vmap."""
+class Map:
+    """The jaxpr is applied to each example: a kept vmap, or a pmap (`is_device`).
+
+    Axes have an entry for each operand and output, `None` where it is not mapped.
+    """
 
     body: Any
+    size: int
+    axis_name: Any
+    in_axes: tuple[int | None, ...]
+    out_axes: tuple[int | None, ...]
+    is_device: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShardMap:
+    """The jaxpr is applied on each device of a mesh to its block of the operands.
+
+    axes: the mesh axes with their sizes. ins, outs: for each operand and output, which
+    mesh axes cut which of its dimensions.
+    """
+
+    body: Any
+    axes: dict[Any, int]
+    ins: list[MeshDims]
+    outs: list[MeshDims]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +107,7 @@ class Opaque:
     bodies: tuple[Any, ...]
 
 
-Control = Call | Vmap | Scan | While | Cond | Opaque
+Control = Call | Map | ShardMap | Scan | While | Cond | Opaque
 
 
 def control(eqn: Any) -> Control | None:
@@ -94,7 +117,15 @@ def control(eqn: Any) -> Control | None:
     if not bodies:
         return None
     if eqn.primitive is kept.kept_vmap:
-        return Vmap(params["jaxpr"])
+        axis = params["axis"]
+        return Map(
+            params["jaxpr"], axis.size, axis.name, params["in_axes"], params["out_axes"], False
+        )
+    if name == "xla_pmap":
+        axes = params["in_axes"], params["out_axes"]
+        return Map(params["call_jaxpr"], params["axis_size"], params["axis_name"], *axes, True)
+    if name == "shard_map":
+        return ShardMap(bodies[0], *jaxprs.shard_map_dims(eqn))
     if name == "scan":
         consts, carry = jaxprs.scan_counts(eqn)
         return Scan(params["jaxpr"], consts, carry, params["length"], params["reverse"])

@@ -29,6 +29,9 @@ def is_key(aval: Any) -> bool:
     return bool(jax.dtypes.issubdtype(aval.dtype, jax.dtypes.prng_key))
 
 
+SPLIT = "random_split"
+
+
 class Draws:
     """Tells draws from other equations; remembers each jaxpr that it has looked into."""
 

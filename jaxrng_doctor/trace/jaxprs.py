@@ -87,13 +87,19 @@ def without_dead_code(jaxpr: Any, used_outputs: Sequence[bool]) -> tuple[Any, li
     return new, list(used_inputs)
 
 
+# They change over which mesh axes a value is said to vary, and not the value.
+_TYPES_ONLY = frozenset({"pbroadcast", "pcast", "pvary", "reduced_vary_cast"})
+
+
 def evaluate(eqn: Any, values: Sequence[Any]) -> list[Any]:
     """The outputs of one equation, under the settings that it was traced with (0.6 to 0.12)."""
-    subfuns, params = [], eqn.params
-    if hasattr(eqn.primitive, "get_bind_params"):
-        bound = eqn.primitive.get_bind_params(eqn.params)
-        subfuns, params = bound if isinstance(bound, tuple) else ([], bound)
-    with eqn.ctx.manager:
+    if eqn.primitive.name in _TYPES_ONLY:
+        return list(values)
+    # Where the equation comes out of a shard_map, its shardings speak of a mesh that is not here.
+    params = {**eqn.params, **({"sharding": None} if "sharding" in eqn.params else {})}
+    bound = eqn.primitive.get_bind_params(params)
+    subfuns, params = bound if isinstance(bound, tuple) else ([], bound)
+    with jax.threefry_partitionable(eqn.ctx.threefry_partitionable):
         outs = eqn.primitive.bind(*subfuns, *values, **params)
     return list(outs) if eqn.primitive.multiple_results else [outs]
 
@@ -107,6 +113,37 @@ def scan_counts(eqn: Any) -> tuple[int, int]:
         return eqn.params["num_consts"], eqn.params["num_carry"]
     consts, carry, _ = eqn.params["ft_in"].update(range(len(eqn.invars))).unpack()
     return len(list(consts)), len(list(carry))
+
+
+MeshDims = dict[int, tuple[Any, ...]]
+"""Which mesh axes cut which dimension of an array."""
+
+
+def shard_map_dims(eqn: Any) -> tuple[dict[Any, int], list[MeshDims], list[MeshDims]]:
+    """A shard_map's manual mesh axes with their sizes, and how they cut its inputs and outputs.
+
+    `in_names`, dictionaries, up to 0.6; `in_specs`, partition specs, later.
+    """
+    params = eqn.params
+    sizes = dict(params["mesh"].shape)
+    if "in_names" in params:
+        manual = [name for name in sizes if name not in params["auto"]]
+        ins, outs = params["in_names"], params["out_names"]
+        dims = [[dict(names) for names in side] for side in (ins, outs)]
+    else:
+        manual = params.get("manual_axes", params.get("newly_manual_axes", frozenset(sizes)))
+        dims = [
+            [_cut_dims(spec) for spec in side] for side in (params["in_specs"], params["out_specs"])
+        ]
+    return {name: size for name, size in sizes.items() if name in manual}, dims[0], dims[1]
+
+
+def _cut_dims(spec: Any) -> MeshDims:
+    return {
+        dim: names if isinstance(names, tuple) else (names,)
+        for dim, names in enumerate(spec)
+        if names is not None
+    }
 
 
 def vmaps_on_name_stack(eqn: Any) -> int:

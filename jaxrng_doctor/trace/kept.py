@@ -153,6 +153,15 @@ def _plain_out_axes(call: VmapCall, jaxpr: Any) -> tuple[int | None, ...]:
     return tuple(axes)
 
 
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A mapped axis, of as much of JAX's `AxisData` as `as_ordinary` needs."""
+
+    size: int
+    name: Any = None
+    spmd_name: Any = None
+
+
 # -- what JAX does to the equation, it does to the ordinary vmap -----------------------
 
 

@@ -10,7 +10,7 @@ import jax
 from jaxrng_doctor.findings import Gap
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.call import ArrayCall
-from jaxrng_doctor.trace.draws import Draws
+from jaxrng_doctor.trace.draws import Draws, is_key
 from jaxrng_doctor.trace.kept import keeping_vmaps
 from jaxrng_doctor.trace.sites import recording_vmaps
 from jaxrng_doctor.trace.slices import Slice
@@ -26,7 +26,8 @@ class Trace:
     out_paths: the tree path of each output leaf, `""` for a lone one; `out_avals`
         have their shapes and dtypes.
     argument: for each input, which of the call's arrays it is, `None` for a constant.
-    slice: what the draws depend on.
+    key_outputs: which outputs are keys, or may be legacy ones.
+    slice: what the draws and the key outputs depend on.
     donates: some jitted function in the program takes its arguments' memory.
     """
 
@@ -36,6 +37,7 @@ class Trace:
     out_paths: tuple[str, ...]
     out_avals: tuple[Any, ...]
     argument: tuple[int | None, ...]
+    key_outputs: tuple[int, ...]
     slice: Slice
     donates: bool
     gaps: tuple[Gap, ...]
@@ -54,6 +56,7 @@ def trace_program(call: ArrayCall) -> Trace:
     live, used = jaxprs.without_dead_code(program_jaxpr, [True] * len(program_jaxpr.outvars))
     names = [*(call.name_of(const) for const in consts), *call.names]
     values = [*consts, *call.arrays]
+    key_outputs = tuple(i for i, v in enumerate(live.outvars) if _may_be_key(v.aval))
     left = [i for i, is_used in enumerate(used) if is_used]
     return Trace(
         jaxpr=live,
@@ -64,7 +67,15 @@ def trace_program(call: ArrayCall) -> Trace:
         out_paths=tuple(jax.tree_util.keystr(path) for path, _ in outputs),
         out_avals=tuple(shape for _, shape in outputs),
         argument=tuple(i - len(consts) if i >= len(consts) else None for i in left),
-        slice=Slice(Draws(), live),
+        key_outputs=key_outputs,
+        slice=Slice(Draws(), live, key_outputs),
         donates=any(any(eqn.params.get("donated_invars", ())) for eqn in live.eqns),
         gaps=tuple(keeping.gaps),
     )
+
+
+def _may_be_key(aval: Any) -> bool:
+    """A typed key, or uint32 with the words of a legacy key (2, with rbg 4) along its last axis."""
+    if is_key(aval):
+        return True
+    return str(aval.dtype) == "uint32" and tuple(aval.shape)[-1:] in ((2,), (4,))

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jaxrng_doctor.trace import jaxprs
-from jaxrng_doctor.trace.control import Call, Cond, Scan, Vmap, While, control
+from jaxrng_doctor.trace.control import Call, Cond, Map, Scan, ShardMap, While, control
 from jaxrng_doctor.trace.draws import Draws
 from jaxrng_doctor.trace.kept import is_tangent
 
@@ -20,11 +20,13 @@ Literal = jaxprs.Literal
 class Slice:
     """The relevant equations of each jaxpr, and its relevant inputs.
 
+    `wanted` are outputs of the program that matter beside its draws.
+
     A jaxpr that occurs several times has one answer, for the union of what is
     asked of it: a superset costs time, never a wrong verdict.
     """
 
-    def __init__(self, draws: Draws, program: Any) -> None:
+    def __init__(self, draws: Draws, program: Any, wanted: Iterable[int] = ()) -> None:
         self.draws = draws
         self._visited: set[int] = set()
         self._grew = True
@@ -37,7 +39,7 @@ class Slice:
         while self._grew:
             self._grew = False
             self._visited.clear()
-            self._visit(program, ())
+            self._visit(program, wanted)
 
     def equations(self, jaxpr: Any) -> tuple[int, ...]:
         """Indices of the relevant equations, in program order."""
@@ -97,7 +99,7 @@ class Slice:
         if is_tangent(eqn):
             return every
         match control(eqn):
-            case Call(body) | Vmap(body):
+            case Call(body) | Map(body) | ShardMap(body):
                 return self._visit(body, outs)
             case Scan() as scan:
                 return self._scan(scan, outs)

@@ -95,7 +95,7 @@ def _select_n(eqn: Any, args: tuple[Value, ...]) -> Any:
         choice, *rest = variations
         return of_either(rest) if choice.is_same else UNKNOWN
 
-    if all(case is cases[0] for case in cases):
+    if all(case.equals(cases[0]) for case in cases):
         return cases[0].over, cases[0].axes
     return over_all((which, *cases), chosen), along_axes(eqn, args, chosen)
 

@@ -80,7 +80,7 @@ def _concatenate(eqn: Any, args: tuple[Value, ...]) -> Any:
     axis = eqn.params["dimension"]
     axes = [of_either(v) for v in zip(*(arg.axes for arg in args), strict=True)]
     sizes = [v.aval.shape[axis] for v in eqn.invars]
-    repeats = all(arg is args[0] for arg in args)
+    repeats = all(arg.equals(args[0]) for arg in args)
     if repeats and (args[0].axes[axis].is_same or sizes[0] == 1):
         axes[axis] = EQUAL
     elif len(args) > 1:
@@ -90,7 +90,7 @@ def _concatenate(eqn: Any, args: tuple[Value, ...]) -> Any:
 
 def _stack(eqn: Any, args: tuple[Value, ...]) -> Any:
     axes = [of_either(v) for v in zip(*(arg.axes for arg in args), strict=True)]
-    axes.insert(eqn.params["axis"], EQUAL if all(arg is args[0] for arg in args) else UNKNOWN)
+    axes.insert(eqn.params["axis"], EQUAL if all(arg.equals(args[0]) for arg in args) else UNKNOWN)
     return over_all(args, of_either), tuple(axes)
 
 

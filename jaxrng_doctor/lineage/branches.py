@@ -1,0 +1,58 @@
+"""Entering `cond` and `switch`: one of the branches, by an index that may itself vary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from jaxrng_doctor.lineage.use import Path, ScopeRef
+from jaxrng_doctor.lineage.values import (
+    CONSTANT,
+    UNKNOWN,
+    Value,
+    Values,
+    of_either,
+    over_either,
+)
+from jaxrng_doctor.trace.places import At
+
+if TYPE_CHECKING:
+    from jaxrng_doctor.lineage.engine import Engine
+
+
+def enter_cond(
+    engine: Engine,
+    at: At,
+    bodies: tuple[Any, ...],
+    ins: Sequence[Value | None],
+    scopes: tuple[ScopeRef, ...],
+    path: Path,
+) -> list[Value | None]:
+    results = [
+        engine.jaxpr(body, ins[1:], at, scopes, (*path, (at.index, i)))
+        for i, body in enumerate(bodies)
+    ]
+    return [_chosen(engine.values, at, ins[0], outs) for outs in zip(*results, strict=True)]
+
+
+def _chosen(
+    values: Values, at: At, index: Value | None, outs: Sequence[Value | None]
+) -> Value | None:
+    present = tuple(v for v in outs if v is not None)
+    if len(present) < len(outs) or index is None:
+        return None
+    first = present[0]
+    if all(v.equals(first) for v in present):
+        return first
+    over = dict(first.over)
+    axes = first.axes
+    for other in present[1:]:
+        over = over_either(over, other.over)
+        axes = tuple(of_either(pair) for pair in zip(axes, other.axes, strict=True))
+    for depth, variation in index.over.items():
+        # Where the choice itself varies, two examples may sit in different branches.
+        if not variation.is_same:
+            over[depth] = UNKNOWN
+        elif over.get(depth, CONSTANT) is CONSTANT:
+            over[depth] = variation
+    return values.make("chosen", None, (index, *present), over=over, axes=axes, birth=at)

@@ -1,0 +1,165 @@
+"""Entering loops: a body is run on abstract values until what it carries no longer changes.
+
+A carried value starts as "the same as before the loop" and can only move away from
+that, over a handful of `Variation`s, so the iteration ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from jaxrng_doctor.facts import Variation
+from jaxrng_doctor.lineage.mapped import element, stacked
+from jaxrng_doctor.lineage.use import Path, ScopeRef
+from jaxrng_doctor.lineage.values import DISTINCT, UNKNOWN, Value, of_either, over_either
+from jaxrng_doctor.trace.control import Scan, While
+from jaxrng_doctor.trace.places import At
+
+if TYPE_CHECKING:
+    from jaxrng_doctor.lineage.engine import Engine
+
+_Values = list[Value | None]
+
+# Between one step's key and the next these change no key, or change every key.
+_CHAIN = frozenset(
+    {
+        "random_clone",
+        "random_fold_in",
+        "random_split",
+        "random_unwrap",
+        "random_wrap",
+        "reshape",
+        "slice",
+        "squeeze",
+        "unstack",
+    }
+)
+
+
+def enter_scan(
+    engine: Engine,
+    at: At,
+    scan: Scan,
+    ins: Sequence[Value | None],
+    scopes: tuple[ScopeRef, ...],
+    path: Path,
+) -> _Values:
+    depth = len(scopes)
+    consts, init = ins[: scan.consts], ins[scan.consts : scan.consts + scan.carry]
+    after = ins[scan.consts + scan.carry :]
+    xs = [v and element(engine.values, v, 0, depth, at) for v in after]
+    inside = (*scopes, ScopeRef("scan", scan.length, at, None, _unchanging(consts, init)))
+
+    def step(carry: Sequence[Value | None]) -> _Values:
+        args = [*consts, *carry, *xs]
+        return engine.jaxpr(scan.body, args, at, inside, (*path, (at.index, 0)))
+
+    carry, outs = _fixed_point(engine, at, init, step)
+    ys = [v and stacked(engine.values, v, 0, depth, at) for v in outs[scan.carry :]]
+    return [*_after(engine, at, init, carry, outs), *ys]
+
+
+def enter_while(
+    engine: Engine,
+    at: At,
+    loop: While,
+    ins: Sequence[Value | None],
+    scopes: tuple[ScopeRef, ...],
+    path: Path,
+) -> _Values:
+    first = loop.condition_consts + loop.body_consts
+    tests, consts = ins[: loop.condition_consts], ins[loop.condition_consts : first]
+    init = ins[first:]
+    inside = (*scopes, ScopeRef("while", None, at, None, _unchanging((*tests, *consts), init)))
+
+    def step(carry: Sequence[Value | None]) -> _Values:
+        engine.jaxpr(loop.condition, [*tests, *carry], at, inside, (*path, (at.index, 0)))
+        return engine.jaxpr(loop.body, [*consts, *carry], at, inside, (*path, (at.index, 1)))
+
+    carry, outs = _fixed_point(engine, at, init, step)
+    return _after(engine, at, init, carry, outs)
+
+
+def _unchanging(
+    consts: Sequence[Value | None], init: Sequence[Value | None]
+) -> tuple[tuple[Value, str | None], ...]:
+    return tuple((v, None) for v in (*consts, *init) if v is not None)
+
+
+def _fixed_point(
+    engine: Engine,
+    at: At,
+    init: Sequence[Value | None],
+    step: Callable[[Sequence[Value | None]], _Values],
+) -> tuple[_Values, _Values]:
+    """The carried values as every step sees them, and what the last pass returned.
+
+    A value that comes back as it went in is the value from before the loop, by
+    induction. The others get a symbol of their own, whose variation grows until
+    it covers what the body makes of it.
+    """
+    depth = at.depth
+    carry: _Values = list(init)
+    grown: dict[int, tuple[dict[int, Variation], tuple[Variation, ...]]] = {}
+    recording, engine.recording = engine.recording, False
+    try:
+        while True:
+            outs = step(carry)
+            changed = False
+            for i, (before, start) in enumerate(zip(tuple(carry), init, strict=True)):
+                after = outs[i]
+                if before is None or after is None or start is None or after.equals(before):
+                    continue
+                over, axes = grown.get(i, (dict(start.over), start.axes))
+                stuck = over.get(depth) is UNKNOWN
+                over = over_either(over, after.over)
+                over[depth] = UNKNOWN if stuck or not _advances(after, before) else DISTINCT
+                axes = tuple(of_either(pair) for pair in zip(axes, after.axes, strict=True))
+                if grown.get(i) != (over, axes):
+                    grown[i] = (over, axes)
+                    changed = True
+                    carry[i] = engine.values.fresh(
+                        "carry", (start,), over=over, axes=axes, birth=at
+                    )
+            if not changed:
+                break
+    finally:
+        engine.recording = recording
+    return carry, step(carry) if recording else outs
+
+
+def _after(
+    engine: Engine,
+    at: At,
+    init: Sequence[Value | None],
+    carry: Sequence[Value | None],
+    outs: Sequence[Value | None],
+) -> _Values:
+    """The carried values after the loop: as they were, or whatever the last step left."""
+    left: _Values = []
+    for start, symbol, out in zip(init, carry, outs, strict=False):
+        if start is None or symbol is None or out is None or symbol is start:
+            left.append(start)
+            continue
+        over = {d: v for d, v in symbol.over.items() if d < at.depth}
+        left.append(
+            engine.values.make(
+                "after loop", None, (symbol, out), over=over, axes=symbol.axes, birth=at
+            )
+        )
+    return left
+
+
+def _advances(after: Value, before: Value) -> bool:
+    """Each step's value is split or folded from the step before, or counts on: all differ."""
+    if after.op in ("add", "sub") and after.args[0].equals(before):
+        step = after.args[1]
+        return step.op == "literal" and step.params[1] != 0
+    hashed = False
+    while not after.equals(before):
+        if after.op not in _CHAIN:
+            return False
+        hashed |= after.op in ("random_split", "random_fold_in")
+        after = after.args[0]
+    return hashed

@@ -1,0 +1,42 @@
+"""What lineage notes: the uses of keys, and the scopes around them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from jaxrng_doctor.findings import ScopeKind
+from jaxrng_doctor.lineage.values import Value
+from jaxrng_doctor.trace.places import At
+
+Path = tuple[tuple[int, int], ...]
+"""Which equation of the program: at each level the equation's index, and which of its jaxprs."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScopeRef:
+    """One scope as it is entered: a kept vmap, a loop, or one axis of a device map.
+
+    `operands` are the values that go in unchanged for every example, step or device,
+    each with the name of the argument that it is, or `None` for a captured one.
+    """
+
+    kind: ScopeKind
+    size: int | None
+    at: At
+    axis_name: Any
+    operands: tuple[tuple[Value, str | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use of a key, a draw or a split: where, in which scopes (outermost first), of which key.
+
+    `decides`: something that keys or loops depend on depends on its result.
+    """
+
+    path: Path
+    at: At
+    scopes: tuple[ScopeRef, ...]
+    keys: tuple[Value, ...]
+    decides: bool
