@@ -23,7 +23,7 @@ class KeyCount:
         self.shape = reached.shape
         self.reached = reached
         self.words = words
-        self.numbers = _numbered(words.reshape(-1, words.shape[-1])).reshape(self.shape)
+        self.numbers = numbered(words.reshape(-1, words.shape[-1])).reshape(self.shape)
 
     def along(self, axis: int, names: Sequence[str]) -> Evidence:
         """The keys along one scope, at the index of the others where they are fewest.
@@ -41,7 +41,8 @@ class KeyCount:
         ordered = np.sort(alone, axis=1)
         drawn = there.sum(axis=1)
         distinct = 1 + (np.diff(ordered, axis=1) != 0).sum(axis=1) - (~there).sum(axis=1)
-        row = int(np.argmax(drawn - distinct))
+        # Of rows that repeat equally often, the first with most draws tells most.
+        row = int(np.argmax((drawn - distinct) * (self.shape[axis] + 1) + drawn))
         others = [n for i, n in enumerate(names) if i != axis]
         sizes = [n for i, n in enumerate(self.shape) if i != axis]
         index = np.unravel_index(row, sizes) if sizes else ()
@@ -74,7 +75,7 @@ def _evidence(
     return Evidence(len(drawn), distinct, strip, pair, key, fixed)
 
 
-def _numbered(rows: np.ndarray) -> np.ndarray:
+def numbered(rows: np.ndarray) -> np.ndarray:
     """A number for each row of uint32 words, equal for equal rows; shape (rows,)."""
     if rows.shape[0] == 0:
         return np.zeros(0, np.int64)

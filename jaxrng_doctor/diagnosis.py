@@ -1,20 +1,21 @@
-"""Lineage and ledger put together: in come a `Trace` and its keys, out come `DrawFacts`."""
+"""Lineage and ledger put together, draw by draw: in come uses and keys, out come `DrawFacts`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from jaxrng_doctor.counting import KeyCount
 from jaxrng_doctor.facts import DrawFacts, ScopeFacts, Variation, VmapSource
 from jaxrng_doctor.findings import Draw, Evidence, Scope
 from jaxrng_doctor.ledger import KeyTable
-from jaxrng_doctor.lineage.causes import cause_of
+from jaxrng_doctor.lineage.causes import cause_of, constant_of, maps_words
 from jaxrng_doctor.lineage.describe import describe
 from jaxrng_doctor.lineage.use import Path, ScopeRef, Use
 from jaxrng_doctor.trace import jaxprs
-from jaxrng_doctor.trace.draws import sampler_name
-from jaxrng_doctor.trace.places import locate, loop_function
+from jaxrng_doctor.trace.control import Map, ShardMap, control
+from jaxrng_doctor.trace.draws import key_impl, may_be_key, sampler_name
+from jaxrng_doctor.trace.meeting import meets_varying
+from jaxrng_doctor.trace.places import jit_around, locate, loop_function
 
 
 def draw_facts(draws: Sequence[Use], tables: Mapping[Path, KeyTable]) -> tuple[DrawFacts, ...]:
@@ -25,6 +26,7 @@ def draw_facts(draws: Sequence[Use], tables: Mapping[Path, KeyTable]) -> tuple[D
 def _one(draw: Use, table: KeyTable | None) -> DrawFacts:
     count = None if table is None else KeyCount(table.words, table.reached)
     names = [_index_name(scope, i, draw.scopes) for i, scope in enumerate(draw.scopes)]
+    jit = jit_around(draw.at)
     return DrawFacts(
         sampler=sampler_name(draw.at.eqn),
         shape=tuple(draw.at.eqn.outvars[0].aval.shape),
@@ -35,6 +37,11 @@ def _one(draw: Use, table: KeyTable | None) -> DrawFacts:
             for depth in range(len(draw.scopes))
         ),
         joint=count.everywhere() if count is not None and draw.scopes else None,
+        impl=key_impl(draw.at.eqn),
+        jitted=None if jit is None else str(jit.eqn.params.get("name")),
+        jit_takes_key=jit is not None and any(may_be_key(v.aval) for v in jit.eqn.invars),
+        constant=None if jit is None else constant_of(draw.keys[0], jit),
+        decides=draw.decides,
     )
 
 
@@ -76,6 +83,16 @@ def _scope(draw: Use, depth: int, evidence: Evidence | None) -> ScopeFacts:
         vmap=VmapSource(site.function, site.in_axes) if site else None,
         basis=site.basis if site else False,
         called="vmap" if site else loop_function(ref.at),
+        meets=ref.kind == "device" and variation.is_same and _meets(draw, ref),
+        words=ref.kind == "vmap" and maps_words(draw.keys[0], depth),
+    )
+
+
+def _meets(draw: Use, ref: ScopeRef) -> bool:
+    over = control(ref.at.eqn)
+    level = len(ref.at.above())
+    return isinstance(over, (Map, ShardMap)) and meets_varying(
+        over, ref.axis_name, draw.path[level:]
     )
 
 
@@ -84,8 +101,3 @@ def as_draws(facts: Sequence[DrawFacts]) -> tuple[Draw, ...]:
     return tuple(
         Draw(f.sampler, f.place, f.origin, tuple(s.scope for s in f.scopes)) for f in facts
     )
-
-
-def without_basis(facts: DrawFacts) -> DrawFacts:
-    """Without the vmaps over a Jacobian's basis: sharing noise over those is right."""
-    return replace(facts, scopes=tuple(s for s in facts.scopes if not s.basis))

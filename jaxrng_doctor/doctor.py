@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from jaxrng_doctor import outcome
-from jaxrng_doctor.diagnosis import as_draws, draw_facts
+from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.findings import Comparison, Failure, Gap, TargetReport
-from jaxrng_doctor.ledger import KeyTable, compute_keys
+from jaxrng_doctor.ledger import Ledger, compute_keys
 from jaxrng_doctor.limits import OutOfTime, within
 from jaxrng_doctor.lineage.engine import Engine
-from jaxrng_doctor.lineage.use import Path
+from jaxrng_doctor.program_facts import program_facts
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.target import Target
@@ -43,51 +43,73 @@ def examine(
     except (Exception, SystemExit) as error:
         raise TargetError(failure("trace", target.name, error)) from error
     try:
-        engine = Engine(trace)
-        engine.run()
+        return _examine(target, call, trace, run, timeout, select, ignore, progress)
     except Exception as error:
         raise TargetError(doctors_own(target.name, error)) from error
+
+
+def _examine(
+    target: Target,
+    call: ArrayCall,
+    trace: Trace,
+    run: bool,
+    timeout: float | None,
+    select: Sequence[str] | None,
+    ignore: Sequence[str] | None,
+    progress: Callable[[str], None],
+) -> TargetReport:
+    engine = Engine(trace)
+    engine.run()
     gaps = [*trace.gaps, *engine.gaps]
-    tables: Mapping[Path, KeyTable] = {}
+    ledger = Ledger()
     comparison: Comparison | None = None
     failed: Failure | None = None
-    if run:
+    if run and _may_never_end(trace, engine):
+        comparison = Comparison(unavailable="not run: it may never end (RNG015)")
+    elif run:
         progress(f"computing the keys of {target.name}")
-        tables, in_time = _keys(trace, timeout, gaps)
+        ledger, in_time = _keys(trace, timeout, gaps)
         progress(f"running {target.name}")
         if in_time:
             comparison, failed = _comparison(target, call, trace, timeout)
         else:
             comparison = Comparison(unavailable="not run: its keys alone took too long to compute")
-    facts = draw_facts(engine.draws, tables)
+    facts = program_facts(trace, engine, ledger)
     findings, suppressed = apply(judge(facts), expect=target.expect, select=select, ignore=ignore)
     return TargetReport(
         target=target.name,
         findings=findings,
         comparison=comparison,
-        draws=as_draws(facts),
+        draws=as_draws(facts.draws),
         gaps=tuple(dict.fromkeys(gaps)),
         suppressed=suppressed,
         failure=failed,
     )
 
 
+def _may_never_end(trace: Trace, engine: Engine) -> bool:
+    """What RNG015 finds hangs when it is run, and the trace alone shows it."""
+    if not any(draw.decides for draw in engine.draws):
+        return False
+    return any(f.code == "RNG015" for f in judge(program_facts(trace, engine, Ledger())))
+
+
 def _keys(
     trace: Trace,
     timeout: float | None,
     gaps: list[Gap],
-) -> tuple[Mapping[Path, KeyTable], bool]:
+) -> tuple[Ledger, bool]:
     """The ledger, empty with a gap if it cannot be computed; and whether it ended in time."""
     try:
         return within(timeout, lambda: compute_keys(trace)), True
     except OutOfTime:
         gaps.append(Gap(f"the keys were not computed: stopped after {timeout:g} s"))
-        return {}, False
+        return Ledger(), False
     except Exception as error:
         # What cannot be proven is still reported as inferred; it must never look clean.
         first = str(error).strip().partition("\n")[0]
         gaps.append(Gap(f"the keys could not be computed: {type(error).__name__}: {first}"))
-        return {}, True
+        return Ledger(), True
 
 
 def _comparison(

@@ -1,6 +1,6 @@
-"""What lineage and ledger found out about each draw: the plain data that rules judge.
+"""What trace, lineage and ledger found out about a program: the plain data that rules judge.
 
-No JAX here. A rule asks questions of a `DrawFacts` and nothing else.
+No JAX here. A rule asks questions of a `ProgramFacts` and nothing else.
 """
 
 from __future__ import annotations
@@ -72,6 +72,9 @@ class ScopeFacts:
     """One scope of one draw. `evidence` is the ledger's, `None` where it computed nothing.
 
     `called` is the function of JAX that the user wrote: a scan may be a `fori_loop`.
+    `basis`: the scope is a vmap over a Jacobian's basis. `meets`: on a device axis,
+    the draw meets data that vary over it. `words`: the vmap maps over the words of
+    the legacy key rather than over keys.
     """
 
     scope: Scope
@@ -79,8 +82,10 @@ class ScopeFacts:
     cause: Cause | None = None
     evidence: Evidence | None = None
     vmap: VmapSource | None = None
-    basis: bool = False
     called: str = ""
+    basis: bool = False
+    meets: bool = False
+    words: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,11 @@ class DrawFacts:
 
     `shape` is the shape that it draws for one example. `origin` says what its key is
     made of. `joint` is the ledger's count over all scopes together, `None` where it
-    computed nothing.
+    computed nothing. `impl` is the key's implementation: `fry`, `rbg`, `urbg`.
+    `jitted` names the innermost jitted function around it, and `jit_takes_key` tells
+    whether that function is given a key. `constant` is where its key was made from a
+    literal seed or captured as a constant, with the op in `Step.op`.
+    `decides`: a loop's condition or another key depends on what it draws.
     """
 
     sampler: str
@@ -98,3 +107,71 @@ class DrawFacts:
     origin: str
     scopes: tuple[ScopeFacts, ...]
     joint: Evidence | None = None
+    impl: str = "fry"
+    jitted: str | None = None
+    jit_takes_key: bool = False
+    constant: Step | None = None
+    decides: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UseFacts:
+    """One use of a key: a draw's sampler or `split`, where, and what the key is made of.
+
+    `made` is where the key was last split, folded or seeded, where that is known.
+    `unused` has, for a split, the children that nothing uses.
+    """
+
+    op: str
+    place: Place | None
+    origin: str
+    made: Place | None
+    unused: tuple[int, ...] = ()
+
+    @property
+    def is_split(self) -> bool:
+        return self.op == "split"
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Two uses of one key, `first` before `second` in the program.
+
+    `times` counts the uses at `second.place` that share the key with `first`.
+    `calls` are the places from which one piece of code was called twice, where both
+    uses are at one place. `evidence` is the ledger's, `None` if only the trace says so.
+    """
+
+    first: UseFacts
+    second: UseFacts
+    times: int = 1
+    calls: tuple[Place, ...] = ()
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A key that was used and comes back among the outputs, at tree path `output`."""
+
+    use: UseFacts
+    output: str
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostDrawFacts:
+    """A draw from NumPy's or Python's generators while the function was traced."""
+
+    library: str
+    function: str
+    place: Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramFacts:
+    """All that rules may know of one program."""
+
+    draws: tuple[DrawFacts, ...] = ()
+    shared: tuple[Shared, ...] = ()
+    returned: tuple[Returned, ...] = ()
+    host_draws: tuple[HostDrawFacts, ...] = ()

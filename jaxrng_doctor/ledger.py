@@ -8,8 +8,8 @@ draw's key beside it. In comes a `Trace`, out comes for each draw a `KeyTable`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -52,12 +52,20 @@ class KeyTable:
     reached: np.ndarray
 
 
-def compute_keys(trace: Trace) -> dict[Path, KeyTable]:
-    """Run the key-making part of `trace`; a `KeyTable` for each draw, by its path.
+@dataclass(frozen=True)
+class Ledger:
+    """The computed keys: of each draw and split, by its path, and of each key output.
 
-    Draws that cannot be computed so (in a loop's condition, inside an equation
-    that is not followed) are missing.
+    What cannot be computed so (in a loop's condition, inside an equation that is not
+    followed) is missing.
     """
+
+    keys: Mapping[Path, KeyTable] = field(default_factory=dict)
+    outputs: Mapping[int, KeyTable] = field(default_factory=dict)
+
+
+def compute_keys(trace: Trace) -> Ledger:
+    """Run the key-making part of `trace`, and nothing else of it."""
     run = _Run(trace)
     wanted = sorted(trace.slice.inputs(trace.jaxpr))
     values = [trace.values[i] for i in wanted]
@@ -68,12 +76,23 @@ def compute_keys(trace: Trace) -> dict[Path, KeyTable]:
             args[i] = value
         return run.jaxpr(trace.jaxpr, args, (), 1)
 
-    paths, _ = _outline(lambda: program(*values))
-    tables = jax.device_get(jax.jit(lambda *given: list(program(*given)[1].values()))(*values))
-    return {
-        path: KeyTable(np.asarray(words), np.asarray(reached))
-        for path, (words, reached) in zip(paths, tables, strict=True)
-    }
+    paths: list[Path] = []
+    returned: list[int] = []
+
+    def listed(*given: Any) -> tuple[list[_Record], list[Any]]:
+        outs, records = program(*given)
+        paths[:] = records
+        returned[:] = [i for i in trace.key_outputs if outs[i] is not None]
+        return list(records.values()), [_rows(outs[i]) for i in returned]
+
+    tables, outputs = jax.device_get(jax.jit(listed)(*values))
+    return Ledger(
+        {
+            path: KeyTable(words, reached)
+            for path, (words, reached) in zip(paths, tables, strict=True)
+        },
+        {i: KeyTable(w, np.ones(len(w), bool)) for i, w in zip(returned, outputs, strict=True)},
+    )
 
 
 class _Run:
@@ -192,7 +211,8 @@ class _Run:
         path: Path,
         room: int,
     ) -> tuple[Sequence[Any], _Records]:
-        values = self._relevant(values, self.slice.inputs(scan.body))
+        carried = {scan.consts + i for i in self.slice.outputs(scan.body) if i < scan.carry}
+        values = self._relevant(values, self.slice.inputs(scan.body) | carried)
         consts, init = values[: scan.consts], values[scan.consts : scan.consts + scan.carry]
         xs = values[scan.consts + scan.carry :]
         paths: list[Path] = []
@@ -220,6 +240,7 @@ class _Run:
         first = loop.condition_consts + loop.body_consts
         consts = values[loop.condition_consts : first]
         carried = {i - loop.body_consts for i in self.slice.inputs(loop.body)}
+        carried |= self.slice.outputs(loop.body)
         carried |= {i - loop.condition_consts for i in self.slice.inputs(loop.condition)}
         init = self._relevant(values[first:], carried)
         cap = max(2, min(MAX_WHILE_STEPS, MAX_KEPT // max(room, 1)))
@@ -331,6 +352,12 @@ def _outline(run: Callable[[], tuple[Any, _Records]]) -> tuple[list[Path], list[
         return list(records.values())
 
     return paths, jax.eval_shape(listed)
+
+
+def _rows(keys: Any) -> Any:
+    """The words of an array of keys, uint32 of shape (keys, words)."""
+    words = jax.random.key_data(keys) if is_key(keys) else keys
+    return words.reshape(-1, words.shape[-1])
 
 
 def _words(key: Any) -> Any:

@@ -142,6 +142,24 @@ def call_of_result(place: Place) -> ast.Call | None:
     return next((outer for outer in calls if outer.func is call), None)
 
 
+def method_calls(where: Place, name: str) -> list[Place]:
+    """The calls of methods of the variable `name` in the lines that `where` spans, in order."""
+    last = where.end_line or where.line
+    found = {
+        (call.lineno, call.col_offset): call
+        for calls in _file(where.path).calls.values()
+        for call in calls
+        if isinstance(call.func, ast.Attribute)
+        and isinstance(call.func.value, ast.Name)
+        and call.func.value.id == name
+        and where.line <= call.lineno <= last
+    }
+    return [
+        Place(where.path, line, column + 1, call.end_lineno, (call.end_col_offset or 0) + 1)
+        for (line, column), call in sorted(found.items())
+    ]
+
+
 def segment(path: str, node: ast.expr | ast.stmt) -> str:
     """The exact source text of `node`, or `""` where its lines are missing."""
     first, last = node.lineno, node.end_lineno or node.lineno

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jaxrng_doctor.facts import Cause, Step
-from jaxrng_doctor.lineage.describe import describe
+from jaxrng_doctor.lineage.describe import describe, parameters
 from jaxrng_doctor.lineage.use import Use
 from jaxrng_doctor.lineage.values import EQUAL, Value
-from jaxrng_doctor.trace.places import locate
+from jaxrng_doctor.trace.places import At, locate
 
 # What a key is before one of these is still "the key", so the search goes on behind them.
 _FOLLOWED = frozenset(
@@ -42,6 +42,7 @@ _FOLLOWED = frozenset(
     }
 )
 _DERIVING = {"random_split": "split", "random_fold_in": "fold_in"}
+_CREATING = frozenset({"random_seed", "random_split", "random_fold_in"})
 _REPEATING = frozenset({"broadcast_in_dim", "concatenate", "gather", "stack", "tile"})
 
 
@@ -80,3 +81,35 @@ def cause_of(draw: Use, depth: int) -> Cause:
 
 def _step(value: Value) -> Step:
     return Step(_DERIVING.get(value.op, value.op), locate(value.birth))
+
+
+def made_at(key: Value) -> At | None:
+    """The equation that last split, folded or seeded the key, `None` for a key from outside."""
+    return next((v.birth for v in ancestry(key) if v.op in _CREATING), None)
+
+
+def constant_of(key: Value, jit: At) -> Step | None:
+    """Where inside of `jit` a key comes from nothing that `jit` is given; `None` if it does not."""
+    root = list(ancestry(key))[-1]
+    if root.op == "random_seed" and all(arg.op in ("literal", "const") for arg in root.args):
+        inside = root.birth is not None and jit in root.birth.above()
+        return Step("seed", locate(root.birth)) if inside else None
+    # A constant that comes in as an argument has a name; a captured one is only a number.
+    return Step("captured", None) if root.op == "const" and isinstance(root.params, int) else None
+
+
+def maps_words(key: Value, depth: int) -> bool:
+    """The vmap at `depth` takes a legacy key apart: its axis is that of the key's words."""
+    is_raw = False
+    for value in ancestry(key):
+        is_raw |= value.op == "random_wrap"
+        is_raw &= value.op != "random_unwrap"
+        if value.op == "element" and value.params[1] == depth:
+            return is_raw and value.params[0] == _words_axis(value.args[0])
+    return False
+
+
+def _words_axis(array: Value) -> int:
+    if array.op == "transpose":
+        return int(parameters(array)["permutation"].index(_words_axis(array.args[0])))
+    return len(array.axes) - 1

@@ -1,35 +1,58 @@
-"""The rules, listed one by one. In come facts about draws, out come findings; no JAX.
+"""The rules, listed one by one. In come the facts of a program, out come findings; no JAX.
 
 To add a rule: a module that defines `RULE`, and a line here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from jaxrng_doctor.facts import DrawFacts
+from jaxrng_doctor.facts import ProgramFacts
 from jaxrng_doctor.findings import Finding
 from jaxrng_doctor.rules.rng001_shared_key_under_vmap import RULE as RNG001
 from jaxrng_doctor.rules.rng002_duplicate_keys_in_batch import RULE as RNG002
 from jaxrng_doctor.rules.rng003_same_key_every_iteration import RULE as RNG003
+from jaxrng_doctor.rules.rng004_same_key_on_every_device import RULE as RNG004
+from jaxrng_doctor.rules.rng005_reused_key import RULE as RNG005
+from jaxrng_doctor.rules.rng006_key_used_after_split import RULE as RNG006
+from jaxrng_doctor.rules.rng007_colliding_derivation import RULE as RNG007
+from jaxrng_doctor.rules.rng008_consumed_key_returned import RULE as RNG008
+from jaxrng_doctor.rules.rng009_discarded_split import RULE as RNG009
+from jaxrng_doctor.rules.rng010_host_rng_in_trace import RULE as RNG010
+from jaxrng_doctor.rules.rng011_constant_key_in_trace import RULE as RNG011
+from jaxrng_doctor.rules.rng012_rbg_under_vmap import RULE as RNG012
+from jaxrng_doctor.rules.rng013_key_words_mapped import RULE as RNG013
+from jaxrng_doctor.rules.rng015_rbg_loop_under_vmap import RULE as RNG015
 from jaxrng_doctor.rules.rule import Rule
 
-RULES: tuple[Rule, ...] = (RNG001, RNG002, RNG003)
+RULES: tuple[Rule, ...] = (
+    RNG001,
+    RNG002,
+    RNG003,
+    RNG004,
+    RNG005,
+    RNG006,
+    RNG007,
+    RNG008,
+    RNG009,
+    RNG010,
+    RNG011,
+    RNG012,
+    RNG013,
+    RNG015,
+)
 CODES: tuple[str, ...] = tuple(rule.code for rule in RULES)
 
 
-def judge(draws: Iterable[DrawFacts]) -> tuple[Finding, ...]:
-    """Every rule on every draw; a fault at one place that shows in several draws is told once."""
+def judge(program: ProgramFacts) -> tuple[Finding, ...]:
+    """Every rule on the program; a fault at one place that shows in several draws is told once."""
     told: dict[object, Finding] = {}
-    for draw in draws:
-        for rule in RULES:
-            finding = rule.check(draw)
-            if finding is not None:
-                scopes = tuple((s.kind, s.place) for s in finding.scopes)
-                key = (finding.code, finding.place, scopes if finding.place else finding.message)
-                known = told.get(key)
-                if known is None or _SURER[finding.confidence] > _SURER[known.confidence]:
-                    told[key] = finding
+    for rule in RULES:
+        for finding in rule.check(program):
+            scopes = tuple((s.kind, s.place) for s in finding.scopes)
+            apart = (scopes, finding.related) if finding.place else finding.message
+            key = (finding.code, finding.place, apart)
+            known = told.get(key)
+            if known is None or _SURER[finding.confidence] > _SURER[known.confidence]:
+                told[key] = finding
     return tuple(told.values())
 
 

@@ -41,7 +41,7 @@ from __future__ import annotations
 from jaxrng_doctor.facts import DrawFacts, ScopeFacts, Variation
 from jaxrng_doctor.findings import Finding
 from jaxrng_doctor.rules import advice, telling
-from jaxrng_doctor.rules.rule import Rule
+from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
 def check(draw: DrawFacts) -> Finding | None:
@@ -82,4 +82,4 @@ def _at_the_vmap(facts: ScopeFacts) -> str:
     return "mapped here"
 
 
-RULE = Rule("RNG001", "shared-key-under-vmap", "error", check, __doc__)
+RULE = Rule("RNG001", "shared-key-under-vmap", "error", of_each_draw(check), __doc__)

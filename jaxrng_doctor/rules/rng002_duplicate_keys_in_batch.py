@@ -12,13 +12,13 @@ there.
 
 ## Example
 ```python
-keys = jnp.broadcast_to(key, (32,))  # 32 times the same key
+keys = jnp.broadcast_to(key, x.shape[:1])  # the same key again and again
 jax.vmap(add_noise)(x, keys)
 ```
 
 ## Use instead
 ```python
-keys = jax.random.split(key, 32)
+keys = jax.random.split(key, x.shape[0])
 jax.vmap(add_noise)(x, keys)
 ```
 
@@ -37,45 +37,51 @@ from __future__ import annotations
 from jaxrng_doctor.facts import DrawFacts, ScopeFacts, Variation
 from jaxrng_doctor.findings import Finding
 from jaxrng_doctor.rules import advice, telling
-from jaxrng_doctor.rules.rule import Rule
+from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
 def check(draw: DrawFacts) -> Finding | None:
     shared = [s for s in draw.scopes if _is_shared(s)]
     if shared:
-        worst = shared[-1]
-        what = f"{telling.span(worst)} of {telling.title(worst)}"
-        evidence = worst.evidence
-    elif _repeats_only_together(draw):
+        worst, evidence = shared[-1], shared[-1].evidence
+        message = _counted(worst) + telling.scope_by_scope(draw, shared)
+    elif telling.repeats_only_together(draw) and any(s.vmap for s in draw.scopes):
         shared = [s for s in draw.scopes if telling.is_judged(s)]
         worst, evidence = shared[-1], draw.joint
-        sizes = " and ".join(telling.position(draw, s) for s in shared)
-        what = f"draws over {sizes} together"
+        message = telling.together(draw, shared)
     else:
         return None
-    if evidence is None:
-        message = f"the keys of {what} are equal"
-    elif evidence.distinct_keys == evidence.examples:
-        message = f"the keys of {what} are equal by the trace"
-    else:
-        keys = "key" if evidence.distinct_keys == 1 else "keys"
-        message = (
-            f"{evidence.examples:,} {what.split(' ', 1)[1]} have only "
-            f"{evidence.distinct_keys:,} distinct {keys}"
-        )
+    is_rbg = draw.impl in telling.RBG
     return telling.finding(
         RULE.code,
         RULE.name,
-        RULE.severity,
+        "warning" if is_rbg else RULE.severity,
         draw,
-        message=message + telling.scope_by_scope(draw, shared),
+        message=message,
         evidence=evidence,
         related=telling.related(
-            shared, ["mapped here, over keys that are not all different"] * len(shared), "examples"
+            shared, ["mapped here, over keys that are not all different"], "examples"
         ),
         help=advice.distinct_keys(worst),
-        notes=telling.notes(shared),
+        notes=(*telling.notes(shared), *((RBG_ROWS,) if is_rbg else ())),
         sure=telling.confidence(evidence),
+    )
+
+
+RBG_ROWS = (
+    "under vmap an rbg draw uses only the first key of the batch, so the rows differ all the "
+    "same: see RNG012"
+)
+
+
+def _counted(facts: ScopeFacts) -> str:
+    evidence = facts.evidence
+    if evidence is None or evidence.distinct_keys == evidence.examples:
+        return f"the keys of all {telling.span(facts)} of {telling.title(facts)} are equal"
+    keys = "key" if evidence.distinct_keys == 1 else "keys"
+    return (
+        f"{evidence.examples:,} examples of {telling.title(facts)} have only "
+        f"{evidence.distinct_keys:,} distinct {keys}"
     )
 
 
@@ -87,15 +93,4 @@ def _is_shared(facts: ScopeFacts) -> bool:
     return facts.variation is Variation.EQUAL or telling.repeats(facts.evidence)
 
 
-def _repeats_only_together(draw: DrawFacts) -> bool:
-    """No scope alone has equal keys, and yet two draws at different indices of several do."""
-    judged = [s for s in draw.scopes if telling.is_judged(s)]
-    return (
-        len(judged) > 1
-        and any(s.scope.kind == "vmap" for s in judged)
-        and telling.repeats(draw.joint)
-        and not any(s.variation.is_same or telling.repeats(s.evidence) for s in draw.scopes)
-    )
-
-
-RULE = Rule("RNG002", "duplicate-keys-in-batch", "error", check, __doc__)
+RULE = Rule("RNG002", "duplicate-keys-in-batch", "error", of_each_draw(check), __doc__)

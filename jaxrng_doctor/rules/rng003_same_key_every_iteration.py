@@ -42,32 +42,26 @@ from __future__ import annotations
 from jaxrng_doctor.facts import DrawFacts, ScopeFacts, Variation
 from jaxrng_doctor.findings import Finding
 from jaxrng_doctor.rules import advice, telling
-from jaxrng_doctor.rules.rule import Rule
+from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
 def check(draw: DrawFacts) -> Finding | None:
     shared = [s for s in draw.scopes if _is_shared(s)]
-    evidence = shared[-1].evidence if shared else None
-    if not shared and _repeats_only_together(draw):
+    if shared:
+        worst, evidence = shared[-1], shared[-1].evidence
+        message = _counted(worst) + telling.scope_by_scope(draw, shared)
+    elif telling.repeats_only_together(draw) and not any(s.vmap for s in draw.scopes):
         shared = [s for s in draw.scopes if telling.is_judged(s)]
-        evidence = draw.joint
-    if not shared:
-        return None
-    worst = shared[-1]
-    loop = telling.title(worst)
-    if evidence is None or evidence.distinct_keys in (1, evidence.examples):
-        message = f"all {telling.span(worst)} of {loop} draw the same numbers"
+        worst, evidence = shared[-1], draw.joint
+        message = telling.together(draw, shared)
     else:
-        message = (
-            f"{evidence.examples:,} steps of {loop} have only "
-            f"{evidence.distinct_keys:,} distinct keys"
-        )
+        return None
     return telling.finding(
         RULE.code,
         RULE.name,
         RULE.severity,
         draw,
-        message=message + telling.scope_by_scope(draw, shared),
+        message=message,
         evidence=evidence,
         related=telling.related(shared, [_at_the_loop(s) for s in shared], "steps"),
         help=advice.key_for_each_step(worst),
@@ -76,20 +70,19 @@ def check(draw: DrawFacts) -> Finding | None:
     )
 
 
+def _counted(facts: ScopeFacts) -> str:
+    evidence, loop = facts.evidence, telling.title(facts)
+    if evidence is None or evidence.distinct_keys in (1, evidence.examples):
+        return f"all {telling.span(facts)} of {loop} draw the same numbers"
+    return (
+        f"{evidence.examples:,} steps of {loop} have only {evidence.distinct_keys:,} distinct keys"
+    )
+
+
 def _is_shared(facts: ScopeFacts) -> bool:
-    if facts.scope.kind == "vmap" or not telling.is_judged(facts):
+    if facts.scope.kind not in ("scan", "while") or not telling.is_judged(facts):
         return False
     return facts.variation.is_same or telling.repeats(facts.evidence)
-
-
-def _repeats_only_together(draw: DrawFacts) -> bool:
-    """Nested loops whose steps repeat each other's keys, though each loop alone does not."""
-    judged = [s for s in draw.scopes if telling.is_judged(s)]
-    return (
-        len(judged) > 1
-        and all(s.scope.kind != "vmap" for s in judged)
-        and telling.repeats(draw.joint)
-    )
 
 
 def _at_the_loop(facts: ScopeFacts) -> str:
@@ -103,4 +96,4 @@ def _at_the_loop(facts: ScopeFacts) -> str:
     return f"the loop; its key does not change from step to step: {cause.key}"
 
 
-RULE = Rule("RNG003", "same-key-every-iteration", "error", check, __doc__)
+RULE = Rule("RNG003", "same-key-every-iteration", "error", of_each_draw(check), __doc__)

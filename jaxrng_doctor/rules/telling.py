@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxrng_doctor.facts import Cause, DrawFacts, ScopeFacts
-from jaxrng_doctor.findings import Confidence, Evidence, Finding, Help, Related, Severity
+from jaxrng_doctor.facts import Cause, DrawFacts, ScopeFacts, Shared
+from jaxrng_doctor.findings import (
+    Confidence,
+    Evidence,
+    Finding,
+    Help,
+    Place,
+    Related,
+    Severity,
+)
 
 REFUTED = (
     "the trace says that this key is shared, the computed keys say that it is not: "
     "the doctor is wrong here, please report it"
 )
+
+
+RBG = {"rbg": "rbg", "urbg": "unsafe_rbg"}
+"""Implementations whose draws use only the first key of a batch, by their dtype's name."""
 
 
 def is_judged(facts: ScopeFacts) -> bool:
@@ -22,6 +34,27 @@ def repeats(evidence: Evidence | None) -> bool:
     return evidence is not None and evidence.distinct_keys < evidence.examples
 
 
+def repeats_only_together(draw: DrawFacts) -> bool:
+    """No scope alone has equal keys, and yet two draws at different indices of several do."""
+    judged = [s for s in draw.scopes if is_judged(s)]
+    return (
+        len(judged) > 1
+        and repeats(draw.joint)
+        and not any(s.basis or s.scope.kind == "device" for s in draw.scopes)
+        and not any(s.variation.is_same or repeats(s.evidence) for s in judged)
+    )
+
+
+def together(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> str:
+    """The message for keys that repeat only across scopes."""
+    assert draw.joint is not None
+    where = " and ".join(position(draw, s) for s in shared)
+    return (
+        f"{draw.joint.examples:,} draws over {where} together have only "
+        f"{draw.joint.distinct_keys:,} distinct keys; over each alone they are distinct"
+    )
+
+
 def confidence(evidence: Evidence | None) -> Confidence:
     """Of a fault that the trace shows, in the light of the computed keys."""
     if evidence is None or evidence.examples < 2:
@@ -30,7 +63,7 @@ def confidence(evidence: Evidence | None) -> Confidence:
 
 
 def unit(facts: ScopeFacts) -> str:
-    return "example" if facts.scope.kind == "vmap" else "step"
+    return {"vmap": "example", "device": "device"}.get(facts.scope.kind, "step")
 
 
 def title(facts: ScopeFacts) -> str:
@@ -95,7 +128,8 @@ def related(
 ) -> tuple[Related, ...]:
     """The scopes and the places where their keys were made, each with its words."""
     found: list[Related] = []
-    for facts, word in zip(shared, words, strict=True):
+    every = list(words) * len(shared) if len(words) == 1 else words
+    for facts, word in zip(shared, every, strict=True):
         if facts.scope.place is not None:
             found.append(Related(facts.scope.place, word))
         if facts.cause is not None:
@@ -118,6 +152,35 @@ def _origins(cause: Cause, unit_words: str) -> list[Related]:
             verb = {"split": "split", "fold_in": "folded"}.get(step.op, step.op)
             places.append(Related(step.place, f"{verb} here, alike for all {unit_words}"))
     return places
+
+
+def at(place: Place | None, words: str) -> tuple[Related, ...]:
+    """A related place, if it is known."""
+    return () if place is None else (Related(place, words),)
+
+
+def of_pair(
+    code: str,
+    name: str,
+    severity: Severity,
+    shared: Shared,
+    *,
+    message: str,
+    related: tuple[Related, ...],
+    help: tuple[Help, ...],
+) -> Finding:
+    """A finding about two uses of one key, at the second."""
+    return Finding(
+        code=code,
+        name=name,
+        severity=severity,
+        confidence="inferred" if shared.evidence is None else "proven",
+        message=message,
+        place=shared.second.place,
+        related=related,
+        evidence=shared.evidence,
+        help=help,
+    )
 
 
 def finding(

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrng_doctor.findings import Place
 from jaxrng_doctor.target import AS_IS, Target
 from jaxrng_doctor.trace import sites
 
@@ -27,7 +28,8 @@ class ArrayCall:
 
     `in_axes` has the mapped axis of each array under the target's own vmap; then
     `unmapped(indices)` is the same call with those arrays' first example, not mapped.
-    Both are `None` where the target is called as it is.
+    Both are `None` where the target is called as it is. `place` has the lines of the
+    target's function, where it is written in Python.
     """
 
     call: Callable[..., Any]
@@ -37,6 +39,7 @@ class ArrayCall:
     axis_size: int | None = None
     unmapped: Callable[[Collection[int]], Callable[..., Any]] | None = None
     surroundings: Mapping[str, Any] = field(default_factory=dict)
+    place: Place | None = None
 
     def name_of(self, captured: Any) -> str:
         """What the function's module or closure calls a value that it captured, or `""`."""
@@ -106,6 +109,7 @@ def array_call(target: Target) -> ArrayCall:
         size,
         unmapped,
         _surroundings(target.fn),
+        _lines(target.fn),
     )
 
 
@@ -121,6 +125,17 @@ def _surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
     except (TypeError, ValueError):
         return {}
     return {**seen.nonlocals, **getattr(plain, "__globals__", {})}
+
+
+def _lines(fn: Callable[..., Any]) -> Place | None:
+    plain = inspect.unwrap(fn.func if isinstance(fn, functools.partial) else fn)
+    try:
+        lines, first = inspect.getsourcelines(plain)
+        path = inspect.getsourcefile(plain)
+    except (TypeError, OSError):
+        return None
+    last = first + len(lines) - 1
+    return None if path is None else Place(path, first, end_line=last, function=plain.__qualname__)
 
 
 def _leaf_axes(target: Target) -> list[int | None]:

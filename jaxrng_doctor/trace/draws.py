@@ -32,6 +32,19 @@ def is_key(aval: Any) -> bool:
 SPLIT = "random_split"
 
 
+def may_be_key(aval: Any) -> bool:
+    """A typed key, or uint32 with the words of a legacy key (2, with rbg 4) along its last axis."""
+    if is_key(aval):
+        return True
+    return str(aval.dtype) == "uint32" and tuple(aval.shape)[-1:] in ((2,), (4,))
+
+
+def key_impl(eqn: Any) -> str:
+    """The implementation of a draw's key, as in `key<fry>`; `"raw"` for bare words."""
+    keys = [str(v.aval.dtype) for v in eqn.invars if is_key(v.aval)]
+    return keys[0].removeprefix("key<").removesuffix(">") if keys else "raw"
+
+
 class Draws:
     """Tells draws from other equations; remembers each jaxpr that it has looked into."""
 

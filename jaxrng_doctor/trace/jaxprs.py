@@ -156,6 +156,11 @@ def vmaps_on_name_stack(eqn: Any) -> int:
     return sum(getattr(entry, "name", None) == "vmap" for entry in stack)
 
 
+def is_recomputation(eqn: Any) -> bool:
+    """A `checkpoint` body that is run a second time for the backward pass (0.6 to 0.12)."""
+    return bool(eqn.params.get("differentiated")) and "prevent_cse" in eqn.params
+
+
 # -- source locations ---------------------------------------------------------------
 
 

@@ -90,6 +90,15 @@ class At:
     index: int
     depth: int
 
+    def above(self) -> list[At]:
+        """This equation and those that hold it, the outermost first."""
+        found: list[At] = []
+        at: At | None = self
+        while at is not None:
+            found.append(at)
+            at = at.parent
+        return found[::-1]
+
 
 def locate(at: At | None) -> Place | None:
     """The user's line that made an equation, or the innermost library line if there is none.
@@ -111,6 +120,16 @@ def locate(at: At | None) -> Place | None:
     return None if library is None else place_of(library)
 
 
+def jit_around(at: At) -> At | None:
+    """The innermost jit of a function that is not JAX's own."""
+    for above in reversed(at.above()[:-1]):
+        if above.eqn.primitive.name in ("jit", "pjit"):
+            file = jaxprs.function_of(above.eqn.params["jaxpr"])[1]
+            if not is_machinery(file):
+                return above
+    return None
+
+
 _LOOPS = {"map": "lax.map", "fori_loop": "fori_loop", "scan": "scan", "while_loop": "while_loop"}
 
 
@@ -122,6 +141,28 @@ def loop_function(at: At) -> str:
             break
         called = _LOOPS.get(frame.code.co_name, called)
     return called
+
+
+def random_function(at: At) -> str:
+    """Which function of `jax.random` the user called to make a split: `split`, if not a sampler."""
+    called = ""
+    for frame in jaxprs.frames(at.eqn):
+        path = frame.code.co_filename
+        if not is_machinery(path):
+            break
+        if jaxprs.is_sampler_file(path) and not frame.code.co_name.startswith("_"):
+            called = frame.code.co_name
+    return called if called and called not in ("random_split", "bind") else "split"
+
+
+def user_stack(at: At | None) -> list[Place]:
+    """All of the user's places on the way to an equation, innermost first; see `locate`."""
+    found: list[Place] = []
+    while at is not None:
+        inside = _inside(jaxprs.frames(at.eqn), at.jaxpr)
+        found += [place_of(frame) for frame in inside if is_users(frame.code.co_filename)]
+        at = at.parent
+    return found
 
 
 def _inside(frames: list[Frame], jaxpr: Any) -> Iterator[Frame]:

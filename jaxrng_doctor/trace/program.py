@@ -7,10 +7,11 @@ from typing import Any
 
 import jax
 
-from jaxrng_doctor.findings import Gap
+from jaxrng_doctor.findings import Gap, Place
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.call import ArrayCall
-from jaxrng_doctor.trace.draws import Draws, is_key
+from jaxrng_doctor.trace.draws import Draws, may_be_key
+from jaxrng_doctor.trace.hostrng import watching_host_rng
 from jaxrng_doctor.trace.kept import keeping_vmaps
 from jaxrng_doctor.trace.sites import recording_vmaps
 from jaxrng_doctor.trace.slices import Slice
@@ -28,6 +29,9 @@ class Trace:
     argument: for each input, which of the call's arrays it is, `None` for a constant.
     key_outputs: which outputs are keys, or may be legacy ones.
     slice: what the draws and the key outputs depend on.
+    place: the lines of the target's function, where it is written in Python.
+    host_draws: draws from NumPy's or Python's generators while tracing: the library, the
+        function (or the generator's name), and the place.
     donates: some jitted function in the program takes its arguments' memory.
     """
 
@@ -40,6 +44,8 @@ class Trace:
     key_outputs: tuple[int, ...]
     slice: Slice
     donates: bool
+    place: Place | None
+    host_draws: tuple[tuple[str, str, Place | None], ...]
     gaps: tuple[Gap, ...]
 
 
@@ -49,14 +55,14 @@ def trace_program(call: ArrayCall) -> Trace:
     def program(*arrays: Any) -> Any:
         return call.call(*arrays)
 
-    with recording_vmaps(), keeping_vmaps() as keeping:
+    with recording_vmaps(), watching_host_rng() as host, keeping_vmaps() as keeping:
         closed, shapes = jax.make_jaxpr(program, return_shape=True)(*call.arrays)
     outputs, _ = jax.tree_util.tree_flatten_with_path(shapes)
     program_jaxpr, consts = jaxprs.constants_as_inputs(closed)
     live, used = jaxprs.without_dead_code(program_jaxpr, [True] * len(program_jaxpr.outvars))
     names = [*(call.name_of(const) for const in consts), *call.names]
     values = [*consts, *call.arrays]
-    key_outputs = tuple(i for i, v in enumerate(live.outvars) if _may_be_key(v.aval))
+    key_outputs = tuple(i for i, v in enumerate(live.outvars) if may_be_key(v.aval))
     left = [i for i, is_used in enumerate(used) if is_used]
     return Trace(
         jaxpr=live,
@@ -70,12 +76,10 @@ def trace_program(call: ArrayCall) -> Trace:
         key_outputs=key_outputs,
         slice=Slice(Draws(), live, key_outputs),
         donates=any(any(eqn.params.get("donated_invars", ())) for eqn in live.eqns),
+        place=call.place,
+        host_draws=tuple(
+            (draw.library, draw.function or call.name_of(draw.generator), draw.place)
+            for draw in host.draws
+        ),
         gaps=tuple(keeping.gaps),
     )
-
-
-def _may_be_key(aval: Any) -> bool:
-    """A typed key, or uint32 with the words of a legacy key (2, with rbg 4) along its last axis."""
-    if is_key(aval):
-        return True
-    return str(aval.dtype) == "uint32" and tuple(aval.shape)[-1:] in ((2,), (4,))

@@ -115,8 +115,10 @@ class Slice:
             inputs = self._visit(scan.body, wanted)
             carried = {i - scan.consts for i in inputs if 0 <= i - scan.consts < scan.carry}
             if carried <= wanted:
-                return inputs
+                break
             wanted |= carried
+        # What every step makes anew is still what went in where there is no step.
+        return inputs | {scan.consts + i for i in wanted if i < scan.carry}
 
     def _while(self, loop: While, outs: list[int]) -> set[int]:
         conditions = self._visit(loop.condition, (0,))

@@ -1,0 +1,224 @@
+"""Which uses share a key: in come draws, splits and returned keys, out come pairs of them.
+
+Two uses share a key if at any two indices of their scopes the computed keys are
+equal, or, where no keys were computed, if their derivations are. What cannot happen
+together (exclusive branches) and what happens again on purpose (the recomputation
+of a checkpoint, a cloned key) is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jaxrng_doctor.counting import numbered
+from jaxrng_doctor.facts import Returned, Shared, UseFacts
+from jaxrng_doctor.findings import Evidence, Place
+from jaxrng_doctor.ledger import KeyTable
+from jaxrng_doctor.lineage.causes import ancestry, made_at
+from jaxrng_doctor.lineage.describe import describe
+from jaxrng_doctor.lineage.use import Path, Use
+from jaxrng_doctor.lineage.values import Value
+from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace.draws import SPLIT, sampler_name
+from jaxrng_doctor.trace.places import At, locate, random_function, user_stack
+
+_MOST = 8  # so many uses of one key are compared pairwise; more add nothing to a report
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    first: int
+    second: int
+    evidence: Evidence | None
+
+
+def shared_keys(uses: Sequence[Use], tables: Mapping[Path, KeyTable]) -> tuple[Shared, ...]:
+    """Every two uses, in program order, that share a key; those at one pair of places together."""
+    ordered = sorted(uses, key=lambda use: use.path)
+    told: dict[Any, Shared] = {}
+    seconds: dict[Any, set[int]] = {}
+    for pair in _pairs([tables.get(u.path) for u in ordered], [u.keys for u in ordered]):
+        a, b = ordered[pair.first], ordered[pair.second]
+        if _is_harmless(a, b):
+            continue
+        first, second = use_facts(a), use_facts(b)
+        key = (first.op, first.place, second.op, second.place)
+        seconds.setdefault(key, set()).update((pair.first, pair.second))
+        calls = _calls(a.at, b.at) if first.place == second.place else ()
+        told.setdefault(key, Shared(first, second, 1, calls, pair.evidence))
+    return tuple(
+        Shared(s.first, s.second, len(seconds[key]), s.calls, s.evidence) for key, s in told.items()
+    )
+
+
+def returned_keys(
+    uses: Sequence[Use],
+    returned: Mapping[int, Value],
+    outputs: Mapping[int, KeyTable],
+    paths: Sequence[str],
+    tables: Mapping[Path, KeyTable],
+) -> tuple[Returned, ...]:
+    """Each used key that comes back among the outputs, once for each output."""
+    found: list[Returned] = []
+    for number, value in returned.items():
+        all_tables = [outputs.get(number), *(tables.get(u.path) for u in uses)]
+        keys = [(value,), *(u.keys for u in uses)]
+        for pair in _pairs(all_tables, keys):
+            if pair.first == 0:
+                use = use_facts(uses[pair.second - 1])
+                found.append(Returned(use, paths[number], pair.evidence))
+                break
+    return tuple(found)
+
+
+def use_facts(use: Use) -> UseFacts:
+    called = random_function(use.at) if use.at.eqn.primitive.name == SPLIT else ""
+    is_split = called == "split"
+    made = made_at(use.keys[0])
+    return UseFacts(
+        # A sampler that splits its key before it draws is a draw to whoever calls it.
+        op=f"jax.random.{called}"
+        if called and not is_split
+        else (called or sampler_name(use.at.eqn)),
+        place=locate(use.at),
+        origin=describe(use.keys[0]),
+        made=None if made is None else locate(made),
+        unused=_unused_children(use.at) if is_split else (),
+    )
+
+
+# -- equality ----------------------------------------------------------------------------
+
+
+def _pairs(tables: Sequence[KeyTable | None], keys: Sequence[tuple[Value, ...]]) -> Iterator[_Pair]:
+    found: dict[tuple[int, int], Evidence | None] = {}
+    known = [i for i, table in enumerate(tables) if table is not None]
+    for width in sorted({tables[i].words.shape[-1] for i in known}):  # type: ignore[union-attr]
+        of_width = [i for i in known if tables[i].words.shape[-1] == width]  # type: ignore[union-attr]
+        found.update(_equal_rows({i: _rows(tables[i]) for i in of_width}))
+    sums: dict[tuple[int, ...], list[int]] = {}
+    for i, values in enumerate(keys):
+        same = sums.setdefault(tuple(_bare(v).number for v in values), [])
+        for other in same[-_MOST:]:
+            if tables[other] is None or tables[i] is None:
+                found.setdefault((other, i), None)
+        same.append(i)
+    for first, second in sorted(found):
+        if not _is_cloned(keys[first][0], keys[second][0]):
+            yield _Pair(first, second, found[first, second])
+
+
+def _rows(table: KeyTable | None) -> np.ndarray:
+    """The distinct keys that were really used, uint32 of shape (keys, words)."""
+    assert table is not None
+    rows: np.ndarray = table.words.reshape(-1, table.words.shape[-1])[table.reached.reshape(-1)]
+    if len(rows) < 2:
+        return rows
+    _, first = np.unique(numbered(rows), return_index=True)
+    distinct: np.ndarray = rows[first]
+    return distinct
+
+
+def _equal_rows(rows: Mapping[int, np.ndarray]) -> dict[tuple[int, int], Evidence | None]:
+    uses = np.concatenate([np.full(len(r), i) for i, r in rows.items()] or [np.zeros(0, int)])
+    if len(rows) < 2 or len(uses) == 0:
+        return {}
+    together = np.concatenate(list(rows.values()))
+    numbers = numbered(together)
+    order = np.lexsort((uses, numbers))
+    numbers, uses = numbers[order], uses[order]
+    found: dict[tuple[int, int], Evidence | None] = {}
+    for step in range(1, min(_MOST, len(rows))):
+        same = np.flatnonzero(numbers[step:] == numbers[:-step])
+        pairs, first = np.unique(
+            np.stack([uses[same], uses[same + step]], axis=1), axis=0, return_index=True
+        )
+        for (a, b), at in zip(pairs, first, strict=True):
+            words = together[order[same[at]]]
+            key = " ".join(f"{int(w):08x}" for w in words)
+            found.setdefault((int(a), int(b)), Evidence(2, 1, (0, 0), None, key))
+    return found
+
+
+def _bare(key: Value) -> Value:
+    """The key without the wrapping that only tells typed from legacy keys."""
+    while key.op in ("random_wrap", "random_unwrap"):
+        key = key.args[0]
+    return key
+
+
+# -- what is no fault --------------------------------------------------------------------
+
+
+def _is_harmless(a: Use, b: Use) -> bool:
+    if _exclusive(a, b):
+        return True
+    return (_is_recomputed(a) or _is_recomputed(b)) and locate(a.at) == locate(b.at)
+
+
+def _exclusive(a: Use, b: Use) -> bool:
+    """The two are in different branches of one `cond`."""
+    above = a.at.above()
+    for level, (one, other) in enumerate(zip(a.path, b.path, strict=False)):
+        if one != other:
+            is_cond = above[level].eqn.primitive.name == "cond"
+            return one[0] == other[0] and one[1] != other[1] and is_cond
+    return False
+
+
+def _is_recomputed(use: Use) -> bool:
+    """In the body of a `checkpoint` that is run again for the backward pass."""
+    return any(jaxprs.is_recomputation(at.eqn) for at in use.at.above())
+
+
+def _is_cloned(a: Value, b: Value) -> bool:
+    """Exactly one of the two went through `jax.random.clone`: its author knows."""
+    clones = [{id(v) for v in ancestry(k) if v.op == "random_clone"} for k in (a, b)]
+    return clones[0] != clones[1]
+
+
+# -- places --------------------------------------------------------------------------------
+
+
+def _calls(a: At, b: At) -> tuple[Place, ...]:
+    """Where the ways to two uses on one line part: the calls of the helper that both are in."""
+    for one, other in zip(user_stack(a), user_stack(b), strict=False):
+        if one != other:
+            return (one, other)
+    return ()
+
+
+def _unused_children(split: At) -> tuple[int, ...]:
+    """The children that no equation and no output uses; `()` unless each is taken by its number."""
+    children = split.eqn.outvars[0]
+    shape = split.eqn.params["shape"]
+    if len(shape) != 1:
+        return ()
+    inner = split.jaxpr
+    arrays = {children}
+    used: set[int] = set()
+    for eqn in inner.eqns:
+        if not any(v in arrays for v in eqn.invars if not isinstance(v, jaxprs.Literal)):
+            continue
+        if eqn.primitive.name == "random_unwrap":
+            arrays.add(eqn.outvars[0])
+        elif eqn.primitive.name == "slice":
+            start, limit = eqn.params["start_indices"][0], eqn.params["limit_indices"][0]
+            used.update(range(start, limit))
+        elif eqn.primitive.name == "unstack" and eqn.params["axis"] == 0:
+            used.update(i for i, v in enumerate(eqn.outvars) if _is_used(inner, v))
+        else:
+            return ()
+    if any(v in arrays for v in inner.outvars if not isinstance(v, jaxprs.Literal)):
+        return ()
+    return tuple(i for i in range(shape[0]) if i not in used)
+
+
+def _is_used(inner: Any, var: Any) -> bool:
+    return any(var is v for eqn in inner.eqns for v in eqn.invars) or any(
+        var is v for v in inner.outvars
+    )

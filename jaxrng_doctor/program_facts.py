@@ -1,0 +1,33 @@
+"""All that rules may know of a program: in come trace, lineage and keys, out `ProgramFacts`."""
+
+from __future__ import annotations
+
+from jaxrng_doctor import source
+from jaxrng_doctor.diagnosis import draw_facts
+from jaxrng_doctor.facts import HostDrawFacts, ProgramFacts
+from jaxrng_doctor.findings import Place
+from jaxrng_doctor.ledger import Ledger
+from jaxrng_doctor.lineage.engine import Engine
+from jaxrng_doctor.matching import returned_keys, shared_keys
+from jaxrng_doctor.trace.program import Trace
+
+
+def program_facts(trace: Trace, engine: Engine, ledger: Ledger) -> ProgramFacts:
+    """The facts; an empty `ledger` leaves only what the trace shows."""
+    uses = [*engine.draws, *engine.splits]
+    return ProgramFacts(
+        draws=draw_facts(engine.draws, ledger.keys),
+        shared=shared_keys(uses, ledger.keys),
+        returned=returned_keys(uses, engine.returned, ledger.outputs, trace.out_paths, ledger.keys),
+        host_draws=tuple(
+            HostDrawFacts(library, function, place or _method_call(trace.place, function))
+            for library, function, place in trace.host_draws
+        ),
+    )
+
+
+def _method_call(function: Place | None, generator: str) -> Place | None:
+    """Where `generator` is drawn from in the traced function, or else the function itself."""
+    if function is None or not generator.isidentifier():
+        return function
+    return next(iter(source.method_calls(function, generator)), function)

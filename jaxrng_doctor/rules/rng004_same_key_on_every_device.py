@@ -1,0 +1,89 @@
+"""Inside a device map, every device draws with one key for its own part of the data.
+
+## What it does
+Looks at each draw inside `shard_map` or `pmap` and asks whether its key varies over
+the mesh axes. Where it is replicated, the numbers are followed to what they meet: if
+that differs from device to device, such as each device's part of a batch, it is a
+fault. Parameters that all devices make alike are none.
+
+## Why is this bad?
+The same noise is laid over every part of the batch: with eight devices, examples 0,
+n/8, 2n/8, ... share their dropout mask.
+
+## Example
+```python
+from jax.sharding import Mesh, PartitionSpec as P
+
+mesh = Mesh(jax.devices(), ("data",))
+
+def dropout(x, key):
+    return x * jax.random.bernoulli(key, 0.5, x.shape)
+
+jax.shard_map(dropout, mesh=mesh, in_specs=(P("data"), P()), out_specs=P("data"))(x, key)
+```
+
+## Use instead
+```python
+def dropout(x, key):
+    key = jax.random.fold_in(key, jax.lax.axis_index("data"))
+    return x * jax.random.bernoulli(key, 0.5, x.shape)
+```
+Or split the key by the number of devices outside, and shard the keys as the data.
+
+## When it is intended
+Noise that must be alike on all devices, such as a mask of shared features: say so
+with `# jaxrng: ignore[RNG004] reason` on the line of the draw or of the device map.
+
+## How it is proven
+The keys of all devices are computed, on one device, and counted along each mesh axis.
+"""
+
+from __future__ import annotations
+
+from jaxrng_doctor.facts import DrawFacts, ScopeFacts
+from jaxrng_doctor.findings import Finding, Help
+from jaxrng_doctor.rules import telling
+from jaxrng_doctor.rules.rule import Rule, of_each_draw
+
+
+def check(draw: DrawFacts) -> Finding | None:
+    shared = [s for s in draw.scopes if _is_shared(s)]
+    if not shared:
+        return None
+    worst = shared[-1]
+    return telling.finding(
+        RULE.code,
+        RULE.name,
+        RULE.severity,
+        draw,
+        message=f"all {telling.span(worst)} of {telling.title(worst)} draw the same numbers"
+        + telling.scope_by_scope(draw, shared),
+        evidence=worst.evidence,
+        related=telling.related(shared, ["the key is the same on every device"], "devices"),
+        help=(
+            Help(
+                "fold in the index of the device",
+                f"key = jax.random.fold_in(key, jax.lax.axis_index({_axis(worst)}))",
+            ),
+            Help(
+                "or split outside, one key a device, and shard the keys as the data",
+                f"keys = jax.random.split(key, {worst.scope.size})",
+            ),
+        ),
+        sure=telling.confidence(worst.evidence),
+    )
+
+
+def _axis(facts: ScopeFacts) -> str:
+    return repr(facts.scope.axis_name) if facts.scope.axis_name else "axis_name"
+
+
+def _is_shared(facts: ScopeFacts) -> bool:
+    if facts.scope.kind != "device" or not telling.is_judged(facts):
+        return False
+    if facts.variation.is_same:
+        return facts.meets
+    return telling.repeats(facts.evidence)
+
+
+RULE = Rule("RNG004", "same-key-on-every-device", "error", of_each_draw(check), __doc__)

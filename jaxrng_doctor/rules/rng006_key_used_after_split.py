@@ -1,0 +1,77 @@
+"""A key is both drawn from and split, or split twice.
+
+## What it does
+Finds keys that are drawn from before or after they are split, and keys that are
+split in two places.
+
+## Why is this bad?
+A split makes new keys from a key; the old one is spent. Drawing from it as well gives
+numbers that are not independent of those that come from its children. Splitting it
+twice gives the same children twice: `split(key, 2)` is the beginning of
+`split(key, 3)`.
+
+## Example
+```python
+noise = jax.random.normal(key, x.shape)
+key, subkey = jax.random.split(key)  # key was drawn from above
+mask = jax.random.bernoulli(subkey, 0.5, x.shape)
+```
+
+## Use instead
+```python
+key, subkey = jax.random.split(key)
+noise = jax.random.normal(subkey, x.shape)
+key, subkey = jax.random.split(key)
+mask = jax.random.bernoulli(subkey, 0.5, x.shape)
+```
+
+## When it is intended
+It seldom is; if so, `# jaxrng: ignore[RNG006] reason` on the line of the second use.
+
+## How it is proven
+The keys of both uses are computed, at every index of their scopes, and compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jaxrng_doctor.facts import ProgramFacts, Shared, UseFacts
+from jaxrng_doctor.findings import Finding, Help
+from jaxrng_doctor.rules import telling
+from jaxrng_doctor.rules.rule import Rule
+
+
+def is_after_split(shared: Shared) -> bool:
+    """One of the two is a split. A helper that splits, called twice, shows in its draws."""
+    first, second = shared.first, shared.second
+    if first.is_split and second.is_split:
+        return first.place != second.place
+    return first.is_split or second.is_split
+
+
+def check(program: ProgramFacts) -> Iterator[Finding]:
+    for shared in program.shared:
+        if is_after_split(shared):
+            yield telling.of_pair(
+                RULE.code,
+                RULE.name,
+                RULE.severity,
+                shared,
+                message=f"the key {shared.second.origin} is {_done(shared.second)} "
+                f"after it was {_done(shared.first)}",
+                related=telling.at(shared.first.place, f"{_done(shared.first)} here"),
+                help=(
+                    Help(
+                        "split once, and use each part for one thing",
+                        "key, subkey = jax.random.split(key)  # draw from subkey, go on with key",
+                    ),
+                ),
+            )
+
+
+def _done(use: UseFacts) -> str:
+    return "split" if use.is_split else "drawn from"
+
+
+RULE = Rule("RNG006", "key-used-after-split", "warning", check, __doc__)

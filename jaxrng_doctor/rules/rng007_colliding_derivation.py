@@ -1,0 +1,70 @@
+"""Two draws use keys that are made at two places, and are equal.
+
+## What it does
+Finds draws whose keys come from different derivations with one result: `fold_in`
+twice with equal data, `fold_in(key, i)` beside `split(key, n)[i]` (the same key under
+partitionable threefry, JAX's default since 0.5), two splits of one parent, one seed
+used twice, two seeds that truncate to one key.
+
+## Why is this bad?
+The code looks as if there were two independent keys. Both draws give the same numbers.
+
+## Example
+```python
+noise = jax.random.normal(jax.random.fold_in(key, 0), x.shape)
+mask = jax.random.bernoulli(jax.random.fold_in(key, 0), 0.5, x.shape)
+```
+
+## Use instead
+```python
+noise = jax.random.normal(jax.random.fold_in(key, 0), x.shape)
+mask = jax.random.bernoulli(jax.random.fold_in(key, 1), 0.5, x.shape)
+```
+Use either `split` or `fold_in` on one key, not both.
+
+## When it is intended
+To draw the same numbers again on purpose, use `jax.random.clone(key)`, which says
+so, or `# jaxrng: ignore[RNG007] reason` on the line of the second draw.
+
+## How it is proven
+The keys of both draws are computed, at every index of their scopes, and compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jaxrng_doctor.facts import ProgramFacts
+from jaxrng_doctor.findings import Finding, Help
+from jaxrng_doctor.rules import telling
+from jaxrng_doctor.rules.rng005_reused_key import is_reuse
+from jaxrng_doctor.rules.rule import Rule
+
+
+def check(program: ProgramFacts) -> Iterator[Finding]:
+    for shared in program.shared:
+        first, second = shared.first, shared.second
+        if first.is_split or second.is_split or is_reuse(shared):
+            continue
+        yield telling.of_pair(
+            RULE.code,
+            RULE.name,
+            RULE.severity,
+            shared,
+            message=f"{second.op} draws from {second.origin}, which is the same key as "
+            f"{first.origin}, which {first.op} has drawn from",
+            related=(
+                *telling.at(first.place, "the first draw from this key"),
+                *telling.at(first.made, "its key is made here"),
+                *telling.at(second.made, "the same key is made again here"),
+            ),
+            help=(
+                Help(
+                    "derive each key in its own way: other data for fold_in, or one split for all",
+                    "first_key, second_key = jax.random.split(key)",
+                ),
+            ),
+        )
+
+
+RULE = Rule("RNG007", "colliding-derivation", "error", check, __doc__)

@@ -1,0 +1,65 @@
+"""A key that was drawn from or split comes back unchanged among the outputs.
+
+## What it does
+Compares the keys among the function's outputs with the keys that it has drawn from
+or split.
+
+## Why is this bad?
+Whoever goes on with the returned key repeats the noise: a train state that carries
+its key unchanged gives every step the noise of the first.
+
+## Example
+```python
+def step(x, key):
+    x = x + jax.random.normal(key, x.shape)
+    return x, key  # the next step draws the same numbers
+```
+
+## Use instead
+```python
+def step(x, key):
+    key, subkey = jax.random.split(key)
+    x = x + jax.random.normal(subkey, x.shape)
+    return x, key
+```
+
+## When it is intended
+A function that returns the key for the record: `# jaxrng: ignore[RNG008] reason` on
+the line of the draw.
+
+## How it is proven
+The returned keys are computed, and compared with those of all draws and splits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jaxrng_doctor.facts import ProgramFacts
+from jaxrng_doctor.findings import Finding, Help
+from jaxrng_doctor.rules.rule import Rule
+
+
+def check(program: ProgramFacts) -> Iterator[Finding]:
+    for returned in program.returned:
+        use = returned.use
+        done = "split" if use.is_split else f"drawn from by {use.op}"
+        output = f"output {returned.output}" if returned.output else "the output"
+        yield Finding(
+            code=RULE.code,
+            name=RULE.name,
+            severity=RULE.severity,
+            confidence="inferred" if returned.evidence is None else "proven",
+            message=f"the key {use.origin} is {done}, and comes back unchanged as {output}",
+            place=use.place,
+            evidence=returned.evidence,
+            help=(
+                Help(
+                    "split the key first, draw from one part and return the other",
+                    "key, subkey = jax.random.split(key)  # draw from subkey, return key",
+                ),
+            ),
+        )
+
+
+RULE = Rule("RNG008", "consumed-key-returned", "warning", check, __doc__)

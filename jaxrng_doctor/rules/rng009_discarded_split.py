@@ -1,0 +1,65 @@
+"""A key is used twice although a split has left a fresh one that nothing uses.
+
+## What it does
+Where the parent of a split is used again, or one of its children is drawn from twice,
+names the children that nothing uses.
+
+## Why is this bad?
+The unused child is most likely the key that the second use was meant to take: a typo
+in a variable's name, or an underscore too many.
+
+## Example
+```python
+_, subkey = jax.random.split(key)
+noise = jax.random.normal(subkey, x.shape)
+mask = jax.random.bernoulli(key, 0.5, x.shape)  # key, where the first child was left
+```
+
+## Use instead
+```python
+key, subkey = jax.random.split(key)
+noise = jax.random.normal(subkey, x.shape)
+mask = jax.random.bernoulli(key, 0.5, x.shape)
+```
+
+## When it is intended
+Unused children alone are no fault and are not reported. To silence the hint:
+`# jaxrng: ignore[RNG009] reason` on the line of the split.
+
+## How it is proven
+The second use is proven as for RNG005 and RNG006; that nothing uses the child is read
+off the trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jaxrng_doctor.facts import ProgramFacts
+from jaxrng_doctor.findings import Finding, Help
+from jaxrng_doctor.rules import telling
+from jaxrng_doctor.rules.rule import Rule
+
+
+def check(program: ProgramFacts) -> Iterator[Finding]:
+    for shared in program.shared:
+        split = next((u for u in (shared.first, shared.second) if u.is_split and u.unused), None)
+        if split is None:
+            continue
+        other = shared.second if split is shared.first else shared.first
+        children = ", ".join(map(str, split.unused))
+        word = "child" if len(split.unused) == 1 else "children"
+        yield Finding(
+            code=RULE.code,
+            name=RULE.name,
+            severity=RULE.severity,
+            confidence="inferred" if shared.evidence is None else "proven",
+            message=f"nothing uses {word} {children} of this split, and its parent is used again",
+            place=split.place,
+            related=telling.at(other.place, "used again here"),
+            evidence=shared.evidence,
+            help=(Help("use the child that is left instead of the parent"),),
+        )
+
+
+RULE = Rule("RNG009", "discarded-split", "note", check, __doc__)

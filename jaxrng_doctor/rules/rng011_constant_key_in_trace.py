@@ -1,0 +1,67 @@
+"""Inside a jitted function, a draw uses a key that is a constant of the function.
+
+## What it does
+Finds draws inside `jax.jit` whose key is made there from a literal seed, or captured
+from outside as a constant. It is a warning where the function is also given a key,
+which the draw then ignores.
+
+## Why is this bad?
+Every call of the function repeats the same numbers. That is easily overlooked in a
+library's default, such as a constant seed in a layer's state.
+
+## Example
+```python
+@jax.jit
+def add_noise(x, key):
+    return x + jax.random.normal(jax.random.key(0), x.shape)
+
+add_noise(x, key)
+```
+
+## Use instead
+```python
+@jax.jit
+def add_noise(x, key):
+    return x + jax.random.normal(key, x.shape)
+
+add_noise(x, key)
+```
+
+## When it is intended
+Fixed random features, a reproducible initial value: `# jaxrng: ignore[RNG011] reason`
+on the line of the draw.
+
+## How it is proven
+The trace shows it: the key is derived from constants alone.
+"""
+
+from __future__ import annotations
+
+from jaxrng_doctor.facts import DrawFacts
+from jaxrng_doctor.findings import Finding, Help
+from jaxrng_doctor.rules import telling
+from jaxrng_doctor.rules.rule import Rule, of_each_draw
+
+
+def check(draw: DrawFacts) -> Finding | None:
+    if draw.constant is None or any(
+        s.variation.is_same and telling.is_judged(s) for s in draw.scopes
+    ):
+        return None  # in a scope that shares it, the key is told of as RNG001 or RNG003
+    how = "captured" if draw.constant.op == "captured" else "made from a literal seed"
+    ignored = ", although the function is given a key" if draw.jit_takes_key else ""
+    return telling.finding(
+        RULE.code,
+        RULE.name,
+        "warning" if draw.jit_takes_key else RULE.severity,
+        draw,
+        message=f"the key {draw.origin} is {how} inside jit({draw.jitted}): "
+        f"every call repeats these numbers{ignored}",
+        evidence=None,
+        related=telling.at(draw.constant.place, "the key is made here"),
+        help=(Help("take the key as an argument, and pass a fresh one to each call"),),
+        sure="inferred",
+    )
+
+
+RULE = Rule("RNG011", "constant-key-in-trace", "note", of_each_draw(check), __doc__)

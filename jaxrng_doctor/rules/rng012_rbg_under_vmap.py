@@ -1,0 +1,64 @@
+"""Under a vmap, a draw with rbg keys uses only the first key of the batch.
+
+## What it does
+Finds draws with mapped `rbg` or `unsafe_rbg` keys inside a `jax.vmap`.
+
+## Why is this bad?
+The generator behind these keys cannot be batched: JAX makes the numbers of the whole
+batch from the first example's key. The result is random, but it is not what a loop
+over the examples gives, and it changes with the size of the batch.
+
+## Example
+```python
+key = jax.random.key(0, impl="rbg")
+keys = jax.random.split(key, x.shape[0])
+jax.vmap(lambda x, key: x + jax.random.normal(key, x.shape))(x, keys)
+```
+
+## Use instead
+```python
+key = jax.random.key(0, impl="threefry2x32")
+keys = jax.random.split(key, x.shape[0])
+jax.vmap(lambda x, key: x + jax.random.normal(key, x.shape))(x, keys)
+```
+Or draw once for the whole batch, outside the vmap.
+
+## When it is intended
+Where speed matters and the result need not be that of a loop:
+`# jaxrng: ignore[RNG012] reason`, or `ignore = ["RNG012"]` in the configuration.
+
+## How it is proven
+The trace shows it: the keys' implementation, and that they are mapped.
+"""
+
+from __future__ import annotations
+
+from jaxrng_doctor.facts import DrawFacts, Variation
+from jaxrng_doctor.findings import Finding, Help
+from jaxrng_doctor.rules import telling
+from jaxrng_doctor.rules.rule import Rule, of_each_draw
+
+
+def check(draw: DrawFacts) -> Finding | None:
+    mapped = [
+        s
+        for s in draw.scopes
+        if s.scope.kind == "vmap" and telling.is_judged(s) and s.variation is not Variation.CONSTANT
+    ]
+    if draw.impl not in telling.RBG or not mapped:
+        return None
+    return telling.finding(
+        RULE.code,
+        RULE.name,
+        RULE.severity,
+        draw,
+        message=f"of the {telling.span(mapped[-1])} of {telling.title(mapped[-1])}, only the first "
+        f"one's {telling.RBG[draw.impl]} key counts: the result is not that of a loop",
+        evidence=None,
+        related=telling.related(mapped, ["mapped here"], "examples"),
+        help=(Help("use threefry keys here, or draw for the whole batch outside of the vmap"),),
+        sure="inferred",
+    )
+
+
+RULE = Rule("RNG012", "rbg-under-vmap", "note", of_each_draw(check), __doc__)

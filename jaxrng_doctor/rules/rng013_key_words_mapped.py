@@ -1,0 +1,58 @@
+"""A vmap maps over the words of legacy keys rather than over the keys.
+
+## What it does
+Finds draws inside a `jax.vmap` whose `in_axes` runs over the last axis of an array of
+legacy keys, the axis of the two (with rbg four) words that make up a key.
+
+## Why is this bad?
+A legacy key is an array of words. Mapping over the wrong axis takes keys apart and
+puts words of different keys together. Nothing complains when the sizes fit.
+
+## Example
+```python
+keys = jax.random.split(jax.random.PRNGKey(0), 2)  # uint32[2, 2]
+jax.vmap(lambda key: jax.random.normal(key, (3,)), in_axes=1)(keys)
+```
+
+## Use instead
+```python
+keys = jax.random.split(jax.random.PRNGKey(0), 2)
+jax.vmap(lambda key: jax.random.normal(key, (3,)), in_axes=0)(keys)
+```
+Or typed keys, `jax.random.key(0)`, which cannot be taken apart.
+
+## When it is intended
+Keys that were stored with their words first: `# jaxrng: ignore[RNG013] reason` on the
+line of the draw or of the vmap.
+
+## How it is proven
+The trace shows it: the axis that is mapped is that of the words.
+"""
+
+from __future__ import annotations
+
+from jaxrng_doctor.facts import DrawFacts
+from jaxrng_doctor.findings import Finding, Help
+from jaxrng_doctor.rules import telling
+from jaxrng_doctor.rules.rule import Rule, of_each_draw
+
+
+def check(draw: DrawFacts) -> Finding | None:
+    taken_apart = [s for s in draw.scopes if s.words]
+    if not taken_apart:
+        return None
+    return telling.finding(
+        RULE.code,
+        RULE.name,
+        RULE.severity,
+        draw,
+        message=f"{telling.title(taken_apart[-1])} maps over the words of legacy keys, "
+        "not over keys",
+        evidence=None,
+        related=telling.related(taken_apart, ["in_axes runs over the axis of a key's words"], ""),
+        help=(Help("map over the axis that counts the keys, mostly in_axes=0"),),
+        sure="inferred",
+    )
+
+
+RULE = Rule("RNG013", "key-words-mapped", "error", of_each_draw(check), __doc__)

@@ -1,0 +1,84 @@
+"""Under a vmap, a loop redraws with rbg keys until a draw is accepted: it may never end.
+
+## What it does
+Finds draws with mapped `rbg` or `unsafe_rbg` keys in a `while_loop` inside a
+`jax.vmap`, where the loop's condition depends on what is drawn.
+
+## Why is this bad?
+Under a vmap only the first example's rbg key counts. Once the first example is done
+its key stands still, and every other example redraws the same rejected values for
+ever: the program hangs.
+
+## Example
+```python
+key = jax.random.key(0, impl="rbg")
+keys = jax.random.split(key, 32)
+
+def positive(key):
+    def redraw(state):
+        key, _ = state
+        key, subkey = jax.random.split(key)
+        return key, jax.random.normal(subkey)
+
+    return jax.lax.while_loop(lambda state: state[1] <= 0, redraw, (key, -1.0))[1]
+
+jax.vmap(positive)(keys)
+```
+
+## Use instead
+```python
+key = jax.random.key(0, impl="threefry2x32")
+keys = jax.random.split(key, 32)
+
+def positive(key):
+    def redraw(state):
+        key, _ = state
+        key, subkey = jax.random.split(key)
+        return key, jax.random.normal(subkey)
+
+    return jax.lax.while_loop(lambda state: state[1] <= 0, redraw, (key, -1.0))[1]
+
+jax.vmap(positive)(keys)
+```
+
+## When it is intended
+It is not. If the loop is known to end: `# jaxrng: ignore[RNG015] reason`.
+
+## How it is proven
+The trace shows it. The function is then not run, as it may not end.
+"""
+
+from __future__ import annotations
+
+from jaxrng_doctor.facts import DrawFacts, Variation
+from jaxrng_doctor.findings import Finding, Help
+from jaxrng_doctor.rules import telling
+from jaxrng_doctor.rules.rule import Rule, of_each_draw
+
+
+def check(draw: DrawFacts) -> Finding | None:
+    if draw.impl not in telling.RBG or not draw.decides:
+        return None
+    for depth, facts in enumerate(draw.scopes):
+        mapped = facts.scope.kind == "vmap" and facts.variation is not Variation.CONSTANT
+        loops = [s for s in draw.scopes[depth + 1 :] if s.scope.kind == "while"]
+        if mapped and telling.is_judged(facts) and loops:
+            impl = telling.RBG[draw.impl]
+            return telling.finding(
+                RULE.code,
+                RULE.name,
+                RULE.severity,
+                draw,
+                message=f"{telling.title(loops[-1])} under {telling.title(facts)} redraws with "
+                f"mapped {impl} keys until it is content: it may never end",
+                evidence=None,
+                related=telling.related(
+                    [facts, loops[-1]], ["mapped here", "the loop that redraws"], "examples"
+                ),
+                help=(Help("use threefry keys for this draw"),),
+                sure="inferred",
+            )
+    return None
+
+
+RULE = Rule("RNG015", "rbg-loop-under-vmap", "error", of_each_draw(check), __doc__)

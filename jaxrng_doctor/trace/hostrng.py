@@ -1,0 +1,118 @@
+"""NumPy's and Python's random numbers, drawn while a function is traced.
+
+Such numbers become constants of the traced function. Generators leave no equation,
+but drawing moves their state: it is read before and after. The functions of the two
+modules are wrapped meanwhile, to know the lines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from jaxrng_doctor.findings import Place
+from jaxrng_doctor.trace import places
+
+# What makes, seeds or describes generators, and draws nothing from them.
+_NOT_DRAWING = frozenset(
+    {"Random", "SystemRandom", "getstate", "setstate", "seed", "get_state", "set_state"}
+    | {name for name in np.random.__all__ if name[0].isupper() or "bit_generator" in name}
+    | {"test", "default_rng"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HostDraw:
+    """One draw: which function (`""` for a generator's method), and where, if that is known.
+
+    `generator` is the generator that moved, where it was not a module's own.
+    """
+
+    library: str
+    function: str
+    place: Place | None
+    generator: Any = None
+
+
+@dataclass
+class HostRng:
+    """What was drawn; complete once `watching_host_rng()` is closed."""
+
+    draws: list[HostDraw] = field(default_factory=list)
+    made: list[tuple[Any, str, Place | None]] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def watching_host_rng() -> Iterator[HostRng]:
+    """Note every draw from the host's generators until the context closes.
+
+    States are only read, so the program draws what it always draws.
+    """
+    seen = HostRng()
+    kinds = (np.random.Generator, np.random.RandomState)
+    own = getattr(np.random.get_state, "__self__", None)  # behind `np.random.normal` and the like
+    generators = [(g, _state(g)) for g in gc.get_objects() if type(g) in kinds and g is not own]
+    numpy_before, python_before = repr(np.random.get_state()), random.getstate()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_wrapped(np.random, np.random.__all__, "NumPy", seen))
+        stack.enter_context(_wrapped(random, random.__all__, "Python", seen))
+        yield seen
+    for generator, before, place in (*((g, b, None) for g, b in generators), *seen.made):
+        if before != _state(generator):
+            seen.draws.append(HostDraw("NumPy", "", place, generator))
+    libraries = {draw.library for draw in seen.draws if draw.function}
+    if "NumPy" not in libraries and numpy_before != repr(np.random.get_state()):
+        seen.draws.append(HostDraw("NumPy", "numpy.random", None))
+    if "Python" not in libraries and python_before != random.getstate():
+        seen.draws.append(HostDraw("Python", "random", None))
+
+
+def _state(generator: Any) -> str:
+    if isinstance(generator, np.random.Generator):
+        return repr(generator.bit_generator.state)
+    return repr(generator.get_state())
+
+
+@contextlib.contextmanager
+def _wrapped(module: Any, names: Sequence[str], library: str, seen: HostRng) -> Iterator[None]:
+    originals = {n: getattr(module, n) for n in names if n not in _NOT_DRAWING}
+    for name, original in originals.items():
+        setattr(module, name, _noting(original, f"{module.__name__}.{name}", library, seen))
+    if "default_rng" in names:
+        originals["default_rng"] = module.default_rng
+        setattr(module, "default_rng", _keeping(module.default_rng, seen))  # noqa: B010
+    try:
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(module, name, original)
+
+
+def _noting(
+    original: Callable[..., Any], name: str, library: str, seen: HostRng
+) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        seen.draws.append(HostDraw(library, name, places.innermost(places.python_stack())))
+        return original(*args, **kwargs)
+
+    return noted
+
+
+def _keeping(original: Callable[..., Any], seen: HostRng) -> Callable[..., Any]:
+    """A generator that is made while tracing is looked at again at the end."""
+
+    @functools.wraps(original)
+    def default_rng(*args: Any, **kwargs: Any) -> Any:
+        made = original(*args, **kwargs)
+        seen.made.append((made, _state(made), places.innermost(places.python_stack())))
+        return made
+
+    return default_rng
