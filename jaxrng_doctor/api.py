@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from jaxrng_doctor import __version__, findings
-from jaxrng_doctor.doctor import examine
+from jaxrng_doctor.doctor import examine, finish
 from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.findings import Expect, TargetReport
 from jaxrng_doctor.report import FORMATS, RenderOptions
@@ -67,7 +67,7 @@ def check(
         found: TargetReport = examine(target, run=run, select=select, ignore=ignore)
     except TargetError as error:
         raise (error.__cause__ or error) from None
-    return Report((found,), __version__, jax.__version__)
+    return Report(finish((found,), select=select, ignore=ignore), __version__, jax.__version__)
 
 
 __all__ = ["FindingsError", "Report", "check"]

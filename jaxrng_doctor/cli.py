@@ -251,7 +251,7 @@ def _examine(
 ) -> Report:
     import jax
 
-    from jaxrng_doctor.doctor import examine
+    from jaxrng_doctor.doctor import examine, finish
     from jaxrng_doctor.findings import Report, TargetReport
     from jaxrng_doctor.tracebacks import failure
 
@@ -277,7 +277,8 @@ def _examine(
             # The user's code may not choose the exit code of the doctor, least of all 0.
             failed = failure("run", target.name, error)
             reports.append(TargetReport(target=target.name, failure=failed))
-    return Report(tuple(reports), tool_version=__version__, jax_version=jax.__version__)
+    finished = finish(reports, select=select, ignore=ignore)
+    return Report(finished, tool_version=__version__, jax_version=jax.__version__)
 
 
 def _choose(option: str, typed: str, known: tuple[Choice, ...]) -> Choice:

@@ -15,7 +15,7 @@ from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.control import Map, ShardMap, control
 from jaxrng_doctor.trace.draws import key_impl, may_be_key, sampler_name
 from jaxrng_doctor.trace.meeting import meets_varying
-from jaxrng_doctor.trace.places import jit_around, locate, loop_function
+from jaxrng_doctor.trace.places import jit_around, library, locate, loop_function
 
 
 def draw_facts(draws: Sequence[Use], tables: Mapping[Path, KeyTable]) -> tuple[DrawFacts, ...]:
@@ -85,6 +85,7 @@ def _scope(draw: Use, depth: int, evidence: Evidence | None) -> ScopeFacts:
         called="vmap" if site else loop_function(ref.at),
         meets=ref.kind == "device" and variation.is_same and _meets(draw, ref),
         words=ref.kind == "vmap" and maps_words(draw.keys[0], depth),
+        via=site.via if site else library(jaxprs.frames(ref.at.eqn)),
     )
 
 

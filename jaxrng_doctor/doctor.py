@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from jaxrng_doctor import outcome
 from jaxrng_doctor.diagnosis import as_draws
@@ -13,7 +14,8 @@ from jaxrng_doctor.limits import OutOfTime, within
 from jaxrng_doctor.lineage.engine import Engine
 from jaxrng_doctor.program_facts import program_facts
 from jaxrng_doctor.rules import judge
-from jaxrng_doctor.suppress import apply
+from jaxrng_doctor.rules import rng900_unused_suppression as rng900
+from jaxrng_doctor.suppress import apply, unused
 from jaxrng_doctor.target import Target
 from jaxrng_doctor.trace.call import ArrayCall, array_call
 from jaxrng_doctor.trace.program import Trace, trace_program
@@ -84,7 +86,24 @@ def _examine(
         gaps=tuple(dict.fromkeys(gaps)),
         suppressed=suppressed,
         failure=failed,
+        lines=trace.place,
     )
+
+
+def finish(
+    reports: Sequence[TargetReport],
+    *,
+    select: Sequence[str] | None = None,
+    ignore: Sequence[str] | None = None,
+) -> tuple[TargetReport, ...]:
+    """The reports of all targets, with what only all of them together show: unused suppressions."""
+    finished = list(reports)
+    for number, place, comment in unused(reports, select=select, ignore=ignore):
+        late = rng900.finding(place, comment.codes)
+        kept, _ = apply((late,), select=select, ignore=ignore)
+        report = finished[number]
+        finished[number] = replace(report, findings=(*report.findings, *kept))
+    return tuple(finished)
 
 
 def _may_never_end(trace: Trace, engine: Engine) -> bool:

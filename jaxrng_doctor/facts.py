@@ -74,7 +74,8 @@ class ScopeFacts:
     `called` is the function of JAX that the user wrote: a scan may be a `fori_loop`.
     `basis`: the scope is a vmap over a Jacobian's basis. `meets`: on a device axis,
     the draw meets data that vary over it. `words`: the vmap maps over the words of
-    the legacy key rather than over keys.
+    the legacy key rather than over keys. `via` is the module of the library that made
+    the scope for the user, such as `flax.core.lift`; `""` where the user called JAX.
     """
 
     scope: Scope
@@ -86,6 +87,7 @@ class ScopeFacts:
     basis: bool = False
     meets: bool = False
     words: bool = False
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,11 @@ class Help:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault, at one draw. `place` is the draw's in the user's code, where there is one."""
+    """One fault, at one place: mostly the draw's in the user's code, where there is one.
+
+    `label` says what is at `place`, `proof` what the confidence rests on; without it
+    the confidence speaks for itself: computed keys, or the trace alone.
+    """
 
     code: str
     name: str
@@ -106,6 +110,8 @@ class Finding:
     evidence: Evidence | None = None
     help: tuple[Help, ...] = ()
     notes: tuple[str, ...] = ()
+    label: str = "drawn here"
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,7 @@ class Suppressed:
     finding: Finding
     by: Literal["comment", "expect"]
     reason: str = ""
+    comment: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +199,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class TargetReport:
-    """All that was found out about one target."""
+    """All that was found out about one target. `lines` are those of its function, if known."""
 
     target: str
     findings: tuple[Finding, ...] = ()
@@ -201,6 +208,7 @@ class TargetReport:
     gaps: tuple[Gap, ...] = ()
     suppressed: tuple[Suppressed, ...] = ()
     failure: Failure | None = None
+    lines: Place | None = None
 
 
 @dataclass(frozen=True)

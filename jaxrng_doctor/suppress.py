@@ -7,13 +7,13 @@ findings to report and the suppressed ones, each sorted by place.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from jaxrng_doctor import source
-from jaxrng_doctor.findings import Expect, Finding, Suppressed
+from jaxrng_doctor.findings import Expect, Finding, Place, Suppressed, TargetReport
 
-SHARING = frozenset({"RNG001", "RNG002", "RNG003"})
+SHARING = frozenset({"RNG001", "RNG002", "RNG003", "RNG004"})
 """What `expect="same"` calls intended."""
 
 # An opened bracket that is never closed is a slip: it must not turn into "ignore everything".
@@ -56,7 +56,7 @@ def apply(
             continue
         comment = _comment_for(finding)
         if comment is not None:
-            intended.append(Suppressed(finding, "comment", comment.reason))
+            intended.append(Suppressed(finding, "comment", comment[1].reason, comment[0]))
         elif expect == "same" and finding.code in SHARING:
             intended.append(Suppressed(finding, "expect"))
         else:
@@ -69,6 +69,31 @@ def ignores(path: str) -> tuple[Ignore, ...]:
     return tuple(i for n, text in source.comments(path).items() for i in _parsed(n, text))
 
 
+def unused(
+    reports: Sequence[TargetReport],
+    *,
+    select: Sequence[str] | None = None,
+    ignore: Sequence[str] | None = None,
+) -> Iterator[tuple[int, Place, Ignore]]:
+    """The ignore comments inside of the examined functions that suppressed nothing in any report.
+
+    Yields the number of the report, the comment's place, and the comment. Reports that
+    are not complete, because of a gap, a failure or no run, judge no comment.
+    """
+    used = {(s.comment.path, s.comment.line) for r in reports for s in r.suppressed if s.comment}
+    for number, report in enumerate(reports):
+        if report.lines is None or report.failure or report.gaps or report.comparison is None:
+            continue
+        lines = report.lines
+        for comment in ignores(lines.path):
+            key = (lines.path, comment.line)
+            inside = lines.line <= comment.line <= (lines.end_line or lines.line)
+            codes = comment.codes if comment.codes is not None else {"RNG"}
+            if inside and key not in used and any(_selected(c, select, ignore) for c in codes):
+                used.add(key)
+                yield number, Place(*key), comment
+
+
 def _parsed(line: int, comment: str) -> list[Ignore]:
     found = []
     for match in _IGNORE.finditer(comment):
@@ -78,7 +103,7 @@ def _parsed(line: int, comment: str) -> list[Ignore]:
     return found
 
 
-def _comment_for(finding: Finding) -> Ignore | None:
+def _comment_for(finding: Finding) -> tuple[Place, Ignore] | None:
     """The comment at the draw, or at a scope that the draw's key does not vary over."""
     guilty = [s.place for s in finding.scopes if s.varies is not True]
     for place in (finding.place, *guilty):
@@ -89,7 +114,7 @@ def _comment_for(finding: Finding) -> Ignore | None:
         for n in range(first, last + 1):
             for comment in _parsed(n, comments.get(n, "")):
                 if comment.covers(finding.code):
-                    return comment
+                    return Place(place.path, n), comment
     return None
 
 

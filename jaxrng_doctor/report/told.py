@@ -47,7 +47,7 @@ def draw_rows(draw: Draw, layout: Layout) -> Iterator[Row]:
 def _marks(finding: Finding) -> list[Mark]:
     marks = [Mark(r.place, r.message, "secondary") for r in finding.related]
     if finding.place is not None:
-        marks.insert(0, Mark(finding.place, "drawn here", finding.severity, "^"))
+        marks.insert(0, Mark(finding.place, finding.label, finding.severity, "^"))
     return marks
 
 
@@ -119,8 +119,12 @@ def _varying(scope: Scope) -> str:
 
 def _unit(scopes: tuple[Scope, ...]) -> str:
     """What is counted along the convicted scope: a loop has steps where a vmap has examples."""
+    if not scopes:
+        return "use"  # of one key, at two places
     kinds = {s.kind for s in scopes if s.varies is not True} or {s.kind for s in scopes}
-    return "step" if kinds and "vmap" not in kinds else "example"
+    if "vmap" in kinds:
+        return "example"
+    return "device" if kinds == {"device"} else "step"
 
 
 def _confidence(finding: Finding) -> str:
@@ -128,6 +132,8 @@ def _confidence(finding: Finding) -> str:
         return "the trace says so, but the run says otherwise; please report this"
     if finding.confidence == "inferred":
         return "from the trace alone; the keys were not computed"
+    if finding.proof:
+        return finding.proof
     evidence = finding.evidence
     if evidence is not None and evidence.distinct_keys > 1:
         return "the keys were computed, and some are equal"

@@ -76,9 +76,9 @@ def _at_the_vmap(facts: ScopeFacts) -> str:
     if cause.kind == "unmapped":
         return f"`{cause.name}` is not mapped here: its entry in in_axes is None"
     if cause.kind == "captured":
-        return f"mapped here; {cause.key} comes from outside the function, past in_axes"
+        return f"mapped here; `{cause.key}` comes from outside the function, past in_axes"
     if cause.kind == "seed":
-        return f"mapped here; every example makes its key anew, as {cause.key}"
+        return f"mapped here; every example makes its key anew, as `{cause.key}`"
     return "mapped here"
 
 

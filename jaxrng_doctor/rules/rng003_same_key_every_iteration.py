@@ -92,8 +92,8 @@ def _at_the_loop(facts: ScopeFacts) -> str:
     if cause.kind == "equal values":
         return "the loop, over keys that are all equal"
     if cause.kind == "seed":
-        return f"the loop; every step makes its key anew, as {cause.key}"
-    return f"the loop; its key does not change from step to step: {cause.key}"
+        return f"the loop; every step makes its key anew, as `{cause.key}`"
+    return f"the loop; its key does not change from step to step: `{cause.key}`"
 
 
 RULE = Rule("RNG003", "same-key-every-iteration", "error", of_each_draw(check), __doc__)

@@ -54,7 +54,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
 
 def _finding(shared: Shared) -> Finding:
     first, second = shared.first, shared.second
-    key = f"the key {second.origin}"
+    key = f"the key `{second.origin}`"
     if first.place != second.place:
         message = f"{second.op} draws from {key}, which {first.op} has drawn from"
         related = telling.at(first.place, "the first draw from this key")

@@ -58,7 +58,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
                 RULE.name,
                 RULE.severity,
                 shared,
-                message=f"the key {shared.second.origin} is {_done(shared.second)} "
+                message=f"the key `{shared.second.origin}` is {_done(shared.second)} "
                 f"after it was {_done(shared.first)}",
                 related=telling.at(shared.first.place, f"{_done(shared.first)} here"),
                 help=(

@@ -51,8 +51,8 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             RULE.name,
             RULE.severity,
             shared,
-            message=f"{second.op} draws from {second.origin}, which is the same key as "
-            f"{first.origin}, which {first.op} has drawn from",
+            message=f"{second.op} draws from `{second.origin}`, which is the same key as "
+            f"`{first.origin}`, which {first.op} has drawn from",
             related=(
                 *telling.at(first.place, "the first draw from this key"),
                 *telling.at(first.made, "its key is made here"),

@@ -50,8 +50,9 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             name=RULE.name,
             severity=RULE.severity,
             confidence="inferred" if returned.evidence is None else "proven",
-            message=f"the key {use.origin} is {done}, and comes back unchanged as {output}",
+            message=f"the key `{use.origin}` is {done}, and comes back unchanged as {output}",
             place=use.place,
+            label="split here" if use.is_split else "drawn here",
             evidence=returned.evidence,
             help=(
                 Help(

@@ -47,6 +47,8 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
         if split is None:
             continue
         other = shared.second if split is shared.first else shared.first
+        if other.place == split.place:
+            continue  # a helper that is called twice: RNG005 tells of it
         children = ", ".join(map(str, split.unused))
         word = "child" if len(split.unused) == 1 else "children"
         yield Finding(
@@ -56,6 +58,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             confidence="inferred" if shared.evidence is None else "proven",
             message=f"nothing uses {word} {children} of this split, and its parent is used again",
             place=split.place,
+            label="split here",
             related=telling.at(other.place, "used again here"),
             evidence=shared.evidence,
             help=(Help("use the child that is left instead of the parent"),),

@@ -54,6 +54,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             confidence="proven",
             message=f"{what} while the function is traced: a constant of the compiled function",
             place=draw.place,
+            proof="the state of the generator moved while the function was traced",
             help=(
                 Help(
                     "draw with jax.random, from a key that the function takes",

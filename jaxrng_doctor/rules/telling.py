@@ -177,6 +177,7 @@ def of_pair(
         confidence="inferred" if shared.evidence is None else "proven",
         message=message,
         place=shared.second.place,
+        label="split here" if shared.second.is_split else "drawn here",
         related=related,
         evidence=shared.evidence,
         help=help,

@@ -72,7 +72,13 @@ def array_call(target: Target) -> ArrayCall:
     )
     arrays = tuple(leaves[i][1] for i in traced)
     if target.in_axes is AS_IS:
-        return ArrayCall(per_example, arrays, array_names, surroundings=_surroundings(target.fn))
+        return ArrayCall(
+            per_example,
+            arrays,
+            array_names,
+            surroundings=_surroundings(target.fn),
+            place=_lines(target.fn),
+        )
     axes = _leaf_axes(target)
     in_axes = tuple(axes[i] for i in traced)
     sizes = [a.shape[d] for a, d in zip(arrays, in_axes, strict=True) if d is not None]

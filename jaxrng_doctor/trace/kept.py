@@ -40,7 +40,8 @@ class Site:
     `operands` has an entry for each input of the kept equation: the name of the
     argument that it is (`"params['w']"`), or `None` for a captured value.
     `basis` marks the vmaps inside `jacfwd`, `jacrev` and `hessian`, whose axis runs
-    over basis vectors, not over examples.
+    over basis vectors, not over examples. `via` is the module of the library that
+    called `jax.vmap` for the user, `""` where none did.
     """
 
     place: Place | None
@@ -48,6 +49,7 @@ class Site:
     operands: tuple[str | None, ...]
     in_axes: tuple[tuple[str, int | None], ...]
     basis: bool
+    via: str
 
 
 @dataclass
@@ -129,6 +131,7 @@ def _stage(call: VmapCall, made: sites.Made) -> list[Any]:
         operands=(*(given.get(id(x)) for x in captured), *(names[i] for i in mapped)),
         in_axes=tuple(zip(names, in_axes, strict=True)),
         basis=sites.called_by_jacobian(),
+        via=made.via,
     )
     params = {
         "jaxpr": jaxprs.closed(jaxpr),

@@ -19,13 +19,15 @@ from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.jaxprs import Frame
 
 _OWN_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_INSTALLED = tuple(
-    {
-        os.path.abspath(p) + os.sep
-        for k in ("stdlib", "platstdlib", "purelib", "platlib")
-        if (p := sysconfig.get_paths().get(k))
-    }
-)
+
+
+def _folders(*kinds: str) -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    return tuple({os.path.abspath(paths[kind]) + os.sep for kind in kinds if kind in paths})
+
+
+_LIBRARIES = _folders("purelib", "platlib")
+_INSTALLED = (*_LIBRARIES, *_folders("stdlib", "platstdlib"))
 
 
 @functools.cache
@@ -66,6 +68,18 @@ def innermost(frames: Iterable[Frame]) -> Place | None:
         if library is None and not is_machinery(path):
             library = frame
     return None if library is None else place_of(library)
+
+
+def library(frames: Iterable[Frame]) -> str:
+    """The module of the library that called JAX, such as `flax.core.lift`; `""` if the user did."""
+    for frame in frames:
+        path = frame.code.co_filename
+        if is_users(path):
+            break
+        folder = next((p for p in _LIBRARIES if path.startswith(p)), None)
+        if folder is not None and not is_machinery(path):
+            return path.removeprefix(folder).removesuffix(".py").replace(os.sep, ".")
+    return ""
 
 
 def python_stack() -> Iterator[Frame]:

@@ -24,11 +24,15 @@ _state = threading.local()
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What is known of the vmap that is being called: where it was written, or by what name."""
+    """What is known of the vmap that is being called: where it was written, or by what name.
+
+    `via` is the module of the library that called `jax.vmap` for the user, `""` where none did.
+    """
 
     place: Place | None
     function: str | None = None
     names: tuple[str, ...] | None = None
+    via: str = ""
 
 
 @contextlib.contextmanager
@@ -51,7 +55,7 @@ def recording_vmaps() -> Iterator[None]:
 
     @functools.wraps(original)
     def vmap(*args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return _remembering(original(*args, **kwargs), places.innermost(places.python_stack()))
+        return _remembering(original(*args, **kwargs), _made_here())
 
     jax.vmap = vmap
     try:
@@ -60,10 +64,15 @@ def recording_vmaps() -> Iterator[None]:
         jax.vmap = original
 
 
-def _remembering(mapped: Callable[..., Any], place: Place | None) -> Callable[..., Any]:
+def _made_here() -> Made:
+    stack = list(places.python_stack())
+    return Made(places.innermost(stack), via=places.library(stack))
+
+
+def _remembering(mapped: Callable[..., Any], made: Made) -> Callable[..., Any]:
     @functools.wraps(mapped)
     def vmapped(*args: Any, **kwargs: Any) -> Any:
-        _state.made = getattr(_state, "made", None) or Made(place)
+        _state.made = getattr(_state, "made", None) or made
         try:
             return mapped(*args, **kwargs)
         finally:
@@ -76,7 +85,7 @@ def pop() -> Made:
     """What is known of the vmap that is being called now; its place is at worst the call's."""
     made: Made | None = getattr(_state, "made", None)
     _state.made = None
-    return made or Made(places.innermost(places.python_stack()))
+    return made or _made_here()
 
 
 def called_by_jacobian() -> bool:

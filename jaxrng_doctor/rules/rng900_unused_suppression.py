@@ -1,0 +1,51 @@
+"""An ignore comment suppresses nothing.
+
+## What it does
+After all targets are examined, looks through the lines of their functions for
+`# jaxrng: ignore[...]` comments to which no finding belonged.
+
+## Why is this bad?
+Either the fault is gone, and the comment now hides the next one, or the comment
+stands on the wrong line or names the wrong code, and hides nothing.
+
+## Example
+```python
+noise = jax.random.normal(key, x.shape)  # jaxrng: ignore[RNG001] nothing is shared here
+```
+
+## Use instead
+```python
+noise = jax.random.normal(key, x.shape)
+```
+
+## When it is intended
+Leave the comment out, or use `--ignore RNG900`.
+
+## How it is proven
+All findings of the run are known; none was at the comment. A run with a gap, or
+without executing the function, judges no comment.
+"""
+
+from __future__ import annotations
+
+from jaxrng_doctor.findings import Finding, Help, Place
+from jaxrng_doctor.rules.rule import Rule
+
+
+def finding(place: Place, codes: frozenset[str] | None) -> Finding:
+    """The finding for a comment at `place`; `codes` is `None` where it names none."""
+    named = f"[{', '.join(sorted(codes))}]" if codes else ""
+    return Finding(
+        code=RULE.code,
+        name=RULE.name,
+        severity=RULE.severity,
+        confidence="proven",
+        message=f"`# jaxrng: ignore{named}` suppresses nothing",
+        place=place,
+        label="the comment on this line",
+        proof="no finding of this run is at the comment",
+        help=(Help("remove the comment, or put it on the line of the draw or of the vmap"),),
+    )
+
+
+RULE = Rule("RNG900", "unused-suppression", "warning", lambda program: (), __doc__)
