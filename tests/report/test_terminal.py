@@ -247,7 +247,8 @@ def test_near_places_share_a_snippet_and_far_ones_do_not():
 
 
 def strip(evidence, width=100, color=False):
-    finding = Finding("RNG002", "n", "error", "proven", "m", None, evidence=evidence)
+    scopes = (Scope("vmap", evidence.examples, varies=False),)
+    finding = Finding("RNG002", "n", "error", "proven", "m", None, scopes, evidence=evidence)
     text = render(TargetReport("t", (finding,)), width=width, color=color)
     return next(row for row in text.splitlines() if "keys:" in row)
 
@@ -258,6 +259,11 @@ def test_strip_letters():
     assert "  4 examples, 2 distinct keys; examples 0 and 2 share one (scan step 0)" in strip(
         Evidence(4, 2, (0, 1, 0, 1), (0, 2), fixed="scan step 0")
     )
+
+
+def test_two_uses_of_one_key_are_no_examples():
+    finding = Finding("RNG005", "n", "error", "proven", "m", None, evidence=Evidence(2, 1, (0, 0)))
+    assert "= keys: AA  2 uses, 1 distinct key" in render(TargetReport("t", (finding,)))
 
 
 def test_strip_colours_are_those_of_the_keys():
