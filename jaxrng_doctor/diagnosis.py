@@ -15,18 +15,21 @@ from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.control import Map, ShardMap, control
 from jaxrng_doctor.trace.draws import key_impl, may_be_key, sampler_name
 from jaxrng_doctor.trace.meeting import meets_varying
-from jaxrng_doctor.trace.places import jit_around, library, locate, loop_function
+from jaxrng_doctor.trace.places import calling_library, jit_around, locate, loop_function
+from jaxrng_doctor.trace.program import Trace
 
 
-def draw_facts(draws: Sequence[Use], tables: Mapping[Path, KeyTable]) -> tuple[DrawFacts, ...]:
+def draw_facts(
+    draws: Sequence[Use], tables: Mapping[Path, KeyTable], trace: Trace
+) -> tuple[DrawFacts, ...]:
     """What is known of each draw; `tables` may lack any of them."""
-    return tuple(_one(draw, tables.get(draw.path)) for draw in draws)
+    return tuple(_one(draw, tables.get(draw.path), trace) for draw in draws)
 
 
-def _one(draw: Use, table: KeyTable | None) -> DrawFacts:
+def _one(draw: Use, table: KeyTable | None, trace: Trace) -> DrawFacts:
     count = None if table is None else KeyCount(table.words, table.reached)
     names = [_index_name(scope, i, draw.scopes) for i, scope in enumerate(draw.scopes)]
-    jit = jit_around(draw.at)
+    jit, impl = jit_around(draw.at), key_impl(draw.at.eqn)
     return DrawFacts(
         sampler=sampler_name(draw.at.eqn),
         shape=tuple(draw.at.eqn.outvars[0].aval.shape),
@@ -37,11 +40,11 @@ def _one(draw: Use, table: KeyTable | None) -> DrawFacts:
             for depth in range(len(draw.scopes))
         ),
         joint=count.everywhere() if count is not None and draw.scopes else None,
-        impl=key_impl(draw.at.eqn),
+        impl=impl,
         jitted=None if jit is None else str(jit.eqn.params.get("name")),
         jit_takes_key=jit is not None and any(may_be_key(v.aval) for v in jit.eqn.invars),
         constant=None if jit is None else constant_of(draw.keys[0], jit),
-        decides=draw.decides,
+        decides=impl in ("rbg", "urbg") and _decides(draw, trace),
     )
 
 
@@ -85,8 +88,13 @@ def _scope(draw: Use, depth: int, evidence: Evidence | None) -> ScopeFacts:
         called="vmap" if site else loop_function(ref.at),
         meets=ref.kind == "device" and variation.is_same and _meets(draw, ref),
         words=ref.kind == "vmap" and maps_words(draw.keys[0], depth),
-        via=site.via if site else library(jaxprs.frames(ref.at.eqn)),
+        via=site.via if site else calling_library(jaxprs.frames(ref.at.eqn)),
     )
+
+
+def _decides(draw: Use, trace: Trace) -> bool:
+    """Keys, or loops and branches around draws, depend on what is drawn."""
+    return any(trace.slice.needed(draw.at.jaxpr, out) for out in draw.at.eqn.outvars)
 
 
 def _meets(draw: Use, ref: ScopeRef) -> bool:

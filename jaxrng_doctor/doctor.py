@@ -18,6 +18,7 @@ from jaxrng_doctor.rules import rng900_unused_suppression as rng900
 from jaxrng_doctor.suppress import apply, unused
 from jaxrng_doctor.target import Target
 from jaxrng_doctor.trace.call import ArrayCall, array_call
+from jaxrng_doctor.trace.draws import key_impl
 from jaxrng_doctor.trace.program import Trace, trace_program
 from jaxrng_doctor.tracebacks import doctors_own, failure
 
@@ -108,7 +109,7 @@ def finish(
 
 def _may_never_end(trace: Trace, engine: Engine) -> bool:
     """What RNG015 finds hangs when it is run, and the trace alone shows it."""
-    if not any(draw.decides for draw in engine.draws):
+    if not any(key_impl(draw.at.eqn) in ("rbg", "urbg") for draw in engine.draws):
         return False
     return any(f.code == "RNG015" for f in judge(program_facts(trace, engine, Ledger())))
 

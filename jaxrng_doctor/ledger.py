@@ -100,6 +100,7 @@ class _Run:
 
     def __init__(self, trace: Trace) -> None:
         self.slice = trace.slice
+        self._outlines: dict[Path, tuple[list[Path], list[Any]]] = {}
 
     def jaxpr(
         self,
@@ -159,6 +160,21 @@ class _Run:
         if any(value is None for value in values) or _acts(eqn):
             return [None] * len(eqn.outvars), records
         return jaxprs.evaluate(eqn, values), records
+
+    def _outline(
+        self, path: Path, run: Callable[[], tuple[Any, _Records]]
+    ) -> tuple[list[Path], list[Any]]:
+        """The paths and the shapes of the records that `run`, the jaxpr at `path`, would make."""
+        if path not in self._outlines:  # else nested loops and branches double the work
+            paths: list[Path] = []
+
+            def listed() -> list[_Record]:
+                _, records = run()
+                paths[:] = records
+                return list(records.values())
+
+            self._outlines[path] = (paths, jax.eval_shape(listed))
+        return self._outlines[path]
 
     @staticmethod
     def _relevant(values: Sequence[Any], wanted: Collection[int]) -> list[Any]:
@@ -251,7 +267,7 @@ class _Run:
                 out if before is not None else None for out, before in zip(outs, carry, strict=True)
             ], records
 
-        paths, shapes = _outline(lambda: step(init))
+        paths, shapes = self._outline(path, lambda: step(init))
         buffers = [
             (jnp.zeros((cap, *w.shape), w.dtype), jnp.zeros((cap, *r.shape), bool))
             for w, r in shapes
@@ -281,7 +297,7 @@ class _Run:
             functools.partial(self.jaxpr, branch, operands, (*path, (index, i)), room)
             for i, branch in enumerate(branches)
         ]
-        outlines = [_outline(run) for run in runs]
+        outlines = [self._outline((*path, (index, i)), run) for i, run in enumerate(runs)]
         wanted = frozenset.intersection(*(self.slice.outputs(b) for b in branches))
 
         def branch(number: int) -> Callable[[], Any]:
@@ -340,18 +356,6 @@ def _lone(stack: Any) -> Any:
 def _acts(eqn: Any) -> bool:
     """The equation does something outside of the program, which must not be done twice."""
     return eqn.primitive.name in ("io_callback", "debug_callback", "debug_print")
-
-
-def _outline(run: Callable[[], tuple[Any, _Records]]) -> tuple[list[Path], list[Any]]:
-    """The paths and the shapes of the records that `run` would make."""
-    paths: list[Path] = []
-
-    def listed() -> list[_Record]:
-        _, records = run()
-        paths[:] = records
-        return list(records.values())
-
-    return paths, jax.eval_shape(listed)
 
 
 def _rows(keys: Any) -> Any:

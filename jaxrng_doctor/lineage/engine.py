@@ -40,13 +40,16 @@ class Engine:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
-        self.slice = trace.slice
+        self.slice = trace.lineage_slice
         self.values = Values()
         self.draws: list[Use] = []
         self.splits: list[Use] = []
         self.returned: dict[int, Value] = {}
         self.gaps: list[Gap] = []
         self.recording = True
+        # Loops are run several times, with the same values in the end as before: the
+        # same jaxpr of the same values gives the same, and nested loops cost no more.
+        self._results: dict[Any, list[Value | None]] = {}
 
     def run(self) -> None:
         inputs: list[Value | None] = []
@@ -71,6 +74,10 @@ class Engine:
     ) -> list[Value | None]:
         """The outputs of a jaxpr; `None` for what is outside of the slice."""
         inner, consts = jaxprs.open_jaxpr(jaxpr)
+        names = tuple(scope.axis_name for scope in scopes)
+        seen = (id(inner), tuple(map(id, args)), names)
+        if not self.recording and seen in self._results:
+            return self._results[seen]
         env: dict[Any, Value] = {}
         for var, const in zip(inner.constvars, consts, strict=False):
             env[var] = self._constant(var, const)
@@ -79,9 +86,11 @@ class Engine:
             eqn = inner.eqns[index]
             at = At(parent, eqn, inner, index, len(scopes))
             ins = [self._read(env, atom) for atom in eqn.invars]
-            outs = self._equation(at, ins, scopes, path)
-            env.update((v, x) for v, x in zip(eqn.outvars, outs, strict=True) if x is not None)
-        return [self._read(env, atom) for atom in inner.outvars]
+            made = self._equation(at, ins, scopes, path)
+            env.update((v, x) for v, x in zip(eqn.outvars, made, strict=True) if x is not None)
+        outs = [self._read(env, atom) for atom in inner.outvars]
+        self._results[seen] = outs
+        return outs
 
     def _read(self, env: Mapping[Any, Value], atom: Any) -> Value | None:
         if isinstance(atom, jaxprs.Literal):
@@ -185,8 +194,7 @@ class Engine:
     ) -> None:
         known = tuple(key for key in keys if key is not None)
         if self.recording and known:
-            decides = any(self.slice.needed(at.jaxpr, out) for out in at.eqn.outvars)
-            uses.append(Use((*path, (at.index, 0)), at, scopes, known, decides))
+            uses.append(Use((*path, (at.index, 0)), at, scopes, known))
 
     def _opaque(self, at: At, bodies: tuple[Any, ...], ins: Sequence[Value | None]) -> None:
         if any(self.slice.draws.inside(body) for body in bodies):

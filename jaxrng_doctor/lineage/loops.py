@@ -55,7 +55,8 @@ def enter_scan(
         args = [*consts, *carry, *xs]
         return engine.jaxpr(scan.body, args, at, inside, (*path, (at.index, 0)))
 
-    carry, outs = _fixed_point(engine, at, init, step)
+    entering = tuple(v for v in ins if v is not None)
+    carry, outs = _fixed_point(engine, at, init, step, scan.body, entering)
     ys = [v and stacked(engine.values, v, 0, depth, at) for v in outs[scan.carry :]]
     return [*_after(engine, at, init, carry, outs), *ys]
 
@@ -77,7 +78,8 @@ def enter_while(
         engine.jaxpr(loop.condition, [*tests, *carry], at, inside, (*path, (at.index, 0)))
         return engine.jaxpr(loop.body, [*consts, *carry], at, inside, (*path, (at.index, 1)))
 
-    carry, outs = _fixed_point(engine, at, init, step)
+    entering = tuple(v for v in ins if v is not None)
+    carry, outs = _fixed_point(engine, at, init, step, loop.body, entering)
     return _after(engine, at, init, carry, outs)
 
 
@@ -92,13 +94,17 @@ def _fixed_point(
     at: At,
     init: Sequence[Value | None],
     step: Callable[[Sequence[Value | None]], _Values],
+    body: object,
+    entering: tuple[Value, ...],
 ) -> tuple[_Values, _Values]:
     """The carried values as every step sees them, and what the last pass returned.
 
     A value that comes back as it went in is the value from before the loop, by
     induction. The others get a symbol of their own, whose variation grows until
-    it covers what the body makes of it.
+    it covers what the body makes of it. `entering` are all values that enter the loop.
     """
+    if all(start is None for start in init):
+        return list(init), step(init)
     depth = at.depth
     carry: _Values = list(init)
     grown: dict[int, tuple[dict[int, Variation], tuple[Variation, ...]]] = {}
@@ -119,8 +125,10 @@ def _fixed_point(
                 if grown.get(i) != (over, axes):
                     grown[i] = (over, axes)
                     changed = True
-                    carry[i] = engine.values.fresh(
-                        "carry", (start,), over=over, axes=axes, birth=at
+                    # Two loops with one body and one input carry the same values.
+                    which = (i, id(body), tuple(sorted(over.items())))
+                    carry[i] = engine.values.make(
+                        "carry", which, (start, *entering), over=over, axes=axes, birth=at
                     )
             if not changed:
                 break

@@ -30,13 +30,9 @@ class ScopeRef:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of a key, a draw or a split: where, in which scopes (outermost first), of which key.
-
-    `decides`: something that keys or loops depend on depends on its result.
-    """
+    """One use of a key, a draw or a split: where, in which scopes (outermost first), of what."""
 
     path: Path
     at: At
     scopes: tuple[ScopeRef, ...]
     keys: tuple[Value, ...]
-    decides: bool

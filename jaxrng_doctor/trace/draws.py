@@ -11,6 +11,7 @@ from typing import Any
 import jax
 
 from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace.kept import is_tangent
 
 # primitive -> the operands that are its key. `threefry2x32` takes the two words apart.
 DRAWING_PRIMITIVES: dict[str, tuple[int, ...]] = {
@@ -49,7 +50,9 @@ class Draws:
     """Tells draws from other equations; remembers each jaxpr that it has looked into."""
 
     def __init__(self) -> None:
-        self._inside: dict[int, bool] = {}
+        self._drawing: dict[int, frozenset[int]] = {}
+        # Most equations neither draw nor hold a jaxpr, and that depends on the primitive alone.
+        self._inert: set[Any] = set()
 
     def key_operands(self, eqn: Any) -> tuple[int, ...]:
         """The indices of the key among the operands, `()` where the equation is no draw."""
@@ -66,16 +69,29 @@ class Draws:
 
     def inside(self, jaxpr: Any) -> bool:
         """Anything in the jaxpr draws, at any depth."""
+        return bool(self.drawing(jaxpr))
+
+    def drawing(self, jaxpr: Any) -> frozenset[int]:
+        """The indices of the equations that draw, or hold a jaxpr that does."""
         inner = jaxprs.open_jaxpr(jaxpr)[0]
-        known = self._inside.get(id(inner))
+        known = self._drawing.get(id(inner))
         if known is None:
-            known = any(
-                eqn.primitive.name in DRAWING_PRIMITIVES
-                or any(self.inside(sub) for sub in jaxprs.subjaxprs(eqn))
-                for eqn in inner.eqns
-            )
-            self._inside[id(inner)] = known
+            inert = self._inert
+            found = [
+                index
+                for index, eqn in enumerate(inner.eqns)
+                if eqn.primitive not in inert and self._draws(eqn)
+            ]
+            known = self._drawing[id(inner)] = frozenset(found)
         return known
+
+    def _draws(self, eqn: Any) -> bool:
+        if eqn.primitive.name in DRAWING_PRIMITIVES:
+            return True
+        bodies = jaxprs.subjaxprs(eqn)
+        if not bodies:
+            self._inert.add(eqn.primitive)
+        return not is_tangent(eqn) and any(self.inside(body) for body in bodies)
 
 
 def sampler_name(eqn: Any) -> str:

@@ -70,7 +70,7 @@ def innermost(frames: Iterable[Frame]) -> Place | None:
     return None if library is None else place_of(library)
 
 
-def library(frames: Iterable[Frame]) -> str:
+def calling_library(frames: Iterable[Frame]) -> str:
     """The module of the library that called JAX, such as `flax.core.lift`; `""` if the user did."""
     for frame in frames:
         path = frame.code.co_filename

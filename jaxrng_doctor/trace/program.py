@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,8 @@ class Trace:
         have their shapes and dtypes.
     argument: for each input, which of the call's arrays it is, `None` for a constant.
     key_outputs: which outputs are keys, or may be legacy ones.
-    slice: what the draws and the key outputs depend on.
+    lineage_slice: what the draws' keys and the key outputs are made of.
+    slice: the same, and what decides which draws are reached: what must be run for them.
     place: the lines of the target's function, where it is written in Python.
     host_draws: draws from NumPy's or Python's generators while tracing: the library, the
         function (or the generator's name), and the place.
@@ -42,11 +44,15 @@ class Trace:
     out_avals: tuple[Any, ...]
     argument: tuple[int | None, ...]
     key_outputs: tuple[int, ...]
-    slice: Slice
+    lineage_slice: Slice
     donates: bool
     place: Place | None
     host_draws: tuple[tuple[str, str, Place | None], ...]
     gaps: tuple[Gap, ...]
+
+    @functools.cached_property
+    def slice(self) -> Slice:
+        return Slice(self.lineage_slice.draws, self.jaxpr, self.key_outputs, to_run=True)
 
 
 def trace_program(call: ArrayCall) -> Trace:
@@ -74,7 +80,7 @@ def trace_program(call: ArrayCall) -> Trace:
         out_avals=tuple(shape for _, shape in outputs),
         argument=tuple(i - len(consts) if i >= len(consts) else None for i in left),
         key_outputs=key_outputs,
-        slice=Slice(Draws(), live, key_outputs),
+        lineage_slice=Slice(Draws(), live, key_outputs, to_run=False),
         donates=any(any(eqn.params.get("donated_invars", ())) for eqn in live.eqns),
         place=call.place,
         host_draws=tuple(

@@ -66,7 +66,7 @@ def recording_vmaps() -> Iterator[None]:
 
 def _made_here() -> Made:
     stack = list(places.python_stack())
-    return Made(places.innermost(stack), via=places.library(stack))
+    return Made(places.innermost(stack), via=places.calling_library(stack))
 
 
 def _remembering(mapped: Callable[..., Any], made: Made) -> Callable[..., Any]:

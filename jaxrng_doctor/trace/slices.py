@@ -20,14 +20,19 @@ Literal = jaxprs.Literal
 class Slice:
     """The relevant equations of each jaxpr, and its relevant inputs.
 
-    `wanted` are outputs of the program that matter beside its draws.
+    `wanted` are outputs of the program that matter beside its draws. To run the slice
+    (`to_run`), what decides whether and how often a draw is reached must be there too;
+    what its key is made of can be told without.
 
     A jaxpr that occurs several times has one answer, for the union of what is
     asked of it: a superset costs time, never a wrong verdict.
     """
 
-    def __init__(self, draws: Draws, program: Any, wanted: Iterable[int] = ()) -> None:
+    def __init__(
+        self, draws: Draws, program: Any, wanted: Iterable[int] = (), *, to_run: bool
+    ) -> None:
         self.draws = draws
+        self.to_run = to_run
         self._visited: set[int] = set()
         self._grew = True
         self._asked: dict[int, frozenset[int]] = {}
@@ -63,15 +68,17 @@ class Slice:
         asked = before | frozenset(wanted)
         if asked == before and id(inner) in self._visited:
             return self._inputs[id(inner)]
+        # An earlier caller of this pass has gone on with a smaller answer.
+        self._grew |= id(inner) in self._visited
         self._visited.add(id(inner))
-        self._grew |= asked != before
         needed = {v for i in asked if not isinstance(v := inner.outvars[i], Literal)}
         relevant = []
+        drawing = self.draws.drawing(inner)
         for index in range(len(inner.eqns) - 1, -1, -1):
             eqn = inner.eqns[index]
-            outs = [i for i, v in enumerate(eqn.outvars) if v in needed]
-            if not outs and not self._draws(eqn):
+            if index not in drawing and needed.isdisjoint(eqn.outvars):
                 continue
+            outs = [i for i, v in enumerate(eqn.outvars) if v in needed]
             relevant.append(index)
             needed.update(
                 v for i in self._operands(eqn, outs) if not isinstance(v := eqn.invars[i], Literal)
@@ -82,13 +89,6 @@ class Slice:
         self._vars[id(inner)] = needed
         self._inputs[id(inner)] = frozenset(i for i, v in enumerate(inner.invars) if v in needed)
         return self._inputs[id(inner)]
-
-    def _draws(self, eqn: Any) -> bool:
-        if is_tangent(eqn):
-            return False
-        return bool(self.draws.key_operands(eqn)) or any(
-            self.draws.inside(sub) for sub in jaxprs.subjaxprs(eqn)
-        )
 
     def _operands(self, eqn: Any, outs: list[int]) -> Iterable[int]:
         """The operands that the draws in `eqn` and its outputs `outs` need."""
@@ -106,7 +106,8 @@ class Slice:
             case While() as loop:
                 return self._while(loop, outs)
             case Cond(branches):
-                return {0, *(i + 1 for branch in branches for i in self._visit(branch, outs))}
+                chosen = {0} if outs or self.to_run else set()
+                return chosen | {i + 1 for branch in branches for i in self._visit(branch, outs)}
         return every
 
     def _scan(self, scan: Scan, outs: list[int]) -> frozenset[int]:
@@ -121,7 +122,7 @@ class Slice:
         return inputs | {scan.consts + i for i in wanted if i < scan.carry}
 
     def _while(self, loop: While, outs: list[int]) -> set[int]:
-        conditions = self._visit(loop.condition, (0,))
+        conditions = self._visit(loop.condition, (0,) if self.to_run else ())
         wanted = set(outs) | {
             i - loop.condition_consts for i in conditions if i >= loop.condition_consts
         }

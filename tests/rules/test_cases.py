@@ -1,0 +1,74 @@
+"""The findings in each function of `cases/` are exactly its comments.
+
+A public function with the parameters `(x, key)` is a case; `x` is f32[4,3], `key` one
+key. `# RNG001` ends the line of a draw that is at fault, `# RNG002 (run)` one where
+only the values of the keys show it.
+"""
+
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxrng_doctor
+
+FILES = sorted(Path(__file__).parent.joinpath("cases").glob("rng00[123]_*.py"))
+KEYS = {"typed": jax.random.key, "legacy": jax.random.PRNGKey}
+CODES = [path.stem[:6].upper() for path in FILES]
+MARK = re.compile(r"# (RNG\d{3}(?:, RNG\d{3})*)( \(run\))?$")
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def cases(path):
+    for name, fn in vars(load(path)).items():
+        if inspect.isfunction(fn) and list(inspect.signature(fn).parameters) == ["x", "key"]:
+            yield pytest.param(fn, id=f"{path.stem[:6]}-{name}")
+
+
+CASES = {path: list(cases(path)) for path in FILES}
+EVERY = [case for found in CASES.values() for case in found]
+
+
+def marked(fn, run):
+    """The `(line, code)` that the comments of a case ask for."""
+    lines, first = inspect.getsourcelines(fn)
+    return {
+        (number, code)
+        for number, line in enumerate(lines, start=first)
+        if (mark := MARK.search(line)) and (run or not mark[2])
+        for code in mark[1].split(", ")
+    }
+
+
+@pytest.mark.parametrize("run", [True, False], ids=["run", "no-run"])
+@pytest.mark.parametrize("make", KEYS.values(), ids=KEYS)
+@pytest.mark.parametrize("fn", EVERY)
+def test_the_findings_are_the_comments(fn, make, run):
+    x = jnp.arange(12.0).reshape(4, 3)
+
+    report = jaxrng_doctor.check(fn, (x, make(0)), run=run, select=CODES)
+
+    assert {(f.place.line, f.code) for f in report.findings} == marked(fn, run)
+    assert {f.confidence for f in report.findings} <= ({"proven"} if run else {"inferred"})
+    assert report.gaps == ()
+    assert report.failures == ()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_rule_has_cases_of_both_kinds(path):
+    code = path.stem[:6].upper()
+    functions = [case.values[0] for case in CASES[path]]
+    bad = [fn for fn in functions if code in {c for _, c in marked(fn, run=True)}]
+    good = [fn for fn in functions if not marked(fn, run=True)]
+    assert len(bad) >= 8
+    assert len(good) >= 8

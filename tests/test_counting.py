@@ -1,0 +1,118 @@
+"""The numbers of an `Evidence` against counting in plain Python."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from jaxrng_doctor.counting import STRIP, KeyCount
+from jaxrng_doctor.findings import Evidence
+
+SHAPES = [(5,), (1,), (3, 4), (4, 1, 3), (2, 3, 2)]
+WORDS = [1, 2, 4]
+
+
+def random_table(shape, words, seed, reached=1.0):
+    """Keys of which many are equal: words from {0, 1}, and only the last word ever differs."""
+    rng = np.random.default_rng(seed)
+    table = np.full((*shape, words), 2**32 - 1, np.uint32)
+    table[..., -1] = rng.integers(0, 3, shape)
+    return table, rng.random(shape) < reached
+
+
+def slowly(table, reached, indices):
+    """`(examples, distinct)` of the draws at `indices` that were reached."""
+    keys = [tuple(table[i]) for i in indices if reached[i]]
+    return len(keys), len(set(keys))
+
+
+def lines(shape, axis):
+    """For each index of the other axes, the indices along `axis`."""
+    others = [range(n) for i, n in enumerate(shape) if i != axis]
+    for at in product(*others):
+        yield at, [(*at[:axis], i, *at[axis:]) for i in range(shape[axis])]
+
+
+@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("share", [1.0, 0.6, 0.0])
+def test_along_each_scope_at_the_index_where_most_is_shared(shape, words, share):
+    table, reached = random_table(shape, words, seed=sum(shape), reached=share)
+    count = KeyCount(table, reached)
+    names = [f"scope{i}" for i in range(len(shape))]
+    for axis in range(len(shape)):
+        found = count.along(axis, names)
+
+        others = names[:axis] + names[axis + 1 :]
+        counted = {
+            ", ".join(f"{n} {i}" for n, i in zip(others, at, strict=True)): slowly(
+                table, reached, line
+            )
+            for at, line in lines(shape, axis)
+        }
+        assert counted[found.fixed] == (found.examples, found.distinct_keys)
+        assert found.examples - found.distinct_keys == max(n - d for n, d in counted.values())
+
+
+@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_over_all_scopes_together(shape, words):
+    table, reached = random_table(shape, words, seed=1, reached=0.7)
+
+    found = KeyCount(table, reached).everywhere()
+
+    assert (found.examples, found.distinct_keys) == slowly(table, reached, np.ndindex(shape))
+
+
+def test_the_pair_and_its_key():
+    table = np.array([[9, 1], [9, 2], [9, 3], [9, 2]], np.uint32)
+
+    found = KeyCount(table, np.ones(4, bool)).along(0, ["example"])
+
+    assert found == Evidence(4, 3, (0, 1, 2, 1), (1, 3), "00000009 00000002", "")
+
+
+def test_a_draw_that_was_not_reached_counts_for_nothing():
+    table = np.array([[9, 1], [9, 1], [9, 2], [9, 1]], np.uint32)
+
+    found = KeyCount(table, np.array([True, False, True, True])).along(0, ["example"])
+
+    assert (found.examples, found.distinct_keys, found.strip) == (3, 2, (0, 1, 0))
+    assert found.equal_pair == (0, 3)
+
+
+def test_no_pair_where_all_differ():
+    table = np.arange(8, dtype=np.uint32).reshape(4, 2)
+
+    found = KeyCount(table, np.ones(4, bool)).along(0, ["example"])
+
+    assert (found.equal_pair, found.key, found.strip) == (None, None, (0, 1, 2, 3))
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_keys_that_differ_in_any_one_word_are_different(words):
+    table = np.zeros((words + 1, words), np.uint32)
+    table[np.arange(words), np.arange(words)] = 1
+
+    found = KeyCount(table, np.ones(words + 1, bool)).along(0, ["example"])
+
+    assert found.distinct_keys == words + 1
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)], ids=str)
+def test_scopes_of_size_zero(shape):
+    count = KeyCount(np.zeros((*shape, 2), np.uint32), np.zeros(shape, bool))
+
+    for axis in range(len(shape)):
+        assert count.along(axis, ["a", "b"]) == Evidence(0, 0)
+    assert count.everywhere() == Evidence(0, 0)
+
+
+def test_a_long_batch_is_shown_in_part_and_counted_whole():
+    table = np.zeros((STRIP + 9, 2), np.uint32)
+    table[-1] = 1
+
+    found = KeyCount(table, np.ones(len(table), bool)).along(0, ["example"])
+
+    assert (found.examples, found.distinct_keys) == (STRIP + 9, 2)
+    assert found.strip == (0,) * STRIP
