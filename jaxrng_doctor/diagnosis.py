@@ -14,8 +14,14 @@ from jaxrng_doctor.lineage.use import Path, ScopeRef, Use
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.control import Map, ShardMap, control
 from jaxrng_doctor.trace.draws import key_impl, may_be_key, sampler_name
-from jaxrng_doctor.trace.meeting import meets_varying
-from jaxrng_doctor.trace.places import calling_library, jit_around, locate, loop_function
+from jaxrng_doctor.trace.meeting import leaves_as_one, meets_varying
+from jaxrng_doctor.trace.places import (
+    calling_library,
+    is_users,
+    jit_around,
+    locate,
+    loop_function,
+)
 from jaxrng_doctor.trace.program import Trace
 
 
@@ -68,7 +74,12 @@ def _scope(draw: Use, depth: int, evidence: Evidence | None) -> ScopeFacts:
         varies = True  # there are no two examples that could share
     elif evidence is not None and evidence.examples > 1:
         varies = evidence.distinct_keys == evidence.examples
-    name = site.function if site else jaxprs.function_of(jaxprs.subjaxprs(ref.at.eqn)[-1])[0]
+    name, file = jaxprs.function_of(jaxprs.subjaxprs(ref.at.eqn)[-1])
+    via = site.via if site else calling_library(jaxprs.frames(ref.at.eqn))
+    if via and not is_users(file):
+        name = ""  # the library's own function around the user's
+    elif site:
+        name = site.function
     scope = Scope(
         kind=ref.kind,
         size=ref.size,
@@ -87,8 +98,9 @@ def _scope(draw: Use, depth: int, evidence: Evidence | None) -> ScopeFacts:
         basis=site.basis if site else False,
         called="vmap" if site else loop_function(ref.at),
         meets=ref.kind == "device" and variation.is_same and _meets(draw, ref),
+        declared=ref.kind == "vmap" and variation.is_same and _declared(draw, ref),
         words=ref.kind == "vmap" and maps_words(draw.keys[0], depth),
-        via=site.via if site else calling_library(jaxprs.frames(ref.at.eqn)),
+        via=via,
     )
 
 
@@ -103,6 +115,12 @@ def _meets(draw: Use, ref: ScopeRef) -> bool:
     return isinstance(over, (Map, ShardMap)) and meets_varying(
         over, ref.axis_name, draw.path[level:]
     )
+
+
+def _declared(draw: Use, ref: ScopeRef) -> bool:
+    over = control(ref.at.eqn)
+    level = len(ref.at.above())
+    return isinstance(over, Map) and leaves_as_one(over, draw.path[level:])
 
 
 def as_draws(facts: Sequence[DrawFacts]) -> tuple[Draw, ...]:

@@ -73,8 +73,9 @@ class ScopeFacts:
 
     `called` is the function of JAX that the user wrote: a scan may be a `fori_loop`.
     `basis`: the scope is a vmap over a Jacobian's basis. `meets`: on a device axis,
-    the draw meets data that vary over it. `words`: the vmap maps over the words of
-    the legacy key rather than over keys. `via` is the module of the library that made
+    the draw meets data that vary over it. `declared`: the draw leaves the vmap by an
+    output with `out_axes=None`, as one for all examples. `words`: the vmap maps over
+    the words of the legacy key rather than over keys. `via` is the module of the library that made
     the scope for the user, such as `flax.core.lift`; `""` where the user called JAX.
     """
 
@@ -86,6 +87,7 @@ class ScopeFacts:
     called: str = ""
     basis: bool = False
     meets: bool = False
+    declared: bool = False
     words: bool = False
     via: str = ""
 
@@ -121,7 +123,8 @@ class UseFacts:
     """One use of a key: a draw's sampler or `split`, where, and what the key is made of.
 
     `made` is where the key was last split, folded or seeded, where that is known.
-    `unused` has, for a split, the children that nothing uses.
+    `unused` has the children that nothing uses: of this split, or, for a draw, of the
+    split that made its key.
     """
 
     op: str

@@ -20,8 +20,9 @@ from jax import lax
 from jaxrng_doctor import devices
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.control import Call, Cond, Map, Scan, ShardMap, While, control
+from jaxrng_doctor.trace.derivatives import is_tangent
 from jaxrng_doctor.trace.draws import SPLIT, is_key
-from jaxrng_doctor.trace.kept import Axis, as_ordinary, is_tangent
+from jaxrng_doctor.trace.kept import Axis, as_ordinary
 from jaxrng_doctor.trace.program import Trace
 
 Path = tuple[tuple[int, int], ...]

@@ -20,6 +20,7 @@ from jaxrng_doctor.findings import Evidence, Place
 from jaxrng_doctor.ledger import KeyTable
 from jaxrng_doctor.lineage.causes import ancestry, made_at
 from jaxrng_doctor.lineage.describe import describe
+from jaxrng_doctor.lineage.elements import identity
 from jaxrng_doctor.lineage.use import Path, Use
 from jaxrng_doctor.lineage.values import Value
 from jaxrng_doctor.trace import jaxprs
@@ -72,6 +73,11 @@ def returned_keys(
                 use = use_facts(uses[pair.second - 1])
                 found.append(Returned(use, paths[number], pair.evidence))
                 break
+        else:
+            unproven = (u for u in uses if number not in outputs or u.path not in tables)
+            use_in_batch = next((u for u in unproven if _is_one_of(u.keys[0], value)), None)
+            if use_in_batch is not None:
+                found.append(Returned(use_facts(use_in_batch), paths[number], None))
     return tuple(found)
 
 
@@ -79,6 +85,7 @@ def use_facts(use: Use) -> UseFacts:
     called = random_function(use.at) if use.at.eqn.primitive.name == SPLIT else ""
     is_split = called == "split"
     made = made_at(use.keys[0])
+    split = use.at if is_split else made
     return UseFacts(
         # A sampler that splits its key before it draws is a draw to whoever calls it.
         op=f"jax.random.{called}"
@@ -87,7 +94,7 @@ def use_facts(use: Use) -> UseFacts:
         place=locate(use.at),
         origin=describe(use.keys[0]),
         made=None if made is None else locate(made),
-        unused=_unused_children(use.at) if is_split else (),
+        unused=_unused_children(split),
     )
 
 
@@ -100,9 +107,9 @@ def _pairs(tables: Sequence[KeyTable | None], keys: Sequence[tuple[Value, ...]])
     for width in sorted({tables[i].words.shape[-1] for i in known}):  # type: ignore[union-attr]
         of_width = [i for i in known if tables[i].words.shape[-1] == width]  # type: ignore[union-attr]
         found.update(_equal_rows({i: _rows(tables[i]) for i in of_width}))
-    sums: dict[tuple[int, ...], list[int]] = {}
+    sums: dict[Any, list[int]] = {}
     for i, values in enumerate(keys):
-        same = sums.setdefault(tuple(_bare(v).number for v in values), [])
+        same = sums.setdefault(tuple(map(identity, values)), [])
         for other in same[-_MOST:]:
             if tables[other] is None or tables[i] is None:
                 found.setdefault((other, i), None)
@@ -144,11 +151,15 @@ def _equal_rows(rows: Mapping[int, np.ndarray]) -> dict[tuple[int, int], Evidenc
     return found
 
 
-def _bare(key: Value) -> Value:
-    """The key without the wrapping that only tells typed from legacy keys."""
-    while key.op in ("random_wrap", "random_unwrap"):
-        key = key.args[0]
-    return key
+def _is_one_of(key: Value, array: Value) -> bool:
+    """A scope maps over the array, and this is its key, or the scope's keys make up the array."""
+    arrays = [array]
+    while arrays[-1].op == "stack of results":
+        arrays.append(arrays[-1].args[0])
+    keys = [key]
+    while (raw := keys[-1].args[0] if keys[-1].op == "random_wrap" else keys[-1]).op == "element":
+        keys.append(raw.args[0])
+    return not {identity(a) for a in arrays}.isdisjoint(map(identity, keys))
 
 
 # -- what is no fault --------------------------------------------------------------------
@@ -157,7 +168,12 @@ def _bare(key: Value) -> Value:
 def _is_harmless(a: Use, b: Use) -> bool:
     if _exclusive(a, b):
         return True
-    return (_is_recomputed(a) or _is_recomputed(b)) and locate(a.at) == locate(b.at)
+    again = _is_recomputed(a), _is_recomputed(b)
+    if all(again):
+        # Both recompute: what was drawn once, unless the ways that lead there part.
+        ways = zip(user_stack(a.at), user_stack(b.at), strict=False)
+        return all(one == other for one, other in ways)
+    return any(again) and locate(a.at) == locate(b.at)
 
 
 def _exclusive(a: Use, b: Use) -> bool:
@@ -192,8 +208,10 @@ def _calls(a: At, b: At) -> tuple[Place, ...]:
     return ()
 
 
-def _unused_children(split: At) -> tuple[int, ...]:
+def _unused_children(split: At | None) -> tuple[int, ...]:
     """The children that no equation and no output uses; `()` unless each is taken by its number."""
+    if split is None or split.eqn.primitive.name != SPLIT or random_function(split) != "split":
+        return ()
     children = split.eqn.outvars[0]
     shape = split.eqn.params["shape"]
     if len(shape) != 1:

@@ -6,14 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jaxrng_doctor.lineage.use import Path, ScopeRef
-from jaxrng_doctor.lineage.values import (
-    CONSTANT,
-    UNKNOWN,
-    Value,
-    Values,
-    of_either,
-    over_either,
-)
+from jaxrng_doctor.lineage.values import Value, Values, of_either, over_chosen, over_either
 from jaxrng_doctor.trace.places import At
 
 if TYPE_CHECKING:
@@ -49,10 +42,5 @@ def _chosen(
     for other in present[1:]:
         over = over_either(over, other.over)
         axes = tuple(of_either(pair) for pair in zip(axes, other.axes, strict=True))
-    for depth, variation in index.over.items():
-        # Where the choice itself varies, two examples may sit in different branches.
-        if not variation.is_same:
-            over[depth] = UNKNOWN
-        elif over.get(depth, CONSTANT) is CONSTANT:
-            over[depth] = variation
+    over = over_chosen(over, index)
     return values.make("chosen", None, (index, *present), over=over, axes=axes, birth=at)

@@ -85,7 +85,14 @@ def _step(value: Value) -> Step:
 
 def made_at(key: Value) -> At | None:
     """The equation that last split, folded or seeded the key, `None` for a key from outside."""
-    return next((v.birth for v in ancestry(key) if v.op in _CREATING), None)
+    for value in ancestry(key):
+        if value.op in _CREATING:
+            found: At | None = value.birth
+            return found
+        if value.op in ("select_n", "chosen"):
+            births = {made_at(key) for key in value.args[1:]}
+            return births.pop() if len(births) == 1 else None
+    return None
 
 
 def constant_of(key: Value, jit: At) -> Step | None:

@@ -23,9 +23,14 @@ _TRANSPARENT = frozenset(
 )
 
 
+_NO_EQUATIONS = frozenset({"block", "blocks", "carry", "element", "stack of results"})
+
+
 def parameters(value: Value) -> dict[str, Any]:
     """The equation's parameters that a derived value was made with."""
-    return dict(value.params[1]) if isinstance(value.params, tuple) else {}
+    params = value.params
+    is_equation = isinstance(params, tuple) and len(params) > 1 and isinstance(params[1], tuple)
+    return dict(params[1]) if is_equation and value.op not in _NO_EQUATIONS else {}
 
 
 def describe(value: Value, depth: int = 5) -> str:

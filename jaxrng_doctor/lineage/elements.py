@@ -6,7 +6,6 @@ different equations, and are one key.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -14,20 +13,72 @@ import numpy as np
 from jaxrng_doctor.lineage.describe import parameters
 from jaxrng_doctor.lineage.values import Value
 
-_Found = tuple[int, tuple[int, ...]]
+_Index = tuple[int, ...]
 
 
-def identity(key: Value) -> Hashable:
-    """Equal for single keys that are sure to be equal, typed or legacy."""
+def identity(key: Value) -> tuple[int, _Index]:
+    """Equal for keys that are sure to be equal, typed or legacy: an array's number, an index."""
     raw = key.args[0] if key.op == "random_wrap" else key
-    if not raw.axes:
-        return _reduced(_found(raw, ()))
     words = _words(key)
-    if words is None or len(raw.axes) != 1:
-        return raw.number
-    ends = [_found(raw, (word,)) for word in (0, words - 1)]
-    arrays, indices = {number for number, _ in ends}, [index for _, index in ends]
-    if len(arrays) == 1 and indices == [(*indices[0][:-1], w) for w in (0, words - 1)]:
-        array = _typed(raw)
-        return _reduced((array, indices[0][:-1]))
-    return tuple(ends)
+    if words is None:
+        array, index = _element(raw, ()) if not raw.axes else (raw, ())
+        return array.number, index
+    # The first word and the last stand for all of them.
+    (array, first), (other, last) = (_element(raw, (word,)) for word in (0, words - 1))
+    if array is not other or (*first[:-1], words - 1) != last or first[-1] != 0:
+        return raw.number, ()
+    return (array.args[0] if array.op == "random_unwrap" else array).number, first[:-1]
+
+
+def _words(key: Value) -> int | None:
+    """How many words a single legacy key has, `None` for any other value."""
+    if key.birth is None:
+        return None
+    eqn = key.birth.eqn
+    aval = eqn.invars[0].aval if key.op == "random_wrap" else eqn.outvars[0].aval
+    return int(aval.shape[0]) if len(aval.shape) == 1 and aval.dtype == np.uint32 else None
+
+
+def _element(value: Value, index: _Index) -> tuple[Value, _Index]:
+    """The array that `value[index]` was taken from, and at which index."""
+    while value.birth is not None:
+        before = _before(value, value.birth.eqn, index)
+        if before is None:
+            break
+        value, index = value.args[0], before
+    return value, index
+
+
+def _before(value: Value, eqn: Any, index: _Index) -> _Index | None:
+    """Where an element was in the first operand; `None` where the equation computes anything."""
+    match value.op:
+        case "slice":
+            params = parameters(value)
+            strides = params["strides"] or (1,) * len(index)
+            starts = params["start_indices"]
+            return tuple(a + i * s for a, i, s in zip(starts, index, strides, strict=True))
+        case "dynamic_slice" if all(start.op == "literal" for start in value.args[1:]):
+            ends = zip(eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape, strict=True)
+            room = [old - new for old, new in ends]
+            starts = [start.params[1] for start in value.args[1:]]
+            return tuple(
+                min(max(a, 0), most) + i for a, most, i in zip(starts, room, index, strict=True)
+            )
+        case "unstack":
+            axis = parameters(value)["axis"]
+            return (*index[:axis], value.params[0], *index[axis:])
+        case "squeeze" | "reshape" if value.op == "squeeze" or _in_order(value):
+            old, new = eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape
+            if 0 in old:
+                return None
+            flat = np.ravel_multi_index(index, new) if new else 0
+            return tuple(int(i) for i in np.unravel_index(flat, old)) if old else ()
+        case "broadcast_in_dim":
+            targets = parameters(value)["broadcast_dimensions"]
+            shape = eqn.invars[0].aval.shape
+            return tuple(0 if n == 1 else index[t] for n, t in zip(shape, targets, strict=True))
+    return None
+
+
+def _in_order(reshape: Value) -> bool:
+    return parameters(reshape).get("dimensions") is None

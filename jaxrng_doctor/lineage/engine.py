@@ -17,8 +17,8 @@ from jaxrng_doctor.lineage.use import Path, ScopeRef, Use
 from jaxrng_doctor.lineage.values import DISTINCT, EQUAL, UNKNOWN, Value, Values, over_all
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.control import Call, Cond, Map, Opaque, Scan, ShardMap, While, control
+from jaxrng_doctor.trace.derivatives import is_tangent
 from jaxrng_doctor.trace.draws import SPLIT, is_key
-from jaxrng_doctor.trace.kept import is_tangent
 from jaxrng_doctor.trace.places import At, locate
 from jaxrng_doctor.trace.program import Trace
 

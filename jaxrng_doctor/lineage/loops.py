@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from jaxrng_doctor.facts import Variation
 from jaxrng_doctor.lineage.mapped import element, stacked
 from jaxrng_doctor.lineage.use import Path, ScopeRef
-from jaxrng_doctor.lineage.values import DISTINCT, UNKNOWN, Value, of_either, over_either
+from jaxrng_doctor.lineage.values import (
+    DISTINCT,
+    UNKNOWN,
+    Value,
+    of_either,
+    over_chosen,
+    over_either,
+)
 from jaxrng_doctor.trace.control import Scan, While
 from jaxrng_doctor.trace.places import At
 
@@ -58,7 +65,10 @@ def enter_scan(
     entering = tuple(v for v in ins if v is not None)
     carry, outs = _fixed_point(engine, at, init, step, scan.body, entering)
     ys = [v and stacked(engine.values, v, 0, depth, at) for v in outs[scan.carry :]]
-    return [*_after(engine, at, init, carry, outs), *ys]
+    return [
+        *_after(engine, at, init, carry, outs, f"{'reversed ' * scan.reverse}{scan.length}"),
+        *ys,
+    ]
 
 
 def enter_while(
@@ -74,13 +84,17 @@ def enter_while(
     init = ins[first:]
     inside = (*scopes, ScopeRef("while", None, at, None, _unchanging((*tests, *consts), init)))
 
+    goes_on: _Values = []
+
     def step(carry: Sequence[Value | None]) -> _Values:
-        engine.jaxpr(loop.condition, [*tests, *carry], at, inside, (*path, (at.index, 0)))
+        goes_on[:] = engine.jaxpr(
+            loop.condition, [*tests, *carry], at, inside, (*path, (at.index, 0))
+        )
         return engine.jaxpr(loop.body, [*consts, *carry], at, inside, (*path, (at.index, 1)))
 
     entering = tuple(v for v in ins if v is not None)
     carry, outs = _fixed_point(engine, at, init, step, loop.body, entering)
-    return _after(engine, at, init, carry, outs)
+    return _after(engine, at, init, carry, outs, goes_on[0])
 
 
 def _unchanging(
@@ -143,18 +157,25 @@ def _after(
     init: Sequence[Value | None],
     carry: Sequence[Value | None],
     outs: Sequence[Value | None],
+    turns: Value | str | None,
 ) -> _Values:
-    """The carried values after the loop: as they were, or whatever the last step left."""
+    """The carried values after the loop: as they were, or whatever the last step left.
+
+    `turns` tells how often it turned: a scan's length and direction, or a while loop's
+    condition, `None` if that is not known.
+    """
+    test = turns if isinstance(turns, Value) else None
+    length = None if test else turns
     left: _Values = []
     for start, symbol, out in zip(init, carry, outs, strict=False):
         if start is None or symbol is None or out is None or symbol is start:
             left.append(start)
             continue
-        over = {d: v for d, v in symbol.over.items() if d < at.depth}
+        over = symbol.over if test is None else over_chosen(symbol.over, test)
+        over = {d: v for d, v in over.items() if d < at.depth}
+        made_of = (symbol, out) if test is None else (symbol, out, test)
         left.append(
-            engine.values.make(
-                "after loop", None, (symbol, out), over=over, axes=symbol.axes, birth=at
-            )
+            engine.values.make("after loop", length, made_of, over=over, axes=symbol.axes, birth=at)
         )
     return left
 

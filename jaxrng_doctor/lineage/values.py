@@ -160,3 +160,17 @@ def over_all(args: Iterable[Value], combine: Any = of_any) -> dict[int, Variatio
 def over_either(a: Mapping[int, Variation], b: Mapping[int, Variation]) -> dict[int, Variation]:
     """How a value that is now `a`, now `b` varies over each scope."""
     return {d: of_either((a.get(d, CONSTANT), b.get(d, CONSTANT))) for d in {*a, *b}}
+
+
+def over_chosen(over: Mapping[int, Variation], choice: Value) -> dict[int, Variation]:
+    """How a value varies that `choice` decides upon: which branch, or after how many steps.
+
+    Where the choice itself varies, two examples may have got values that compare anyhow.
+    """
+    chosen = dict(over)
+    for depth, variation in choice.over.items():
+        if not variation.is_same:
+            chosen[depth] = UNKNOWN
+        elif chosen.get(depth, CONSTANT) is CONSTANT:
+            chosen[depth] = variation
+    return chosen

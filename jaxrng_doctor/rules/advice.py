@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from jaxrng_doctor import source
 from jaxrng_doctor.facts import DrawFacts, ScopeFacts, VmapSource
 from jaxrng_doctor.findings import Help, Place
+from jaxrng_doctor.rules import frameworks
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,15 @@ def own_keys(draw: DrawFacts, facts: ScopeFacts) -> tuple[Help, ...]:
     if vmap is None or cause is None or facts.scope.size is None:
         return ()
     size = facts.scope.size
+    if facts.via:
+        by = frameworks.name(facts)
+        return frameworks.setting(facts) or (
+            Help(
+                f"give each example a key of its own: the vmap is made by {by}, "
+                "so pass it keys where it takes one for each example",
+                f"keys = jax.random.split(key, {size})",
+            ),
+        )
     written = _written(facts.scope.place, vmap)
     names = _arguments(vmap)
     if cause.kind == "unmapped":
@@ -90,6 +100,9 @@ def distinct_keys(facts: ScopeFacts) -> tuple[Help, ...]:
 
 
 def key_for_each_step(facts: ScopeFacts) -> tuple[Help, ...]:
+    known = frameworks.setting(facts)
+    if known:
+        return known
     if facts.scope.kind == "while" or facts.scope.size is None:
         return (
             Help(

@@ -40,7 +40,7 @@ from __future__ import annotations
 
 from jaxrng_doctor.facts import DrawFacts, ScopeFacts, Variation
 from jaxrng_doctor.findings import Finding
-from jaxrng_doctor.rules import advice, telling
+from jaxrng_doctor.rules import advice, frameworks, telling
 from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
@@ -73,6 +73,8 @@ def _at_the_vmap(facts: ScopeFacts) -> str:
     cause = facts.cause
     if cause is None:
         return "mapped here"
+    if cause.kind == "unmapped" and facts.via:
+        return f"mapped here by {frameworks.name(facts)}, with one key for all examples"
     if cause.kind == "unmapped":
         return f"`{cause.name}` is not mapped here: its entry in in_axes is None"
     if cause.kind == "captured":

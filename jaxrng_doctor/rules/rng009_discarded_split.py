@@ -35,34 +35,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jaxrng_doctor.facts import ProgramFacts
-from jaxrng_doctor.findings import Finding, Help
+from jaxrng_doctor.facts import ProgramFacts, Shared
+from jaxrng_doctor.findings import Finding, Help, Place
 from jaxrng_doctor.rules import telling
+from jaxrng_doctor.rules.rng005_reused_key import is_reuse
 from jaxrng_doctor.rules.rule import Rule
 
 
 def check(program: ProgramFacts) -> Iterator[Finding]:
     for shared in program.shared:
-        split = next((u for u in (shared.first, shared.second) if u.is_split and u.unused), None)
-        if split is None:
-            continue
-        other = shared.second if split is shared.first else shared.first
-        if other.place == split.place:
-            continue  # a helper that is called twice: RNG005 tells of it
-        children = ", ".join(map(str, split.unused))
-        word = "child" if len(split.unused) == 1 else "children"
-        yield Finding(
-            code=RULE.code,
-            name=RULE.name,
-            severity=RULE.severity,
-            confidence="inferred" if shared.evidence is None else "proven",
-            message=f"nothing uses {word} {children} of this split, and its parent is used again",
-            place=split.place,
-            label="split here",
-            related=telling.at(other.place, "used again here"),
-            evidence=shared.evidence,
-            help=(Help("use the child that is left instead of the parent"),),
-        )
+        first, second = shared.first, shared.second
+        split = next((u for u in (first, second) if u.is_split and u.unused), None)
+        if split is not None:
+            other = second if split is first else first
+            yield _finding(shared, split.place, split.unused, "parent", other.place)
+        elif is_reuse(shared) and first.unused:
+            yield _finding(shared, first.made, first.unused, "sibling", second.place)
+
+
+def _finding(
+    shared: Shared,
+    place: Place | None,
+    unused: tuple[int, ...],
+    relative: str,
+    again: Place | None,
+) -> Finding:
+    children = ", ".join(map(str, unused))
+    word = "child" if len(unused) == 1 else "children"
+    return Finding(
+        code=RULE.code,
+        name=RULE.name,
+        severity=RULE.severity,
+        confidence="inferred" if shared.evidence is None else "proven",
+        message=f"nothing uses {word} {children} of this split, and its {relative} is used again",
+        place=place,
+        related=telling.at(again, "used again here"),
+        evidence=shared.evidence,
+        help=(Help(f"use the child that is left instead of the {relative}"),),
+    )
 
 
 RULE = Rule("RNG009", "discarded-split", "note", check, __doc__)

@@ -26,8 +26,8 @@ RBG = {"rbg": "rbg", "urbg": "unsafe_rbg"}
 
 
 def is_judged(facts: ScopeFacts) -> bool:
-    """Scopes with something to share: not a Jacobian's basis, not of size 0 or 1."""
-    return not facts.basis and facts.scope.size not in (0, 1)
+    """Scopes that are not to share: no Jacobian's basis, not of size 0 or 1, not declared to."""
+    return not facts.basis and not facts.declared and facts.scope.size not in (0, 1)
 
 
 def repeats(evidence: Evidence | None) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from jaxrng_doctor.trace import jaxprs, kept
 from jaxrng_doctor.trace.jaxprs import MeshDims
+from jaxrng_doctor.trace.kept_loops import PREFIX
 
 # Their one jaxpr takes the operands and returns the outputs as they are (0.6 to 0.12).
 _CALLS = frozenset(
@@ -112,7 +113,7 @@ Control = Call | Map | ShardMap | Scan | While | Cond | Opaque
 
 def control(eqn: Any) -> Control | None:
     """How an equation uses the jaxprs that it holds; `None` where it holds none."""
-    name, params = eqn.primitive.name, eqn.params
+    name, params = eqn.primitive.name.removeprefix(PREFIX), eqn.params
     bodies = jaxprs.subjaxprs(eqn)
     if not bodies:
         return None

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from jaxrng_doctor.trace import jaxprs
-from jaxrng_doctor.trace.kept import is_tangent
+from jaxrng_doctor.trace.derivatives import is_tangent
 
 # primitive -> the operands that are its key. `threefry2x32` takes the two words apart.
 DRAWING_PRIMITIVES: dict[str, tuple[int, ...]] = {

@@ -26,6 +26,7 @@ _NOT_DRAWING = frozenset(
     | {name for name in np.random.__all__ if name[0].isupper() or "bit_generator" in name}
     | {"test", "default_rng"}
 )
+_RESETTING = ("seed", "set_state", "setstate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,28 @@ class HostDraw:
 
 @dataclass
 class HostRng:
-    """What was drawn; complete once `watching_host_rng()` is closed."""
+    """What was drawn; complete once `watching_host_rng()` is closed.
 
+    `states` has, for each library, the state that its own generator was last seen in.
+    """
+
+    states: dict[str, Any]
     draws: list[HostDraw] = field(default_factory=list)
     made: list[tuple[Any, str, Place | None]] = field(default_factory=list)
+
+    def look(self) -> None:
+        """Note a draw of each library whose own generator has moved, unless one is noted."""
+        noted = {draw.library for draw in self.draws if draw.function}
+        for library, now in _own_states().items():
+            if library not in noted and now != self.states[library]:
+                self.draws.append(HostDraw(library, _MODULES[library], None))
+
+
+_MODULES = {"NumPy": "numpy.random", "Python": "random"}
+
+
+def _own_states() -> dict[str, Any]:
+    return {"NumPy": repr(np.random.get_state()), "Python": random.getstate()}
 
 
 @contextlib.contextmanager
@@ -55,11 +74,10 @@ def watching_host_rng() -> Iterator[HostRng]:
 
     States are only read, so the program draws what it always draws.
     """
-    seen = HostRng()
+    seen = HostRng(_own_states())
     kinds = (np.random.Generator, np.random.RandomState)
     own = getattr(np.random.get_state, "__self__", None)  # behind `np.random.normal` and the like
     generators = [(g, _state(g)) for g in gc.get_objects() if type(g) in kinds and g is not own]
-    numpy_before, python_before = repr(np.random.get_state()), random.getstate()
     with contextlib.ExitStack() as stack:
         stack.enter_context(_wrapped(np.random, np.random.__all__, "NumPy", seen))
         stack.enter_context(_wrapped(random, random.__all__, "Python", seen))
@@ -67,11 +85,7 @@ def watching_host_rng() -> Iterator[HostRng]:
     for generator, before, place in (*((g, b, None) for g, b in generators), *seen.made):
         if before != _state(generator):
             seen.draws.append(HostDraw("NumPy", "", place, generator))
-    libraries = {draw.library for draw in seen.draws if draw.function}
-    if "NumPy" not in libraries and numpy_before != repr(np.random.get_state()):
-        seen.draws.append(HostDraw("NumPy", "numpy.random", None))
-    if "Python" not in libraries and python_before != random.getstate():
-        seen.draws.append(HostDraw("Python", "random", None))
+    seen.look()
 
 
 def _state(generator: Any) -> str:
@@ -85,6 +99,9 @@ def _wrapped(module: Any, names: Sequence[str], library: str, seen: HostRng) -> 
     originals = {n: getattr(module, n) for n in names if n not in _NOT_DRAWING}
     for name, original in originals.items():
         setattr(module, name, _noting(original, f"{module.__name__}.{name}", library, seen))
+    for name in set(_RESETTING) & set(names):
+        originals[name] = getattr(module, name)
+        setattr(module, name, _resetting(originals[name], seen))
     if "default_rng" in names:
         originals["default_rng"] = module.default_rng
         setattr(module, "default_rng", _keeping(module.default_rng, seen))  # noqa: B010
@@ -104,6 +121,19 @@ def _noting(
         return original(*args, **kwargs)
 
     return noted
+
+
+def _resetting(original: Callable[..., Any], seen: HostRng) -> Callable[..., Any]:
+    """To set a state is not to draw: what comes after is compared with the new state."""
+
+    @functools.wraps(original)
+    def reset(*args: Any, **kwargs: Any) -> Any:
+        seen.look()
+        result = original(*args, **kwargs)
+        seen.states = _own_states()
+        return result
+
+    return reset
 
 
 def _keeping(original: Callable[..., Any], seen: HostRng) -> Callable[..., Any]:

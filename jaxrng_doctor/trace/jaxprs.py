@@ -9,9 +9,11 @@ for a new JAX.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
+import operator
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -23,7 +25,11 @@ from jax._src.interpreters import partial_eval as _pe
 from jax.extend import core as jex_core
 from jax.interpreters import ad
 
+from jaxrng_doctor.trace.patches import Patch, attribute
+
 Literal = jex_core.Literal
+# `pjit` up to 0.6, `jit` later; only the second is among JAX's public primitives.
+pjit_p = next(p for p in _pe.custom_staging_rules if p.name in ("jit", "pjit"))
 JAX_DIR = os.path.dirname(os.path.abspath(jax.__file__)) + os.sep
 
 # jax.random lives in `_src/random.py` up to 0.8 and in the folder `_src/random/` later.
@@ -79,6 +85,8 @@ def constants_as_inputs(jaxpr: Any) -> tuple[Any, list[Any]]:
 
 
 dce_rules = _pe.dce_rules
+batchers = _batching.fancy_primitive_batchers
+"""primitive -> rule(axis_data, args, dims, **params), which knows the axis it batches over."""
 
 
 def without_dead_code(jaxpr: Any, used_outputs: Sequence[bool]) -> tuple[Any, list[bool]]:
@@ -206,10 +214,11 @@ class VmapCall:
     args: tuple[Any, ...]
 
 
-@contextlib.contextmanager
-def intercepted_vmap(
-    take: Callable[[VmapCall, Callable[[], list[Any]]], list[Any]],
-) -> Iterator[None]:
+Take = Callable[[VmapCall, Callable[[], list[Any]]], list[Any]]
+
+
+@functools.cache
+def intercepting_vmap(take: Take) -> Patch:
     """While open, every call of a `vmap`ped function goes to `take(call, ordinary)`.
 
     `jax.vmap`, whenever and under whatever name it was imported, calls
@@ -217,23 +226,38 @@ def intercepted_vmap(
     .call_wrapped(*args)` (0.6 to 0.12), and nothing else in JAX does. Replacing that
     one function therefore misses no vmap. `ordinary()` is what JAX would have done.
     """
-    original = _batching.batch
 
-    def batch(fun: Any, axis_data: Any, in_dims: Any, out_dim_dests: Any, **options: Any) -> Any:
-        return _Batched(
-            original(fun, axis_data, in_dims, out_dim_dests, **options),
-            take,
-            fun,
-            axis_data,
-            in_dims,
-            out_dim_dests,
-        )
+    def replaced(original: Any) -> Callable[..., Any]:
+        def batch(fun: Any, axis_data: Any, in_dims: Any, out_dims: Any, **options: Any) -> Any:
+            ordinary = original(fun, axis_data, in_dims, out_dims, **options)
+            return _Batched(ordinary, take, fun, axis_data, in_dims, out_dims)
 
-    _batching.batch = batch
-    try:
-        yield
-    finally:
-        _batching.batch = original
+        return batch
+
+    return attribute(_batching, "batch", replaced)
+
+
+@functools.cache
+def samplers_not_inlined(wanted: Callable[[], bool]) -> Patch:
+    """While open and `wanted()`, calls of jitted samplers stay calls.
+
+    From 0.11 on some (`binomial`) are written into their caller's jaxpr as they are
+    traced (`Inline.JAX_EARLY`), by the staging rule of the jit primitive.
+    """
+
+    def install() -> Callable[[], None]:
+        rule = _pe.custom_staging_rules[pjit_p]
+
+        def staged(*operands: Any, **params: Any) -> Any:
+            inline = params.get("inline")
+            if inline and wanted() and is_sampler_file(function_of(params["jaxpr"])[1]):
+                params["inline"] = False if isinstance(inline, bool) else type(inline).AUTO
+            return rule(*operands, **params)
+
+        _pe.custom_staging_rules[pjit_p] = staged
+        return functools.partial(operator.setitem, _pe.custom_staging_rules, pjit_p, rule)
+
+    return Patch(install)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +265,7 @@ class _Batched:
     """Stands in for the `WrappedFun` that `batch` returns; `vmap` only calls `call_wrapped`."""
 
     ordinary: Any
-    take: Callable[[VmapCall, Callable[[], list[Any]]], list[Any]]
+    take: Take
     fun: Any
     axis_data: Any
     in_dims: Any

@@ -11,26 +11,24 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend import core as jex_core
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad, mlir
 
 from jaxrng_doctor.findings import Gap, Place
-from jaxrng_doctor.trace import jaxprs, sites
+from jaxrng_doctor.trace import derivatives, jaxprs, keeping, sites
 from jaxrng_doctor.trace.jaxprs import VmapCall
+from jaxrng_doctor.trace.keeping import Keeping
+from jaxrng_doctor.trace.kept_loops import keeping_loops
 
 kept_vmap = jex_core.Primitive("kept_vmap")
 kept_vmap.multiple_results = True
-
-TANGENT_NAME = "jaxrng_doctor_tangent"
-"""Name of the jit around the derivative of a kept vmap. It holds the example's
-primal a second time, dissolved; its draws are those of the kept equation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,51 +50,34 @@ class Site:
     via: str
 
 
-@dataclass
-class Keeping:
-    """What was noticed while vmaps were kept."""
-
-    gaps: list[Gap]
-
-
-_state = threading.local()
-
-
 @contextlib.contextmanager
 def keeping_vmaps() -> Iterator[Keeping]:
-    """Stage every vmap of this thread as one equation; yields what could not be kept.
+    """Stage every vmap and drawing loop of this thread whole; yields what could not be kept.
 
     Traces made inside are cached by JAX under another key than ordinary ones
     (`set_xla_metadata` is part of the key), so that neither ever sees the other's.
     """
-    keeping = Keeping(gaps=[])
-    previous = getattr(_state, "keeping", None)
-    with jaxprs.intercepted_vmap(_take), set_xla_metadata(jaxrng_doctor="keeps_vmaps"):
-        _state.keeping = keeping
-        try:
-            yield keeping
-        finally:
-            _state.keeping = previous
+    with (
+        jaxprs.intercepting_vmap(_take),
+        jaxprs.samplers_not_inlined(_is_keeping),
+        keeping_loops(),
+        set_xla_metadata(jaxrng_doctor="keeps_vmaps"),
+        keeping.noting() as notes,
+    ):
+        yield notes
 
 
-@contextlib.contextmanager
-def ordinary_vmaps() -> Iterator[None]:
-    """Let vmaps of this thread dissolve as always, also inside `keeping_vmaps()`."""
-    previous = getattr(_state, "keeping", None)
-    _state.keeping = None
-    try:
-        yield
-    finally:
-        _state.keeping = previous
+def _is_keeping() -> bool:
+    return keeping.current() is not None
 
 
 def _take(call: VmapCall, ordinary: Callable[[], list[Any]]) -> list[Any]:
     made = sites.pop()
-    keeping: Keeping | None = getattr(_state, "keeping", None)
-    if keeping is None or not jaxprs.is_staging():
+    notes = keeping.current()
+    if notes is None or not jaxprs.is_staging():
         return ordinary()
     if not all(map(jaxprs.is_plain_axis, call.in_axes)):
-        keeping.gaps.append(Gap("a vmap over a special axis type was not followed", made.place))
+        notes.gaps.append(Gap("a vmap over a special axis type was not followed", made.place))
         return ordinary()
     return _stage(call, made)
 
@@ -148,11 +129,15 @@ def _stage(call: VmapCall, made: sites.Made) -> list[Any]:
 
 
 def _plain_out_axes(call: VmapCall, jaxpr: Any) -> tuple[int | None, ...]:
-    axes = []
+    axes: list[int | None] = []
     for axis, var in zip(call.out_axes(), jaxpr.outvars, strict=True):
         if not jaxprs.is_plain_axis(axis):
             raise NotImplementedError(f"jaxrng-doctor cannot follow a vmap with out_axes={axis!r}")
-        axes.append(None if axis is None else axis % (var.aval.ndim + 1))
+        rank = var.aval.ndim + 1
+        if axis is not None and not -rank <= axis < rank:
+            # In the words of JAX's own check, which would come too late here.
+            raise ValueError(f"axis {axis} is out of bounds for array of dimension {rank}")
+        axes.append(None if axis is None else axis % rank)
     return tuple(axes)
 
 
@@ -182,7 +167,7 @@ def as_ordinary(
         options["spmd_axis_name"] = axis_data.spmd_name
 
     def run(*args: Any) -> Any:
-        with ordinary_vmaps():
+        with keeping.ordinary():
             if args and any(d is not None for d in in_axes):
                 return jax.vmap(body, tuple(in_axes), out_axes, **options)(*args)
             # vmap wants an argument, and one that is mapped, even where nothing is.
@@ -210,29 +195,32 @@ def _abstract_eval(*_: Any, jaxpr: Any, out_axes: Any, axis: Any, **__: Any) -> 
 
 def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
     outs = kept_vmap.bind(*primals, **params)
-    live = [i for i, t in enumerate(tangents) if type(t) is not ad.Zero]
-
-    def tangent_outs(primals: Sequence[Any], live_tangents: Sequence[Any]) -> list[Any]:
-        def of_live(*values: Any) -> Any:
-            full = list(primals)
-            for i, value in zip(live, values, strict=True):
-                full[i] = value
-            return tuple(_run(*full, **params))
-
-        return list(jax.jvp(of_live, [primals[i] for i in live], list(live_tangents))[1])
-
-    tangent_outs.__name__ = tangent_outs.__qualname__ = TANGENT_NAME
-    moved = jax.jit(tangent_outs)(list(primals), [tangents[i] for i in live])
-    return outs, [
-        jaxprs.zero_tangent(out) if t.dtype == jax.dtypes.float0 else t
-        for out, t in zip(outs, moved, strict=True)
-    ]
+    return outs, derivatives.tangents_of(partial(_run, **params), primals, tangents, outs)
 
 
-def _batch(args: Sequence[Any], dims: Sequence[Any], **params: Any) -> Any:
-    with ordinary_vmaps():
-        outs = jax.vmap(lambda *xs: tuple(_run(*xs, **params)), tuple(dims))(*args)
+def _batch(axis_data: Any, args: Sequence[Any], dims: Sequence[Any], **params: Any) -> Any:
+    if all(d is None for d in dims) and jaxprs.no_axis_name(axis_data.name):
+        return kept_vmap.bind(*args, **params), [None] * len(params["out_axes"])
+    outs = as_ordinary(lambda *xs: tuple(_run(*xs, **params)), dims, 0, axis_data)(*args)
     return list(outs), [0] * len(outs)
+
+
+def _transpose(cotangents: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
+    linear = [i for i, x in enumerate(args) if ad.is_undefined_primal(x)]
+
+    def of_linear(*values: Any) -> Any:
+        full = list(args)
+        for i, value in zip(linear, values, strict=True):
+            full[i] = value
+        return tuple(_run(*full, **params))
+
+    avals = [jax.ShapeDtypeStruct(args[i].aval.shape, args[i].aval.dtype) for i in linear]
+    back = jax.linear_transpose(of_linear, *avals)
+    given = back(tuple(map(ad.instantiate_zeros, cotangents)))
+    found: list[Any] = [None] * len(args)
+    for i, value in zip(linear, given, strict=True):
+        found[i] = value
+    return found
 
 
 def _dce(used_outputs: Sequence[bool], *rest: Any) -> tuple[list[bool], Any]:
@@ -264,9 +252,6 @@ jaxprs.dce_rules[kept_vmap] = _dce
 kept_vmap.def_impl(lambda *args, **params: list(_run(*args, **params)))
 kept_vmap.def_effectful_abstract_eval(_abstract_eval)
 ad.primitive_jvps[kept_vmap] = _jvp
-batching.primitive_batchers[kept_vmap] = _batch
+jaxprs.batchers[kept_vmap] = _batch
+ad.primitive_transposes[kept_vmap] = _transpose
 mlir.register_lowering(kept_vmap, mlir.lower_fun(_run, multiple_results=True))
-
-
-def is_tangent(eqn: Any) -> bool:
-    return bool(eqn.params.get("name") == TANGENT_NAME)

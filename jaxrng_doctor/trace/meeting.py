@@ -1,9 +1,10 @@
-"""Does a draw meet data that vary over a device axis?
+"""Where a draw goes that is alike on all of an axis: to data that vary over it, or out as it is.
 
 A mask that every device draws alike and lays over its own part of the batch is a
 fault; parameters that every device makes alike are not. So a draw on replicated
 keys is followed forward through the device map's body, to the first equation in
-which it meets something that differs from device to device.
+which it meets something that differs from device to device. Likewise parameters that
+leave a vmap with `out_axes=None` are said by their author to be one for all examples.
 """
 
 from __future__ import annotations
@@ -43,6 +44,15 @@ def meets_varying(over: Map | ShardMap, axis: Any, draw: tuple[tuple[int, int], 
     walk = _Walk(axis)
     outs = walk.jaxpr(over.body, [_Flag(varies=c) for c in cut_in], draw)
     return walk.met or any(o.drawn and c for o, c in zip(outs, cut_out, strict=True))
+
+
+def leaves_as_one(over: Map, draw: tuple[tuple[int, int], ...]) -> bool:
+    """Whether the draw at `draw` leaves the vmap `over`, unmixed, by an output with axis `None`."""
+    # No name: what an axis is reduced to is not mapped, and yet made of what is.
+    walk = _Walk(axis=object())
+    outs = walk.jaxpr(over.body, [_Flag(varies=d is not None) for d in over.in_axes], draw)
+    leaving = zip(outs, over.out_axes, strict=True)
+    return any(axis is None and out.drawn and not out.varies for out, axis in leaving)
 
 
 class _Walk:

@@ -11,8 +11,8 @@ from typing import Any
 
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.control import Call, Cond, Map, Scan, ShardMap, While, control
+from jaxrng_doctor.trace.derivatives import is_tangent
 from jaxrng_doctor.trace.draws import Draws
-from jaxrng_doctor.trace.kept import is_tangent
 
 Literal = jaxprs.Literal
 

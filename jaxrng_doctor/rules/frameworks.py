@@ -1,0 +1,86 @@
+"""What to set where a library made the scope: in comes a scope, out comes the library's own way.
+
+A vmap that Flax made is not to be cured by an argument of `jax.vmap`. So the module
+that called JAX decides which advice is given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from jaxrng_doctor.facts import ScopeFacts
+from jaxrng_doctor.findings import Help
+
+_STREAM = re.compile(r"\['(\w+)'\](?:\.rng)?$")
+
+
+def setting(facts: ScopeFacts) -> tuple[Help, ...]:
+    """The setting of the library that made this scope; `()` where it is none that is known."""
+    for module, told in _SETTINGS.items():
+        if f"{facts.via}.".startswith(f"{module}."):
+            return (told(facts),)
+    return ()
+
+
+def name(facts: ScopeFacts) -> str:
+    """The library that made this scope, such as `flax`; `""` where the user called JAX."""
+    return facts.via.partition(".")[0]
+
+
+def _linen(facts: ScopeFacts) -> Help:
+    found = _STREAM.search(facts.cause.name) if facts.cause is not None else None
+    stream = found[1] if found else "dropout"
+    lifted = "scan" if facts.scope.kind == "scan" else "vmap"
+    return Help(
+        f"let Flax split the stream that is drawn from, a key for each {_one(facts)}",
+        f'nn.{lifted}(..., split_rngs={{"{stream}": True}})',
+    )
+
+
+def _nnx(facts: ScopeFacts) -> Help:
+    lifted = "scan" if facts.scope.kind == "scan" else "vmap"
+    return Help(
+        f"let NNX split the model's random streams, and map over them, a key for each "
+        f"{_one(facts)}",
+        f"@nnx.split_rngs(splits={_size(facts)})\n"
+        f"@nnx.{lifted}(in_axes=(nnx.StateAxes({{nnx.RngState: 0, ...: None}}), 0))",
+    )
+
+
+def _haiku(facts: ScopeFacts) -> Help:
+    if facts.scope.kind == "vmap":
+        return Help(
+            "let Haiku split its key, one for each example; where the parameters of all "
+            "examples are to be one, not while they are made",
+            "hk.vmap(..., split_rng=not hk.running_init())  # split_rng=True where each has its own",
+        )
+    return Help(
+        f"take the key inside of the loop: there Haiku has another one for each {_one(facts)}",
+        "key = hk.next_rng_key()  # in the function that is looped over",
+    )
+
+
+def _equinox(facts: ScopeFacts) -> Help:
+    return Help(
+        f"give each {_one(facts)} a key of its own: split, and map over the keys",
+        f"keys = jax.random.split(key, {_size(facts)})\n"
+        "eqx.filter_vmap(..., in_axes=(0, 0))(x, keys)  # the function takes the key as an argument",
+    )
+
+
+def _one(facts: ScopeFacts) -> str:
+    return "example" if facts.scope.kind == "vmap" else "step"
+
+
+def _size(facts: ScopeFacts) -> str:
+    return "n" if facts.scope.size is None else str(facts.scope.size)
+
+
+# The first that fits counts: NNX lives in Flax.
+_SETTINGS: dict[str, Callable[[ScopeFacts], Help]] = {
+    "flax.nnx": _nnx,
+    "flax": _linen,
+    "haiku": _haiku,
+    "equinox._vmap_pmap": _equinox,
+}
