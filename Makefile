@@ -4,12 +4,14 @@ PYTHON ?= python3
 OLDEST_JAX := jax==0.6.0 jaxlib==0.6.0
 OLDEST_PYTHON ?= $(PYTHON)
 NEWEST_PYTHON ?= $(shell $(find_newest_python))
+FRAMEWORKS_PYTHON ?= $(or $(NEWEST_PYTHON),$(PYTHON))
 
 VENV := .venv
 BIN := $(VENV)/bin
 MADE := $(VENV)/made
 OLDEST_MADE := .venv-oldest/made
 NEWEST_MADE := .venv-newest/made
+FRAMEWORKS_MADE := .venv-frameworks/made
 
 # The newest Python on the PATH or in pyenv that is newer than PYTHON; nothing where there is none.
 define find_newest_python
@@ -23,7 +25,7 @@ done; true
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-newest check lint types layers bench clean
+.PHONY: help demo test test-oldest test-newest test-frameworks check lint types layers docs stale bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -51,7 +53,10 @@ test-newest: ## run the tests on the newest Python here, and with it on the newe
 	else $(MAKE) --no-print-directory NEWEST_PYTHON="$$python" $(NEWEST_MADE) && \
 	  echo ".venv-newest/bin/pytest -n 2" && .venv-newest/bin/pytest -n 2; fi
 
-check: lint types layers test ## all that must hold before a commit
+test-frameworks: $(FRAMEWORKS_MADE) ## run the tests of programs that use Flax, Equinox, Haiku and others
+	.venv-frameworks/bin/pytest tests/frameworks
+
+check: lint types layers stale test ## all that must hold before a commit
 
 lint: $(MADE) ## ruff: faults and format
 	$(BIN)/ruff check .
@@ -63,12 +68,18 @@ types: $(MADE) ## mypy
 layers: $(MADE) ## import-linter: who may import whom
 	$(BIN)/lint-imports
 
+docs: $(MADE) ## make again what is made: the rules' pages, README's table and picture
+	$(BIN)/python docs/generate.py
+
+stale: $(MADE) ## fail where `make docs` would change something
+	$(BIN)/python docs/generate.py --check
+
 bench: $(MADE) ## measure, and print the ratios (minutes)
 	$(BIN)/python benchmarks/split_vs_batch.py
 	$(BIN)/python benchmarks/million.py
 
 clean: ## remove the environments and the caches
-	rm -rf .venv .venv-oldest .venv-newest .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-oldest .venv-newest .venv-frameworks .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: an environment is made once, and again when what it is made from changes.
@@ -85,4 +96,9 @@ $(OLDEST_MADE): pyproject.toml
 $(NEWEST_MADE): pyproject.toml
 	$(NEWEST_PYTHON) -m venv .venv-newest
 	.venv-newest/bin/pip install --quiet --upgrade -e '.[dev]'
+	@touch $@
+
+$(FRAMEWORKS_MADE): pyproject.toml
+	$(FRAMEWORKS_PYTHON) -m venv .venv-frameworks
+	.venv-frameworks/bin/pip install --quiet --upgrade -e '.[dev,frameworks]'
 	@touch $@

@@ -1,0 +1,253 @@
+"""What is made from other files is up to date, and a rule's page teaches what the doctor says.
+
+An "Example" in a rule's docstring is the body of a function of `x` (f32[32,10]) and `key` that
+returns the value of its last line; `jax`, `jnp`, `np`, `lax`, `random` and `add_noise(x, key)` are
+known. Where the last line assigns, all that is assigned to a single name is returned; where it
+ends a function, that is called with arguments named like its parameters. "Use instead" may use
+the functions of "Example"; where it is functions only, they take the place of those.
+"""
+
+import ast
+import inspect
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+import jaxrng_doctor
+from jaxrng_doctor.rules import RULES
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "docs"))
+
+import generate  # noqa: E402
+import pages  # noqa: E402
+import picture  # noqa: E402
+
+SECTIONS = [
+    "What it does",
+    "Why is this bad?",
+    "Example",
+    "Use instead",
+    "When it is intended",
+    "How it is proven",
+]
+
+PRELUDE = """\
+import random
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+
+def add_noise(x, key):
+    return x + jax.random.normal(key, x.shape)
+
+
+def program(x, key):
+"""
+
+every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+
+
+def sections(rule):
+    """The text under each heading of a rule's docstring."""
+    _, *parts = re.split(r"^## (.*)\n", inspect.cleandoc(rule.doc), flags=re.MULTILINE)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def snippets(rule, section):
+    return re.findall(r"^```python\n(.*?)^```$", sections(rule)[section], re.MULTILINE | re.DOTALL)
+
+
+def as_program(snippet):
+    """A module whose `program(x, key)` does what the snippet does, and returns what it ends in."""
+    nodes = ast.parse(snippet).body
+    lines = snippet.splitlines(keepends=True)
+    match nodes[-1]:
+        case ast.Expr(lineno=line):
+            lines[line - 1] = f"return {lines[line - 1]}"
+        case ast.FunctionDef(name=name, args=arguments):
+            given = ", ".join(a.arg for a in arguments.args)
+            lines.append(f"return {name}({given})\n")
+        case ast.Assign():
+            targets = [node.targets[0] for node in nodes if isinstance(node, ast.Assign)]
+            names = dict.fromkeys(t.id for t in targets if isinstance(t, ast.Name))
+            lines.append(f"return {', '.join(names)}\n")
+        case _:
+            raise ValueError(f"a snippet ends in a value, a function or an assignment:\n{snippet}")
+    return PRELUDE + "".join(f"    {line}" if line.strip() else line for line in lines)
+
+
+def functions_of(snippet):
+    """The text of each function that the snippet defines, by name."""
+    lines = snippet.splitlines(keepends=True)
+    return {
+        node.name: "".join(lines[node.lineno - len(node.decorator_list) - 1 : node.end_lineno])
+        for node in ast.parse(snippet).body
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def cured(example, cure):
+    """The program that "Use instead" means, given the one of "Example"."""
+    old, new = functions_of(example), functions_of(cure)
+    if not old or len(new) < len(ast.parse(cure).body):
+        return "".join(old.values()) + cure
+    for name in old.keys() & new.keys():
+        example = example.replace(old[name], new[name])
+    return example
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory, cli_environment):
+    """What the doctor says of each snippet, by rule, section and number; two devices are there."""
+    folder = tmp_path_factory.mktemp("snippets")
+    names = {}
+    for rule in RULES:
+        examples, cures = snippets(rule, "Example"), snippets(rule, "Use instead")
+        cures = [cured(examples[0], cure) for cure in cures]
+        for section, found in (("Example", examples), ("Use instead", cures)):
+            for number, snippet in enumerate(found):
+                path = folder / f"{rule.code.lower()}_{section[:3].lower()}_{number}.py"
+                path.write_text(as_program(snippet), encoding="utf-8")
+                names[f"{path.name}:program"] = (rule.code, section, number)
+    # There are faults whose run does not end.
+    flags = ["--arg", "x=f32[32,10]", "--timeout", "10", "--format", "json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxrng_doctor", "check", *names, *flags],
+        cwd=folder,
+        env={**cli_environment, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return {names[target["target"]]: target for target in json.loads(done.stdout)["targets"]}
+
+
+def said_of(rule, section, verdicts):
+    """The verdicts on each snippet of a section, of which there is at least one."""
+    said = [verdicts[rule.code, section, n] for n in range(len(snippets(rule, section)))]
+    assert said
+    return said
+
+
+def test_all_that_is_made_is_up_to_date(cli_environment):
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "generate.py", "--check"],
+        env=cli_environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "all up to date\n"), done.stdout + done.stderr
+
+
+def test_what_is_stale_is_noticed_and_written(tmp_path):
+    made = {"README.md": "one", "docs/rules/RNG001.md": "two"}
+    assert generate.stale(tmp_path, made) == ["README.md", "docs/rules/RNG001.md"]
+    generate.write(tmp_path, made)
+    assert generate.stale(tmp_path, made) == []
+    (tmp_path / "README.md").write_text("another")
+    (tmp_path / "docs" / "rules" / "RNG999.md").write_text("of a rule that is gone")
+    assert generate.stale(tmp_path, made) == ["README.md", "docs/rules/RNG999.md"]
+    generate.write(tmp_path, made)
+    assert generate.stale(tmp_path, made) == []
+
+
+def test_every_rule_is_in_readme_and_has_its_page():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for rule in RULES:
+        assert f"| [{rule.code}](docs/rules/{rule.code}.md) | {rule.name} |" in readme
+        page = (ROOT / "docs" / "rules" / f"{rule.code}.md").read_text(encoding="utf-8")
+        assert f"\n# {rule.code} {rule.name}\n" in page
+        assert rule.doc.strip() in page
+
+
+def test_every_public_name_is_in_the_python_reference():
+    reference = (ROOT / "docs" / "python-api.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^##+ (\w+)$", reference, re.MULTILINE)
+    assert sorted(headings) == sorted(n for n in jaxrng_doctor.__all__ if n != "__version__")
+    for name in headings:
+        assert inspect.getdoc(getattr(jaxrng_doctor, name)) in reference
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/**/*.md")), ids=lambda page: page.name)
+def test_every_linked_file_exists(page):
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    assert [to for to in links if "://" not in to and not (page.parent / to).exists()] == []
+
+
+def test_a_picture_has_the_words_and_colours_of_the_text():
+    drawn = picture.svg(
+        "\x1b[1;31merror\x1b[0m: a < b  &\n\n  \x1b[38;5;16;48;5;167mAA\x1b[0m", "A"
+    )
+    root = ET.fromstring(drawn)
+    texts = [e for e in root.iter() if e.tag.endswith("}text")]
+    assert [e.text.replace("\xa0", " ") for e in texts] == ["error", ": a < b  &", "AA"]
+    assert texts[0].get("font-weight") == "bold"
+    assert len({texts[0].get("fill"), texts[1].get("fill"), texts[2].get("fill")}) == 3
+    top, bottom = float(texts[0].get("y")), float(texts[2].get("y"))
+    assert bottom - top == 2 * picture.LINE
+    assert float(texts[2].get("x")) == pytest.approx(picture.MARGIN + 2 * picture.CELL, abs=0.1)
+    paper, behind = (e for e in root.iter() if e.tag.endswith("}rect"))
+    assert behind.get("x") == texts[2].get("x")
+    assert behind.get("fill") != paper.get("fill")
+
+
+def test_the_picture_fetches_nothing():
+    drawn = (ROOT / "docs" / "report.svg").read_text(encoding="utf-8")
+    assert "RNG001" in drawn
+    assert re.findall(r"url\(|href|@import|<script|<style", drawn) == []
+    assert re.findall(r"https?://[^\"]*", drawn) == ["http://www.w3.org/2000/svg"]
+
+
+def test_codes_and_names_are_unique():
+    assert len({rule.code for rule in RULES}) == len(RULES)
+    assert len({rule.name for rule in RULES}) == len(RULES)
+    assert [rule.code for rule in RULES] == sorted(rule.code for rule in RULES)
+
+
+def test_a_rule_lives_in_the_file_of_its_code_and_name():
+    files = {path.stem for path in ROOT.glob("jaxrng_doctor/rules/rng*.py")}
+    assert files == {pages.rule_module(rule) for rule in RULES}
+
+
+@every_rule
+def test_a_rule_says_all_that_there_is_to_say(rule):
+    assert re.fullmatch(r"RNG\d{3}", rule.code)
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)+", rule.name)
+    assert rule.summary.endswith(".")
+    assert "## " not in rule.summary
+    told = sections(rule)
+    assert list(told) == SECTIONS
+    assert [heading for heading, text in told.items() if not text.strip()] == []
+
+
+@every_rule
+def test_the_comment_that_a_rule_suggests_names_it(rule):
+    intended = sections(rule)["When it is intended"]
+    assert set(re.findall(r"jaxrng: ignore\[(\w+)\]", intended)) <= {rule.code}
+
+
+@every_rule
+def test_the_example_is_convicted(rule, verdicts):
+    for verdict in said_of(rule, "Example", verdicts):
+        assert rule.code in [finding["code"] for finding in verdict["findings"]], verdict
+
+
+@every_rule
+def test_what_to_use_instead_is_acquitted(rule, verdicts):
+    for verdict in said_of(rule, "Use instead", verdicts):
+        assert verdict["draws"], verdict
+        assert verdict["findings"] == []
+        assert verdict["gaps"] == []
+        assert verdict["failure"] is None
