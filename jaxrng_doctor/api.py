@@ -14,6 +14,8 @@ from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.findings import Expect, TargetReport
 from jaxrng_doctor.report import FORMATS, RenderOptions
 from jaxrng_doctor.target import AS_IS, Target
+from jaxrng_doctor.target.inaxes import check_in_axes
+from jaxrng_doctor.trace.call import parameter_names
 
 
 class FindingsError(AssertionError):
@@ -63,6 +65,9 @@ def check(
     """
     name = getattr(fn, "__qualname__", None) or type(fn).__name__
     target = Target(name, fn, tuple(args), dict(kwargs or {}), in_axes, axis_size, expect)
+    if in_axes is not AS_IS:
+        named = list(zip(parameter_names(target), target.args, strict=True))
+        check_in_axes(in_axes, axis_size, named, target.kwargs, name)
     try:
         found: TargetReport = examine(target, run=run, select=select, ignore=ignore)
     except TargetError as error:

@@ -11,6 +11,12 @@ from pathlib import Path
 
 import pytest
 
+# Four devices for shard_map and pmap, in this process and in those that it starts: JAX
+# reads this once, when it is first used.
+FOUR = "--xla_force_host_platform_device_count=4"
+if FOUR not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FOUR}".strip()
+
 ROOT = Path(__file__).resolve().parent.parent
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -117,6 +117,11 @@ def maps_words(key: Value, depth: int) -> bool:
 
 
 def _words_axis(array: Value) -> int:
+    """Where the axis of the words is in an array of legacy keys, -1 where a vmap took it."""
     if array.op == "transpose":
-        return int(parameters(array)["permutation"].index(_words_axis(array.args[0])))
+        words = _words_axis(array.args[0])
+        return int(parameters(array)["permutation"].index(words)) if words >= 0 else -1
+    if array.op == "element":
+        words, mapped = _words_axis(array.args[0]), array.params[0]
+        return -1 if words == mapped else words - (mapped < words)
     return len(array.axes) - 1

@@ -61,6 +61,18 @@ class Engine:
                 inputs.append(self.values.fresh("const", axes=axes, name=name))
         outs = self.jaxpr(self.trace.jaxpr, inputs, None, (), ())
         self.returned = {i: v for i in self.trace.key_outputs if (v := outs[i]) is not None}
+        self._note_unfollowed()
+
+    def _note_unfollowed(self) -> None:
+        """Gaps for the draws to which no key leads, and for those in derivatives alone."""
+        draws = self.slice.draws
+        for eqn, jaxpr in draws.keyless:
+            self.gap("lax.rng_uniform draws without a key", At(None, eqn, jaxpr, 0, 0))
+        followed = {locate(use.at) for use in self.draws} if draws.tangents else set()
+        for eqn, jaxpr in draws.in_derivatives():
+            at = At(None, eqn, jaxpr, 0, 0)
+            if locate(at) not in followed:
+                self.gap("a draw that only a derivative makes is not followed", at)
 
     # -- one jaxpr ---------------------------------------------------------------------
 

@@ -51,9 +51,8 @@ def _nnx(facts: ScopeFacts) -> Help:
 def _haiku(facts: ScopeFacts) -> Help:
     if facts.scope.kind == "vmap":
         return Help(
-            "let Haiku split its key, one for each example; where the parameters of all "
-            "examples are to be one, not while they are made",
-            "hk.vmap(..., split_rng=not hk.running_init())  # split_rng=True where each has its own",
+            "let Haiku split its key, one for each example",
+            "hk.vmap(..., split_rng=True)  # `not hk.running_init()` where parameters are shared",
         )
     return Help(
         f"take the key inside of the loop: there Haiku has another one for each {_one(facts)}",
@@ -65,7 +64,7 @@ def _equinox(facts: ScopeFacts) -> Help:
     return Help(
         f"give each {_one(facts)} a key of its own: split, and map over the keys",
         f"keys = jax.random.split(key, {_size(facts)})\n"
-        "eqx.filter_vmap(..., in_axes=(0, 0))(x, keys)  # the function takes the key as an argument",
+        "eqx.filter_vmap(..., in_axes=(0, 0))(x, keys)  # the function takes the key",
     )
 
 

@@ -12,14 +12,11 @@ n/8, 2n/8, ... share their dropout mask.
 
 ## Example
 ```python
-from jax.sharding import Mesh, PartitionSpec as P
-
-mesh = Mesh(jax.devices(), ("data",))
-
 def dropout(x, key):
     return x * jax.random.bernoulli(key, 0.5, x.shape)
 
-jax.shard_map(dropout, mesh=mesh, in_specs=(P("data"), P()), out_specs=P("data"))(x, key)
+parts = x.reshape(jax.device_count(), -1, x.shape[-1])
+jax.pmap(dropout, axis_name="data", in_axes=(0, None))(parts, key)
 ```
 
 ## Use instead
@@ -27,6 +24,9 @@ jax.shard_map(dropout, mesh=mesh, in_specs=(P("data"), P()), out_specs=P("data")
 def dropout(x, key):
     key = jax.random.fold_in(key, jax.lax.axis_index("data"))
     return x * jax.random.bernoulli(key, 0.5, x.shape)
+
+parts = x.reshape(jax.device_count(), -1, x.shape[-1])
+jax.pmap(dropout, axis_name="data", in_axes=(0, None))(parts, key)
 ```
 Or split the key by the number of devices outside, and shard the keys as the data.
 

@@ -48,7 +48,7 @@ class ArrayCall:
 
 def array_call(target: Target) -> ArrayCall:
     """Split `target`'s arguments into arrays and the rest."""
-    names = _parameter_names(target)
+    names = parameter_names(target)
     parts: list[tuple[str, Any]] = [*zip(names, target.args, strict=True), *target.kwargs.items()]
     leaves, tree = jax.tree_util.tree_flatten_with_path([value for _, value in parts])
     traced = [
@@ -159,7 +159,7 @@ def _leaf_axes(target: Target) -> list[int | None]:
     return [*axes, *(0 for _ in jax.tree_util.tree_leaves(dict(target.kwargs)))]
 
 
-def _parameter_names(target: Target) -> list[str]:
+def parameter_names(target: Target) -> list[str]:
     """A name for each positional argument: the parameter's, or `args[2]` beyond them."""
     try:
         parameters = inspect.signature(target.fn).parameters.values()

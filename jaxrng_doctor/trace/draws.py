@@ -6,6 +6,7 @@ own splits and rejection loops are no business of the user's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -31,6 +32,8 @@ def is_key(aval: Any) -> bool:
 
 
 SPLIT = "random_split"
+KEYLESS = "rng_uniform"
+"""`lax.rng_uniform`: its numbers come from the device, not from a key."""
 
 
 def may_be_key(aval: Any) -> bool:
@@ -47,12 +50,18 @@ def key_impl(eqn: Any) -> str:
 
 
 class Draws:
-    """Tells draws from other equations; remembers each jaxpr that it has looked into."""
+    """Tells draws from other equations; remembers each jaxpr that it has looked into.
+
+    tangents: the equations of derivatives that were met, which are not looked into.
+    keyless: draws that take no key, with the jaxprs that hold them.
+    """
 
     def __init__(self) -> None:
         self._drawing: dict[int, frozenset[int]] = {}
         # Most equations neither draw nor hold a jaxpr, and that depends on the primitive alone.
         self._inert: set[Any] = set()
+        self.tangents: list[Any] = []
+        self.keyless: list[tuple[Any, Any]] = []
 
     def key_operands(self, eqn: Any) -> tuple[int, ...]:
         """The indices of the key among the operands, `()` where the equation is no draw."""
@@ -80,18 +89,40 @@ class Draws:
             found = [
                 index
                 for index, eqn in enumerate(inner.eqns)
-                if eqn.primitive not in inert and self._draws(eqn)
+                if eqn.primitive not in inert and self._draws(eqn, inner)
             ]
             known = self._drawing[id(inner)] = frozenset(found)
         return known
 
-    def _draws(self, eqn: Any) -> bool:
-        if eqn.primitive.name in DRAWING_PRIMITIVES:
+    def _draws(self, eqn: Any, jaxpr: Any) -> bool:
+        name = eqn.primitive.name
+        if name in DRAWING_PRIMITIVES:
             return True
+        if name == KEYLESS:
+            self.keyless.append((eqn, jaxpr))
+            return False
         bodies = jaxprs.subjaxprs(eqn)
+        if is_tangent(eqn):
+            self.tangents.append(eqn)
+            return False
         if not bodies:
             self._inert.add(eqn.primitive)
-        return not is_tangent(eqn) and any(self.inside(body) for body in bodies)
+        return any(self.inside(body) for body in bodies)
+
+    def in_derivatives(self) -> Iterator[tuple[Any, Any]]:
+        """The draws inside of the derivatives that were met, each with the jaxpr that holds it."""
+        waiting = [body for eqn in self.tangents for body in jaxprs.subjaxprs(eqn)]
+        seen: set[int] = set()
+        while waiting:
+            inner = jaxprs.open_jaxpr(waiting.pop())[0]
+            if id(inner) in seen:
+                continue
+            seen.add(id(inner))
+            for eqn in inner.eqns:
+                if self.key_operands(eqn):
+                    yield eqn, inner
+                else:
+                    waiting += jaxprs.subjaxprs(eqn)
 
 
 def sampler_name(eqn: Any) -> str:

@@ -81,11 +81,19 @@ def trace_program(call: ArrayCall) -> Trace:
         argument=tuple(i - len(consts) if i >= len(consts) else None for i in left),
         key_outputs=key_outputs,
         lineage_slice=Slice(Draws(), live, key_outputs, to_run=False),
-        donates=any(any(eqn.params.get("donated_invars", ())) for eqn in live.eqns),
+        donates=_donates(program_jaxpr),
         place=call.place,
         host_draws=tuple(
             (draw.library, draw.function or call.name_of(draw.generator), draw.place)
             for draw in host.draws
         ),
         gaps=tuple(keeping.gaps),
+    )
+
+
+def _donates(jaxpr: Any) -> bool:
+    """Some jitted function in the jaxpr, at any depth, takes the memory of its arguments."""
+    return any(
+        any(eqn.params.get("donated_invars", ())) or any(map(_donates, jaxprs.subjaxprs(eqn)))
+        for eqn in jaxprs.open_jaxpr(jaxpr)[0].eqns
     )

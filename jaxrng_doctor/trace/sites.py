@@ -17,7 +17,7 @@ from typing import Any
 import jax
 
 from jaxrng_doctor.findings import Place
-from jaxrng_doctor.trace import jaxprs, places
+from jaxrng_doctor.trace import jaxprs, patches, places
 
 _state = threading.local()
 
@@ -45,23 +45,25 @@ def described(function: str, names: tuple[str, ...]) -> Iterator[None]:
         _state.made = None
 
 
+def _recording(original: Any) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def vmap(*args: Any, **kwargs: Any) -> Callable[..., Any]:
+        return _remembering(original(*args, **kwargs), _made_here())
+
+    return vmap
+
+
+_RECORDING = patches.attribute(jax, "vmap", _recording)
+
+
 @contextlib.contextmanager
 def recording_vmaps() -> Iterator[None]:
     """While open, `jax.vmap` remembers on which line it was called; it maps as always.
 
     Functions mapped inside keep their memory for good. Nested use is harmless.
     """
-    original = jax.vmap
-
-    @functools.wraps(original)
-    def vmap(*args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return _remembering(original(*args, **kwargs), _made_here())
-
-    jax.vmap = vmap
-    try:
+    with _RECORDING:
         yield
-    finally:
-        jax.vmap = original
 
 
 def _made_here() -> Made:

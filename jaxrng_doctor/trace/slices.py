@@ -122,7 +122,8 @@ class Slice:
         return inputs | {scan.consts + i for i in wanted if i < scan.carry}
 
     def _while(self, loop: While, outs: list[int]) -> set[int]:
-        conditions = self._visit(loop.condition, (0,) if self.to_run else ())
+        # What a loop leaves depends on how often it turned.
+        conditions = self._visit(loop.condition, (0,) if outs or self.to_run else ())
         wanted = set(outs) | {
             i - loop.condition_consts for i in conditions if i >= loop.condition_consts
         }

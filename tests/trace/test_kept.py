@@ -9,6 +9,7 @@ import pytest
 from jax import lax, vmap
 from jax.extend.core import jaxpr_as_fun
 
+import jaxrng_doctor
 from jaxrng_doctor.trace.jaxprs import subjaxprs
 from jaxrng_doctor.trace.kept import keeping_vmaps
 
@@ -216,7 +217,8 @@ def test_it_computes_the_same(name):
 
     closed, call = kept(fn)
 
-    assert has_kept_vmap(closed)
+    # The transpose of a vmap is JAX's own: a draw in it is a gap, see below.
+    assert has_kept_vmap(closed) or name == "linear_transpose"
     plain = jax.make_jaxpr(fn)()
     assert described(closed.out_avals) == described(plain.out_avals)
     expected = fn()
@@ -258,7 +260,8 @@ def test_spmd_axis_name_is_handed_on():
 
     closed, call = kept(fn)
 
-    assert has_kept_vmap(closed)
+    # The transpose of a vmap is JAX's own: a draw in it is a gap, see below.
+    assert has_kept_vmap(closed) or name == "linear_transpose"
     assert "('d', None)" in str(jax.make_jaxpr(call)()) or "'d'" in str(jax.make_jaxpr(call)())
     np.testing.assert_array_equal(call(), fn())
 
@@ -275,3 +278,16 @@ def test_what_is_computed_at_once_is_not_staged():
 
     assert isinstance(out, jax.Array)
     np.testing.assert_allclose(out, jnp.sin(X))
+
+
+def test_a_draw_in_a_transposed_vmap_is_a_gap():
+    def transposed(x, keys):
+        def scaled(w):
+            return jax.vmap(lambda row, key: row @ w * jax.random.normal(key))(x, keys)
+
+        return jax.linear_transpose(scaled, jnp.ones(3))(jnp.ones(4))
+
+    report = jaxrng_doctor.check(transposed, (jnp.ones((4, 3)), jax.random.split(KEY, 4)))
+    assert [gap.message for gap in report.gaps] == [
+        "a vmap around this draw was dissolved before it could be followed"
+    ]

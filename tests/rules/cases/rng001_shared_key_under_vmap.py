@@ -244,6 +244,14 @@ def sharing_hidden_by_a_scalar_loss(x, key):
     return jnp.mean(jax.vmap(f, (0, None))(x, key))
 
 
+def mean_over_the_axis(x, key):
+    def loss(row):
+        noisy = row + jax.random.normal(key, row.shape)  # RNG001
+        return jax.lax.pmean(noisy.sum(), "batch")
+
+    return jax.vmap(loss, axis_name="batch", out_axes=None)(x)
+
+
 # -- good --------------------------------------------------------------------------------
 
 
@@ -352,3 +360,11 @@ def psum_beside_own_keys(x, key):
         return noisy(row, key) - jax.lax.pmean(row, "batch")
 
     return jax.vmap(f, axis_name="batch")(x, jax.random.split(key, 4))
+
+
+def parameters_that_leave_as_one(x, key):
+    def init(row, key):
+        weights = jax.random.normal(key, row.shape)
+        return weights, row @ weights
+
+    return jax.vmap(init, in_axes=(0, None), out_axes=(None, 0))(x, key)

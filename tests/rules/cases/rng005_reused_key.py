@@ -258,12 +258,13 @@ def recomputed_under_checkpoint(x, key):
     return jax.grad(lambda x: jnp.sum(f(x)))(x)
 
 
-def recomputed_in_a_jitted_helper(x, key):
+def recomputed_in_two_layers(x, key):
     @jax.checkpoint
-    def f(x):
-        return jnp.sin(jax.jit(noisy)(x, key) * x)
+    def layer(x, key):
+        return jnp.sin(x * jax.jit(noisy)(x, key))
 
-    return jax.value_and_grad(lambda x: jnp.sum(f(f(x * 2)[None][0] if False else x)))(x)
+    first, second = jax.random.split(key)
+    return jax.value_and_grad(lambda x: jnp.sum(layer(layer(x, first), second)))(x)
 
 
 def recomputed_in_a_scan(x, key):

@@ -26,9 +26,9 @@ def split_then_drawn(x, key):
 
 def split_twice(x, key):
     first, second = jax.random.split(key)
-    third, fourth, fifth = jax.random.split(key, 3)  # RNG006
+    third = jax.random.split(key, 3)[2]  # RNG006
     x = noisy(x, first) * jax.random.uniform(second)
-    return x * jax.random.laplace(fifth), third, fourth
+    return x * jax.random.laplace(third)
 
 
 def all_children_drawn_from_and_the_parent(x, key):
@@ -103,19 +103,6 @@ def one_of_many_keys(x, key):
     keys = jax.random.split(key, 4)
     x = jax.vmap(noisy)(x, keys)
     first, second = jax.random.split(keys[2])  # RNG006 (run)
-    return noisy(x, first) * jax.random.uniform(second)
-
-
-def outer_key_in_a_loop(x, key):
-    key, own = jax.random.split(key)
-    x = noisy(x, own)
-
-    def step(x, i):
-        return noisy(x, jax.random.fold_in(key, i)), None
-
-    x = lax.scan(step, x, jnp.arange(3))[0]
-    x = x + jax.random.uniform(key)
-    first, second = jax.random.split(key, 2)  # RNG006, RNG007
     return noisy(x, first) * jax.random.uniform(second)
 
 

@@ -66,7 +66,7 @@ def seeds_that_truncate_to_one(x, key):
 
 def numbers_that_wrap_to_one(x, key):
     x = x + jax.random.normal(jax.random.fold_in(key, np.int32(-1)), x.shape)
-    return x * jax.random.uniform(jax.random.fold_in(key, np.uint32(2**32 - 1)))  # RNG007 (run)
+    return x * jax.random.uniform(jax.random.fold_in(key, np.uint32(2**32 - 1)))  # RNG007
 
 
 def folded_twice_along_two_ways(x, key):
@@ -95,7 +95,7 @@ def ids_of_rows_and_of_columns(x, key):
         return jax.random.fold_in(key, i)
 
     x = x + jax.vmap(lambda i: jax.random.normal(fold(i), (3,)))(jnp.arange(4))
-    own = jax.vmap(lambda i: jax.random.uniform(fold(i), (4,)))  # RNG005
+    own = jax.vmap(lambda i: jax.random.uniform(fold(i), (4,)))  # RNG005 (run)
     return x * own(jnp.arange(3)).T
 
 

@@ -37,13 +37,13 @@ def two_of_three_left(x, key):
 
 
 def sibling_drawn_from_twice(x, key):
-    noise_key, mask_key = jax.random.split(key)  # RNG009
+    noise_key, _mask_key = jax.random.split(key)  # RNG009
     x = noisy(x, noise_key)
     return x * jax.random.bernoulli(noise_key, 0.5, x.shape)  # RNG005
 
 
 def one_of_three_left_and_another_drawn_from_twice(x, key):
-    first, second, third = jax.random.split(key, 3)  # RNG009
+    first, second, _third = jax.random.split(key, 3)  # RNG009
     x = noisy(x, first) * jax.random.uniform(second)
     return x * jax.random.bernoulli(second, 0.5, x.shape)  # RNG005
 
@@ -135,7 +135,7 @@ def child_handed_back(x, key):
 
 
 def child_used_by_one_branch(x, key):
-    first, second = jax.random.split(key)
+    first, _second = jax.random.split(key)
     return lax.cond(x[0, 0] < 1, lambda: noisy(x, first), lambda: noisy(x * 2, first))
 
 
@@ -148,7 +148,7 @@ def child_folded_instead_of_drawn_from(x, key):
 def recomputed(x, key):
     @jax.checkpoint
     def f(x):
-        key_left, own = jax.random.split(key)
+        _left, own = jax.random.split(key)
         return jnp.sum(jnp.sin(x * jax.random.normal(own, x.shape)))
 
     return jax.value_and_grad(f)(x)

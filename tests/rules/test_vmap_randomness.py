@@ -1,0 +1,140 @@
+"""Every way to draw, under vmap: alike for all examples exactly where the report says so.
+
+The ways are those that PyTorch tests its vmap's randomness with: factories, `like`,
+in place, binary, multinomial, dropout by element, by feature and alpha dropout; with the
+batch first, last or nowhere; under chunked vmap and jacfwd.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxrng_doctor
+
+N = 4
+ROW = (5, 6)
+LOGITS = jnp.zeros((30, 9))
+
+
+def draws(x, key):
+    """All ways to draw, each with a key of its own, on one line each; `x` is f32[5,6]."""
+    k = jax.random.split(key, 12)
+    noise = {
+        "factory": jax.random.normal(k[0], ROW),  # draw
+        "integers": jax.random.randint(k[1], ROW, 0, 1000),  # draw
+        "like": jax.random.uniform(k[2], x.shape, x.dtype),  # draw
+        "in place": x.at[1:3].set(jax.random.normal(k[3], (2, 6))) - x,  # draw
+        "binary": jax.random.bernoulli(k[4], jax.nn.sigmoid(x * 0)),  # draw
+        "scaled": x * 0 + jax.random.normal(k[5], x.shape) * 3,  # draw
+        "multinomial": jax.random.categorical(k[6], LOGITS),  # draw
+        "with replacement": jax.random.choice(k[7], 90, (20,)),  # draw
+        "without replacement": jax.random.choice(k[8], 90, (20,), replace=False),  # draw
+    }
+    keep = jax.random.bernoulli(k[9], 0.5, x.shape)  # draw
+    features = jax.random.bernoulli(k[10], 0.5, (x.shape[0], 1) * 1)  # draw
+    alpha = jax.random.bernoulli(k[11], 0.5, x.shape)  # draw
+    one = jnp.ones_like(x)
+    return noise | {
+        "dropout": jnp.where(keep, one / 0.5, 0.0),
+        "feature dropout": jnp.where(features, one / 0.5, 0.0),
+        "alpha dropout": jnp.where(alpha, one, -1.7581) * 0.8864 + 0.7791,
+    }
+
+
+LINES = {
+    number
+    for number, line in enumerate(open(__file__, encoding="utf-8"), start=1)  # noqa: SIM115
+    if line.rstrip().endswith("# draw")
+}
+
+BATCHED = {"first": 0, "last": -1, "none": None}
+
+
+def mapped(batched, randomness):
+    x = {"first": jnp.ones((N, *ROW)), "last": jnp.ones((*ROW, N)), "none": jnp.ones(ROW)}[batched]
+    in_axes = (BATCHED[batched], None if randomness == "same" else 0)
+
+    def f(x, key):
+        keys = key if randomness == "same" else jax.random.split(key, N)
+        return jax.vmap(draws, in_axes=in_axes, axis_size=N)(x, keys)
+
+    return f, x
+
+
+def chunked(randomness):
+    def f(x, key):
+        if randomness == "same":
+            return jax.lax.map(lambda row: draws(row, key), x, batch_size=2)
+        keys = jax.random.split(key, N)
+        return jax.lax.map(lambda pair: draws(*pair), (x, keys), batch_size=2)
+
+    return f, jnp.ones((N, *ROW))
+
+
+def check(f, x, key):
+    report = jaxrng_doctor.check(f, (x, key))
+    assert report.gaps == ()
+    assert report.failures == ()
+    return report
+
+
+def alike(drawn):
+    return {name for name, a in drawn.items() if (np.asarray(a) == np.asarray(a)[:1]).all()}
+
+
+KEYS = pytest.mark.parametrize(
+    "key", [jax.random.key(0), jax.random.PRNGKey(0)], ids=["typed", "legacy"]
+)
+
+
+@KEYS
+@pytest.mark.parametrize("batched", BATCHED)
+def test_one_key_gives_every_example_the_same(batched, key):
+    f, x = mapped(batched, "same")
+
+    found = {(f.place.line, f.code, f.confidence) for f in check(f, x, key).findings}
+
+    assert found == {(line, "RNG001", "proven") for line in LINES}
+    drawn = f(x, key)
+    assert alike(drawn) == set(drawn)
+
+
+@KEYS
+@pytest.mark.parametrize("batched", BATCHED)
+def test_split_keys_give_every_example_its_own(batched, key):
+    f, x = mapped(batched, "different")
+
+    assert check(f, x, key).findings == ()
+    assert alike(f(x, key)) == set()
+
+
+@KEYS
+def test_one_key_in_a_chunked_map(key):
+    f, x = chunked("same")
+
+    found = {(f.place.line, f.code) for f in check(f, x, key).findings if f.place.line in LINES}
+
+    assert {line for line, _ in found} == LINES
+    assert {code for _, code in found} <= {"RNG001", "RNG003"}
+    drawn = f(x, key)
+    assert alike(drawn) == set(drawn)
+
+
+@KEYS
+def test_split_keys_in_a_chunked_map(key):
+    f, x = chunked("different")
+
+    assert check(f, x, key).findings == ()
+    assert alike(f(x, key)) == set()
+
+
+@KEYS
+@pytest.mark.parametrize("jacobian", [jax.jacfwd, jax.jacrev])
+def test_the_basis_of_a_jacobian_shares_its_noise(jacobian, key):
+    def f(x, key):
+        return jacobian(
+            lambda x: sum(jnp.sum(x**2 * a) for a in draws(x, key).values() if a.shape == ROW)
+        )(x)
+
+    assert check(f, jnp.ones(ROW), key).findings == ()
