@@ -45,7 +45,7 @@ def _one(draw: Use, table: KeyTable | None, trace: Trace) -> DrawFacts:
             _scope(draw, depth, None if count is None else count.along(depth, names))
             for depth in range(len(draw.scopes))
         ),
-        joint=count.everywhere() if count is not None and draw.scopes else None,
+        joint=count.everywhere() if count is not None and len(draw.scopes) > 1 else None,
         impl=impl,
         jitted=None if jit is None else str(jit.eqn.params.get("name")),
         jit_takes_key=jit is not None and any(may_be_key(v.aval) for v in jit.eqn.invars),

@@ -97,7 +97,7 @@ class DrawFacts:
     """One draw with its scopes, the outermost first.
 
     `shape` is the shape that it draws for one example. `origin` says what its key is
-    made of. `joint` is the ledger's count over all scopes together, `None` where it
+    made of. `joint` is the ledger's count over several scopes together, `None` where it
     computed nothing. `impl` is the key's implementation: `fry`, `rbg`, `urbg`.
     `jitted` names the innermost jitted function around it, and `jit_takes_key` tells
     whether that function is given a key. `constant` is where its key was made from a

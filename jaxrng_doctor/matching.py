@@ -106,7 +106,8 @@ def _pairs(tables: Sequence[KeyTable | None], keys: Sequence[tuple[Value, ...]])
     known = [i for i, table in enumerate(tables) if table is not None]
     for width in sorted({tables[i].words.shape[-1] for i in known}):  # type: ignore[union-attr]
         of_width = [i for i in known if tables[i].words.shape[-1] == width]  # type: ignore[union-attr]
-        found.update(_equal_rows({i: _rows(tables[i]) for i in of_width}))
+        if len(of_width) > 1:
+            found.update(_equal_rows({i: _rows(tables[i]) for i in of_width}))
     sums: dict[Any, list[int]] = {}
     for i, values in enumerate(keys):
         same = sums.setdefault(tuple(map(identity, values)), [])
