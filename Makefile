@@ -54,7 +54,7 @@ test-newest: ## run the tests on the newest Python here, and with it on the newe
 	  echo ".venv-newest/bin/pytest -n 2" && .venv-newest/bin/pytest -n 2; fi
 
 test-frameworks: $(FRAMEWORKS_MADE) ## run the tests of programs that use Flax, Equinox, Haiku and others
-	.venv-frameworks/bin/pytest tests/frameworks
+	.venv-frameworks/bin/pytest -n 2 tests/frameworks
 
 check: lint types layers stale test ## all that must hold before a commit
 

@@ -1,0 +1,41 @@
+"""Programs as users of a library write them: the fault is theirs, and so is the line."""
+
+import pytest
+
+import jaxrng_doctor
+
+
+@pytest.fixture
+def convicted(request):
+    """Check a faulty program: its one kind of error, proven, on lines of the test's own file.
+
+    Each such line says `# draws` at its end. Returns the first finding.
+    """
+    lines = request.path.read_text(encoding="utf-8").splitlines()
+
+    def check(code, fn, *args):
+        report = jaxrng_doctor.check(fn, args)
+        assert report.failures == ()
+        assert report.gaps == ()
+        findings = report.at_or_over("warning")
+        assert {(f.code, f.severity, f.confidence) for f in findings} == {(code, "error", "proven")}
+        assert {f.place.path for f in findings} == {str(request.path)}
+        told = {lines[f.place.line - 1] for f in findings}
+        assert all(line.endswith("# draws") for line in told), told
+        return findings[0]
+
+    return check
+
+
+@pytest.fixture
+def acquitted():
+    """Check a healthy program: it draws, nothing is found, nothing was left out."""
+
+    def check(fn, *args, notes=()):
+        report = jaxrng_doctor.check(fn, args)
+        assert report.failures == ()
+        assert report.gaps == ()
+        assert report.draws
+        assert {(f.code, f.severity) for f in report.findings} == {(code, "note") for code in notes}
+
+    return check

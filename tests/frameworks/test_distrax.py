@@ -1,0 +1,51 @@
+"""Distrax: samples of distributions, each of which wants a seed of its own."""
+
+import warnings
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # what it imports is behind the times
+    distrax = pytest.importorskip("distrax")
+
+X = jnp.arange(8.0)
+KEY = jax.random.key(0)
+
+
+def sampled(mean, key):
+    return distrax.Normal(mean, 1.0).sample(seed=key)  # draws
+
+
+def split(x, key):
+    return jax.vmap(sampled)(x, jax.random.split(key, 8))
+
+
+def test_a_seed_that_is_not_mapped(convicted, acquitted):
+    convicted("RNG001", lambda x, key: jax.vmap(sampled, (0, None))(x, key), X, KEY)
+    acquitted(split, X, KEY)
+
+
+def test_one_seed_for_two_samples(convicted, acquitted):
+    def apart(x, key):
+        first, second = jax.random.split(key)
+        return sampled(x, first) + sampled(x, second)
+
+    convicted("RNG005", lambda x, key: sampled(x, key) + sampled(x, key), X, KEY)
+    acquitted(apart, X, KEY)
+
+
+def test_distributions_made_of_others(acquitted):
+    def both(x, key):
+        first, second = jax.random.split(key)
+        kinds = distrax.Categorical(logits=x)
+        mixture = distrax.MixtureSameFamily(kinds, distrax.Normal(x, 1.0))
+        joint = distrax.Joint([distrax.Normal(0.0, 1.0), distrax.Normal(1.0, 1.0)])
+        return mixture.sample(seed=first), joint.sample(seed=second)
+
+    acquitted(both, X, KEY)
+
+
+def test_training(acquitted):
+    acquitted(lambda x, key: jax.grad(lambda x: (split(x, key) ** 2).mean())(x), X, KEY)

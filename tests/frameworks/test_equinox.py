@@ -1,0 +1,96 @@
+"""Equinox: keys that are captured, or not mapped, under `jax.vmap` and `filter_vmap`."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+eqx = pytest.importorskip("equinox")
+
+X = jnp.ones((8, 4))
+KEY = jax.random.key(0)
+
+
+class Net(eqx.Module):
+    linear: eqx.nn.Linear
+    dropout: eqx.nn.Dropout
+
+    def __init__(self, key):
+        self.linear = eqx.nn.Linear(4, 3, key=key)  # draws
+        self.dropout = eqx.nn.Dropout(0.5)
+
+    def __call__(self, x, key):
+        return self.dropout(self.linear(x), key=key)  # draws
+
+
+NET = Net(KEY)
+
+
+def split(x, key):
+    return jax.vmap(NET)(x, jax.random.split(key, 8))
+
+
+def test_a_captured_key(convicted, acquitted):
+    def captured(x, key):
+        return jax.vmap(lambda row: NET(row, key))(x)
+
+    finding = convicted("RNG001", captured, X, KEY)
+
+    assert finding.help[0].code.startswith("keys = jax.random.split(key, 8)\njax.vmap(")
+    acquitted(split, X, KEY)
+
+
+@pytest.mark.parametrize("vmap", [jax.vmap, eqx.filter_vmap])
+def test_a_key_that_is_not_mapped(convicted, acquitted, vmap):
+    convicted("RNG001", lambda x, key: vmap(NET, in_axes=(0, None))(x, key), X, KEY)
+    acquitted(lambda x, key: vmap(NET)(x, jax.random.split(key, 8)), X, KEY)
+
+
+def test_filter_vmap_is_told_of_by_its_name(convicted):
+    def captured(x, key):
+        return eqx.filter_vmap(lambda row: NET(row, key))(x)
+
+    [help] = convicted("RNG001", captured, X, KEY).help
+
+    assert "eqx.filter_vmap(..., in_axes=(0, 0))(x, keys)" in help.code
+
+
+def test_an_ensemble_from_one_key(convicted, acquitted):
+    def from_one(key):
+        return eqx.filter_vmap(Net, in_axes=None, axis_size=4)(key).linear
+
+    convicted("RNG001", from_one, KEY)
+    acquitted(lambda key: eqx.filter_vmap(Net)(jax.random.split(key, 4)).linear, KEY)
+
+
+def test_the_gradient_of_a_shared_mask(convicted, acquitted):
+    def gradient(forward):
+        def loss(net, x, key):
+            return forward(net, x, key).sum()
+
+        return lambda x, key: eqx.filter_jit(eqx.filter_grad(loss))(NET, x, key)
+
+    def mapped(net, x, key):
+        return jax.vmap(net)(x, jax.random.split(key, 8))
+
+    convicted("RNG001", gradient(lambda net, x, key: jax.vmap(net, (0, None))(x, key)), X, KEY)
+    acquitted(gradient(mapped), X, KEY)
+
+
+def test_training(acquitted):
+    def train(x, key):
+        key, net_key = jax.random.split(key)
+        net = Net(net_key)
+
+        def loss(net, x, key):
+            return (jax.vmap(net)(x, jax.random.split(key, 8)) ** 2).mean()
+
+        @eqx.filter_jit
+        def step(net, x, key):
+            gradients = eqx.filter_grad(loss)(net, x, key)
+            return eqx.apply_updates(net, jax.tree.map(lambda g: -0.1 * g, gradients))
+
+        for i in range(2):
+            net = step(net, x, jax.random.fold_in(key, i))
+        return net.linear
+
+    acquitted(train, X, KEY)

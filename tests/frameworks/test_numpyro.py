@@ -1,0 +1,69 @@
+"""NumPyro: the `seed` handler inside and outside of a vmap, and chains side by side."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+numpyro = pytest.importorskip("numpyro")
+dist = pytest.importorskip("numpyro.distributions")
+infer = pytest.importorskip("numpyro.infer")
+seed = pytest.importorskip("numpyro.handlers").seed
+
+X = jnp.arange(5.0)
+KEY = jax.random.key(0)
+
+
+def model(x):
+    shift = numpyro.sample("shift", dist.Normal(0.0, 1.0))  # draws
+    return numpyro.sample("y", dist.Normal(x + shift, 1.0))  # draws
+
+
+def split(x, key):
+    return jax.vmap(lambda row, k: seed(model, k)(row))(x, jax.random.split(key, 5))
+
+
+def test_a_handler_around_the_vmap(convicted, acquitted):
+    def around(x, key):
+        with seed(rng_seed=key):
+            return jax.vmap(model)(x)
+
+    convicted("RNG001", around, X, KEY)
+    acquitted(split, X, KEY)
+
+
+def test_a_model_seeded_alike_for_every_example(convicted):
+    convicted("RNG001", lambda x, key: jax.vmap(lambda row: seed(model, key)(row))(x), X, KEY)
+
+
+def test_a_seed_that_is_a_constant(convicted):
+    convicted("RNG001", lambda x: jax.vmap(lambda row: seed(model, 0)(row))(x), X)
+
+
+def test_chains_side_by_side(convicted, acquitted):
+    def energy(x):
+        return 0.5 * jnp.sum(x**2)
+
+    def sampled(make_keys):
+        def chains(x, key):
+            kernel = infer.HMC(potential_fn=energy, num_steps=1, adapt_step_size=False)
+            mcmc = infer.MCMC(
+                kernel,
+                num_warmup=0,
+                num_samples=2,
+                num_chains=3,
+                chain_method="vectorized",
+                progress_bar=False,
+            )
+            mcmc.run(make_keys(key), init_params=x)  # draws
+            return mcmc.get_samples()
+
+        return chains
+
+    start = jnp.ones((3, 2))
+    convicted("RNG002", sampled(lambda key: jnp.broadcast_to(key, (3,))), start, KEY)
+    acquitted(sampled(lambda key: jax.random.split(key, 3)), start, KEY)
+
+
+def test_predictions(acquitted):
+    predict = infer.Predictive(model, num_samples=4)
+    acquitted(lambda x, key: predict(key, x), X, KEY)
