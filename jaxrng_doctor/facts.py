@@ -123,8 +123,8 @@ class UseFacts:
     """One use of a key: a draw's sampler or `split`, where, and what the key is made of.
 
     `made` is where the key was last split, folded or seeded, where that is known.
-    `unused` has the children that nothing uses: of this split, or, for a draw, of the
-    split that made its key.
+    `unused` has, for a split, the children that nothing uses; `siblings` has those of
+    the split that made this key.
     """
 
     op: str
@@ -132,6 +132,7 @@ class UseFacts:
     origin: str
     made: Place | None
     unused: tuple[int, ...] = ()
+    siblings: tuple[int, ...] = ()
 
     @property
     def is_split(self) -> bool:
@@ -145,6 +146,7 @@ class Shared:
     `times` counts the uses at `second.place` that share the key with `first`.
     `calls` are the places from which one piece of code was called twice, where both
     uses are at one place. `evidence` is the ledger's, `None` if only the trace says so.
+    `library` names a library that makes both uses in one call of the user's.
     """
 
     first: UseFacts
@@ -152,6 +154,7 @@ class Shared:
     times: int = 1
     calls: tuple[Place, ...] = ()
     evidence: Evidence | None = None
+    library: str = ""
 
 
 @dataclass(frozen=True, slots=True)

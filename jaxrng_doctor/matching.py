@@ -9,7 +9,7 @@ of a checkpoint, a cloned key) is left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from jaxrng_doctor.lineage.use import Path, Use
 from jaxrng_doctor.lineage.values import Value
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.draws import SPLIT, sampler_name
-from jaxrng_doctor.trace.places import At, locate, random_function, user_stack
+from jaxrng_doctor.trace.places import At, locate, parting_library, random_function, user_stack
 
 _MOST = 8  # so many uses of one key are compared pairwise; more add nothing to a report
 
@@ -50,10 +50,9 @@ def shared_keys(uses: Sequence[Use], tables: Mapping[Path, KeyTable]) -> tuple[S
         key = (first.op, first.place, second.op, second.place)
         seconds.setdefault(key, set()).update((pair.first, pair.second))
         calls = _calls(a.at, b.at) if first.place == second.place else ()
-        told.setdefault(key, Shared(first, second, 1, calls, pair.evidence))
-    return tuple(
-        Shared(s.first, s.second, len(seconds[key]), s.calls, s.evidence) for key, s in told.items()
-    )
+        library = parting_library(a.at, b.at) if first.place == second.place else ""
+        told.setdefault(key, Shared(first, second, 1, calls, pair.evidence, library))
+    return tuple(replace(shared, times=len(seconds[key])) for key, shared in told.items())
 
 
 def returned_keys(
@@ -85,7 +84,6 @@ def use_facts(use: Use) -> UseFacts:
     called = random_function(use.at) if use.at.eqn.primitive.name == SPLIT else ""
     is_split = called == "split"
     made = made_at(use.keys[0])
-    split = use.at if is_split else made
     return UseFacts(
         # A sampler that splits its key before it draws is a draw to whoever calls it.
         op=f"jax.random.{called}"
@@ -94,7 +92,8 @@ def use_facts(use: Use) -> UseFacts:
         place=locate(use.at),
         origin=describe(use.keys[0]),
         made=None if made is None else locate(made),
-        unused=_unused_children(split),
+        unused=_unused_children(use.at) if is_split else (),
+        siblings=_unused_children(made),
     )
 
 

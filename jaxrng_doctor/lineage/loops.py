@@ -7,7 +7,9 @@ that, over a handful of `Variation`s, so the iteration ends.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from jaxrng_doctor.facts import Variation
 from jaxrng_doctor.lineage.mapped import element, stacked
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from jaxrng_doctor.lineage.engine import Engine
 
 _Values = list[Value | None]
+
+_LONG = 1 << 24
 
 # Between one step's key and the next these change no key, or change every key.
 _CHAIN = frozenset(
@@ -184,7 +188,7 @@ def _advances(after: Value, before: Value) -> bool:
     """Each step's value is split or folded from the step before, or counts on: all differ."""
     if after.op in ("add", "sub") and after.args[0].equals(before):
         step = after.args[1]
-        return step.op == "literal" and step.params[1] != 0
+        return step.op == "literal" and _is_long_way_round(*step.params)
     hashed = False
     while not after.equals(before):
         if after.op not in _CHAIN:
@@ -192,3 +196,13 @@ def _advances(after: Value, before: Value) -> bool:
         hashed |= after.op in ("random_split", "random_fold_in")
         after = after.args[0]
     return hashed
+
+
+def _is_long_way_round(dtype: str, step: Any) -> bool:
+    """Counting by `step` comes back to where it was only after more steps than a loop makes.
+
+    Small integers wrap around soon; floating point numbers can stand still.
+    """
+    if np.dtype(dtype).kind not in "iu" or step == 0:
+        return False
+    return int(2 ** (8 * np.dtype(dtype).itemsize) // (step & -step)) > _LONG

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jaxrng_doctor.facts import ProgramFacts
+from jaxrng_doctor.facts import ProgramFacts, UseFacts
 from jaxrng_doctor.findings import Finding, Help
 from jaxrng_doctor.rules import telling
 from jaxrng_doctor.rules.rng005_reused_key import is_reuse
@@ -51,8 +51,8 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             RULE.name,
             RULE.severity,
             shared,
-            message=f"{second.op} draws from `{second.origin}`, which is the same key as "
-            f"`{first.origin}`, which {first.op} has drawn from",
+            message=f"{second.op} draws from `{second.origin}`, {_equal(first, second)}, "
+            f"which {first.op} has drawn from",
             related=(
                 *telling.at(first.place, "the first draw from this key"),
                 *telling.at(first.made, "its key is made here"),
@@ -65,6 +65,12 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
                 ),
             ),
         )
+
+
+def _equal(first: UseFacts, second: UseFacts) -> str:
+    if first.origin == second.origin:
+        return "made a second time"
+    return f"which is the same key as `{first.origin}`"
 
 
 RULE = Rule("RNG007", "colliding-derivation", "error", check, __doc__)

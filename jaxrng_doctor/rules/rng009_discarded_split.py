@@ -1,7 +1,7 @@
 """A key is used twice although a split has left a fresh one that nothing uses.
 
 ## What it does
-Where the parent of a split is used again, or one of its children is drawn from twice,
+Where the parent of a split is used again, or one of its children is used twice,
 names the children that nothing uses.
 
 ## Why is this bad?
@@ -38,7 +38,6 @@ from collections.abc import Iterator
 from jaxrng_doctor.facts import ProgramFacts, Shared
 from jaxrng_doctor.findings import Finding, Help, Place
 from jaxrng_doctor.rules import telling
-from jaxrng_doctor.rules.rng005_reused_key import is_reuse
 from jaxrng_doctor.rules.rule import Rule
 
 
@@ -48,9 +47,11 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
         split = next((u for u in (first, second) if u.is_split and u.unused), None)
         if split is not None:
             other = second if split is first else first
+            if other.place == split.place:
+                continue  # a helper that is called twice: RNG005 tells of it
             yield _finding(shared, split.place, split.unused, "parent", other.place)
-        elif is_reuse(shared) and first.unused:
-            yield _finding(shared, first.made, first.unused, "sibling", second.place)
+        elif first.siblings and first.made == second.made:
+            yield _finding(shared, first.made, first.siblings, "sibling", second.place)
 
 
 def _finding(
@@ -69,6 +70,7 @@ def _finding(
         confidence="inferred" if shared.evidence is None else "proven",
         message=f"nothing uses {word} {children} of this split, and its {relative} is used again",
         place=place,
+        label="split here",
         related=telling.at(again, "used again here"),
         evidence=shared.evidence,
         help=(Help(f"use the child that is left instead of the {relative}"),),

@@ -169,18 +169,23 @@ def of_pair(
     related: tuple[Related, ...],
     help: tuple[Help, ...],
 ) -> Finding:
-    """A finding about two uses of one key, at the second."""
+    """A finding about two uses of one key, at the second.
+
+    What a library does within one call is only a note: the user cannot change it.
+    """
+    inside = shared.library
     return Finding(
         code=code,
         name=name,
-        severity=severity,
+        severity="note" if inside else severity,
         confidence="inferred" if shared.evidence is None else "proven",
         message=message,
         place=shared.second.place,
         label="split here" if shared.second.is_split else "drawn here",
         related=related,
         evidence=shared.evidence,
-        help=help,
+        help=() if inside else help,
+        notes=(f"{inside} makes both uses, in one call of yours",) if inside else (),
     )
 
 

@@ -169,12 +169,25 @@ def random_function(at: At) -> str:
     return called if called and called not in ("random_split", "bind") else "split"
 
 
-def user_stack(at: At | None) -> list[Place]:
+def user_stack(at: At) -> list[Place]:
     """All of the user's places on the way to an equation, innermost first; see `locate`."""
-    found: list[Place] = []
+    return [place_of(frame) for frame in _stack(at) if is_users(frame.code.co_filename)]
+
+
+def parting_library(a: At, b: At) -> str:
+    """The library inside of which the ways to two equations part, `""` if no library's do."""
+    for one, other in zip(_stack(a), _stack(b), strict=False):
+        if (one.code, one.lasti) != (other.code, other.lasti):
+            return calling_library([one]).split(".")[0]
+    return ""
+
+
+def _stack(at: At | None) -> list[Frame]:
+    """The user's and libraries' frames on the way to an equation, innermost first."""
+    found: list[Frame] = []
     while at is not None:
         inside = _inside(jaxprs.frames(at.eqn), at.jaxpr)
-        found += [place_of(frame) for frame in inside if is_users(frame.code.co_filename)]
+        found += [frame for frame in inside if not is_machinery(frame.code.co_filename)]
         at = at.parent
     return found
 

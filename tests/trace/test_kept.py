@@ -260,8 +260,7 @@ def test_spmd_axis_name_is_handed_on():
 
     closed, call = kept(fn)
 
-    # The transpose of a vmap is JAX's own: a draw in it is a gap, see below.
-    assert has_kept_vmap(closed) or name == "linear_transpose"
+    assert has_kept_vmap(closed)
     assert "('d', None)" in str(jax.make_jaxpr(call)()) or "'d'" in str(jax.make_jaxpr(call)())
     np.testing.assert_array_equal(call(), fn())
 

@@ -5,13 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from jaxrng_doctor.facts import Variation
-from jaxrng_doctor.lineage.values import EQUAL, UNKNOWN, Value, over_all
+from jaxrng_doctor.lineage.values import DISTINCT, EQUAL, UNKNOWN, Value, over_all
 
 
 def _slice(eqn: Any, args: tuple[Value, ...]) -> Any:
     """A part of what is pairwise distinct is pairwise distinct, a part of equals is equal."""
-    del eqn
-    return args[0].over, args[0].axes
+    cut = eqn.outvars[0].aval.shape[-1] if eqn.outvars[0].aval.ndim else None
+    return without_words(eqn, cut, args[0].over, args[0].axes)
+
+
+def without_words(eqn: Any, left: int | None, over: Any, axes: Any) -> Any:
+    """Of distinct keys as raw words, single words may be equal: the first is 0 for every seed.
+
+    `left` is how much is left of the operand's last axis.
+    """
+    operand = eqn.invars[0].aval
+    if operand.dtype != "uint32" or left == operand.shape[-1]:
+        return over, axes
+    weak = {d: UNKNOWN if v is DISTINCT else v for d, v in over.items()}
+    return weak, tuple(UNKNOWN if v is DISTINCT else v for v in axes)
 
 
 def _picked(args: tuple[Value, ...]) -> dict[int, Variation]:
@@ -23,8 +35,7 @@ def _picked(args: tuple[Value, ...]) -> dict[int, Variation]:
 
 
 def _dynamic_slice(eqn: Any, args: tuple[Value, ...]) -> Any:
-    del eqn
-    return _picked(args), args[0].axes
+    return without_words(eqn, eqn.params["slice_sizes"][-1], _picked(args), args[0].axes)
 
 
 def _gather(eqn: Any, args: tuple[Value, ...]) -> Any:
@@ -33,7 +44,8 @@ def _gather(eqn: Any, args: tuple[Value, ...]) -> Any:
     if all(v.is_same for v in operand.axes):
         # Wherever the indices point, they find the same.
         return {d: EQUAL for i in indices for d in i.over} | dict(operand.over), (EQUAL,) * rank
-    return _picked(args), (UNKNOWN,) * rank
+    left = eqn.params["slice_sizes"][-1]
+    return without_words(eqn, left, _picked(args), (UNKNOWN,) * rank)
 
 
 TRANSFERS = {"slice": _slice, "dynamic_slice": _dynamic_slice, "gather": _gather}

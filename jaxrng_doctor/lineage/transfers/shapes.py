@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jaxrng_doctor.facts import Variation
+from jaxrng_doctor.lineage.transfers.indexing import without_words
 from jaxrng_doctor.lineage.values import DISTINCT, EQUAL, UNKNOWN, Value, of_either, over_all
 
 
@@ -95,8 +96,10 @@ def _stack(eqn: Any, args: tuple[Value, ...]) -> Any:
 
 
 def _unstack(eqn: Any, args: tuple[Value, ...]) -> Any:
-    axis = eqn.params["axis"]
-    return args[0].over, (*args[0].axes[:axis], *args[0].axes[axis + 1 :])
+    axis, rest = eqn.params["axis"], list(args[0].axes)
+    del rest[axis]
+    left = 1 if axis == len(rest) else eqn.invars[0].aval.shape[-1]
+    return without_words(eqn, left, args[0].over, tuple(rest))
 
 
 def _tile(eqn: Any, args: tuple[Value, ...]) -> Any:
