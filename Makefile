@@ -24,8 +24,12 @@ for version in 3.14 3.13 3.12; do \
 done; true
 endef
 
+# What another JAX can change. The command line, configuration, reports and pages are alike on all.
+JAX_TESTS := tests/trace tests/rules tests/target tests/test_samplers.py tests/test_samples.py \
+  tests/test_ledger.py tests/test_outcome.py tests/test_api.py
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-newest test-frameworks check lint types layers docs stale bench clean
+.PHONY: help demo test test-oldest test-newest test-frameworks check lint types layers docs stale fuzz bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -44,14 +48,14 @@ demo: $(MADE) ## see a function convicted of shared noise, and its corrected twi
 test: $(MADE) ## run the tests
 	$(BIN)/pytest -n 2
 
-test-oldest: $(OLDEST_MADE) ## run the tests on the oldest JAX that is supported
-	.venv-oldest/bin/pytest -n 2
+test-oldest: $(OLDEST_MADE) ## run what depends on JAX on the oldest that is supported
+	.venv-oldest/bin/pytest -n 2 $(JAX_TESTS)
 
-test-newest: ## run the tests on the newest Python here, and with it on the newest JAX
+test-newest: ## run what depends on JAX on the newest Python here, and with it on the newest JAX
 	@python="$(NEWEST_PYTHON)"; \
 	if [ -z "$$python" ]; then echo "skipped: no newer Python here than $$($(PYTHON) -V)"; \
 	else $(MAKE) --no-print-directory NEWEST_PYTHON="$$python" $(NEWEST_MADE) && \
-	  echo ".venv-newest/bin/pytest -n 2" && .venv-newest/bin/pytest -n 2; fi
+	  echo ".venv-newest/bin/pytest -n 2 $(JAX_TESTS)" && .venv-newest/bin/pytest -n 2 $(JAX_TESTS); fi
 
 test-frameworks: $(FRAMEWORKS_MADE) ## run the tests of programs that use Flax, Equinox, Haiku and others
 	.venv-frameworks/bin/pytest -n 2 tests/frameworks
@@ -68,15 +72,20 @@ types: $(MADE) ## mypy
 layers: $(MADE) ## import-linter: who may import whom
 	$(BIN)/lint-imports
 
-docs: $(MADE) ## make again what is made: the rules' pages, README's table and picture
+docs: $(MADE) ## make again what is made: the rules' pages, README's table and picture, key_reuse.md
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/make_key_reuse.py
 
 stale: $(MADE) ## fail where `make docs` would change something
 	$(BIN)/python docs/generate.py --check
 
+fuzz: $(MADE) ## compare the verdict with the oracle on 10,000 programs written at random (hours)
+	$(BIN)/python -m tests.fuzz --count 10000 --seed 0
+
 bench: $(MADE) ## measure, and print the ratios (minutes)
 	$(BIN)/python benchmarks/split_vs_batch.py
 	$(BIN)/python benchmarks/million.py
+	$(BIN)/python benchmarks/lineage.py
 
 clean: ## remove the environments and the caches
 	rm -rf .venv .venv-oldest .venv-newest .venv-frameworks .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -52,7 +52,7 @@ def check(draw: DrawFacts) -> Finding | None:
     ]
     if not shared:
         return None
-    worst = shared[-1]
+    worst = telling.worst_of(shared)
     examples = telling.span(worst)
     return telling.finding(
         RULE.code,

@@ -55,6 +55,11 @@ def together(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> str:
     )
 
 
+def worst_of(shared: Sequence[ScopeFacts]) -> ScopeFacts:
+    """The innermost of the shared scopes that the keys convict, else the innermost."""
+    return next((s for s in reversed(shared) if repeats(s.evidence)), shared[-1])
+
+
 def confidence(evidence: Evidence | None) -> Confidence:
     """Of a fault that the trace shows, in the light of the computed keys."""
     if evidence is None or evidence.examples < 2:

@@ -1,0 +1,1 @@
+"""Random programs, an oracle that runs them in plain Python, and the doctor held against it."""

@@ -1,0 +1,209 @@
+"""The doctor held against the oracle: in comes a program, out come their disagreements in words."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import linecache
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+
+from jaxrng_doctor import check
+from jaxrng_doctor.findings import Comparison, Draw, Finding
+from tests.fuzz.oracle import Note, Oracle, Truth, along, equal_together
+from tests.fuzz.tree import Program, Source, Var, render
+
+CODES = ("RNG001", "RNG002", "RNG003")
+VMAP_CODES = frozenset({"RNG001", "RNG002"})
+
+# First against last is no part of a verdict, and compiling every sampler takes most of the time.
+_NOT_COMPARED = mock.patch(
+    "jaxrng_doctor.outcome.compare", return_value=Comparison(unavailable="not compared")
+)
+
+
+def disagreements(program: Program) -> list[str]:
+    """Where the doctor is not of the oracle's opinion, with the run and without; `[]` if nowhere.
+
+    Raises `TooLong` if the oracle gives up.
+    """
+    notes = list(Oracle(program).notes.values())
+    source = render(program)
+    told: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        fn, args = _load(program, source, Path(folder))
+        for run in (True, False):
+            words = "run" if run else "no run"
+            try:
+                with _NOT_COMPARED:
+                    report = check(fn, args, run=run, select=CODES)
+            except Exception as error:
+                told.append(f"{words}: {type(error).__name__}: {str(error).splitlines()[0]}")
+                continue
+            told += [f"{words}: gap: {gap.message}" for gap in report.gaps]
+            told += [f"{words}: failure: {failure.message}" for failure in report.failures]
+            compare = _with_run if run else _without_run
+            told += [f"{words}: {text}" for text in compare(notes, source, report)]
+    return told
+
+
+def _load(program: Program, source: Source, folder: Path) -> tuple[Callable[..., Any], list[Any]]:
+    name = "fuzz_" + hashlib.sha256(source.text.encode()).hexdigest()[:12]
+    path = folder / f"{name}.py"
+    path.write_text(source.text, encoding="utf-8")
+    linecache.checkcache()
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = before
+    return module.program, [_argument(var, value) for var, value in program.inputs]
+
+
+def _argument(var: Var, value: Any) -> Any:
+    if var.kind == "int":
+        return jnp.asarray(value, dtype=jnp.int32)
+    return jnp.asarray(value) if var.legacy else jax.random.wrap_key_data(jnp.asarray(value))
+
+
+# -- draw by draw --------------------------------------------------------------------------
+
+
+def _matched(
+    notes: list[Note],
+    source: Source,
+    report: Any,
+) -> tuple[list[tuple[Note, Draw]], list[str]]:
+    """Each draw of the oracle with the doctor's: by line, and in the order of the program."""
+    seen: dict[int, list[Draw]] = defaultdict(list)
+    for draw in report.draws:
+        seen[draw.place.line if draw.place else 0].append(draw)
+    true: dict[int, list[Note]] = defaultdict(list)
+    for note in notes:
+        true[source.at[note.line_of]].append(note)
+    told, pairs = [], []
+    for line in sorted({*seen, *true}):
+        if len(seen[line]) != len(true[line]):
+            told.append(f"line {line}: {len(true[line])} draws, the doctor saw {len(seen[line])}")
+            continue
+        for note, draw in zip(true[line], seen[line], strict=True):
+            theirs = [
+                ("vmap" if s.kind == "vmap" else "loop", s.place.line if s.place else 0)
+                for s in draw.scopes
+            ]
+            ours = [(kind, source.at[id]) for kind, id, _ in note.scopes]
+            if theirs != ours:
+                told.append(f"line {line}: scopes {ours}, the doctor saw {theirs}")
+            else:
+                pairs.append((note, draw))
+    return pairs, told
+
+
+def _truths(note: Note) -> list[Truth]:
+    return [along(note, depth) for depth in range(len(note.scopes))]
+
+
+def _with_run(notes: list[Note], source: Source, report: Any) -> list[str]:
+    pairs, told = _matched(notes, source, report)
+    for note, draw in pairs:
+        for depth, (truth, scope) in enumerate(zip(_truths(note), draw.scopes, strict=True)):
+            if not truth.judged:
+                continue
+            at = f"line {source.at[note.line_of]}, scope {depth}"
+            if scope.varies is not (not truth.equal):
+                told.append(f"{at}: varies={scope.varies}, equal keys: {truth.equal}")
+            if scope.distinct not in truth.counts:
+                told.append(f"{at}: distinct={scope.distinct}, truly {sorted(truth.counts)}")
+    return told + _findings(notes, source, report, proven=True)
+
+
+def _without_run(notes: list[Note], source: Source, report: Any) -> list[str]:
+    pairs, told = _matched(notes, source, report)
+    for note, draw in pairs:
+        for depth, (truth, scope) in enumerate(zip(_truths(note), draw.scopes, strict=True)):
+            at = f"line {source.at[note.line_of]}, scope {depth}"
+            if scope.varies and truth.equal:
+                told.append(f"{at}: called distinct, truly {sorted(truth.counts)}")
+            if scope.varies is False and truth.judged and not truth.same:
+                told.append(f"{at}: called the same, truly {sorted(truth.counts)}")
+            if scope.varies is not False and truth.judged and truth.structural:
+                told.append(f"{at}: varies={scope.varies}, and nothing of the key is mapped")
+    return told + _findings(notes, source, report, proven=False)
+
+
+# -- finding by finding --------------------------------------------------------------------
+
+_Where = tuple[int, tuple[int, ...]]
+"""A draw's line and its scopes' lines: what the doctor tells once."""
+
+
+def _where(note: Note, source: Source) -> _Where:
+    return source.at[note.line_of], tuple(source.at[id] for _, id, _ in note.scopes)
+
+
+def _findings(notes: list[Note], source: Source, report: Any, *, proven: bool) -> list[str]:
+    """The set of findings, by draw: each code that must be there, and none that must not."""
+    must: dict[_Where, set[frozenset[str]]] = defaultdict(set)
+    may: dict[_Where, set[str]] = defaultdict(set)
+    for note in notes:
+        where = _where(note, source)
+        for codes in _expected(note):
+            must[where].add(codes)
+        may[where] |= _allowed(note)
+    told = []
+    found: dict[_Where, list[Finding]] = defaultdict(list)
+    for finding in report.findings:
+        lines = tuple(s.place.line if s.place else 0 for s in finding.scopes)
+        found[finding.place.line if finding.place else 0, lines].append(finding)
+    for where in sorted({*must, *found}):
+        line = where[0]
+        for finding in found[where]:
+            sure = any(finding.code in codes for codes in must[where])
+            if finding.confidence == "refuted":
+                told.append(f"line {line}: {finding.code} is refuted")
+            if not sure and finding.code not in may[where]:
+                told.append(f"line {line}: {finding.code} is a false alarm: {finding.message}")
+        sure_codes = {f.code for f in found[where] if f.confidence == "proven"}
+        missed = [sorted(c) for c in must[where] if not c & sure_codes] if proven else []
+        told += [f"line {line}: {' or '.join(codes)} is not proven" for codes in missed]
+    return told
+
+
+def _expected(note: Note) -> list[frozenset[str]]:
+    """Sets of codes; one of each set must be found."""
+    truths = list(zip(note.scopes, _truths(note), strict=True))
+    guilty = [(kind, truth) for (kind, _, _), truth in truths if truth.judged and truth.equal]
+    expected = []
+    vmaps = [truth for kind, truth in guilty if kind == "vmap"]
+    if any(truth.structural for truth in vmaps):
+        expected.append(frozenset({"RNG001"}))
+    elif vmaps:
+        expected.append(VMAP_CODES)
+    if len(vmaps) < len(guilty):
+        expected.append(frozenset({"RNG003"}))
+    if not guilty and equal_together(note):
+        together = "RNG002" if any(kind == "vmap" for (kind, _, _), _ in truths) else "RNG003"
+        expected.append(frozenset({together}))
+    return expected
+
+
+def _allowed(note: Note) -> set[str]:
+    """Codes that nobody can contradict: equal keys elsewhere, or too few draws to tell."""
+    allowed: set[str] = set()
+    for (kind, _, size), truth in zip(note.scopes, _truths(note), strict=True):
+        if (truth.judged and truth.equal) or (not truth.judged and size not in (0, 1)):
+            allowed |= VMAP_CODES if kind == "vmap" else {"RNG003"}
+    return allowed

@@ -1,0 +1,161 @@
+"""Programs on which doctor and oracle once disagreed, by what was wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.fuzz import ops
+from tests.fuzz.tree import Assign, Block, Call, Cond, Draw, Helper, Loop, Program, Var, Vmap
+
+_KEY = (Var("key", "key"), ops.words((0, 1), ()))
+_KEYS = (Var("keys", "key", (3,)), ops.words([(0, 5), (0, 6), (0, 7)], (3,)))
+_DATA = (Var("data", "int", (4,)), np.array([0, 1, 1, 1]))
+
+
+def _program(body: Block, *helpers: Helper) -> Program:
+    return Program([], list(helpers), body, [_KEY, _KEYS, _DATA])
+
+
+def _do(out: str, op: str, *args: str, **params: object) -> Assign:
+    return Assign(out, op, list(args), {"legacy": False, **params})
+
+
+def _loop(
+    id: int,
+    count: int | str,
+    body: Block,
+    how: str = "scan",
+    index: str = "_",
+    carry: list[tuple[str, str, str, str]] | None = None,
+) -> Loop:
+    return Loop(id, how, count, False, index, carry or [], [], [], body)
+
+
+REGRESSIONS: dict[str, Program] = {
+    # Counting failed on an axis of no steps inside one that has some.
+    "a loop of no steps inside a vmap": _program(
+        [
+            Vmap(1, 3, [("k", "keys", 0, "0")], [], None, [_loop(2, 0, [Draw(3, "bits", "k")])]),
+        ]
+    ),
+    # The proof gave up: the carry that goes in is not read, what comes out is.
+    "a carry that each step makes anew": _program(
+        [
+            _loop(
+                1, 2, [_do("k1", "fold_const", "key", number=1)], carry=[("k0", "key", "k1", "k2")]
+            ),
+            Vmap(3, 3, [("k", "keys", 0, "0")], [], None, [Draw(4, "bits", "k2")]),
+        ]
+    ),
+    "a carry that no step makes anew": _program(
+        [
+            _loop(
+                1, 0, [_do("k1", "fold_const", "key", number=1)], carry=[("k0", "key", "k1", "k2")]
+            ),
+            Vmap(3, 3, [("k", "keys", 0, "0")], [], None, [Draw(4, "bits", "k2")]),
+        ]
+    ),
+    # Among rows without equal keys, the first was counted, whether it drew or not.
+    "drawn in a branch that the first example does not take": _program(
+        [
+            Vmap(
+                1,
+                4,
+                [("n", "data", 0, "0")],
+                [],
+                None,
+                [
+                    Cond(
+                        2,
+                        "n",
+                        [
+                            ([], []),
+                            (
+                                [
+                                    Vmap(
+                                        3,
+                                        3,
+                                        [("k", "keys", 0, "0")],
+                                        [],
+                                        None,
+                                        [
+                                            _do("k1", "fold", "k", "n"),
+                                            Draw(4, "bits", "k1"),
+                                        ],
+                                    ),
+                                ],
+                                [],
+                            ),
+                        ],
+                        [],
+                    ),
+                ],
+            ),
+        ]
+    ),
+    # How often a loop turned differed from step to step of another, and so did what it left.
+    "what is left by a loop that turns ever more often": _program(
+        [
+            _loop(
+                1,
+                3,
+                [
+                    _loop(
+                        2,
+                        "n",
+                        [_do("k1", "child", "k0", count=2, index=1)],
+                        how="while",
+                        index="m",
+                        carry=[("k0", "key", "k1", "k2")],
+                    ),
+                    Draw(3, "bits", "k2"),
+                ],
+                how="fori",
+                index="n",
+            ),
+        ]
+    ),
+    # Seeds that differ give keys that differ, but the first words of all are 0.
+    "folded with the first word of a key made from a seed": _program(
+        [
+            Vmap(
+                1,
+                4,
+                [("n", "data", 0, "0")],
+                [],
+                None,
+                [
+                    _do("k0", "key_of", "n"),
+                    _do("k1", "fold_word", "key", "k0", index=0),
+                    Draw(2, "bits", "k1"),
+                ],
+            ),
+            _loop(
+                3,
+                4,
+                [
+                    _do("k2", "key_of", "m"),
+                    _do("k3", "fold_word", "key", "k2", index=0),
+                    Draw(4, "bits", "k3"),
+                ],
+                how="fori",
+                index="m",
+            ),
+        ]
+    ),
+    # The innermost scope that shares the key turned once, and so proved nothing about the outer.
+    "shared over a scan, within a loop of one step": _program(
+        [
+            _do("one", "int_item", "data", index=1),
+            _loop(1, 3, [_loop(2, "one", [Draw(3, "bits", "key")], how="while", index="n")]),
+        ]
+    ),
+    "a helper called twice, once where it is never reached": _program(
+        [
+            _do("zero", "int_item", "data", index=0),
+            _loop(1, "zero", [Call(2, "helper", ["key"], [])], how="while", index="n"),
+            Call(3, "helper", ["key"], []),
+        ],
+        Helper("helper", ["k"], [_loop(4, 3, [Draw(5, "bits", "k")])], []),
+    ),
+}

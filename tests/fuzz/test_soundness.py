@@ -1,0 +1,83 @@
+"""The doctor's verdicts on random programs are those of an oracle in plain Python."""
+
+import jax
+import numpy as np
+import pytest
+
+from tests.fuzz import threefry
+from tests.fuzz.compare import disagreements
+from tests.fuzz.oracle import Oracle, TooLong, along
+from tests.fuzz.programs import program
+from tests.fuzz.regressions import REGRESSIONS
+
+PROGRAMS = 200
+AT_ONCE = 10
+
+
+@pytest.fixture
+def quick_compilation():
+    """Each program is compiled to run once."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()
+
+
+@pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.parametrize("first", range(0, PROGRAMS, AT_ONCE))
+def test_verdicts_on_random_programs_are_the_oracles(first):
+    told = {}
+    for seed in range(first, first + AT_ONCE):
+        try:
+            told[seed] = disagreements(program(seed, small=True))
+        except TooLong:
+            continue
+    assert {seed: words for seed, words in told.items() if words} == {}
+    assert len(told) > AT_ONCE // 2
+
+
+@pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.parametrize("name", REGRESSIONS)
+def test_what_was_once_wrong_stays_right(name):
+    assert disagreements(REGRESSIONS[name]) == []
+
+
+def test_the_oracles_keys_are_those_of_jax():
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        key = tuple(int(word) for word in rng.integers(0, 2**32, 2))
+        number = int(rng.integers(0, 2**31))
+        typed = jax.random.wrap_key_data(np.array(key, np.uint32))
+        folded = jax.random.key_data(jax.random.fold_in(typed, number))
+        children = jax.random.key_data(jax.random.split(typed, 3))
+        seeded = jax.random.key_data(jax.random.key(number))
+        assert threefry.fold_in(key, number) == tuple(folded.tolist())
+        assert threefry.split(key, 3) == [tuple(child) for child in children.tolist()]
+        assert threefry.seed(number) == tuple(seeded.tolist())
+
+
+def test_the_programs_are_of_every_kind():
+    """A fuzz that never draws twice from one key would find nothing."""
+    kinds, verdicts, deepest = set(), set(), 0
+    for seed in range(PROGRAMS):
+        try:
+            notes = Oracle(program(seed, small=True)).notes.values()
+        except TooLong:
+            continue
+        for note in notes:
+            deepest = max(deepest, len(note.scopes))
+            for depth, (kind, _, _) in enumerate(note.scopes):
+                truth = along(note, depth)
+                kinds.add(kind)
+                if truth.judged:
+                    verdicts.add((kind, truth.equal, truth.same, truth.structural))
+    assert kinds == {"vmap", "loop"}
+    assert deepest >= 4
+    for kind in kinds:
+        # Distinct; all equal by the text; all equal by value; some equal.
+        assert {
+            (kind, False, False, False),
+            (kind, True, True, True),
+            (kind, True, True, False),
+            (kind, True, False, False),
+        } <= verdicts
