@@ -170,9 +170,11 @@ def _is_harmless(a: Use, b: Use) -> bool:
         return True
     again = _is_recomputed(a), _is_recomputed(b)
     if all(again):
-        # Both recompute: what was drawn once, unless the ways that lead there part.
-        ways = zip(user_stack(a.at), user_stack(b.at), strict=False)
-        return all(one == other for one, other in ways)
+        # Both recompute what was drawn once, unless different calls lead there. Where
+        # checkpoints are nested, one of the two stacks lacks some of the other's calls.
+        short, long = sorted((user_stack(a.at), user_stack(b.at)), key=len)
+        rest = iter(long)
+        return all(call in rest for call in short)
     return any(again) and locate(a.at) == locate(b.at)
 
 
@@ -193,8 +195,8 @@ def _is_recomputed(use: Use) -> bool:
 
 def _is_cloned(a: Value, b: Value) -> bool:
     """Exactly one of the two went through `jax.random.clone`: its author knows."""
-    clones = [{id(v) for v in ancestry(k) if v.op == "random_clone"} for k in (a, b)]
-    return clones[0] != clones[1]
+    one, other = ({id(v) for v in ancestry(k) if v.op == "random_clone"} for k in (a, b))
+    return one < other or other < one  # a clone on both sides, such as Flax's own, says nothing
 
 
 # -- places --------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from jaxrng_doctor.findings import Gap
 from jaxrng_doctor.lineage import branches, loops, mapped
 from jaxrng_doctor.lineage.transfers import TRANSFERS
@@ -19,7 +21,7 @@ from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.control import Call, Cond, Map, Opaque, Scan, ShardMap, While, control
 from jaxrng_doctor.trace.derivatives import is_tangent
 from jaxrng_doctor.trace.draws import SPLIT, is_key
-from jaxrng_doctor.trace.places import At, locate
+from jaxrng_doctor.trace.places import At, innermost, locate
 from jaxrng_doctor.trace.program import Trace
 
 Scopes = tuple[ScopeRef, ...]
@@ -68,10 +70,13 @@ class Engine:
         draws = self.slice.draws
         for eqn, jaxpr in draws.keyless:
             self.gap("lax.rng_uniform draws without a key", At(None, eqn, jaxpr, 0, 0))
-        followed = {locate(use.at) for use in self.draws} if draws.tangents else set()
+        if not draws.tangents:
+            return
+        # The copy in a derivative keeps the stack of its original, and nothing else of it.
+        followed = {innermost(jaxprs.frames(use.at.eqn)) for use in self.draws}
         for eqn, jaxpr in draws.in_derivatives():
-            at = At(None, eqn, jaxpr, 0, 0)
-            if locate(at) not in followed:
+            if innermost(jaxprs.frames(eqn)) not in followed:
+                at = At(None, eqn, jaxpr, 0, 0)
                 self.gap("a draw that only a derivative makes is not followed", at)
 
     # -- one jaxpr ---------------------------------------------------------------------
@@ -112,7 +117,7 @@ class Engine:
     def _constant(self, atom: Any, value: Any) -> Value:
         aval = atom.aval
         if aval.ndim == 0 and not is_key(aval):
-            params = (str(aval.dtype), value.item() if hasattr(value, "item") else value)
+            params = (str(aval.dtype), np.asarray(value).item())
             return self.values.make("literal", params, (), over={}, axes=(), birth=None)
         number = id(value)  # the trace keeps its constants alive
         axes = (UNKNOWN,) * aval.ndim

@@ -10,6 +10,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
+from meshes import shard_map
 
 PROGRAMS = {}
 CODE = {}
@@ -195,7 +196,7 @@ def equal_seeds(x, key):
 def sharded(x, key):
     cut = P("data")
     mesh = Mesh(jax.devices()[:4], ("data",))
-    return jax.shard_map(noisy, mesh=mesh, in_specs=(cut, P()), out_specs=cut)(x, key)
+    return shard_map(noisy, mesh=mesh, in_specs=(cut, P()), out_specs=cut)(x, key)
 
 
 @program("pmap with a replicated key", "RNG004")

@@ -1,17 +1,13 @@
 """The thirty faulty programs are found with typed and with legacy keys, the healthy ones pass."""
 
-import sys
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import pytest
+from known_programs import CODE, PROGRAMS
 
 import jaxrng_doctor
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from known_programs import CODE, PROGRAMS  # noqa: E402
 
 PAGE = Path(__file__).parents[2] / "docs" / "key_reuse.md"
 KEYS = {"typed": jax.random.key, "legacy": jax.random.PRNGKey}

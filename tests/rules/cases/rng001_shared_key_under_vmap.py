@@ -310,10 +310,11 @@ def per_example_gradients_of_split_keys(x, key):
 
 
 def jacobians_share_over_their_basis(x, key):
-    def f(row):
+    def f(row, key):
         return row**2 * jax.random.normal(key, row.shape)
 
-    return jax.jacfwd(f)(x[0]), jax.jacrev(f)(x[0])
+    first, second = jax.random.split(key)
+    return jax.jacfwd(f)(x[0], first), jax.jacrev(f)(x[0], second)
 
 
 def hessian_shares_over_its_basis(x, key):

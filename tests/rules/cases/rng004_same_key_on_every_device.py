@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
+from meshes import shard_map
 
 
 def noisy(x, key):
@@ -23,7 +24,7 @@ def grid():
 
 
 def over_data(f, *ins, out=CUT, check_vma=True):
-    return jax.shard_map(f, mesh=mesh(), in_specs=ins, out_specs=out, check_vma=check_vma)
+    return shard_map(f, mesh=mesh(), in_specs=ins, out_specs=out, check_vma=check_vma)
 
 
 # -- bad ---------------------------------------------------------------------------------
@@ -121,7 +122,7 @@ def along_one_of_two_axes(x, key):
         return x + jax.random.normal(key, x.shape)  # RNG004
 
     both = P("data", "model")
-    return jax.shard_map(f, mesh=grid(), in_specs=(both, P()), out_specs=both)(x[:, :2], key)
+    return shard_map(f, mesh=grid(), in_specs=(both, P()), out_specs=both)(x[:, :2], key)
 
 
 def pmap_unmapped(x, key):
@@ -220,7 +221,7 @@ def along_both_axes(x, key):
         return noisy(x, key)
 
     both = P("data", "model")
-    return jax.shard_map(f, mesh=grid(), in_specs=(both, P()), out_specs=both)(x[:, :2], key)
+    return shard_map(f, mesh=grid(), in_specs=(both, P()), out_specs=both)(x[:, :2], key)
 
 
 def replicated_where_the_data_are_too(x, key):
@@ -228,7 +229,7 @@ def replicated_where_the_data_are_too(x, key):
         return noisy(x, jax.random.fold_in(key, jax.lax.axis_index("data")))
 
     rows = P("data", None)
-    return jax.shard_map(f, mesh=grid(), in_specs=(rows, P()), out_specs=rows)(x, key)
+    return shard_map(f, mesh=grid(), in_specs=(rows, P()), out_specs=rows)(x, key)
 
 
 def pmap_over_keys(x, key):
@@ -244,7 +245,7 @@ def pmap_with_the_device(x, key):
 
 def one_device(x, key):
     one = Mesh(jax.devices()[:1], ("data",))
-    return jax.shard_map(noisy, mesh=one, in_specs=(P("data"), P()), out_specs=P("data"))(x, key)
+    return shard_map(noisy, mesh=one, in_specs=(P("data"), P()), out_specs=P("data"))(x, key)
 
 
 def automatic_parallelism(x, key):

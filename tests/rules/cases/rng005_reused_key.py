@@ -125,19 +125,6 @@ def before_and_in_a_loop(x, key):
     return lax.scan(step, x, keys)[0]
 
 
-def in_condition_and_body(x, key):
-    def cond(state):
-        i, key, _ = state
-        return i < 3 + jax.random.bernoulli(key)
-
-    def body(state):
-        i, key, x = state
-        x = x + jax.random.normal(key, x.shape)  # RNG005
-        return i + 1, jax.random.fold_in(key, i), x
-
-    return lax.while_loop(cond, body, (0, key, x))[2]
-
-
 def after_both_branches(x, key):
     pick = lax.cond(x[0, 0] < 1, jax.random.normal, jax.random.uniform, key)
     return x + pick + jax.random.uniform(key)  # RNG005

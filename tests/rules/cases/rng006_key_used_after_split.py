@@ -26,7 +26,7 @@ def split_then_drawn(x, key):
 
 def split_twice(x, key):
     first, second = jax.random.split(key)
-    third = jax.random.split(key, 3)[2]  # RNG006
+    third = jax.random.split(key, 3)[2]  # RNG006, RNG009
     x = noisy(x, first) * jax.random.uniform(second)
     return x * jax.random.laplace(third)
 

@@ -29,6 +29,12 @@ def folded_beside_split(x, key):
     return x * jax.random.uniform(jax.random.fold_in(key, 2))  # RNG007 (run)
 
 
+def cloned_on_both_sides(x, key):
+    child, folded = jax.random.split(key)[1], jax.random.fold_in(key, 1)
+    x = x + jax.random.normal(jax.random.clone(child), x.shape)
+    return x * jax.random.uniform(jax.random.clone(folded))  # RNG007 (run)
+
+
 def folded_with_step_beside_split(x, key):
     def step(x, i):
         return x + jax.random.normal(jax.random.fold_in(key, i), x.shape), None

@@ -60,7 +60,7 @@ def keys_of_a_batch_beside_the_vmap(x, key):
     keys = jax.random.split(key, 4)
 
     def f(row, key):
-        return row + jax.random.normal(key, row.shape)  # RNG008 (run)
+        return row + jax.random.normal(key, row.shape)  # RNG008
 
     return jax.vmap(f)(x, keys), keys
 
