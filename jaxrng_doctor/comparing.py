@@ -51,6 +51,8 @@ def _group_sizes(rows: np.ndarray) -> np.ndarray:
     for lane, factor in zip(lanes.T, factors, strict=True):
         mixed = (lane ^ (lane >> np.uint64(32))) * factor
         hashes = (hashes ^ mixed ^ (mixed >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
+    if _all_differ(hashes):
+        return np.ones(len(rows), np.int64)
     order = np.argsort(hashes, kind="stable")
     fresh = np.ones(len(rows), bool)
     same_hash = np.flatnonzero(hashes[order][1:] == hashes[order][:-1]) + 1
@@ -60,6 +62,11 @@ def _group_sizes(rows: np.ndarray) -> np.ndarray:
         fresh[at] = np.any(lanes[order[at]] != lanes[order[at - 1]], axis=1)
     starts = np.flatnonzero(fresh)
     return np.diff(np.append(starts, len(rows)))
+
+
+def _all_differ(numbers: np.ndarray) -> bool:
+    """Sorting without the order is some ten times faster than with it, and mostly enough."""
+    return bool(np.all(np.diff(np.sort(numbers)) != 0))
 
 
 def _lanes(rows: np.ndarray) -> np.ndarray:
