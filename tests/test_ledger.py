@@ -55,7 +55,7 @@ class PythonLoops:
             axes = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
             size = next(a.shape[d] for a, d in zip(args, axes, strict=True) if d is not None)
             for i in range(size):
-                self.at(i, fn, *(a if d is None else jnp.take(a, i, axis=d)
+                self.at(i, fn, *(a if d is None else lax.index_in_dim(a, i, d, keepdims=False)
                                  for a, d in zip(args, axes, strict=True)))  # fmt: skip
             return 0.0
 

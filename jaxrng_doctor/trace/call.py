@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from jaxrng_doctor.findings import Place
 from jaxrng_doctor.target import AS_IS, Target
@@ -100,7 +101,10 @@ def array_call(target: Target) -> ArrayCall:
         def first_example(*arrays: Any) -> Any:
             return call(
                 *(
-                    jnp.take(a, 0, axis=in_axes[i]) if i in indices else a
+                    # Not `take`, which knows no typed keys on JAX 0.6.
+                    lax.index_in_dim(jnp.asarray(a), 0, in_axes[i], keepdims=False)
+                    if i in indices
+                    else a
                     for i, a in enumerate(arrays)
                 )
             )
