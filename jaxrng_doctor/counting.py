@@ -30,8 +30,6 @@ class KeyCount:
 
         `names` name the scopes, for `Evidence.fixed`.
         """
-        if self.numbers.size == 0:
-            return Evidence(0, 0)
         if self.reached.size == 0:
             return Evidence(0, 0)
         rows = np.moveaxis(self.numbers, axis, -1).reshape(-1, self.shape[axis])

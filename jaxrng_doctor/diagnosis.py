@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from jaxrng_doctor.counting import KeyCount
-from jaxrng_doctor.facts import DrawFacts, ScopeFacts, Variation, VmapSource
+from jaxrng_doctor.facts import RBG, DrawFacts, ScopeFacts, Variation, VmapSource
 from jaxrng_doctor.findings import Draw, Evidence, Scope
 from jaxrng_doctor.ledger import KeyTable
 from jaxrng_doctor.lineage.causes import cause_of, constant_of, maps_words
@@ -50,7 +50,7 @@ def _one(draw: Use, table: KeyTable | None, trace: Trace) -> DrawFacts:
         jitted=None if jit is None else str(jit.eqn.params.get("name")),
         jit_takes_key=jit is not None and any(may_be_key(v.aval) for v in jit.eqn.invars),
         constant=None if jit is None else constant_of(draw.keys[0], jit),
-        decides=impl in ("rbg", "urbg") and _decides(draw, trace),
+        decides=impl in RBG and _decides(draw, trace),
     )
 
 

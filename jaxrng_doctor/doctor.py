@@ -8,6 +8,7 @@ from dataclasses import replace
 from jaxrng_doctor import outcome
 from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.errors import TargetError
+from jaxrng_doctor.facts import RBG
 from jaxrng_doctor.findings import Comparison, Failure, Gap, TargetReport
 from jaxrng_doctor.ledger import Ledger, compute_keys
 from jaxrng_doctor.limits import OutOfTime, within
@@ -109,7 +110,7 @@ def finish(
 
 def _may_never_end(trace: Trace, engine: Engine) -> bool:
     """What RNG015 finds hangs when it is run, and the trace alone shows it."""
-    if not any(key_impl(draw.at.eqn) in ("rbg", "urbg") for draw in engine.draws):
+    if not any(key_impl(draw.at.eqn) in RBG for draw in engine.draws):
         return False
     return any(f.code == "RNG015" for f in judge(program_facts(trace, engine, Ledger())))
 

@@ -31,6 +31,9 @@ class Variation(IntEnum):
         return self in (Variation.CONSTANT, Variation.EQUAL)
 
 
+RBG = {"rbg": "rbg", "urbg": "unsafe_rbg"}
+"""Implementations whose draws use only the first key of a batch, by their dtype's name."""
+
 CauseKind = Literal["unmapped", "captured", "seed", "loop constant", "equal values"]
 
 

@@ -8,6 +8,7 @@ of a checkpoint, a cloned key) is left out.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -42,11 +43,13 @@ def shared_keys(uses: Sequence[Use], tables: Mapping[Path, KeyTable]) -> tuple[S
     ordered = sorted(uses, key=lambda use: use.path)
     told: dict[Any, Shared] = {}
     seconds: dict[Any, set[int]] = {}
+    # One use can be in many pairs, and locating it walks stacks and jaxprs.
+    facts = functools.cache(lambda number: use_facts(ordered[number]))
     for pair in _pairs([tables.get(u.path) for u in ordered], [u.keys for u in ordered]):
         a, b = ordered[pair.first], ordered[pair.second]
         if _is_harmless(a, b):
             continue
-        first, second = use_facts(a), use_facts(b)
+        first, second = facts(pair.first), facts(pair.second)
         key = (first.op, first.place, second.op, second.place)
         seconds.setdefault(key, set()).update((pair.first, pair.second))
         calls = _calls(a.at, b.at) if first.place == second.place else ()

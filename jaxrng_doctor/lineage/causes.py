@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from jaxrng_doctor.facts import Cause, Step
 from jaxrng_doctor.lineage.describe import describe, parameters
 from jaxrng_doctor.lineage.use import Use
-from jaxrng_doctor.lineage.values import EQUAL, Value
+from jaxrng_doctor.lineage.values import CREATING, EQUAL, Value
 from jaxrng_doctor.trace.places import At, locate
 
 # What a key is before one of these is still "the key", so the search goes on behind them.
@@ -42,7 +42,6 @@ _FOLLOWED = frozenset(
     }
 )
 _DERIVING = {"random_split": "split", "random_fold_in": "fold_in"}
-_CREATING = frozenset({"random_seed", "random_split", "random_fold_in"})
 _REPEATING = frozenset({"broadcast_in_dim", "concatenate", "gather", "stack", "tile"})
 
 
@@ -86,7 +85,7 @@ def _step(value: Value) -> Step:
 def made_at(key: Value) -> At | None:
     """The equation that last split, folded or seeded the key, `None` for a key from outside."""
     for value in ancestry(key):
-        if value.op in _CREATING:
+        if value.op in CREATING:
             found: At | None = value.birth
             return found
         if value.op in ("select_n", "chosen"):

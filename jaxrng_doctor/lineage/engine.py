@@ -16,7 +16,7 @@ from jaxrng_doctor.findings import Gap
 from jaxrng_doctor.lineage import branches, loops, mapped
 from jaxrng_doctor.lineage.transfers import TRANSFERS
 from jaxrng_doctor.lineage.use import Path, ScopeRef, Use
-from jaxrng_doctor.lineage.values import DISTINCT, EQUAL, UNKNOWN, Value, Values, over_all
+from jaxrng_doctor.lineage.values import CREATING, DISTINCT, EQUAL, UNKNOWN, Value, Values, over_all
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.control import Call, Cond, Map, Opaque, Scan, ShardMap, While, control
 from jaxrng_doctor.trace.derivatives import is_tangent
@@ -29,7 +29,6 @@ Scopes = tuple[ScopeRef, ...]
 # Their results are the same on every index of the axes that they name.
 _ACROSS_AXES = frozenset({"all_gather", "pmax", "pmin", "psum", "psum_invariant"})
 _UNDOING = {"random_wrap": "random_unwrap", "random_unwrap": "random_wrap"}
-_CREATING = frozenset({"random_seed", "random_fold_in", SPLIT})
 
 
 class Engine:
@@ -179,7 +178,7 @@ class Engine:
                     over=over,
                     axes=axes,
                     birth=at,
-                    place=id(eqn) if name in _CREATING else None,
+                    place=id(eqn) if name in CREATING else None,
                 )
             )
         return outs

@@ -109,6 +109,10 @@ class Values:
         return value
 
 
+CREATING = frozenset({"random_fold_in", "random_seed", "random_split"})
+"""Operations that make a new key; a value made by one has a place of its own."""
+
+
 # -- how variation combines ------------------------------------------------------------
 
 

@@ -57,9 +57,7 @@ def own_keys(draw: DrawFacts, facts: ScopeFacts) -> tuple[Help, ...]:
         key = "key"
     head = f"{written.vmap}({written.function}, in_axes="
     call = f"{head}({', '.join(axes)}))({', '.join(arguments)}){rest}"
-    outside = f"noise = {draw.sampler}({key}, ({', '.join(map(str, (size, *draw.shape)))}))"
-    if len((size, *draw.shape)) == 1:
-        outside = f"noise = {draw.sampler}({key}, ({size},))"
+    outside = f"noise = {draw.sampler}({key}, {(size, *draw.shape)})"
     arguments[arguments.index("keys")] = "noise"
     batch = f"{head}({', '.join(axes)}))({', '.join(arguments)})"
     ways = [

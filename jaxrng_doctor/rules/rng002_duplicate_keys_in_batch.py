@@ -34,7 +34,7 @@ examples that share one.
 
 from __future__ import annotations
 
-from jaxrng_doctor.facts import DrawFacts, ScopeFacts, Variation
+from jaxrng_doctor.facts import RBG, DrawFacts, ScopeFacts, Variation
 from jaxrng_doctor.findings import Finding
 from jaxrng_doctor.rules import advice, telling
 from jaxrng_doctor.rules.rule import Rule, of_each_draw
@@ -52,7 +52,7 @@ def check(draw: DrawFacts) -> Finding | None:
         message = telling.together(draw, shared)
     else:
         return None
-    is_rbg = draw.impl in telling.RBG
+    is_rbg = draw.impl in RBG
     return telling.finding(
         RULE.code,
         RULE.name,

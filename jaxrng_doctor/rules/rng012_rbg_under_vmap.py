@@ -33,7 +33,7 @@ The trace shows it: the keys' implementation, and that they are mapped.
 
 from __future__ import annotations
 
-from jaxrng_doctor.facts import DrawFacts, Variation
+from jaxrng_doctor.facts import RBG, DrawFacts, Variation
 from jaxrng_doctor.findings import Finding, Help
 from jaxrng_doctor.rules import telling
 from jaxrng_doctor.rules.rule import Rule, of_each_draw
@@ -45,7 +45,7 @@ def check(draw: DrawFacts) -> Finding | None:
         for s in draw.scopes
         if s.scope.kind == "vmap" and telling.is_judged(s) and s.variation is not Variation.CONSTANT
     ]
-    if draw.impl not in telling.RBG or not mapped:
+    if draw.impl not in RBG or not mapped:
         return None
     return telling.finding(
         RULE.code,
@@ -53,7 +53,7 @@ def check(draw: DrawFacts) -> Finding | None:
         RULE.severity,
         draw,
         message=f"of the {telling.span(mapped[-1])} of {telling.title(mapped[-1])}, only the first "
-        f"one's {telling.RBG[draw.impl]} key counts: the result is not that of a loop",
+        f"one's {RBG[draw.impl]} key counts: the result is not that of a loop",
         evidence=None,
         related=telling.related(mapped, ["mapped here"], "examples"),
         help=(Help("use threefry keys here, or draw for the whole batch outside of the vmap"),),

@@ -50,20 +50,20 @@ The trace shows it. The function is then not run, as it may not end.
 
 from __future__ import annotations
 
-from jaxrng_doctor.facts import DrawFacts, Variation
+from jaxrng_doctor.facts import RBG, DrawFacts, Variation
 from jaxrng_doctor.findings import Finding, Help
 from jaxrng_doctor.rules import telling
 from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
 def check(draw: DrawFacts) -> Finding | None:
-    if draw.impl not in telling.RBG or not draw.decides:
+    if draw.impl not in RBG or not draw.decides:
         return None
     for depth, facts in enumerate(draw.scopes):
         mapped = facts.scope.kind == "vmap" and facts.variation is not Variation.CONSTANT
         loops = [s for s in draw.scopes[depth + 1 :] if s.scope.kind == "while"]
         if mapped and telling.is_judged(facts) and loops:
-            impl = telling.RBG[draw.impl]
+            impl = RBG[draw.impl]
             return telling.finding(
                 RULE.code,
                 RULE.name,

@@ -21,10 +21,6 @@ REFUTED = (
 )
 
 
-RBG = {"rbg": "rbg", "urbg": "unsafe_rbg"}
-"""Implementations whose draws use only the first key of a batch, by their dtype's name."""
-
-
 def is_judged(facts: ScopeFacts) -> bool:
     """Scopes that are not to share: no Jacobian's basis, not of size 0 or 1, not declared to."""
     return not facts.basis and not facts.declared and facts.scope.size not in (0, 1)
@@ -95,8 +91,10 @@ def position(draw: DrawFacts, facts: ScopeFacts) -> str:
         return f"the {kind}{size}"
     if len(alike) == 2:
         return f"the {('outer', 'inner')[index]} {kind}{size}"
-    where = {0: "outermost", len(alike) - 1: "innermost"}.get(index, f"{index + 1}th outermost")
-    return f"the {where.replace('2th', '2nd').replace('3th', '3rd')} {kind}{size}"
+    if index in (0, len(alike) - 1):
+        return f"the {'innermost' if index else 'outermost'} {kind}{size}"
+    ordinal = {1: "2nd", 2: "3rd"}.get(index, f"{index + 1}th")
+    return f"the {ordinal} outermost {kind}{size}"
 
 
 def scope_by_scope(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> str:

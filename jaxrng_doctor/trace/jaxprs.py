@@ -20,6 +20,7 @@ from typing import Any
 
 import jax
 from jax._src import core as _core
+from jax._src import linear_util as _lu
 from jax._src.interpreters import batching as _batching
 from jax._src.interpreters import partial_eval as _pe
 from jax.extend import core as jex_core
@@ -332,10 +333,8 @@ def trace_in_axis(
     Outer tracers and arrays that `fun` closes over become leading inputs of the
     jaxpr, and are returned in that order (0.6 to 0.12).
     """
-    from jax._src import linear_util as lu
-
     debug_info = call.debug_info._replace(arg_names=tuple(arg_names), result_paths=None)
-    wrapped = lu.wrap_init(fun, debug_info=debug_info)
+    wrapped = _lu.wrap_init(fun, debug_info=debug_info)
     data = call.axis_data
     with contextlib.ExitStack() as stack:
         stack.enter_context(_core.extend_axis_env_nd([(data.name, data.size)]))
