@@ -30,13 +30,15 @@ SHORT_DTYPES = {
 
 DTYPES = {**SHORT_DTYPES, **{long: long for long in SHORT_DTYPES.values()}}
 
-KEY_IMPLS = {
+_SHORT_IMPLS = {
     "fry": "threefry2x32",
-    "threefry2x32": "threefry2x32",
+    "fry4": "threefry4x32",
+    "phx2": "philox2x32",
+    "phx4": "philox4x32",
     "rbg": "rbg",
     "urbg": "unsafe_rbg",
-    "unsafe_rbg": "unsafe_rbg",
 }
+KEY_IMPLS = {**_SHORT_IMPLS, **{long: long for long in _SHORT_IMPLS.values()}}
 """The names between `key<` and `>`, short and long, and those that `jax.random.key` takes."""
 
 VALID = (
@@ -134,7 +136,7 @@ def _key(reader: Reader, *, legacy: bool) -> Key:
         start = reader.position
         name = reader.match(r"\w+") or ""
         if name not in KEY_IMPLS:
-            meant = nearest(name, KEY_IMPLS) or KEY_IMPLS
+            meant = nearest(name, KEY_IMPLS) or [" or ".join(_SHORT_IMPLS)]
             reader.fail(f"an unknown kind of key {name!r}", start, meant)
         impl = KEY_IMPLS[name]
         if not reader.take(">"):

@@ -118,7 +118,14 @@ class _Builder:
     def _keys(self, spec: Key) -> jax.Array:
         import jax
 
-        key = jax.random.key(self.seed, impl=spec.impl)
+        try:
+            key = jax.random.key(self.seed, impl=spec.impl)
+        except ValueError as error:
+            raise UsageError(
+                f"the argument {self.name} is a key of {spec.impl}, "
+                f"which JAX {jax.__version__} does not have",
+                "ask for another kind, such as key<fry>",
+            ) from error
         for number in (self.position, next(self.leaves)):
             key = jax.random.fold_in(key, number)
         keys = jax.random.split(key, spec.shape) if spec.shape else key

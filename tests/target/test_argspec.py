@@ -42,6 +42,8 @@ def make(spec: Any, *, seed: int = 0, position: int = 0, folder: Path | None = N
         ("key<fry>", Key("threefry2x32", ())),
         ("key<threefry2x32>", Key("threefry2x32", ())),
         ("key<rbg>[4,32]", Key("rbg", (4, 32))),
+        ("key<phx4>", Key("philox4x32", ())),
+        ("key<threefry4x32>[2]", Key("threefry4x32", (2,))),
         ("key < urbg > [ 2 ]", Key("unsafe_rbg", (2,))),
         ("key<unsafe_rbg>", Key("unsafe_rbg", ())),
         ("prngkey", Key(None, (), legacy=True)),
@@ -197,6 +199,18 @@ def test_a_run_repeats_and_arguments_differ() -> None:
     assert not jnp.any(first == other_place)
     left, right = make("(f32[8], f32[8])")
     assert not jnp.any(left == right)
+
+
+@pytest.mark.parametrize("impl", ["philox2x32", "philox4x32", "threefry4x32"])
+def test_a_kind_of_key_that_only_some_versions_have(impl: str) -> None:
+    try:
+        own = jax.random.key(0, impl=impl)
+    except ValueError:
+        with pytest.raises(UsageError, match=f"a key of {impl}, which JAX .* does not have"):
+            make(f"key<{impl}>[3]")
+    else:
+        made = make(f"key<{impl}>[3]")
+        assert (made.dtype, made.shape) == (own.dtype, (3,))
 
 
 def test_keys_are_all_distinct() -> None:
