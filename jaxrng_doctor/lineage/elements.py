@@ -1,7 +1,8 @@
 """Which element of which array a key is: in comes its value, out come array and index.
 
 `keys[1]`, the second of `for key in keys` and `keys.reshape(2, 2)[0, 1]` are made by
-different equations, and are one key.
+different equations, and are one key. So are `split(key, 2)[1]`, `split(key, 3)[1]` and
+`fold_in(key, 1)`, where threefry is partitionable.
 """
 
 from __future__ import annotations
@@ -16,18 +17,37 @@ from jaxrng_doctor.lineage.values import Value
 _Index = tuple[int, ...]
 
 
-def identity(key: Value) -> tuple[int, _Index]:
+def identity(key: Value) -> tuple[Any, ...]:
     """Equal for keys that are sure to be equal, typed or legacy: an array's number, an index."""
+    array, index = _of_array(key)
+    return _child(array, index) or (array.number, index)
+
+
+def _child(array: Value, index: _Index) -> tuple[Any, ...] | None:
+    """Which key, counted through, of which parent: what partitionable threefry makes a key of."""
+    if array.op not in ("random_split", "random_fold_in") or array.args[0].axes:
+        return None
+    eqn = array.birth.eqn
+    if str(eqn.invars[0].aval.dtype) != "key<fry>" or not eqn.ctx.threefry_partitionable:
+        return None
+    if array.op == "random_fold_in":
+        number = array.args[1].params[1] if array.args[1].op == "literal" else None
+    else:
+        shape = eqn.params["shape"]
+        number = int(np.ravel_multi_index(index, shape)) if len(index) == len(shape) else None
+    return None if number is None else (identity(array.args[0]), number)
+
+
+def _of_array(key: Value) -> tuple[Value, _Index]:
     raw = key.args[0] if key.op == "random_wrap" else key
     words = _words(key)
     if words is None:
-        array, index = _element(raw, ()) if not raw.axes else (raw, ())
-        return array.number, index
+        return _element(raw, ()) if not raw.axes else (raw, ())
     # The first word and the last stand for all of them.
     (array, first), (other, last) = (_element(raw, (word,)) for word in (0, words - 1))
     if array is not other or (*first[:-1], words - 1) != last or first[-1] != 0:
-        return raw.number, ()
-    return (array.args[0] if array.op == "random_unwrap" else array).number, first[:-1]
+        return raw, ()
+    return array.args[0] if array.op == "random_unwrap" else array, first[:-1]
 
 
 def _words(key: Value) -> int | None:

@@ -26,7 +26,7 @@ def folded_twice_with_one_number(x, key):
 def folded_beside_split(x, key):
     children = jax.random.split(key, 3)
     x = x + jax.random.normal(children[2], x.shape)
-    return x * jax.random.uniform(jax.random.fold_in(key, 2))  # RNG007 (run)
+    return x * jax.random.uniform(jax.random.fold_in(key, 2))  # RNG007
 
 
 def cloned_on_both_sides(x, key):
