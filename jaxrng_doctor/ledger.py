@@ -57,8 +57,7 @@ class KeyTable:
 class Ledger:
     """The computed keys: of each draw and split, by its path, and of each key output.
 
-    What cannot be computed so (in a loop's condition, inside an equation that is not
-    followed) is missing.
+    What cannot be computed so (inside an equation that is not followed) is missing.
     """
 
     keys: Mapping[Path, KeyTable] = field(default_factory=dict)
@@ -142,7 +141,7 @@ class _Run:
         if keys and all(values[i] is not None for i in keys):
             words = jnp.concatenate([_words(values[i]) for i in keys])
             records[(*path, (index, 0))] = (words, jnp.array(True))
-        elif not is_tangent(eqn):
+        elif not keys and not is_tangent(eqn):
             match control(eqn):
                 case Call(body):
                     return self.jaxpr(body, values, (*path, (index, 0)), room)
@@ -155,10 +154,10 @@ class _Run:
                 case Scan() as scan:
                     return self._scan(scan, values, (*path, (index, 0)), room)
                 case While() as loop:
-                    return self._while(loop, values, (*path, (index, 1)), room)
+                    return self._while(loop, values, path, index, room)
                 case Cond(branches):
                     return self._cond(branches, values, path, index, room)
-        if any(value is None for value in values) or _acts(eqn):
+        if any(value is None for value in values) or _acts(eqn) or jaxprs.is_stateful(eqn):
             return [None] * len(eqn.outvars), records
         return jaxprs.evaluate(eqn, values), records
 
@@ -247,11 +246,7 @@ class _Run:
         return [*carry, *ys], dict(zip(paths, records, strict=True))
 
     def _while(
-        self,
-        loop: While,
-        values: list[Any],
-        path: Path,
-        room: int,
+        self, loop: While, values: list[Any], path: Path, index: int, room: int
     ) -> tuple[Sequence[Any], _Records]:
         tests = values[: loop.condition_consts]
         first = loop.condition_consts + loop.body_consts
@@ -262,33 +257,41 @@ class _Run:
         init = self._relevant(values[first:], carried)
         cap = max(2, min(MAX_WHILE_STEPS, MAX_KEPT // max(room, 1)))
 
+        def test(carry: list[Any]) -> tuple[Any, _Records]:
+            args = [*tests, *carry]
+            outs, records = self.jaxpr(loop.condition, args, (*path, (index, 0)), room * cap)
+            return outs[0], records
+
         def step(carry: list[Any]) -> tuple[list[Any], _Records]:
-            outs, records = self.jaxpr(loop.body, [*consts, *carry], path, room * cap)
+            args = [*consts, *carry]
+            outs, records = self.jaxpr(loop.body, args, (*path, (index, 1)), room * cap)
             return [
                 out if before is not None else None for out, before in zip(outs, carry, strict=True)
             ], records
 
-        paths, shapes = self._outline(path, lambda: step(init))
-        buffers = [
-            (jnp.zeros((cap, *w.shape), w.dtype), jnp.zeros((cap, *r.shape), bool))
-            for w, r in shapes
-        ]
+        tested = self._outline((*path, (index, 0)), lambda: test(init))
+        stepped = self._outline((*path, (index, 1)), lambda: step(init))
 
-        def goes_on(state: Any) -> Any:
-            return self.jaxpr(loop.condition, [*tests, *state[1]], (), room)[0][0]
-
-        def body(state: Any) -> Any:
-            count, carry, kept = state
-            carry, records = step(carry)
+        def kept_at(count: Any, kept: list[_Record], records: _Records) -> list[_Record]:
             # Beyond the end of a buffer nothing is written.
-            kept = [
+            return [
                 (w.at[count].set(word, mode="drop"), r.at[count].set(reach, mode="drop"))
                 for (w, r), (word, reach) in zip(kept, records.values(), strict=True)
             ]
-            return count + 1, carry, kept
 
-        _, carry, kept = lax.while_loop(goes_on, body, (jnp.int32(0), init, buffers))
-        return carry, dict(zip(paths, kept, strict=True))
+        def body(state: Any) -> Any:
+            count, carry, _, in_tests, in_steps = state
+            carry, records = step(carry)
+            in_steps = kept_at(count, in_steps, records)
+            goes_on, records = test(carry)
+            return count + 1, carry, goes_on, kept_at(count + 1, in_tests, records), in_steps
+
+        goes_on, records = test(init)
+        in_tests = kept_at(0, _buffers(cap, tested[1]), records)
+        state = jnp.int32(0), init, goes_on, in_tests, _buffers(cap, stepped[1])
+        _, carry, _, in_tests, in_steps = lax.while_loop(lambda state: state[2], body, state)
+        paths = (*tested[0], *stepped[0])
+        return carry, dict(zip(paths, (*in_tests, *in_steps), strict=True))
 
     def _cond(
         self, branches: tuple[Any, ...], values: list[Any], path: Path, index: int, room: int
@@ -347,6 +350,13 @@ def _mapped(
     run = as_ordinary(body, [in_axes[i] for i in here], 0, axis)
     outs, records = run(*(values[i] for i in here))
     return outs, dict(zip(paths, records, strict=True))
+
+
+def _buffers(cap: int, shapes: Sequence[Any]) -> list[_Record]:
+    """Room for the records of `cap` steps, none of them reached yet."""
+    return [
+        (jnp.zeros((cap, *w.shape), w.dtype), jnp.zeros((cap, *r.shape), bool)) for w, r in shapes
+    ]
 
 
 def _lone(stack: Any) -> Any:

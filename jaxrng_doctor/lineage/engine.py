@@ -21,6 +21,7 @@ from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.control import Call, Cond, Map, Opaque, Scan, ShardMap, While, control
 from jaxrng_doctor.trace.derivatives import is_tangent
 from jaxrng_doctor.trace.draws import SPLIT, is_key
+from jaxrng_doctor.trace.keyflow import taking_keys
 from jaxrng_doctor.trace.places import At, innermost, locate
 from jaxrng_doctor.trace.program import Trace
 
@@ -69,6 +70,11 @@ class Engine:
         draws = self.slice.draws
         for eqn, jaxpr in draws.keyless:
             self.gap("lax.rng_uniform draws without a key", At(None, eqn, jaxpr, 0, 0))
+        for eqn, jaxpr in taking_keys(draws, self.trace.jaxpr):
+            if any(map(draws.inside, jaxprs.subjaxprs(eqn))):
+                continue  # that is a gap already
+            name = eqn.primitive.name
+            self.gap(f"a key goes into `{name}`, which is not followed", At(None, eqn, jaxpr, 0, 0))
         if not draws.tangents:
             return
         # The copy in a derivative keeps the stack of its original, and nothing else of it.
@@ -147,8 +153,10 @@ class Engine:
                     return loops.enter_while(self, at, loop, ins, scopes, path)
                 case Cond(bodies):
                     return branches.enter_cond(self, at, bodies, ins, scopes, path)
-                case Opaque(bodies):
-                    self._opaque(at, bodies, ins)
+                case Opaque(bodies) if any(map(self.slice.draws.inside, bodies)):
+                    self.gap(f"draws inside `{eqn.primitive.name}` are not followed", at)
+        if jaxprs.is_stateful(eqn):
+            return self._read_state(at, ins, scopes, path)
         if any(value is None for value in ins):
             return [None] * len(eqn.outvars)  # a draw whose result no key depends on
         return self._pure(at, tuple(v for v in ins if v is not None), scopes)
@@ -183,6 +191,24 @@ class Engine:
             )
         return outs
 
+    def _read_state(
+        self, at: At, ins: Sequence[Value | None], scopes: Scopes, path: Path
+    ) -> list[Value]:
+        """Something unknown, each time anew: what a ref holds depends on who wrote to it last."""
+        if not all(jaxprs.is_ref(var.aval) for var in at.eqn.outvars):
+            self.gap("what a key is made of is kept in a mutable ref, which is not followed", at)
+        return [
+            self.values.make(
+                "ref",
+                (path, at.index, number),
+                tuple(v for v in ins if v is not None),
+                over=dict.fromkeys(range(len(scopes)), UNKNOWN),
+                axes=(UNKNOWN,) * getattr(var.aval, "ndim", 0),
+                birth=at,
+            )
+            for number, var in enumerate(at.eqn.outvars)
+        ]
+
     def _axis_index(self, at: At, scopes: Scopes) -> Value:
         depths = _named_depths(at.eqn, scopes)
         return self.values.make(
@@ -211,12 +237,6 @@ class Engine:
         known = tuple(key for key in keys if key is not None)
         if self.recording and known:
             uses.append(Use((*path, (at.index, 0)), at, scopes, known))
-
-    def _opaque(self, at: At, bodies: tuple[Any, ...], ins: Sequence[Value | None]) -> None:
-        if any(self.slice.draws.inside(body) for body in bodies):
-            self.gap(f"draws inside `{at.eqn.primitive.name}` are not followed", at)
-        elif any(v is not None and is_key(a.aval) for v, a in zip(ins, at.eqn.invars, strict=True)):
-            self.gap(f"a key goes into `{at.eqn.primitive.name}`, which is not followed", at)
 
     def gap(self, message: str, at: At) -> None:
         found = Gap(message, locate(at))

@@ -6,14 +6,21 @@ is written down here once.
 
 from __future__ import annotations
 
+import functools
+import sys
 from dataclasses import dataclass
 from typing import Any
 
 from jaxrng_doctor.trace import jaxprs, kept
+from jaxrng_doctor.trace.expanding import HIDING
 from jaxrng_doctor.trace.jaxprs import MeshDims
 from jaxrng_doctor.trace.kept_loops import PREFIX
 
+# JAX's own that run code which is in no jaxpr (0.6 to 0.12).
+_OUTSIDE = frozenset({"call_exported", "ffi_call", "io_callback", "pure_callback", HIDING})
+
 # Their one jaxpr takes the operands and returns the outputs as they are (0.6 to 0.12).
+# `custom_vmap_call` is not among them: what it does under a vmap is another function.
 _CALLS = frozenset(
     {
         "checkpoint",
@@ -22,7 +29,7 @@ _CALLS = frozenset(
         "custom_jvp_call",
         "custom_vjp_call",
         "custom_vjp_call_jaxpr",
-        "custom_vmap_call",
+        "eval_jaxpr",
         "jit",
         "pjit",
         "remat",
@@ -103,7 +110,7 @@ class Cond:
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """Jaxprs whose use of the operands is unknown: a gap where a key is concerned."""
+    """What is done with the operands and the jaxprs is unknown: a gap where a key is concerned."""
 
     bodies: tuple[Any, ...]
 
@@ -112,11 +119,11 @@ Control = Call | Map | ShardMap | Scan | While | Cond | Opaque
 
 
 def control(eqn: Any) -> Control | None:
-    """How an equation uses the jaxprs that it holds; `None` where it holds none."""
+    """How an equation uses the jaxprs that it holds; `None` for a function of its operands."""
     name, params = eqn.primitive.name.removeprefix(PREFIX), eqn.params
     bodies = jaxprs.subjaxprs(eqn)
     if not bodies:
-        return None
+        return Opaque(()) if is_opaque(eqn.primitive) else None
     if eqn.primitive is kept.kept_vmap:
         axis = params["axis"]
         return Map(
@@ -144,3 +151,15 @@ def control(eqn: Any) -> Control | None:
         if (len(inner.invars), len(inner.outvars)) == (len(eqn.invars), len(eqn.outvars)):
             return Call(bodies[0])
     return Opaque(tuple(bodies))
+
+
+@functools.cache
+def is_opaque(primitive: Any) -> bool:
+    """What an equation without jaxprs does is unknown: another library's primitive, a callback.
+
+    JAX's own, and ours, are attributes of modules (0.6 to 0.12).
+    """
+    own = ("jax", __name__.partition(".")[0])
+    modules = [m for name, m in list(sys.modules.items()) if name.partition(".")[0] in own]
+    known = any(value is primitive for m in modules for value in list(vars(m).values()))
+    return not known or primitive.name in _OUTSIDE

@@ -14,12 +14,15 @@ import jax
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.derivatives import is_tangent
 
-# primitive -> the operands that are its key. `threefry2x32` takes the two words apart.
+# primitive -> the operands that are its key. Those that count take a key's words apart.
 DRAWING_PRIMITIVES: dict[str, tuple[int, ...]] = {
+    "philox2x32": (0,),
+    "philox4x32": (0, 1),
     "random_bits": (0,),
     "random_gamma": (0,),
     "rng_bit_generator": (0,),
     "threefry2x32": (0, 1),
+    "threefry4x32": (0, 1, 2, 3),
 }
 
 # The jitted part of a sampler is called `_normal` for `normal`, except for these.
@@ -54,14 +57,17 @@ class Draws:
 
     tangents: the equations of derivatives that were met, which are not looked into.
     keyless: draws that take no key, with the jaxprs that hold them.
+    inert: the primitives that neither draw nor hold a jaxpr. Most equations are of these,
+        and that depends on the primitive alone.
+    holding: the equations that hold jaxprs.
     """
 
     def __init__(self) -> None:
         self._drawing: dict[int, frozenset[int]] = {}
-        # Most equations neither draw nor hold a jaxpr, and that depends on the primitive alone.
-        self._inert: set[Any] = set()
         self.tangents: list[Any] = []
         self.keyless: list[tuple[Any, Any]] = []
+        self.inert: set[Any] = set()
+        self.holding: list[Any] = []
 
     def key_operands(self, eqn: Any) -> tuple[int, ...]:
         """The indices of the key among the operands, `()` where the equation is no draw."""
@@ -85,7 +91,7 @@ class Draws:
         inner = jaxprs.open_jaxpr(jaxpr)[0]
         known = self._drawing.get(id(inner))
         if known is None:
-            inert = self._inert
+            inert = self.inert
             found = [
                 index
                 for index, eqn in enumerate(inner.eqns)
@@ -101,12 +107,14 @@ class Draws:
         if name == KEYLESS:
             self.keyless.append((eqn, jaxpr))
             return False
-        bodies = jaxprs.subjaxprs(eqn)
         if is_tangent(eqn):
             self.tangents.append(eqn)
             return False
-        if not bodies:
-            self._inert.add(eqn.primitive)
+        bodies = jaxprs.subjaxprs(eqn)
+        if bodies:
+            self.holding.append(eqn)
+        else:
+            self.inert.add(eqn.primitive)
         return any(self.inside(body) for body in bodies)
 
     def in_derivatives(self) -> Iterator[tuple[Any, Any]]:

@@ -79,6 +79,16 @@ def function_of(jaxpr: Any) -> tuple[str, str]:
     return name, getattr(debug, "func_filename", None) or ""
 
 
+def is_ref(aval: Any) -> bool:
+    """A mutable reference, such as `jax.new_ref` returns (0.6 to 0.12)."""
+    return hasattr(aval, "inner_aval")
+
+
+def is_stateful(eqn: Any) -> bool:
+    """The equation makes, reads or writes a mutable reference."""
+    return any(is_ref(atom.aval) for atom in (*eqn.invars, *eqn.outvars))
+
+
 def constants_as_inputs(jaxpr: Any) -> tuple[Any, list[Any]]:
     """An open jaxpr whose constants are its first inputs, and their values (0.6 to 0.12)."""
     inner, consts = open_jaxpr(jaxpr)
@@ -345,9 +355,18 @@ def trace_in_axis(
     return _pe.convert_constvars_jaxpr(jaxpr), list(consts)
 
 
-def effects_outside(jaxpr: Any, axis_name: Any) -> Any:
-    """The effects that a kept vmap of `jaxpr` has: all but those of its own axis name."""
-    return _core.filter_named_axis_effects(jaxpr.effects, {axis_name})
+def effects_outside(jaxpr: Any, axis_name: Any, invars: Sequence[Any] | None = None) -> Any:
+    """The effects that a kept vmap of `jaxpr` has: all but those of its own axis name.
+
+    Those on mutable refs name an operand by its position, or from 0.10 on in a finished
+    equation, whose `invars` are then given, by its variable.
+    """
+    effects = jaxpr.effects
+    if hasattr(_core, "positional_effects"):
+        effects = _core.positional_effects(jaxpr)
+        if invars is not None:
+            effects = _core.resolve_input_effects(effects, invars)
+    return _core.filter_named_axis_effects(effects, {axis_name})
 
 
 def closed(jaxpr: Any) -> Any:

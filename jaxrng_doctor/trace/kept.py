@@ -241,10 +241,11 @@ def _dce(used_outputs: Sequence[bool], *rest: Any) -> tuple[list[bool], Any]:
     def kept(values: Sequence[Any], used: Sequence[bool]) -> tuple[Any, ...]:
         return tuple(itertools.compress(values, used))
 
+    invars = list(kept(eqn.invars, used_inputs))
     return used_inputs, eqn.replace(
-        invars=list(kept(eqn.invars, used_inputs)),
+        invars=invars,
         outvars=list(kept(eqn.outvars, used_outputs)),
-        effects=jaxprs.effects_outside(jaxpr, params["axis"].name),
+        effects=jaxprs.effects_outside(jaxpr, params["axis"].name, invars),
         params={
             **params,
             "jaxpr": jaxprs.closed(jaxpr),

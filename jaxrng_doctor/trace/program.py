@@ -12,6 +12,7 @@ from jaxrng_doctor.findings import Gap, Place
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.call import ArrayCall
 from jaxrng_doctor.trace.draws import Draws, may_be_key
+from jaxrng_doctor.trace.expanding import expanded
 from jaxrng_doctor.trace.hostrng import watching_host_rng
 from jaxrng_doctor.trace.kept import keeping_vmaps
 from jaxrng_doctor.trace.sites import recording_vmaps
@@ -63,6 +64,7 @@ def trace_program(call: ArrayCall) -> Trace:
 
     with recording_vmaps(), watching_host_rng() as host, keeping_vmaps() as keeping:
         closed, shapes = jax.make_jaxpr(program, return_shape=True)(*call.arrays)
+        closed = expanded(closed)
     outputs, _ = jax.tree_util.tree_flatten_with_path(shapes)
     program_jaxpr, consts = jaxprs.constants_as_inputs(closed)
     live, used = jaxprs.without_dead_code(program_jaxpr, [True] * len(program_jaxpr.outvars))

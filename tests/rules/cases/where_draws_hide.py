@@ -1,0 +1,166 @@
+"""Draws in places that are easily overlooked: found at fault there, and healthy ones left alone."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.random import threefry_2x32
+
+
+def words(key):
+    return jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+
+
+# -- bad ---------------------------------------------------------------------------------
+
+
+def around_an_associative_scan(x, key):
+    def f(row):
+        return lax.associative_scan(jnp.add, row + jax.random.normal(key, (3,)))  # RNG001
+
+    return jax.vmap(f)(x)
+
+
+def in_an_associative_scan(x, key):
+    def combine(a, b):
+        return a + b + jax.random.normal(key, a.shape)  # RNG005
+
+    return lax.associative_scan(combine, x)
+
+
+def in_a_root(x, key):
+    def f(row):
+        def residual(y):
+            return y - row - jax.random.normal(key, (3,))  # RNG001
+
+        return lax.custom_root(residual, row, lambda g, y: y - g(y), lambda g, y: y)
+
+    return jax.vmap(f)(x)
+
+
+def in_the_right_side_of_a_solve(x, key):
+    def f(row):
+        noise = jax.random.normal(key, (3,))  # RNG001
+        return jax.scipy.sparse.linalg.cg(lambda v: v * 2, row + noise)[0]
+
+    return jax.vmap(f)(x)
+
+
+def in_an_unrolled_scan(x, key):
+    def step(carry, row):
+        return carry, row + jax.random.normal(key, (3,))  # RNG003
+
+    return lax.scan(step, 0.0, x, unroll=2)[1]
+
+
+def in_a_scan_unrolled_whole(x, key):
+    def step(carry, row):
+        return carry, row + jax.random.normal(key, (3,))  # RNG003
+
+    return lax.scan(step, 0.0, x, unroll=True)[1]
+
+
+def in_a_condition(x, key):
+    def goes_on(carry):
+        return (carry[0] < 5) & (jax.random.uniform(key) < 2)  # RNG003
+
+    return lax.while_loop(goes_on, lambda carry: (carry[0] + 1, carry[1] + 1), (0, x))[1]
+
+
+def in_a_condition_under_vmap(x, key):
+    def f(row, n):
+        def goes_on(carry):
+            own = jax.random.fold_in(key, carry[0])
+            return (carry[0] < n) & (jax.random.uniform(own) < 2)  # RNG001
+
+        return lax.while_loop(goes_on, lambda carry: (carry[0] + 1, carry[1] + 1), (0, row))[1]
+
+    return jax.vmap(f)(x, jnp.arange(2, 6))
+
+
+def in_a_condition_and_its_body(x, key):
+    def goes_on(carry):
+        own = jax.random.fold_in(key, carry[0])
+        return (carry[0] < 5) & (jax.random.uniform(own) < 2)
+
+    def body(carry):
+        own = jax.random.fold_in(key, carry[0])
+        return carry[0] + 1, carry[1] + jax.random.normal(own, (3,))  # RNG007
+
+    return lax.while_loop(goes_on, body, (0, x))[1]
+
+
+def of_raw_words(x, key):
+    def f(row):
+        return row + threefry_2x32(words(key), jnp.arange(3, dtype=jnp.uint32))  # RNG001
+
+    return jax.vmap(f)(x)
+
+
+def of_raw_bits(x, key):
+    def f(row):
+        four = jnp.tile(words(key), 2)
+        return row + lax.rng_bit_generator(four, (3,))[1]  # RNG001
+
+    return jax.vmap(f)(x)
+
+
+# -- good --------------------------------------------------------------------------------
+
+
+def an_associative_scan_of_noise(x, key):
+    def f(row, key):
+        return lax.associative_scan(jnp.add, row + jax.random.normal(key, (3,)))
+
+    return jax.vmap(f)(x, jax.random.split(key, 4))
+
+
+def a_root_of_its_own(x, key):
+    def f(row, key):
+        def residual(y):
+            return y - row - jax.random.normal(key, (3,))
+
+        return lax.custom_root(residual, row, lambda g, y: y - g(y), lambda g, y: y)
+
+    return jax.vmap(f)(x, jax.random.split(key, 4))
+
+
+def an_unrolled_scan_over_keys(x, key):
+    def step(carry, inputs):
+        row, key = inputs
+        return carry, row + jax.random.normal(key, (3,))
+
+    return lax.scan(step, 0.0, (x, jax.random.split(key, 4)), unroll=4)[1]
+
+
+def a_condition_that_counts(x, key):
+    def goes_on(carry):
+        own = jax.random.fold_in(key, carry[0])
+        return (carry[0] < 5) & (jax.random.uniform(own) < 2)
+
+    return lax.while_loop(goes_on, lambda carry: (carry[0] + 1, carry[1] + 1), (0, x))[1]
+
+
+def a_condition_of_each_example(x, key):
+    def f(row, key):
+        def goes_on(carry):
+            own = jax.random.fold_in(key, carry[0])
+            return (carry[0] < 5) & (jax.random.uniform(own) < 2)
+
+        return lax.while_loop(goes_on, lambda carry: (carry[0] + 1, carry[1] + 1), (0, row))[1]
+
+    return jax.vmap(f)(x, jax.random.split(key, 4))
+
+
+def only_the_shape_is_asked_for(x, key):
+    def f(row, key):
+        return row + jax.random.normal(key, (3,))
+
+    shape = jax.eval_shape(jax.vmap(f, in_axes=(0, None)), x, key)
+    return jnp.zeros(shape.shape)
+
+
+def raw_words_of_each_example(x, key):
+    def f(row, words):
+        return row + threefry_2x32(words, jnp.arange(3, dtype=jnp.uint32))
+
+    return jax.vmap(f)(x, words(jax.random.split(key, 4)))

@@ -1,0 +1,188 @@
+"""What cannot be followed is a gap: neither a finding that may be wrong, nor silence."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.custom_batching import custom_vmap
+from jax.experimental import io_callback
+from jax.extend import core as jex_core
+
+import jaxrng_doctor
+
+X = jnp.arange(12.0).reshape(4, 3)
+KEYS = {"typed": jax.random.key, "legacy": jax.random.PRNGKey}
+SHAPE = jax.ShapeDtypeStruct((3,), jnp.float32)
+
+
+def words(key):
+    return jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+
+
+def ones(_):
+    return np.ones(3, np.float32)
+
+
+def over_rows(f):
+    return lambda x, key: jax.vmap(lambda row: row + f(row, key))(x)
+
+
+strange = jex_core.Primitive("strange")
+strange.def_abstract_eval(lambda _: jax.core.ShapedArray((3,), jnp.float32))
+
+
+@custom_vmap
+def noisy(row, key):
+    return row + jax.random.normal(key, row.shape)
+
+
+@noisy.def_vmap
+def noisy_batch(size, mapped, rows, key):
+    # One draw for the whole batch: healthy, although the function of one row would not be.
+    return noisy(rows, key), True
+
+
+def a_function_with_a_vmap_rule(x, key):
+    return jax.vmap(noisy, in_axes=(0, None))(x, key)
+
+
+def in_a_scan_and_a_jit(x, key):
+    @jax.jit
+    def inner(carry, row):
+        return carry, row + jax.pure_callback(ones, SHAPE, carry)
+
+    return jax.lax.scan(inner, words(key), x)[1]
+
+
+def in_a_loop(x, key):
+    def body(carry):
+        count, words, x = carry
+        return count + 1, words * 3, x + jax.pure_callback(ones, SHAPE, words)
+
+    return jax.lax.while_loop(lambda carry: carry[0] < 3, body, (0, words(key), x))[2]
+
+
+def in_a_branch(x, key):
+    with_noise = functools.partial(jax.pure_callback, ones, SHAPE)
+    return x + jax.lax.cond(x[0, 0] > 0, with_noise, lambda _: x[0], words(key))
+
+
+GOES_INTO = {
+    "a callback": (over_rows(lambda _, key: io_callback(ones, SHAPE, words(key))), "io_callback"),
+    "a callback in a scan": (in_a_scan_and_a_jit, "pure_callback"),
+    "a callback in a loop": (in_a_loop, "pure_callback"),
+    "a callback in a branch": (in_a_branch, "pure_callback"),
+    "an unknown primitive": (lambda x, key: x + strange.bind(words(key)), "strange"),
+    "an unknown primitive under vmap": (
+        over_rows(lambda row, key: strange.bind(words(key))),
+        "strange",
+    ),
+}
+
+
+@pytest.mark.parametrize("make", KEYS.values(), ids=KEYS)
+@pytest.mark.parametrize(("fn", "name"), GOES_INTO.values(), ids=GOES_INTO)
+def test_a_key_that_goes_where_nobody_can_follow(fn, name, make):
+    report = jaxrng_doctor.check(fn, (X, make(0)), run=False)
+
+    assert [gap.message for gap in report.gaps] == [
+        f"a key goes into `{name}`, which is not followed"
+    ]
+    assert report.findings == ()
+
+
+@pytest.mark.parametrize("make", KEYS.values(), ids=KEYS)
+@pytest.mark.parametrize("run", [True, False])
+def test_a_vmap_rule_of_the_users_own_is_not_taken_for_the_function(make, run):
+    report = jaxrng_doctor.check(a_function_with_a_vmap_rule, (X, make(0)), run=run)
+
+    assert [gap.message for gap in report.gaps] == [
+        "draws inside `custom_vmap_call` are not followed"
+    ]
+    assert report.findings == ()
+
+
+def test_no_gap_where_no_key_goes_into_it():
+    def f(x, key):
+        x = x + jax.random.normal(key, x.shape)
+        return x + jax.pure_callback(ones, SHAPE, x[0]) + strange.bind(x[1])
+
+    report = jaxrng_doctor.check(f, (X, jax.random.key(0)), run=False)
+
+    assert report.gaps == ()
+    assert len(report.draws) == 1
+
+
+@pytest.mark.parametrize("make", KEYS.values(), ids=KEYS)
+def test_a_kernel(make):
+    pallas = pytest.importorskip("jax.experimental.pallas", exc_type=ImportError)
+
+    def kernel(words, row, out):
+        key = jax.random.wrap_key_data(words[...])
+        out[...] = row[...] + jax.random.uniform(key, (3,))
+
+    def f(x, key):
+        call = pallas.pallas_call(kernel, out_shape=SHAPE, interpret=True)
+        return jax.vmap(lambda row: call(words(key), row))(x)
+
+    report = jaxrng_doctor.check(f, (X, make(0)), run=False)
+
+    assert [gap.message for gap in report.gaps] == ["draws inside `pallas_call` are not followed"]
+    assert report.findings == ()
+
+
+def test_a_draw_without_a_key():
+    def f(x):
+        return jax.vmap(lambda row: row + jax.lax.rng_uniform(0.0, 1.0, (3,)))(x)
+
+    report = jaxrng_doctor.check(f, (X,), run=False)
+
+    assert [gap.message for gap in report.gaps] == ["lax.rng_uniform draws without a key"]
+
+
+# -- keys in mutable refs -----------------------------------------------------------------
+
+
+def drawn_twice(rng):
+    return X + rng.normal((3,)) + rng.normal((3,))
+
+
+def drawn_in_a_scan(rng):
+    def step(carry, row):
+        return carry, row + rng.normal((3,))
+
+    return jax.lax.scan(step, 0.0, X)[1]
+
+
+def drawn_in_a_loop(rng):
+    def body(carry):
+        return carry[0] + 1, carry[1] + rng.normal((3,))
+
+    return jax.lax.while_loop(lambda carry: carry[0] < 3, body, (0, X))[1]
+
+
+def split_and_mapped(rng):
+    return jax.vmap(lambda row, own: row + own.normal((3,)))(X, rng.split(4))
+
+
+@pytest.mark.parametrize("draw", [drawn_twice, drawn_in_a_scan, drawn_in_a_loop, split_and_mapped])
+@pytest.mark.parametrize("run", [True, False])
+@pytest.mark.parametrize("where", ["made inside", "an argument", "captured"])
+def test_keys_in_mutable_refs(draw, run, where):
+    stateful = pytest.importorskip("jax.experimental.random")
+    rng = stateful.stateful_rng(0)
+    fn, args = {
+        "made inside": (lambda: draw(stateful.stateful_rng(0)), ()),
+        "an argument": (draw, (rng,)),
+        "captured": (lambda: draw(rng), ()),
+    }[where]
+
+    report = jaxrng_doctor.check(fn, args, run=run)
+
+    assert {gap.message for gap in report.gaps} == {
+        "what a key is made of is kept in a mutable ref, which is not followed"
+    }
+    assert report.findings == ()
+    assert report.failures == ()
