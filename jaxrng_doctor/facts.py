@@ -127,7 +127,7 @@ class UseFacts:
 
     `made` is where the key was last split, folded or seeded, where that is known.
     `unused` has, for a split, the children that nothing uses; `siblings` has those of
-    the split that made this key.
+    the split that made this key. `in_vain` marks a split of which nothing uses any child.
     """
 
     op: str
@@ -136,6 +136,7 @@ class UseFacts:
     made: Place | None
     unused: tuple[int, ...] = ()
     siblings: tuple[int, ...] = ()
+    in_vain: bool = False
 
     @property
     def is_split(self) -> bool:

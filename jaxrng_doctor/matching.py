@@ -26,7 +26,14 @@ from jaxrng_doctor.lineage.use import Path, Use
 from jaxrng_doctor.lineage.values import Value
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.draws import SPLIT, sampler_name
-from jaxrng_doctor.trace.places import At, locate, parting_library, random_function, user_stack
+from jaxrng_doctor.trace.places import (
+    At,
+    calling_library,
+    locate,
+    parting_library,
+    random_function,
+    user_stack,
+)
 
 _MOST = 8  # so many uses of one key are compared pairwise; more add nothing to a report
 
@@ -96,6 +103,7 @@ def use_facts(use: Use) -> UseFacts:
         origin=describe(use.keys[0]),
         made=None if made is None else locate(made),
         unused=_unused_children(use.at) if is_split else (),
+        in_vain=is_split and not _is_used(use.at.jaxpr, use.at.eqn.outvars[0]),
         siblings=_unused_children(made),
     )
 
@@ -169,7 +177,7 @@ def _is_one_of(key: Value, array: Value) -> bool:
 
 
 def _is_harmless(a: Use, b: Use) -> bool:
-    if _exclusive(a, b):
+    if _exclusive(a, b) or _is_vain_in_library(a) or _is_vain_in_library(b):
         return True
     again = _is_recomputed(a), _is_recomputed(b)
     if all(again):
@@ -189,6 +197,13 @@ def _exclusive(a: Use, b: Use) -> bool:
             is_cond = above[level].eqn.primitive.name == "cond"
             return one[0] == other[0] and one[1] != other[1] and is_cond
     return False
+
+
+def _is_vain_in_library(use: Use) -> bool:
+    """A library splits a key and leaves the children: its user can do nothing about it."""
+    if use.at.eqn.primitive.name != SPLIT or _is_used(use.at.jaxpr, use.at.eqn.outvars[0]):
+        return False
+    return bool(calling_library(jaxprs.frames(use.at.eqn)))
 
 
 def _is_recomputed(use: Use) -> bool:

@@ -45,6 +45,8 @@ from jaxrng_doctor.rules.rule import Rule
 def is_after_split(shared: Shared) -> bool:
     """One of the two is a split. A helper that splits, called twice, shows in its draws."""
     first, second = shared.first, shared.second
+    if first.in_vain or second.in_vain:
+        return False  # no number comes of it: RNG009 tells of it
     if first.is_split and second.is_split:
         return first.place != second.place
     return first.is_split or second.is_split

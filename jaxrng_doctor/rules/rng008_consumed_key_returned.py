@@ -43,6 +43,8 @@ from jaxrng_doctor.rules.rule import Rule
 def check(program: ProgramFacts) -> Iterator[Finding]:
     for returned in program.returned:
         use = returned.use
+        if use.in_vain:
+            continue  # nothing was taken from the key: it is as good as new
         done = "split" if use.is_split else f"drawn from by {use.op}"
         output = f"output {returned.output}" if returned.output else "the output"
         yield Finding(

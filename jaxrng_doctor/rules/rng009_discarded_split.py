@@ -2,7 +2,7 @@
 
 ## What it does
 Where the parent of a split is used again, or one of its children is used twice,
-names the children that nothing uses.
+names the children that nothing uses, which may be all of them.
 
 ## Why is this bad?
 The unused child is most likely the key that the second use was meant to take: a typo
@@ -49,6 +49,8 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             other = second if split is first else first
             if other.place == split.place:
                 continue  # a helper that is called twice: RNG005 tells of it
+            if split.in_vain and other.origin != split.origin:
+                continue  # by chance an equal key, and nothing came of the split
             yield _finding(shared, split.place, split.unused, "parent", other.place)
         elif first.siblings and first.made == second.made:
             yield _finding(shared, first.made, first.siblings, "sibling", second.place)

@@ -24,6 +24,7 @@ from jax._src import linear_util as _lu
 from jax._src.interpreters import batching as _batching
 from jax._src.interpreters import partial_eval as _pe
 from jax.extend import core as jex_core
+from jax.extend.core import primitives as jex_primitives
 from jax.interpreters import ad
 
 from jaxrng_doctor.trace.patches import Patch, attribute
@@ -101,9 +102,26 @@ batchers = _batching.fancy_primitive_batchers
 
 
 def without_dead_code(jaxpr: Any, used_outputs: Sequence[bool]) -> tuple[Any, list[bool]]:
-    """The jaxpr (open) without what nothing uses, and which inputs are left (0.6 to 0.12)."""
-    new, used_inputs = _pe.dce_jaxpr(open_jaxpr(jaxpr)[0], list(used_outputs))
+    """The jaxpr (open) without what nothing uses, and which inputs are left (0.6 to 0.12).
+
+    Splits stay: to split a key is to use it, whatever becomes of the children.
+    """
+    with _splits_stay:
+        new, used_inputs = _pe.dce_jaxpr(open_jaxpr(jaxpr)[0], list(used_outputs))
     return new, list(used_inputs)
+
+
+def _installed_rule() -> Callable[[], None]:
+    def stays(used_outputs: Sequence[bool], *rest: Any) -> Any:
+        del used_outputs
+        eqn = rest[-1]  # 0.12 passes which inputs are live before it
+        return [True] * len(eqn.invars), eqn
+
+    dce_rules[jex_primitives.random_split_p] = stays
+    return lambda: dce_rules.pop(jex_primitives.random_split_p, None)
+
+
+_splits_stay = Patch(_installed_rule)
 
 
 # They change over which mesh axes a value is said to vary, and not the value.

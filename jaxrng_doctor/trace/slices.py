@@ -12,7 +12,7 @@ from typing import Any
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.control import Call, Cond, Map, Scan, ShardMap, While, control
 from jaxrng_doctor.trace.derivatives import is_tangent
-from jaxrng_doctor.trace.draws import Draws
+from jaxrng_doctor.trace.draws import SPLIT, Draws
 
 Literal = jaxprs.Literal
 
@@ -76,7 +76,8 @@ class Slice:
         drawing = self.draws.drawing(inner)
         for index in range(len(inner.eqns) - 1, -1, -1):
             eqn = inner.eqns[index]
-            if index not in drawing and needed.isdisjoint(eqn.outvars):
+            is_use = index in drawing or eqn.primitive.name == SPLIT
+            if not is_use and needed.isdisjoint(eqn.outvars):
                 continue
             outs = [i for i, v in enumerate(eqn.outvars) if v in needed]
             relevant.append(index)

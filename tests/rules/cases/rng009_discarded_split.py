@@ -48,6 +48,20 @@ def one_of_three_left_and_another_drawn_from_twice(x, key):
     return x * jax.random.bernoulli(second, 0.5, x.shape)  # RNG005
 
 
+def all_children_left(x, key):
+    key_left, own = jax.random.split(key)  # RNG009
+    del key_left, own
+    return noisy(x, key)
+
+
+def all_children_left_under_vmap(x, key):
+    def f(row, key):
+        _, _own = jax.random.split(key)  # RNG009
+        return row + jax.random.normal(key, (3,))
+
+    return jax.vmap(f)(x, jax.random.split(key, 4))
+
+
 def in_a_helper(x, key):
     def block(x, key):
         key, own = jax.random.split(key)  # RNG009
@@ -152,3 +166,14 @@ def recomputed(x, key):
         return jnp.sum(jnp.sin(x * jax.random.normal(own, x.shape)))
 
     return jax.value_and_grad(f)(x)
+
+
+def all_children_left_and_the_parent_not_used(x, key):
+    key, own = jax.random.split(key)
+    jax.random.split(key)
+    return noisy(x, own)
+
+
+def all_children_left_and_the_parent_returned(x, key):
+    jax.random.split(key)
+    return x, key
