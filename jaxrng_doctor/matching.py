@@ -54,7 +54,7 @@ def shared_keys(uses: Sequence[Use], tables: Mapping[Path, KeyTable]) -> tuple[S
     facts = functools.cache(lambda number: use_facts(ordered[number]))
     for pair in _pairs([tables.get(u.path) for u in ordered], [u.keys for u in ordered]):
         a, b = ordered[pair.first], ordered[pair.second]
-        if _is_harmless(a, b):
+        if _is_harmless(a, b) or _told_of_each(a, b, pair, tables):
             continue
         first, second = facts(pair.first), facts(pair.second)
         key = (first.op, first.place, second.op, second.place)
@@ -177,7 +177,7 @@ def _is_one_of(key: Value, array: Value) -> bool:
 
 
 def _is_harmless(a: Use, b: Use) -> bool:
-    if _exclusive(a, b) or _is_vain_in_library(a) or _is_vain_in_library(b):
+    if _is_vain_in_library(a) or _is_vain_in_library(b):
         return True
     again = _is_recomputed(a), _is_recomputed(b)
     if all(again):
@@ -187,6 +187,21 @@ def _is_harmless(a: Use, b: Use) -> bool:
         rest = iter(long)
         return all(call in rest for call in short)
     return any(again) and locate(a.at) == locate(b.at)
+
+
+def _told_of_each(a: Use, b: Use, pair: _Pair, tables: Mapping[Path, KeyTable]) -> bool:
+    """In exclusive branches; what they share, they share from step to step, each with itself.
+
+    Where computed keys are equal and neither repeats, one step drew in the one branch what
+    another step drew in the other.
+    """
+    if not _exclusive(a, b):
+        return False
+    return pair.evidence is None or _repeats(tables[a.path]) or _repeats(tables[b.path])
+
+
+def _repeats(table: KeyTable) -> bool:
+    return len(_rows(table)) < int(table.reached.sum())
 
 
 def _exclusive(a: Use, b: Use) -> bool:

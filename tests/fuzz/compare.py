@@ -18,6 +18,7 @@ import jax.numpy as jnp
 
 from jaxrng_doctor import check
 from jaxrng_doctor.findings import Comparison, Draw, Finding
+from tests.fuzz import reuse
 from tests.fuzz.oracle import Note, Oracle, Truth, along, equal_together
 from tests.fuzz.tree import Program, Source, Var, render
 
@@ -35,7 +36,8 @@ def disagreements(program: Program) -> list[str]:
 
     Raises `TooLong` if the oracle gives up.
     """
-    notes = list(Oracle(program).notes.values())
+    by_where = Oracle(program).notes
+    notes = list(by_where.values())
     source = render(program)
     told: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -44,7 +46,7 @@ def disagreements(program: Program) -> list[str]:
             words = "run" if run else "no run"
             try:
                 with _NOT_COMPARED:
-                    report = check(fn, args, run=run, select=CODES)
+                    report = check(fn, args, run=run, select=(*CODES, *reuse.CODES))
             except Exception as error:
                 told.append(f"{words}: {type(error).__name__}: {str(error).splitlines()[0]}")
                 continue
@@ -52,6 +54,8 @@ def disagreements(program: Program) -> list[str]:
             told += [f"{words}: failure: {failure.message}" for failure in report.failures]
             compare = _with_run if run else _without_run
             told += [f"{words}: {text}" for text in compare(notes, source, report)]
+            reused = reuse.disagreements(by_where, source, report, proven=run)
+            told += [f"{words}: {text}" for text in reused]
     return told
 
 
@@ -165,7 +169,7 @@ def _findings(notes: list[Note], source: Source, report: Any, *, proven: bool) -
         may[where] |= _allowed(note)
     told = []
     found: dict[_Where, list[Finding]] = defaultdict(list)
-    for finding in report.findings:
+    for finding in (f for f in report.findings if f.code in CODES):
         lines = tuple(s.place.line if s.place else 0 for s in finding.scopes)
         found[finding.place.line if finding.place else 0, lines].append(finding)
     for where in sorted({*must, *found}):

@@ -192,6 +192,20 @@ def clone_drawn_twice(x, key):
     return x + jax.random.uniform(clone, x.shape)  # RNG005
 
 
+def in_two_branches_at_different_steps(x, key):
+    def step(carry, inputs):
+        i, row = inputs
+        own = jax.random.fold_in(key, i // 2)
+        row = lax.cond(
+            i % 2 == 0,
+            lambda: row + jax.random.normal(own, (3,)),
+            lambda: row * jax.random.uniform(own, (3,)),  # RNG005 (run)
+        )
+        return carry, row
+
+    return lax.scan(step, 0, (jnp.arange(4), x))[1]
+
+
 # -- good --------------------------------------------------------------------------------
 
 
