@@ -14,8 +14,9 @@ CODES = ("RNG005", "RNG007")
 def disagreements(
     notes: dict[Where, Note], source: Source, report: Any, *, proven: bool
 ) -> list[str]:
-    """Lines where the doctor says that a draw's key was drawn from before, and it was not; or not
-    and it was. Without the run only the first can be wrong.
+    """Lines on which only one of the two says that a draw's key was drawn from before.
+
+    Without the run the doctor may be silent.
     """
     if "random.clone(" in source.text:
         return []  # a clone's author wants the same numbers: the doctor asks which of the two it is

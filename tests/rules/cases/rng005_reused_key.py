@@ -198,8 +198,8 @@ def in_two_branches_at_different_steps(x, key):
         own = jax.random.fold_in(key, i // 2)
         row = lax.cond(
             i % 2 == 0,
-            lambda: row + jax.random.normal(own, (3,)),
-            lambda: row * jax.random.uniform(own, (3,)),  # RNG005 (run)
+            lambda: row + jax.random.normal(own, (3,)),  # RNG005 (run)
+            lambda: row * jax.random.uniform(own, (3,)),
         )
         return carry, row
 
