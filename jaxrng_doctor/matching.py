@@ -60,7 +60,7 @@ def shared_keys(uses: Sequence[Use], tables: Mapping[Path, KeyTable]) -> tuple[S
         key = (first.op, first.place, second.op, second.place)
         seconds.setdefault(key, set()).update((pair.first, pair.second))
         calls = _calls(a.at, b.at) if first.place == second.place else ()
-        library = parting_library(a.at, b.at) if first.place == second.place else ""
+        library = parting_library(a.at, b.at)
         told.setdefault(key, Shared(first, second, 1, calls, pair.evidence, library))
     return tuple(replace(shared, times=len(seconds[key])) for key, shared in told.items())
 

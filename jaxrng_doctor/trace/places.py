@@ -175,8 +175,14 @@ def user_stack(at: At) -> list[Place]:
 
 
 def parting_library(a: At, b: At) -> str:
-    """The library inside of which the ways to two equations part, `""` if no library's do."""
-    for one, other in zip(_stack(a), _stack(b), strict=False):
+    """The library that made both equations within one call of the user's, `""` if none did.
+
+    It called `jax.random` itself both times, and the ways there part inside of it.
+    """
+    stacks = _stack(a), _stack(b)
+    if not all(map(calling_library, stacks)):
+        return ""
+    for one, other in zip(*map(reversed, stacks), strict=False):
         if (one.code, one.lasti) != (other.code, other.lasti):
             return calling_library([one]).split(".")[0]
     return ""

@@ -67,3 +67,12 @@ def test_chains_side_by_side(convicted, acquitted):
 def test_predictions(acquitted):
     predict = infer.Predictive(model, num_samples=4)
     acquitted(lambda x, key: predict(key, x), X, KEY)
+
+
+def test_what_numpyro_does_with_a_key_within_one_call_is_its_own_business(acquitted):
+    def posterior(x, key):
+        mcmc = infer.MCMC(infer.NUTS(model), num_warmup=1, num_samples=2, progress_bar=False)
+        mcmc.run(key, x)
+        return mcmc.get_samples()
+
+    acquitted(posterior, X, KEY, notes=("RNG006", "RNG007", "RNG009"))
