@@ -21,7 +21,7 @@ from jaxrng_doctor.findings import Evidence, Place
 from jaxrng_doctor.ledger import KeyTable
 from jaxrng_doctor.lineage.causes import ancestry, made_at
 from jaxrng_doctor.lineage.describe import describe
-from jaxrng_doctor.lineage.elements import identity
+from jaxrng_doctor.lineage.elements import Identities
 from jaxrng_doctor.lineage.use import Path, Use
 from jaxrng_doctor.lineage.values import Value
 from jaxrng_doctor.trace import jaxprs
@@ -52,7 +52,8 @@ def shared_keys(uses: Sequence[Use], tables: Mapping[Path, KeyTable]) -> tuple[S
     seconds: dict[Any, set[int]] = {}
     # One use can be in many pairs, and locating it walks stacks and jaxprs.
     facts = functools.cache(lambda number: use_facts(ordered[number]))
-    for pair in _pairs([tables.get(u.path) for u in ordered], [u.keys for u in ordered]):
+    all_tables, keys = [tables.get(u.path) for u in ordered], [u.keys for u in ordered]
+    for pair in _pairs(all_tables, keys, Identities()):
         a, b = ordered[pair.first], ordered[pair.second]
         if _is_harmless(a, b) or _told_of_each(a, b, pair, tables):
             continue
@@ -74,17 +75,20 @@ def returned_keys(
 ) -> tuple[Returned, ...]:
     """Each used key that comes back among the outputs, once for each output."""
     found: list[Returned] = []
+    identities = Identities()
     for number, value in returned.items():
         all_tables = [outputs.get(number), *(tables.get(u.path) for u in uses)]
         keys = [(value,), *(u.keys for u in uses)]
-        for pair in _pairs(all_tables, keys):
+        for pair in _pairs(all_tables, keys, identities):
             if pair.first == 0:
                 use = use_facts(uses[pair.second - 1])
                 found.append(Returned(use, paths[number], pair.evidence))
                 break
         else:
             unproven = (u for u in uses if number not in outputs or u.path not in tables)
-            use_in_batch = next((u for u in unproven if _is_one_of(u.keys[0], value)), None)
+            use_in_batch = next(
+                (u for u in unproven if _is_one_of(u.keys[0], value, identities)), None
+            )
             if use_in_batch is not None:
                 found.append(Returned(use_facts(use_in_batch), paths[number], None))
     return tuple(found)
@@ -111,7 +115,11 @@ def use_facts(use: Use) -> UseFacts:
 # -- equality ----------------------------------------------------------------------------
 
 
-def _pairs(tables: Sequence[KeyTable | None], keys: Sequence[tuple[Value, ...]]) -> Iterator[_Pair]:
+def _pairs(
+    tables: Sequence[KeyTable | None],
+    keys: Sequence[tuple[Value, ...]],
+    identities: Identities,
+) -> Iterator[_Pair]:
     found: dict[tuple[int, int], Evidence | None] = {}
     known = [i for i, table in enumerate(tables) if table is not None]
     for width in sorted({tables[i].words.shape[-1] for i in known}):  # type: ignore[union-attr]
@@ -120,7 +128,7 @@ def _pairs(tables: Sequence[KeyTable | None], keys: Sequence[tuple[Value, ...]])
             found.update(_equal_rows({i: _rows(tables[i]) for i in of_width}))
     sums: dict[Any, list[int]] = {}
     for i, values in enumerate(keys):
-        same = sums.setdefault(tuple(map(identity, values)), [])
+        same = sums.setdefault(tuple(map(identities.of, values)), [])
         for other in same[-_MOST:]:
             if tables[other] is None or tables[i] is None:
                 found.setdefault((other, i), None)
@@ -162,7 +170,7 @@ def _equal_rows(rows: Mapping[int, np.ndarray]) -> dict[tuple[int, int], Evidenc
     return found
 
 
-def _is_one_of(key: Value, array: Value) -> bool:
+def _is_one_of(key: Value, array: Value, identities: Identities) -> bool:
     """A scope maps over the array, and this is its key, or the scope's keys make up the array."""
     arrays = [array]
     while arrays[-1].op == "stack of results":
@@ -170,7 +178,7 @@ def _is_one_of(key: Value, array: Value) -> bool:
     keys = [key]
     while (raw := keys[-1].args[0] if keys[-1].op == "random_wrap" else keys[-1]).op == "element":
         keys.append(raw.args[0])
-    return not {identity(a) for a in arrays}.isdisjoint(map(identity, keys))
+    return not {identities.of(a) for a in arrays}.isdisjoint(map(identities.of, keys))
 
 
 # -- what is no fault --------------------------------------------------------------------

@@ -35,6 +35,8 @@ def parameters(value: Value) -> dict[str, Any]:
 
 def describe(value: Value, depth: int = 5) -> str:
     """One phrase for a value's derivation; what lies more than `depth` steps back is `…`."""
+    while value.op in _TRANSPARENT and value.args:
+        value = value.args[0]
     if depth == 0:
         return "…"
     args = [describe(arg, depth - 1) for arg in value.args]
@@ -78,8 +80,6 @@ def describe(value: Value, depth: int = 5) -> str:
             return args[0] + _index(parameters(value))
         case "broadcast_in_dim":
             return f"broadcast_to({args[0]}, {parameters(value)['shape']})"
-        case op if op in _TRANSPARENT and args:
-            return describe(value.args[0], depth)
         case op:
             return f"{op}({', '.join(args)})"
 

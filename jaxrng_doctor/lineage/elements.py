@@ -15,27 +15,47 @@ from jaxrng_doctor.lineage.describe import parameters
 from jaxrng_doctor.lineage.values import Value
 
 _Index = tuple[int, ...]
+_Identity = tuple[int | str, _Index]
 
 
-def identity(key: Value) -> tuple[Any, ...]:
-    """Equal for keys that are sure to be equal, typed or legacy: an array's number, an index."""
-    array, index = _of_array(key)
-    return _child(array, index) or (array.number, index)
+class Identities:
+    """Tells keys apart, typed or legacy, as far as their derivations do."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, _Identity] = {}
+        self._children: dict[tuple[_Identity, int], int] = {}
+
+    def of(self, key: Value) -> _Identity:
+        """Equal for keys that are sure to be equal: an array's number, and an index in it."""
+        path: list[tuple[Value, int]] = []
+        value = key
+        # Not by recursion: a key can be some thousand splits away from where it began.
+        while (known := self._known.get(id(value))) is None:
+            array, index = _of_array(value)
+            number = _child_number(array, index)
+            if number is None:
+                known = self._known[id(value)] = (array.number, index)
+                break
+            path.append((value, number))
+            value = array.args[0]
+        for value, number in reversed(path):
+            child = self._children.setdefault((known, number), len(self._children))
+            known = self._known[id(value)] = ("child", (child,))
+        return known
 
 
-def _child(array: Value, index: _Index) -> tuple[Any, ...] | None:
-    """Which key, counted through, of which parent: what partitionable threefry makes a key of."""
+def _child_number(array: Value, index: _Index) -> int | None:
+    """Which key of its parent, counted through: partitionable threefry makes it of that alone."""
     if array.op not in ("random_split", "random_fold_in") or array.args[0].axes:
         return None
     eqn = array.birth.eqn
     if str(eqn.invars[0].aval.dtype) != "key<fry>" or not eqn.ctx.threefry_partitionable:
         return None
     if array.op == "random_fold_in":
-        number = array.args[1].params[1] if array.args[1].op == "literal" else None
-    else:
-        shape = eqn.params["shape"]
-        number = int(np.ravel_multi_index(index, shape)) if len(index) == len(shape) else None
-    return None if number is None else (identity(array.args[0]), number)
+        data = array.args[1]
+        return int(data.params[1]) if data.op == "literal" else None
+    shape = eqn.params["shape"]
+    return int(np.ravel_multi_index(index, shape)) if len(index) == len(shape) else None
 
 
 def _of_array(key: Value) -> tuple[Value, _Index]:

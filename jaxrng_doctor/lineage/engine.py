@@ -104,8 +104,9 @@ class Engine:
         for var, const in zip(inner.constvars, consts, strict=False):
             env[var] = self._constant(var, const)
         env.update((v, x) for v, x in zip(inner.invars, args, strict=True) if x is not None)
+        eqns = inner.eqns
         for index in self.slice.equations(inner):
-            eqn = inner.eqns[index]
+            eqn = eqns[index]
             at = At(parent, eqn, inner, index, len(scopes))
             ins = [self._read(env, atom) for atom in eqn.invars]
             made = self._equation(at, ins, scopes, path)
@@ -140,7 +141,7 @@ class Engine:
         elif not is_tangent(eqn):
             if eqn.primitive.name == SPLIT:
                 self._use(self.splits, at, ins, scopes, path)
-            match control(eqn):
+            match None if eqn.primitive in self.slice.draws.inert else control(eqn):
                 case Call(body):
                     return self.jaxpr(body, ins, at, scopes, (*path, (at.index, 0)))
                 case Map() as over:

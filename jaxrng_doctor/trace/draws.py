@@ -64,6 +64,7 @@ class Draws:
 
     def __init__(self) -> None:
         self._drawing: dict[int, frozenset[int]] = {}
+        self._using: dict[int, frozenset[int]] = {}
         self.tangents: list[Any] = []
         self.keyless: list[tuple[Any, Any]] = []
         self.inert: set[Any] = set()
@@ -89,16 +90,28 @@ class Draws:
     def drawing(self, jaxpr: Any) -> frozenset[int]:
         """The indices of the equations that draw, or hold a jaxpr that does."""
         inner = jaxprs.open_jaxpr(jaxpr)[0]
-        known = self._drawing.get(id(inner))
-        if known is None:
-            inert = self.inert
-            found = [
-                index
-                for index, eqn in enumerate(inner.eqns)
-                if eqn.primitive not in inert and self._draws(eqn, inner)
-            ]
-            known = self._drawing[id(inner)] = frozenset(found)
-        return known
+        if id(inner) not in self._drawing:
+            self._look_into(inner)
+        return self._drawing[id(inner)]
+
+    def using(self, jaxpr: Any) -> frozenset[int]:
+        """Beside those that draw, the equations that split a key."""
+        inner = jaxprs.open_jaxpr(jaxpr)[0]
+        if id(inner) not in self._using:
+            self._look_into(inner)
+        return self._using[id(inner)]
+
+    def _look_into(self, inner: Any) -> None:
+        inert, drawing, splits = self.inert, [], []
+        for index, eqn in enumerate(inner.eqns):
+            if eqn.primitive in inert:
+                continue
+            if eqn.primitive.name == SPLIT:
+                splits.append(index)
+            elif self._draws(eqn, inner):
+                drawing.append(index)
+        self._drawing[id(inner)] = frozenset(drawing)
+        self._using[id(inner)] = frozenset((*drawing, *splits))
 
     def _draws(self, eqn: Any, jaxpr: Any) -> bool:
         name = eqn.primitive.name

@@ -12,7 +12,7 @@ from typing import Any
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.control import Call, Cond, Map, Scan, ShardMap, While, control
 from jaxrng_doctor.trace.derivatives import is_tangent
-from jaxrng_doctor.trace.draws import SPLIT, Draws
+from jaxrng_doctor.trace.draws import Draws
 
 Literal = jaxprs.Literal
 
@@ -73,11 +73,11 @@ class Slice:
         self._visited.add(id(inner))
         needed = {v for i in asked if not isinstance(v := inner.outvars[i], Literal)}
         relevant = []
-        drawing = self.draws.drawing(inner)
-        for index in range(len(inner.eqns) - 1, -1, -1):
-            eqn = inner.eqns[index]
-            is_use = index in drawing or eqn.primitive.name == SPLIT
-            if not is_use and needed.isdisjoint(eqn.outvars):
+        using = self.draws.using(inner)
+        eqns = inner.eqns
+        for index in range(len(eqns) - 1, -1, -1):
+            eqn = eqns[index]
+            if index not in using and needed.isdisjoint(eqn.outvars):
                 continue
             outs = [i for i, v in enumerate(eqn.outvars) if v in needed]
             relevant.append(index)
@@ -94,6 +94,8 @@ class Slice:
     def _operands(self, eqn: Any, outs: list[int]) -> Iterable[int]:
         """The operands that the draws in `eqn` and its outputs `outs` need."""
         every = range(len(eqn.invars))
+        if eqn.primitive in self.draws.inert:
+            return every
         keys = self.draws.key_operands(eqn)
         if keys:
             return every if outs else keys
