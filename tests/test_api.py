@@ -195,3 +195,14 @@ def test_two_equal_keys_among_many():
     assert finding.code == "RNG002"
     assert (finding.evidence.examples, finding.evidence.distinct_keys) == (200_000, 199_999)
     assert finding.evidence.equal_pair == (7, 199_999)
+
+
+def test_a_key_that_was_split_a_thousand_times():
+    def f(x, key):
+        for _ in range(1200):
+            key, own = jax.random.split(key)
+        return x + jax.random.normal(own) + jax.random.uniform(own)
+
+    report = jaxrng_doctor.check(f, (jnp.ones(3), KEY), run=False)
+
+    assert sorted(codes(report)) == ["RNG005", "RNG009"]
