@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from jaxrng_doctor.trace.jaxprs import MeshDims
+from jaxrng_doctor.trace.meshes import MeshDims
 
 
 def is_cut(dims: MeshDims, name: Any) -> bool:

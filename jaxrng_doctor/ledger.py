@@ -23,6 +23,7 @@ from jaxrng_doctor.trace.control import Call, Cond, Map, Scan, ShardMap, While, 
 from jaxrng_doctor.trace.derivatives import is_tangent
 from jaxrng_doctor.trace.draws import SPLIT, is_key
 from jaxrng_doctor.trace.kept import Axis, as_ordinary
+from jaxrng_doctor.trace.pieces import has_rule
 from jaxrng_doctor.trace.program import Trace
 
 Path = tuple[tuple[int, int], ...]
@@ -100,6 +101,7 @@ class _Run:
 
     def __init__(self, trace: Trace) -> None:
         self.slice = trace.slice
+        self._vmaps = 0  # how many are around what is being run
         self._outlines: dict[Path, tuple[list[Path], list[Any]]] = {}
 
     def jaxpr(
@@ -142,7 +144,7 @@ class _Run:
             words = jnp.concatenate([_words(values[i]) for i in keys])
             records[(*path, (index, 0))] = (words, jnp.array(True))
         elif not keys and not is_tangent(eqn):
-            match control(eqn):
+            match None if self._vmaps and has_rule(eqn) else control(eqn):
                 case Call(body):
                     return self.jaxpr(body, values, (*path, (index, 0)), room)
                 case Map() as over:
@@ -185,7 +187,11 @@ class _Run:
         self, over: Map, axis: Axis, values: list[Any], path: Path, room: int
     ) -> tuple[Sequence[Any], _Records]:
         def example(args: list[Any]) -> tuple[list[Any], _Records]:
-            return self.jaxpr(over.body, args, path, room * over.size)
+            self._vmaps += 1
+            try:
+                return self.jaxpr(over.body, args, path, room * over.size)
+            finally:
+                self._vmaps -= 1
 
         outs, records = _mapped(example, values, over.in_axes, axis)
         return [

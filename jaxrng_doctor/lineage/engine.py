@@ -22,6 +22,7 @@ from jaxrng_doctor.trace.control import Call, Cond, Map, Opaque, Scan, ShardMap,
 from jaxrng_doctor.trace.derivatives import is_tangent
 from jaxrng_doctor.trace.draws import SPLIT, is_key
 from jaxrng_doctor.trace.keyflow import taking_keys
+from jaxrng_doctor.trace.pieces import has_rule
 from jaxrng_doctor.trace.places import At, innermost, locate
 from jaxrng_doctor.trace.program import Trace
 
@@ -141,7 +142,11 @@ class Engine:
         elif not is_tangent(eqn):
             if eqn.primitive.name == SPLIT:
                 self._use(self.splits, at, ins, scopes, path)
-            match None if eqn.primitive in self.slice.draws.inert else control(eqn):
+            inside = None if eqn.primitive in self.slice.draws.inert else control(eqn)
+            if has_rule(eqn) and any(scope.kind == "vmap" for scope in scopes):
+                self.gap("a function's own vmap rule is not followed inside of a loop or jit", at)
+                inside = None
+            match inside:
                 case Call(body):
                     return self.jaxpr(body, ins, at, scopes, (*path, (at.index, 0)))
                 case Map() as over:

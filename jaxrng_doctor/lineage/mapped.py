@@ -9,7 +9,7 @@ from jaxrng_doctor.findings import ScopeKind
 from jaxrng_doctor.lineage.use import Path, ScopeRef
 from jaxrng_doctor.lineage.values import EQUAL, UNKNOWN, Value, Values
 from jaxrng_doctor.trace.control import Map, ShardMap
-from jaxrng_doctor.trace.jaxprs import MeshDims
+from jaxrng_doctor.trace.meshes import MeshDims
 from jaxrng_doctor.trace.places import At
 
 if TYPE_CHECKING:

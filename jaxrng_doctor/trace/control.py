@@ -13,14 +13,13 @@ from typing import Any
 
 from jaxrng_doctor.trace import jaxprs, kept
 from jaxrng_doctor.trace.expanding import HIDING
-from jaxrng_doctor.trace.jaxprs import MeshDims
 from jaxrng_doctor.trace.kept_loops import PREFIX
+from jaxrng_doctor.trace.meshes import MeshDims, shard_map_dims
 
 # JAX's own that run code which is in no jaxpr (0.6 to 0.12).
 _OUTSIDE = frozenset({"call_exported", "ffi_call", "io_callback", "pure_callback", HIDING})
 
 # Their one jaxpr takes the operands and returns the outputs as they are (0.6 to 0.12).
-# `custom_vmap_call` is not among them: what it does under a vmap is another function.
 _CALLS = frozenset(
     {
         "checkpoint",
@@ -29,6 +28,7 @@ _CALLS = frozenset(
         "custom_jvp_call",
         "custom_vjp_call",
         "custom_vjp_call_jaxpr",
+        "custom_vmap_call",
         "eval_jaxpr",
         "jit",
         "pjit",
@@ -133,7 +133,7 @@ def control(eqn: Any) -> Control | None:
         axes = params["in_axes"], params["out_axes"]
         return Map(params["call_jaxpr"], params["axis_size"], params["axis_name"], *axes, True)
     if name == "shard_map":
-        return ShardMap(bodies[0], *jaxprs.shard_map_dims(eqn))
+        return ShardMap(bodies[0], *shard_map_dims(eqn))
     if name == "scan":
         consts, carry = jaxprs.scan_counts(eqn)
         return Scan(params["jaxpr"], consts, carry, params["length"], params["reverse"])

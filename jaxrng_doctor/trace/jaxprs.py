@@ -101,6 +101,19 @@ batchers = _batching.fancy_primitive_batchers
 """primitive -> rule(axis_data, args, dims, **params), which knows the axis it batches over."""
 
 
+def batched(eqn: Any, values: Sequence[Any], dims: Sequence[int | None]) -> tuple[Any, Any]:
+    """The outputs of an equation for a whole batch, and their batch axes.
+
+    Rules that know nothing of the axis are in a table of their own up to 0.6.
+    """
+    rule = batchers.get(eqn.primitive)
+    if rule is None:
+        outs, out_dims = _batching.primitive_batchers[eqn.primitive](values, dims, **eqn.params)
+    else:
+        outs, out_dims = rule(None, values, dims, **eqn.params)
+    return outs, out_dims
+
+
 def without_dead_code(jaxpr: Any, used_outputs: Sequence[bool]) -> tuple[Any, list[bool]]:
     """The jaxpr (open) without what nothing uses, and which inputs are left (0.6 to 0.12).
 
@@ -150,37 +163,6 @@ def scan_counts(eqn: Any) -> tuple[int, int]:
         return eqn.params["num_consts"], eqn.params["num_carry"]
     consts, carry, _ = eqn.params["ft_in"].update(range(len(eqn.invars))).unpack()
     return len(list(consts)), len(list(carry))
-
-
-MeshDims = dict[int, tuple[Any, ...]]
-"""Which mesh axes cut which dimension of an array."""
-
-
-def shard_map_dims(eqn: Any) -> tuple[dict[Any, int], list[MeshDims], list[MeshDims]]:
-    """A shard_map's manual mesh axes with their sizes, and how they cut its inputs and outputs.
-
-    `in_names`, dictionaries, up to 0.6; `in_specs`, partition specs, later.
-    """
-    params = eqn.params
-    sizes = dict(params["mesh"].shape)
-    if "in_names" in params:
-        manual = [name for name in sizes if name not in params["auto"]]
-        ins, outs = params["in_names"], params["out_names"]
-        dims = [[dict(names) for names in side] for side in (ins, outs)]
-    else:
-        manual = params.get("manual_axes", params.get("newly_manual_axes", frozenset(sizes)))
-        dims = [
-            [_cut_dims(spec) for spec in side] for side in (params["in_specs"], params["out_specs"])
-        ]
-    return {name: size for name, size in sizes.items() if name in manual}, dims[0], dims[1]
-
-
-def _cut_dims(spec: Any) -> MeshDims:
-    return {
-        dim: names if isinstance(names, tuple) else (names,)
-        for dim, names in enumerate(spec)
-        if names is not None
-    }
 
 
 def vmaps_on_name_stack(eqn: Any) -> int:
@@ -385,6 +367,15 @@ def effects_outside(jaxpr: Any, axis_name: Any, invars: Sequence[Any] | None = N
         if invars is not None:
             effects = _core.resolve_input_effects(effects, invars)
     return _core.filter_named_axis_effects(effects, {axis_name})
+
+
+def part(jaxpr: Any, invars: list[Any], outvars: list[Any], eqns: list[Any]) -> Any:
+    """Some equations of an open jaxpr as a closed one of their own (0.6 to 0.12)."""
+    names = tuple("" for _ in invars), tuple("" for _ in outvars)
+    info = jaxpr.debug_info._replace(arg_names=names[0], result_paths=names[1])
+    return closed(
+        jaxpr.replace(constvars=[], invars=invars, outvars=outvars, eqns=eqns, debug_info=info)
+    )
 
 
 def closed(jaxpr: Any) -> Any:

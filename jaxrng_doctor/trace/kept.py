@@ -21,7 +21,7 @@ from jax.extend import core as jex_core
 from jax.interpreters import ad, mlir
 
 from jaxrng_doctor.findings import Gap, Place
-from jaxrng_doctor.trace import derivatives, jaxprs, keeping, sites
+from jaxrng_doctor.trace import derivatives, jaxprs, keeping, pieces, sites
 from jaxrng_doctor.trace.jaxprs import VmapCall
 from jaxrng_doctor.trace.keeping import Keeping
 from jaxrng_doctor.trace.kept_loops import keeping_loops
@@ -103,6 +103,15 @@ def _stage(call: VmapCall, made: sites.Made) -> list[Any]:
         [jaxprs.per_example_aval(avals[i], in_axes[i], size) for i in mapped],
         [names[i] for i in mapped],
     )
+    operands = (*captured, *(call.args[i] for i in mapped))
+    if pieces.has_rules(jaxpr):
+
+        def staged(fun: Any, args: Any, axes: Any, out_axes: Any) -> list[Any]:
+            part = replace(call, fun=fun, in_axes=axes, out_axes=lambda: out_axes, args=args)
+            return _stage(part, made)
+
+        axes = (*(None for _ in captured), *(in_axes[i] for i in mapped))
+        return pieces.stage(jaxpr, operands, axes, _plain_out_axes(call, jaxpr), size, staged)
     given = {id(x): name for x, name, d in zip(call.args, names, in_axes, strict=True) if d is None}
     out_axes = _plain_out_axes(call, jaxpr)
     site = Site(
@@ -120,7 +129,6 @@ def _stage(call: VmapCall, made: sites.Made) -> list[Any]:
         "axis": call.axis_data,
         "site": site,
     }
-    operands = (*captured, *(call.args[i] for i in mapped))
     if None in out_axes:
         # Only the ordinary vmap knows whether such an output is really not batched.
         jax.eval_shape(lambda *xs: _run(*xs, **params), *operands)

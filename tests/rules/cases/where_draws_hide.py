@@ -3,11 +3,38 @@
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_batching import custom_vmap
 from jax.extend.random import threefry_2x32
 
 
 def words(key):
     return jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+
+
+@custom_vmap
+def noise_of_the_batch(row, key):
+    return row + jax.random.normal(key, row.shape)
+
+
+@noise_of_the_batch.def_vmap
+def _(size, mapped, rows, key):
+    if mapped[1]:
+        return jax.vmap(noisy)(rows, key), True
+    return noise_of_the_batch(rows, key), True  # one draw for the whole batch
+
+
+@custom_vmap
+def noise_of_each(row, key):
+    return row + jax.random.normal(key, row.shape)
+
+
+@noise_of_each.def_vmap
+def _(size, mapped, rows, key):
+    return jax.vmap(noisy, in_axes=(0, 0 if mapped[1] else None))(rows, key), True
+
+
+def noisy(row, key):
+    return row + jax.random.normal(key, row.shape)
 
 
 # -- bad ---------------------------------------------------------------------------------
@@ -104,6 +131,30 @@ def of_raw_bits(x, key):
     return jax.vmap(f)(x)
 
 
+def in_a_vmap_rule(x, key):
+    @custom_vmap
+    def noise(row, key):
+        return row
+
+    @noise.def_vmap
+    def _(size, mapped, rows, key):
+        return jax.vmap(lambda row: row + jax.random.normal(key, (3,)))(rows), True  # RNG001
+
+    return jax.vmap(noise, in_axes=(0, None))(x, key)
+
+
+def beside_a_vmap_rule(x, key):
+    def f(row):
+        row = noise_of_the_batch(jnp.sin(row), key)
+        return row * 2 + jax.random.uniform(key)  # RNG001, RNG005
+
+    return jax.vmap(f)(x)
+
+
+def of_a_function_with_a_vmap_rule_but_no_vmap(x, key):
+    return noise_of_each(x, key) + jax.random.normal(key, x.shape)  # RNG005
+
+
 # -- good --------------------------------------------------------------------------------
 
 
@@ -164,3 +215,23 @@ def raw_words_of_each_example(x, key):
         return row + threefry_2x32(words, jnp.arange(3, dtype=jnp.uint32))
 
     return jax.vmap(f)(x, words(jax.random.split(key, 4)))
+
+
+def a_vmap_rule_that_draws_for_the_whole_batch(x, key):
+    return jax.vmap(noise_of_the_batch, in_axes=(0, None))(x, key)
+
+
+def a_vmap_rule_over_keys(x, key):
+    def f(row, key):
+        first, second = jax.random.split(key)
+        row = noise_of_the_batch(jnp.sin(row) * jax.random.uniform(first), second)
+        return row * 2
+
+    return jax.vmap(f, in_axes=(1, 0), out_axes=1)(x.T, jax.random.split(key, 4))
+
+
+def two_vmap_rules_in_a_row(x, key):
+    def f(row, keys):
+        return noise_of_each(noise_of_the_batch(row, keys[0]), keys[1])
+
+    return jax.vmap(f)(x, jax.random.split(key, (4, 2)))

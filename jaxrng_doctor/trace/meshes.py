@@ -1,0 +1,35 @@
+"""How a `shard_map` cuts its operands: in comes its equation, out come the mesh axes of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MeshDims = dict[int, tuple[Any, ...]]
+"""Which mesh axes cut which dimension of an array."""
+
+
+def shard_map_dims(eqn: Any) -> tuple[dict[Any, int], list[MeshDims], list[MeshDims]]:
+    """A shard_map's manual mesh axes with their sizes, and how they cut its inputs and outputs.
+
+    `in_names`, dictionaries, up to 0.6; `in_specs`, partition specs, later.
+    """
+    params = eqn.params
+    sizes = dict(params["mesh"].shape)
+    if "in_names" in params:
+        manual = [name for name in sizes if name not in params["auto"]]
+        ins, outs = params["in_names"], params["out_names"]
+        dims = [[dict(names) for names in side] for side in (ins, outs)]
+    else:
+        manual = params.get("manual_axes", params.get("newly_manual_axes", frozenset(sizes)))
+        dims = [
+            [_cut_dims(spec) for spec in side] for side in (params["in_specs"], params["out_specs"])
+        ]
+    return {name: size for name, size in sizes.items() if name in manual}, dims[0], dims[1]
+
+
+def _cut_dims(spec: Any) -> MeshDims:
+    return {
+        dim: names if isinstance(names, tuple) else (names,)
+        for dim, names in enumerate(spec)
+        if names is not None
+    }
