@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.key_reuse._core import check_key_reuse_jaxpr
 
-from jaxrng_doctor.ledger import Ledger
+from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.lineage.engine import Engine
 from jaxrng_doctor.program_facts import program_facts
 from jaxrng_doctor.rules import judge

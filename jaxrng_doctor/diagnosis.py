@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from jaxrng_doctor.counting import KeyCount
 from jaxrng_doctor.facts import RBG, DrawFacts, ScopeFacts, Variation, VmapSource
 from jaxrng_doctor.findings import Draw, Evidence, Scope
-from jaxrng_doctor.ledger import KeyTable
+from jaxrng_doctor.keytables import KeyTable
 from jaxrng_doctor.lineage.causes import cause_of, constant_of, maps_words
 from jaxrng_doctor.lineage.describe import describe
 from jaxrng_doctor.lineage.use import Path, ScopeRef, Use
-from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.control import Map, ShardMap, control
 from jaxrng_doctor.trace.draws import key_impl, may_be_key, sampler_name
 from jaxrng_doctor.trace.meeting import leaves_as_one, meets_varying
@@ -74,8 +74,8 @@ def _scope(draw: Use, depth: int, evidence: Evidence | None) -> ScopeFacts:
         varies = True  # there are no two examples that could share
     elif evidence is not None and evidence.examples > 1:
         varies = evidence.distinct_keys == evidence.examples
-    name, file = jaxprs.function_of(jaxprs.subjaxprs(ref.at.eqn)[-1])
-    via = site.via if site else calling_library(jaxprs.frames(ref.at.eqn))
+    name, file = equations.function_of(equations.subjaxprs(ref.at.eqn)[-1])
+    via = site.via if site else calling_library(equations.frames(ref.at.eqn))
     if via and not is_users(file):
         name = ""  # the library's own function around the user's
     elif site:

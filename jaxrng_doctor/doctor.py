@@ -10,7 +10,8 @@ from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.facts import RBG
 from jaxrng_doctor.findings import Comparison, Failure, Gap, TargetReport
-from jaxrng_doctor.ledger import Ledger, compute_keys
+from jaxrng_doctor.keytables import Ledger
+from jaxrng_doctor.ledger import compute_keys
 from jaxrng_doctor.limits import OutOfTime, within
 from jaxrng_doctor.lineage.engine import Engine
 from jaxrng_doctor.program_facts import program_facts

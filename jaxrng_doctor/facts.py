@@ -171,6 +171,30 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True)
+class CallDraw:
+    """A draw in one call: `call` is where the user called, `number` counts the program's calls.
+
+    `function` is the compiled function that holds the draw, `""` for one made at once.
+    """
+
+    sampler: str
+    place: Place | None
+    function: str
+    call: Place | None
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """One key value drawn from in several calls; `times` is in how many, `key` its words."""
+
+    first: CallDraw
+    second: CallDraw
+    times: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class HostDrawFacts:
     """A draw from NumPy's or Python's generators while the function was traced."""
 
@@ -187,3 +211,4 @@ class ProgramFacts:
     shared: tuple[Shared, ...] = ()
     returned: tuple[Returned, ...] = ()
     host_draws: tuple[HostDrawFacts, ...] = ()
+    repeated: tuple[Repeated, ...] = ()

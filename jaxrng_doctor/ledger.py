@@ -8,8 +8,7 @@ draw's key beside it. In comes a `Trace`, out comes for each draw a `KeyTable`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import jax
@@ -18,15 +17,14 @@ import numpy as np
 from jax import lax
 
 from jaxrng_doctor import devices
-from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.keytables import KeyTable, Ledger, Path
+from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.control import Call, Cond, Map, Scan, ShardMap, While, control
 from jaxrng_doctor.trace.derivatives import is_tangent
 from jaxrng_doctor.trace.draws import SPLIT, is_key
 from jaxrng_doctor.trace.kept import Axis, as_ordinary
 from jaxrng_doctor.trace.pieces import has_rule
 from jaxrng_doctor.trace.program import Trace
-
-Path = tuple[tuple[int, int], ...]
 
 MAX_WHILE_STEPS = 256
 """Keys of a `while_loop` are kept for so many steps: its length is not known beforehand."""
@@ -40,60 +38,48 @@ _Record = tuple[
 _Records = dict[Path, _Record]
 
 
-@dataclass(frozen=True)
-class KeyTable:
-    """The keys of one draw.
+class KeyProgram:
+    """The key-making part of a program, and nothing else of it, to be run on any inputs.
 
-    words: uint32, shape (*scope sizes, words of a key); a draw from several keys
-        at once has all their words in a row.
-    reached: bool, shape (*scope sizes): a branch not taken and a loop that ended
-        earlier make no draw.
+    `wanted` are the numbers of the program's inputs that the keys depend on.
     """
 
-    words: np.ndarray
-    reached: np.ndarray
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.wanted = sorted(trace.slice.inputs(trace.jaxpr))
+        self._paths: list[Path] = []
+        self._returned: list[int] = []
+        self._compiled = jax.jit(self._listed)
 
+    def compute(self, values: Sequence[Any]) -> Ledger:
+        """The keys where the inputs `wanted` have these values."""
+        tables, outputs = jax.device_get(self._compiled(*values))
+        return Ledger(
+            {
+                path: KeyTable(words, reached)
+                for path, (words, reached) in zip(self._paths, tables, strict=True)
+            },
+            {
+                i: KeyTable(w, np.ones(len(w), bool))
+                for i, w in zip(self._returned, outputs, strict=True)
+            },
+        )
 
-@dataclass(frozen=True)
-class Ledger:
-    """The computed keys: of each draw and split, by its path, and of each key output.
-
-    What cannot be computed so (inside an equation that is not followed) is missing.
-    """
-
-    keys: Mapping[Path, KeyTable] = field(default_factory=dict)
-    outputs: Mapping[int, KeyTable] = field(default_factory=dict)
+    def _listed(self, *given: Any) -> tuple[list[_Record], list[Any]]:
+        trace = self.trace
+        args: list[Any] = [None] * len(trace.values)
+        for i, value in zip(self.wanted, given, strict=True):
+            args[i] = value
+        outs, records = _Run(trace).jaxpr(trace.jaxpr, args, (), 1)
+        self._paths[:] = records
+        self._returned[:] = [i for i in trace.key_outputs if outs[i] is not None]
+        return list(records.values()), [_rows(outs[i]) for i in self._returned]
 
 
 def compute_keys(trace: Trace) -> Ledger:
-    """Run the key-making part of `trace`, and nothing else of it."""
-    run = _Run(trace)
-    wanted = sorted(trace.slice.inputs(trace.jaxpr))
-    values = [trace.values[i] for i in wanted]
-
-    def program(*given: Any) -> tuple[list[Any], _Records]:
-        args: list[Any] = [None] * len(trace.values)
-        for i, value in zip(wanted, given, strict=True):
-            args[i] = value
-        return run.jaxpr(trace.jaxpr, args, (), 1)
-
-    paths: list[Path] = []
-    returned: list[int] = []
-
-    def listed(*given: Any) -> tuple[list[_Record], list[Any]]:
-        outs, records = program(*given)
-        paths[:] = records
-        returned[:] = [i for i in trace.key_outputs if outs[i] is not None]
-        return list(records.values()), [_rows(outs[i]) for i in returned]
-
-    tables, outputs = jax.device_get(jax.jit(listed)(*values))
-    return Ledger(
-        {
-            path: KeyTable(words, reached)
-            for path, (words, reached) in zip(paths, tables, strict=True)
-        },
-        {i: KeyTable(w, np.ones(len(w), bool)) for i, w in zip(returned, outputs, strict=True)},
-    )
+    """The keys of the very call that was traced."""
+    program = KeyProgram(trace)
+    return program.compute([trace.values[i] for i in program.wanted])
 
 
 class _Run:
@@ -112,13 +98,13 @@ class _Run:
         room: int,
     ) -> tuple[list[Any], _Records]:
         """The outputs and the records of one jaxpr. `room` is how many examples share it."""
-        inner, consts = jaxprs.open_jaxpr(jaxpr)
+        inner, consts = equations.open_jaxpr(jaxpr)
         env: dict[Any, Any] = dict(zip(inner.constvars, consts, strict=False))
         env.update((inner.invars[i], args[i]) for i in self.slice.inputs(inner))
         records: _Records = {}
 
         def read(atom: Any) -> Any:
-            return atom.val if isinstance(atom, jaxprs.Literal) else env.get(atom)
+            return atom.val if isinstance(atom, equations.Literal) else env.get(atom)
 
         for index in self.slice.equations(inner):
             eqn = inner.eqns[index]
@@ -159,9 +145,9 @@ class _Run:
                     return self._while(loop, values, path, index, room)
                 case Cond(branches):
                     return self._cond(branches, values, path, index, room)
-        if any(value is None for value in values) or _acts(eqn) or jaxprs.is_stateful(eqn):
+        if any(value is None for value in values) or _acts(eqn) or equations.is_stateful(eqn):
             return [None] * len(eqn.outvars), records
-        return jaxprs.evaluate(eqn, values), records
+        return equations.evaluate(eqn, values), records
 
     def _outline(
         self, path: Path, run: Callable[[], tuple[Any, _Records]]

@@ -18,13 +18,13 @@ import numpy as np
 from jaxrng_doctor.counting import numbered
 from jaxrng_doctor.facts import Returned, Shared, UseFacts
 from jaxrng_doctor.findings import Evidence, Place
-from jaxrng_doctor.ledger import KeyTable
+from jaxrng_doctor.keytables import KeyTable
 from jaxrng_doctor.lineage.causes import ancestry, made_at
 from jaxrng_doctor.lineage.describe import describe
 from jaxrng_doctor.lineage.elements import Identities
 from jaxrng_doctor.lineage.use import Path, Use
 from jaxrng_doctor.lineage.values import Value
-from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.draws import SPLIT, sampler_name
 from jaxrng_doctor.trace.places import (
     At,
@@ -226,12 +226,12 @@ def _is_vain_in_library(use: Use) -> bool:
     """A library splits a key and leaves the children: its user can do nothing about it."""
     if use.at.eqn.primitive.name != SPLIT or _is_used(use.at.jaxpr, use.at.eqn.outvars[0]):
         return False
-    return bool(calling_library(jaxprs.frames(use.at.eqn)))
+    return bool(calling_library(equations.frames(use.at.eqn)))
 
 
 def _is_recomputed(use: Use) -> bool:
     """In the body of a `checkpoint` that is run again for the backward pass."""
-    return any(jaxprs.is_recomputation(at.eqn) for at in use.at.above())
+    return any(equations.is_recomputation(at.eqn) for at in use.at.above())
 
 
 def _is_cloned(a: Value, b: Value) -> bool:
@@ -263,7 +263,7 @@ def _unused_children(split: At | None) -> tuple[int, ...]:
     arrays = {children}
     used: set[int] = set()
     for eqn in inner.eqns:
-        if not any(v in arrays for v in eqn.invars if not isinstance(v, jaxprs.Literal)):
+        if not any(v in arrays for v in eqn.invars if not isinstance(v, equations.Literal)):
             continue
         if eqn.primitive.name == "random_unwrap":
             arrays.add(eqn.outvars[0])
@@ -274,7 +274,7 @@ def _unused_children(split: At | None) -> tuple[int, ...]:
             used.update(i for i, v in enumerate(eqn.outvars) if _is_used(inner, v))
         else:
             return ()
-    if any(v in arrays for v in inner.outvars if not isinstance(v, jaxprs.Literal)):
+    if any(v in arrays for v in inner.outvars if not isinstance(v, equations.Literal)):
         return ()
     return tuple(i for i in range(shape[0]) if i not in used)
 

@@ -6,7 +6,7 @@ from jaxrng_doctor import source
 from jaxrng_doctor.diagnosis import draw_facts
 from jaxrng_doctor.facts import HostDrawFacts, ProgramFacts
 from jaxrng_doctor.findings import Place
-from jaxrng_doctor.ledger import Ledger
+from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.lineage.engine import Engine
 from jaxrng_doctor.matching import returned_keys, shared_keys
 from jaxrng_doctor.trace.program import Trace

@@ -17,7 +17,7 @@ from jaxrng_doctor.lineage import branches, loops, mapped
 from jaxrng_doctor.lineage.transfers import TRANSFERS
 from jaxrng_doctor.lineage.use import Path, ScopeRef, Use
 from jaxrng_doctor.lineage.values import CREATING, DISTINCT, EQUAL, UNKNOWN, Value, Values, over_all
-from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.control import Call, Cond, Map, Opaque, Scan, ShardMap, While, control
 from jaxrng_doctor.trace.derivatives import is_tangent
 from jaxrng_doctor.trace.draws import SPLIT, is_key
@@ -72,16 +72,16 @@ class Engine:
         for eqn, jaxpr in draws.keyless:
             self.gap("lax.rng_uniform draws without a key", At(None, eqn, jaxpr, 0, 0))
         for eqn, jaxpr in taking_keys(draws, self.trace.jaxpr):
-            if any(map(draws.inside, jaxprs.subjaxprs(eqn))):
+            if any(map(draws.inside, equations.subjaxprs(eqn))):
                 continue  # that is a gap already
             name = eqn.primitive.name
             self.gap(f"a key goes into `{name}`, which is not followed", At(None, eqn, jaxpr, 0, 0))
         if not draws.tangents:
             return
         # The copy in a derivative keeps the stack of its original, and nothing else of it.
-        followed = {innermost(jaxprs.frames(use.at.eqn)) for use in self.draws}
+        followed = {innermost(equations.frames(use.at.eqn)) for use in self.draws}
         for eqn, jaxpr in draws.in_derivatives():
-            if innermost(jaxprs.frames(eqn)) not in followed:
+            if innermost(equations.frames(eqn)) not in followed:
                 at = At(None, eqn, jaxpr, 0, 0)
                 self.gap("a draw that only a derivative makes is not followed", at)
 
@@ -96,7 +96,7 @@ class Engine:
         path: Path,
     ) -> list[Value | None]:
         """The outputs of a jaxpr; `None` for what is outside of the slice."""
-        inner, consts = jaxprs.open_jaxpr(jaxpr)
+        inner, consts = equations.open_jaxpr(jaxpr)
         names = tuple(scope.axis_name for scope in scopes)
         seen = (id(inner), tuple(map(id, args)), names)
         if not self.recording and seen in self._results:
@@ -117,7 +117,7 @@ class Engine:
         return outs
 
     def _read(self, env: Mapping[Any, Value], atom: Any) -> Value | None:
-        if isinstance(atom, jaxprs.Literal):
+        if isinstance(atom, equations.Literal):
             return self._constant(atom, atom.val)
         return env.get(atom)
 
@@ -161,7 +161,7 @@ class Engine:
                     return branches.enter_cond(self, at, bodies, ins, scopes, path)
                 case Opaque(bodies) if any(map(self.slice.draws.inside, bodies)):
                     self.gap(f"draws inside `{eqn.primitive.name}` are not followed", at)
-        if jaxprs.is_stateful(eqn):
+        if equations.is_stateful(eqn):
             return self._read_state(at, ins, scopes, path)
         if any(value is None for value in ins):
             return [None] * len(eqn.outvars)  # a draw whose result no key depends on
@@ -201,7 +201,7 @@ class Engine:
         self, at: At, ins: Sequence[Value | None], scopes: Scopes, path: Path
     ) -> list[Value]:
         """Something unknown, each time anew: what a ref holds depends on who wrote to it last."""
-        if not all(jaxprs.is_ref(var.aval) for var in at.eqn.outvars):
+        if not all(equations.is_ref(var.aval) for var in at.eqn.outvars):
             self.gap("what a key is made of is kept in a mutable ref, which is not followed", at)
         return [
             self.values.make(
@@ -227,7 +227,7 @@ class Engine:
         self._use(self.draws, at, keys, scopes, path)
         above: At | None = at
         while above is not None:
-            if jaxprs.vmaps_on_name_stack(above.eqn):
+            if equations.vmaps_on_name_stack(above.eqn):
                 self.gap("a vmap around this draw was dissolved before it could be followed", at)
                 break
             above = above.parent

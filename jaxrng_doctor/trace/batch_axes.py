@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.control import Call, Map, control
 
 _RESULT = -1
@@ -30,7 +30,7 @@ class BatchAxes:
 
 def batch_axes(jaxpr: Any) -> BatchAxes:
     """The batch axes of a traced program; the outermost vmaps of one size make the batch."""
-    inner = jaxprs.open_jaxpr(jaxpr)[0]
+    inner = equations.open_jaxpr(jaxpr)[0]
     found = BatchAxes()
     marks = [frozenset((i, a, a) for a in range(v.aval.ndim)) for i, v in enumerate(inner.invars)]
     outs = _follow(inner, marks, found)
@@ -46,13 +46,13 @@ def _follow(
     env: dict[Any, frozenset[_Mark]] = dict(zip(inner.invars, marks, strict=True))
 
     def read(atom: Any) -> frozenset[_Mark]:
-        return frozenset() if isinstance(atom, jaxprs.Literal) else env.get(atom, frozenset())
+        return frozenset() if isinstance(atom, equations.Literal) else env.get(atom, frozenset())
 
     for eqn in inner.eqns:
         ins = [read(atom) for atom in eqn.invars]
         match control(eqn):
             case Call(body):
-                outs = _follow(jaxprs.open_jaxpr(body)[0], ins, found)
+                outs = _follow(equations.open_jaxpr(body)[0], ins, found)
             case Map(is_device=False):
                 outs = _vmap(eqn, ins, found)
             case None:

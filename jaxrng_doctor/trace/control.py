@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from jaxrng_doctor.trace import jaxprs, kept
+from jaxrng_doctor.trace import equations, kept
 from jaxrng_doctor.trace.expanding import HIDING
 from jaxrng_doctor.trace.kept_loops import PREFIX
 from jaxrng_doctor.trace.meshes import MeshDims, shard_map_dims
@@ -121,7 +121,7 @@ Control = Call | Map | ShardMap | Scan | While | Cond | Opaque
 def control(eqn: Any) -> Control | None:
     """How an equation uses the jaxprs that it holds; `None` for a function of its operands."""
     name, params = eqn.primitive.name.removeprefix(PREFIX), eqn.params
-    bodies = jaxprs.subjaxprs(eqn)
+    bodies = equations.subjaxprs(eqn)
     if not bodies:
         return Opaque(()) if is_opaque(eqn.primitive) else None
     if eqn.primitive is kept.kept_vmap:
@@ -135,7 +135,7 @@ def control(eqn: Any) -> Control | None:
     if name == "shard_map":
         return ShardMap(bodies[0], *shard_map_dims(eqn))
     if name == "scan":
-        consts, carry = jaxprs.scan_counts(eqn)
+        consts, carry = equations.scan_counts(eqn)
         return Scan(params["jaxpr"], consts, carry, params["length"], params["reverse"])
     if name == "while":
         return While(
@@ -147,7 +147,7 @@ def control(eqn: Any) -> Control | None:
     if name == "cond":
         return Cond(tuple(params["branches"]))
     if name in _CALLS and len(bodies) == 1:
-        inner = jaxprs.open_jaxpr(bodies[0])[0]
+        inner = equations.open_jaxpr(bodies[0])[0]
         if (len(inner.invars), len(inner.outvars)) == (len(eqn.invars), len(eqn.outvars)):
             return Call(bodies[0])
     return Opaque(tuple(bodies))

@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace import equations, jaxprs
 from jaxrng_doctor.trace.derivatives import is_tangent
 
 # primitive -> the operands that are its key. Those that count take a key's words apart.
@@ -81,7 +81,7 @@ class Draws:
 
     def _is_sampler(self, eqn: Any) -> bool:
         body = eqn.params["jaxpr"]
-        return jaxprs.is_sampler_file(jaxprs.function_of(body)[1]) and self.inside(body)
+        return jaxprs.is_sampler_file(equations.function_of(body)[1]) and self.inside(body)
 
     def inside(self, jaxpr: Any) -> bool:
         """Anything in the jaxpr draws, at any depth."""
@@ -89,14 +89,14 @@ class Draws:
 
     def drawing(self, jaxpr: Any) -> frozenset[int]:
         """The indices of the equations that draw, or hold a jaxpr that does."""
-        inner = jaxprs.open_jaxpr(jaxpr)[0]
+        inner = equations.open_jaxpr(jaxpr)[0]
         if id(inner) not in self._drawing:
             self._look_into(inner)
         return self._drawing[id(inner)]
 
     def using(self, jaxpr: Any) -> frozenset[int]:
         """Beside those that draw, the equations that split a key."""
-        inner = jaxprs.open_jaxpr(jaxpr)[0]
+        inner = equations.open_jaxpr(jaxpr)[0]
         if id(inner) not in self._using:
             self._look_into(inner)
         return self._using[id(inner)]
@@ -123,7 +123,7 @@ class Draws:
         if is_tangent(eqn):
             self.tangents.append(eqn)
             return False
-        bodies = jaxprs.subjaxprs(eqn)
+        bodies = equations.subjaxprs(eqn)
         if bodies:
             self.holding.append(eqn)
         else:
@@ -132,10 +132,10 @@ class Draws:
 
     def in_derivatives(self) -> Iterator[tuple[Any, Any]]:
         """The draws inside of the derivatives that were met, each with the jaxpr that holds it."""
-        waiting = [body for eqn in self.tangents for body in jaxprs.subjaxprs(eqn)]
+        waiting = [body for eqn in self.tangents for body in equations.subjaxprs(eqn)]
         seen: set[int] = set()
         while waiting:
-            inner = jaxprs.open_jaxpr(waiting.pop())[0]
+            inner = equations.open_jaxpr(waiting.pop())[0]
             if id(inner) in seen:
                 continue
             seen.add(id(inner))
@@ -143,7 +143,7 @@ class Draws:
                 if self.key_operands(eqn):
                     yield eqn, inner
                 else:
-                    waiting += jaxprs.subjaxprs(eqn)
+                    waiting += equations.subjaxprs(eqn)
 
 
 def sampler_name(eqn: Any) -> str:

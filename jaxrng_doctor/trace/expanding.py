@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.derivatives import is_tangent
 
 HIDING = "call_hi_primitive"
@@ -24,7 +24,7 @@ def expanded(jaxpr: Any, known: dict[int, Any] | None = None) -> Any:
     """
     known = {} if known is None else known
     if id(jaxpr) not in known:
-        inner = jaxprs.open_jaxpr(jaxpr)[0]
+        inner = equations.open_jaxpr(jaxpr)[0]
         eqns = [_opened(eqn, known) for eqn in inner.eqns]
         new = jaxpr
         if any(a is not b for a, b in zip(eqns, inner.eqns, strict=True)):
@@ -41,11 +41,11 @@ def _opened(eqn: Any, known: dict[int, Any]) -> Any:
         return eqn
     params = {}
     for name, value in eqn.params.items():
-        if jaxprs.is_jaxpr(value):
+        if equations.is_jaxpr(value):
             new = expanded(value, known)
             params.update({name: new} if new is not value else {})
-        elif isinstance(value, tuple | list) and any(map(jaxprs.is_jaxpr, value)):
-            parts = [expanded(v, known) if jaxprs.is_jaxpr(v) else v for v in value]
+        elif isinstance(value, tuple | list) and any(map(equations.is_jaxpr, value)):
+            parts = [expanded(v, known) if equations.is_jaxpr(v) else v for v in value]
             if any(a is not b for a, b in zip(parts, value, strict=True)):
                 params[name] = _like(value, parts)
     return eqn.replace(params={**eqn.params, **params}) if params else eqn
@@ -62,7 +62,7 @@ def _as_jit(eqn: Any, known: dict[int, Any]) -> Any:
 
     try:
         avals = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars]
-        made = jaxprs.open_jaxpr(jax.make_jaxpr(jax.jit(does))(*avals))[0]
+        made = equations.open_jaxpr(jax.make_jaxpr(jax.jit(does))(*avals))[0]
     except Exception:  # a type that is no array: then it stays closed, and a key in it is a gap
         return eqn
     if len(made.eqns) != 1 or len(made.eqns[0].invars) != len(eqn.invars):

@@ -15,18 +15,20 @@ import operator
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import CodeType
 from typing import Any
 
 import jax
 from jax._src import core as _core
 from jax._src import linear_util as _lu
+from jax._src import pjit as _pjit
+from jax._src import random as _random
 from jax._src.interpreters import batching as _batching
 from jax._src.interpreters import partial_eval as _pe
 from jax.extend import core as jex_core
 from jax.extend.core import primitives as jex_primitives
 from jax.interpreters import ad
 
+from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.patches import Patch, attribute
 
 Literal = jex_core.Literal
@@ -46,53 +48,9 @@ def is_sampler_file(path: str) -> bool:
 # -- jaxprs -----------------------------------------------------------------------
 
 
-def open_jaxpr(jaxpr: Any) -> tuple[Any, Sequence[Any]]:
-    """A jaxpr and the values of its `constvars`.
-
-    `ClosedJaxpr` wraps a `Jaxpr` up to 0.10; from 0.11 one class carries its consts.
-    """
-    inner = getattr(jaxpr, "jaxpr", jaxpr)
-    return inner, getattr(jaxpr, "consts", ())
-
-
-def is_jaxpr(value: object) -> bool:
-    return hasattr(value, "eqns") or hasattr(value, "jaxpr")
-
-
-def subjaxprs(eqn: Any) -> list[Any]:
-    """The jaxprs among an equation's parameters, in the order of the parameters."""
-    found = []
-    for value in eqn.params.values():
-        if is_jaxpr(value):
-            found.append(value)
-        elif isinstance(value, (tuple, list)):
-            found.extend(v for v in value if is_jaxpr(v))
-    return found
-
-
-def function_of(jaxpr: Any) -> tuple[str, str]:
-    """Name and file of the function that a jaxpr was traced from; `""` where unknown.
-
-    `DebugInfo.func_src_info` is `"name at file:line"` on 0.6 to 0.12.
-    """
-    debug = getattr(open_jaxpr(jaxpr)[0], "debug_info", None)
-    name = (getattr(debug, "func_src_info", None) or "").split(" at ")[0]
-    return name, getattr(debug, "func_filename", None) or ""
-
-
-def is_ref(aval: Any) -> bool:
-    """A mutable reference, such as `jax.new_ref` returns (0.6 to 0.12)."""
-    return hasattr(aval, "inner_aval")
-
-
-def is_stateful(eqn: Any) -> bool:
-    """The equation makes, reads or writes a mutable reference."""
-    return any(is_ref(atom.aval) for atom in (*eqn.invars, *eqn.outvars))
-
-
 def constants_as_inputs(jaxpr: Any) -> tuple[Any, list[Any]]:
     """An open jaxpr whose constants are its first inputs, and their values (0.6 to 0.12)."""
-    inner, consts = open_jaxpr(jaxpr)
+    inner, consts = equations.open_jaxpr(jaxpr)
     return _pe.convert_constvars_jaxpr(inner), list(consts)
 
 
@@ -120,7 +78,7 @@ def without_dead_code(jaxpr: Any, used_outputs: Sequence[bool]) -> tuple[Any, li
     Splits stay: to split a key is to use it, whatever becomes of the children.
     """
     with _splits_stay:
-        new, used_inputs = _pe.dce_jaxpr(open_jaxpr(jaxpr)[0], list(used_outputs))
+        new, used_inputs = _pe.dce_jaxpr(equations.open_jaxpr(jaxpr)[0], list(used_outputs))
     return new, list(used_inputs)
 
 
@@ -137,70 +95,7 @@ def _installed_rule() -> Callable[[], None]:
 _splits_stay = Patch(_installed_rule)
 
 
-# They change over which mesh axes a value is said to vary, and not the value.
-_TYPES_ONLY = frozenset({"pbroadcast", "pcast", "pvary", "reduced_vary_cast"})
-
-
-def evaluate(eqn: Any, values: Sequence[Any]) -> list[Any]:
-    """The outputs of one equation, under the settings that it was traced with (0.6 to 0.12)."""
-    if eqn.primitive.name in _TYPES_ONLY:
-        return list(values)
-    # Where the equation comes out of a shard_map, its shardings speak of a mesh that is not here.
-    params = {**eqn.params, **({"sharding": None} if "sharding" in eqn.params else {})}
-    bound = eqn.primitive.get_bind_params(params)
-    subfuns, params = bound if isinstance(bound, tuple) else ([], bound)
-    with jax.threefry_partitionable(eqn.ctx.threefry_partitionable):
-        outs = eqn.primitive.bind(*subfuns, *values, **params)
-    return list(outs) if eqn.primitive.multiple_results else [outs]
-
-
-def scan_counts(eqn: Any) -> tuple[int, int]:
-    """How many consts and how many carried values a scan has; the rest is scanned over.
-
-    Counts are parameters up to 0.10; 0.12 has a tree of them, `ft_in`.
-    """
-    if "num_consts" in eqn.params:
-        return eqn.params["num_consts"], eqn.params["num_carry"]
-    consts, carry, _ = eqn.params["ft_in"].update(range(len(eqn.invars))).unpack()
-    return len(list(consts)), len(list(carry))
-
-
-def vmaps_on_name_stack(eqn: Any) -> int:
-    """How many vmaps JAX itself says this equation was batched by (0.6 to 0.12).
-
-    Each jaxpr counts from its own root: an equation inside an inner jit does not
-    repeat the vmaps of the equation that calls it.
-    """
-    stack = getattr(eqn.source_info.name_stack, "stack", ())
-    return sum(getattr(entry, "name", None) == "vmap" for entry in stack)
-
-
-def is_recomputation(eqn: Any) -> bool:
-    """A `checkpoint` body that is run a second time for the backward pass (0.6 to 0.12)."""
-    return bool(eqn.params.get("differentiated")) and "prevent_cse" in eqn.params
-
-
 # -- source locations ---------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One Python frame: its code, and the index of the instruction it stood at."""
-
-    code: CodeType
-    lasti: int
-
-
-def frames(eqn: Any) -> list[Frame]:
-    """The Python stack at which an equation was made, innermost first (0.6 to 0.12).
-
-    It can go beyond the enclosing jit, to the call that traced it first.
-    """
-    traceback = eqn.source_info.traceback
-    if traceback is None:
-        return []
-    codes, lastis = traceback.raw_frames()
-    return [Frame(code, lasti) for code, lasti in zip(codes, lastis, strict=True)]
 
 
 # -- vmap ---------------------------------------------------------------------------
@@ -261,7 +156,7 @@ def samplers_not_inlined(wanted: Callable[[], bool]) -> Patch:
 
         def staged(*operands: Any, **params: Any) -> Any:
             inline = params.get("inline")
-            if inline and wanted() and is_sampler_file(function_of(params["jaxpr"])[1]):
+            if inline and wanted() and is_sampler_file(equations.function_of(params["jaxpr"])[1]):
                 params["inline"] = False if isinstance(inline, bool) else type(inline).AUTO
             return rule(*operands, **params)
 
@@ -385,3 +280,77 @@ def closed(jaxpr: Any) -> Any:
 
 def no_axis_name(name: Any) -> bool:
     return name is None or name is _core.no_axis_name
+
+
+# -- a running program ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class JitCall:
+    """A call of a jitted function from ordinary Python, once it has been traced.
+
+    `flat` are the leaves of its arguments, static ones left out. `jaxpr` is one and the same
+    object for all calls of one signature.
+    """
+
+    fun: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    static_argnums: tuple[int, ...]
+    static_argnames: tuple[str, ...]
+    donates: bool
+    jaxpr: Any
+    flat: list[Any]
+
+
+@functools.cache
+def each_jit_call(note: Callable[[JitCall], None]) -> Patch:
+    """While open, `note(call)` for each jitted call that JAX's C++ cache cannot serve alone.
+
+    `_infer_params` stands in the way of every such call, and of `lower` (0.6 to 0.12).
+    """
+
+    def replaced(original: Any) -> Callable[..., Any]:
+        def infer_params(fun: Any, info: Any, args: Any, kwargs: Any) -> Any:
+            params, flat = original(fun, info, args, kwargs)
+            if _core.trace_state_clean():
+                static = info.static_argnums, info.static_argnames
+                donates = any(params.params.get("donated_invars", ()))
+                jaxpr = params.params["jaxpr"]
+                note(JitCall(fun, args, kwargs, *static, donates, jaxpr, flat))
+            return params, flat
+
+        return infer_params
+
+    return attribute(_pjit, "_infer_params", replaced)
+
+
+@functools.cache
+def slow_path_where(wanted: Callable[[], bool]) -> Patch:
+    """While open, a jitted call that was just made is not left to the C++ cache if `wanted()`.
+
+    The next call of its signature is then noted too (0.6 to 0.12).
+    """
+
+    def replaced(original: Any) -> Callable[..., Any]:
+        return lambda *args, **kwargs: None if wanted() else original(*args, **kwargs)
+
+    return attribute(_pjit, "_get_fastpath_data", replaced)
+
+
+@functools.cache
+def each_eager_draw(note: Callable[[str, Any], None]) -> Patch:
+    """While open, `note(function, key)` for each call of a `jax.random` function outside of traces.
+
+    Each of them asks `_check_prng_key` first (0.6 to 0.12).
+    """
+
+    def replaced(original: Any) -> Callable[..., Any]:
+        def check(name: str, key: Any, **options: Any) -> Any:
+            if _core.trace_state_clean():
+                note(name, key)
+            return original(name, key, **options)
+
+        return check
+
+    return attribute(getattr(_random, "core", _random), "_check_prng_key", replaced)

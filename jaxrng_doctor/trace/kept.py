@@ -21,7 +21,7 @@ from jax.extend import core as jex_core
 from jax.interpreters import ad, mlir
 
 from jaxrng_doctor.findings import Gap, Place
-from jaxrng_doctor.trace import derivatives, jaxprs, keeping, pieces, sites
+from jaxrng_doctor.trace import derivatives, equations, jaxprs, keeping, pieces, sites
 from jaxrng_doctor.trace.jaxprs import VmapCall
 from jaxrng_doctor.trace.keeping import Keeping
 from jaxrng_doctor.trace.kept_loops import keeping_loops
@@ -116,7 +116,7 @@ def _stage(call: VmapCall, made: sites.Made) -> list[Any]:
     out_axes = _plain_out_axes(call, jaxpr)
     site = Site(
         place=made.place,
-        function=made.function or jaxprs.function_of(jaxpr)[0],
+        function=made.function or equations.function_of(jaxpr)[0],
         operands=(*(given.get(id(x)) for x in captured), *(names[i] for i in mapped)),
         in_axes=tuple(zip(names, in_axes, strict=True)),
         basis=sites.called_by_jacobian(),
@@ -192,7 +192,7 @@ def _run(*args: Any, jaxpr: Any, in_axes: Any, out_axes: Any, axis: Any, site: S
 
 
 def _abstract_eval(*_: Any, jaxpr: Any, out_axes: Any, axis: Any, **__: Any) -> Any:
-    inner = jaxprs.open_jaxpr(jaxpr)[0]
+    inner = equations.open_jaxpr(jaxpr)[0]
     avals = [
         jaxprs.batched_aval(var.aval, out_axis, axis)
         for var, out_axis in zip(inner.outvars, out_axes, strict=True)

@@ -17,7 +17,7 @@ from jax.extend import core as jex_core
 from jax.extend.core.primitives import scan_p, while_p
 from jax.interpreters import ad, mlir
 
-from jaxrng_doctor.trace import derivatives, jaxprs, keeping, patches
+from jaxrng_doctor.trace import derivatives, equations, jaxprs, keeping, patches
 from jaxrng_doctor.trace.draws import Draws
 
 PREFIX = "kept_"
@@ -74,7 +74,7 @@ def _keep(original: Any) -> patches.Patch:
 
 def _draws(params: dict[str, Any]) -> bool:
     draws = Draws()
-    return any(draws.inside(value) for value in params.values() if jaxprs.is_jaxpr(value))
+    return any(draws.inside(value) for value in params.values() if equations.is_jaxpr(value))
 
 
 _PATCHES = (_keep(scan_p), _keep(while_p))

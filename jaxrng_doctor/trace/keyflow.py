@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.control import (
     Call,
     Cond,
@@ -50,12 +50,12 @@ class _Flow:
             self._visit(program)
 
     def has_key(self, atom: Any) -> bool:
-        if isinstance(atom, jaxprs.Literal):
+        if isinstance(atom, equations.Literal):
             return False
         return atom in self._words or (hasattr(atom.aval, "dtype") and is_key(atom.aval))
 
     def _visit(self, jaxpr: Any) -> None:
-        inner = jaxprs.open_jaxpr(jaxpr)[0]
+        inner = equations.open_jaxpr(jaxpr)[0]
         if id(inner) in self._visited:
             return
         self._visited.add(id(inner))
@@ -90,7 +90,7 @@ class _Flow:
                 self._call(inside.body, ins, outs)
 
     def _call(self, body: Any, ins: Iterable[Any], outs: Iterable[Any]) -> None:
-        inner = jaxprs.open_jaxpr(body)[0]
+        inner = equations.open_jaxpr(body)[0]
         self._pass(ins, inner.invars)
         self._visit(body)
         self._pass(inner.outvars, outs)
@@ -101,7 +101,7 @@ class _Flow:
 
 
 def _invars(jaxpr: Any) -> list[Any]:
-    return list(jaxprs.open_jaxpr(jaxpr)[0].invars)
+    return list(equations.open_jaxpr(jaxpr)[0].invars)
 
 
 def _may_be_word(aval: Any) -> bool:

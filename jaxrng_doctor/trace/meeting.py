@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.control import Call, Cond, Map, Scan, ShardMap, While, control
 
 _REDUCING = frozenset({"psum", "pmax", "pmin", "psum_invariant", "all_gather"})
@@ -63,11 +63,11 @@ class _Walk:
     def jaxpr(
         self, jaxpr: Any, ins: Sequence[_Flag], draw: tuple[tuple[int, int], ...] | None
     ) -> list[_Flag]:
-        inner = jaxprs.open_jaxpr(jaxpr)[0]
+        inner = equations.open_jaxpr(jaxpr)[0]
         env: dict[Any, _Flag] = dict(zip(inner.invars, ins, strict=True))
 
         def read(atom: Any) -> _Flag:
-            return _PLAIN if isinstance(atom, jaxprs.Literal) else env.get(atom, _PLAIN)
+            return _PLAIN if isinstance(atom, equations.Literal) else env.get(atom, _PLAIN)
 
         for index, eqn in enumerate(inner.eqns):
             here = draw if draw and draw[0][0] == index else None

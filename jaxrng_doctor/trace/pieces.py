@@ -13,7 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax.extend import core as jex_core
 
-from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace import equations, jaxprs
 from jaxrng_doctor.trace.draws import Draws, may_be_key
 
 CUSTOM = "custom_vmap_call"
@@ -27,7 +27,7 @@ StagePiece = Callable[
 
 def has_rules(jaxpr: Any) -> bool:
     """The jaxpr calls, not inside of others, a function with a rule that draws or takes a key."""
-    return any(map(has_rule, jaxprs.open_jaxpr(jaxpr)[0].eqns))
+    return any(map(has_rule, equations.open_jaxpr(jaxpr)[0].eqns))
 
 
 def has_rule(eqn: Any) -> bool:
@@ -35,7 +35,7 @@ def has_rule(eqn: Any) -> bool:
     if eqn.primitive.name != CUSTOM:
         return False
     takes_key = any(may_be_key(v.aval) for v in eqn.invars if hasattr(v.aval, "dtype"))
-    return takes_key or any(map(Draws().inside, jaxprs.subjaxprs(eqn)))
+    return takes_key or any(map(Draws().inside, equations.subjaxprs(eqn)))
 
 
 def stage(
@@ -83,21 +83,23 @@ class _Batch:
         return any(self._is_mapped(atom) for atom in eqn.invars)
 
     def _is_mapped(self, atom: Any) -> bool:
-        return not isinstance(atom, jaxprs.Literal) and atom in self.mapped
+        return not isinstance(atom, equations.Literal) and atom in self.mapped
 
     def _read(self, atom: Any) -> Any:
-        return atom.val if isinstance(atom, jaxprs.Literal) else self.env[atom]
+        return atom.val if isinstance(atom, equations.Literal) else self.env[atom]
 
     def _piece(self, start: int, end: int) -> None:
         """A kept vmap of the equations from `start` to `end`."""
         eqns = self.jaxpr.eqns[start:end]
         made = {v for eqn in eqns for v in eqn.outvars}
         later = [atom for eqn in self.jaxpr.eqns[end:] for atom in eqn.invars]
-        used_later = {a for a in (*later, *self.jaxpr.outvars) if not isinstance(a, jaxprs.Literal)}
+        used_later = {
+            a for a in (*later, *self.jaxpr.outvars) if not isinstance(a, equations.Literal)
+        }
         outs = [v for eqn in eqns for v in eqn.outvars if v in used_later]
         if not outs:
             return
-        used = (a for eqn in eqns for a in eqn.invars if not isinstance(a, jaxprs.Literal))
+        used = (a for eqn in eqns for a in eqn.invars if not isinstance(a, equations.Literal))
         ins = list(dict.fromkeys(a for a in used if a not in made))
         piece = jaxprs.part(self.jaxpr, ins, outs, eqns)
         axes = tuple(0 if v in self.mapped else None for v in ins)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxrng_doctor.findings import Place
-from jaxrng_doctor.trace import jaxprs
-from jaxrng_doctor.trace.jaxprs import Frame
+from jaxrng_doctor.trace import equations, jaxprs
+from jaxrng_doctor.trace.equations import Frame
 
 _OWN_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -124,7 +124,7 @@ def locate(at: At | None) -> Place | None:
     """
     library = None
     while at is not None:
-        for frame in _inside(jaxprs.frames(at.eqn), at.jaxpr):
+        for frame in _inside(equations.frames(at.eqn), at.jaxpr):
             path = frame.code.co_filename
             if is_users(path):
                 return place_of(frame)
@@ -138,7 +138,7 @@ def jit_around(at: At) -> At | None:
     """The innermost jit of a function that is not JAX's own."""
     for above in reversed(at.above()[:-1]):
         if above.eqn.primitive.name in ("jit", "pjit"):
-            file = jaxprs.function_of(above.eqn.params["jaxpr"])[1]
+            file = equations.function_of(above.eqn.params["jaxpr"])[1]
             if not is_machinery(file):
                 return above
     return None
@@ -150,7 +150,7 @@ _LOOPS = {"map": "lax.map", "fori_loop": "fori_loop", "scan": "scan", "while_loo
 def loop_function(at: At) -> str:
     """Which of JAX's loops the user called: the outermost one of JAX's frames that is a loop."""
     called = str(at.eqn.primitive.name)
-    for frame in jaxprs.frames(at.eqn):
+    for frame in equations.frames(at.eqn):
         if not is_machinery(frame.code.co_filename):
             break
         called = _LOOPS.get(frame.code.co_name, called)
@@ -160,7 +160,7 @@ def loop_function(at: At) -> str:
 def random_function(at: At) -> str:
     """Which function of `jax.random` the user called to make a split: `split`, if not a sampler."""
     called = ""
-    for frame in jaxprs.frames(at.eqn):
+    for frame in equations.frames(at.eqn):
         path = frame.code.co_filename
         if not is_machinery(path):
             break
@@ -192,7 +192,7 @@ def _stack(at: At | None) -> list[Frame]:
     """The user's and libraries' frames on the way to an equation, innermost first."""
     found: list[Frame] = []
     while at is not None:
-        inside = _inside(jaxprs.frames(at.eqn), at.jaxpr)
+        inside = _inside(equations.frames(at.eqn), at.jaxpr)
         found += [frame for frame in inside if not is_machinery(frame.code.co_filename)]
         at = at.parent
     return found
@@ -200,7 +200,7 @@ def _stack(at: At | None) -> list[Frame]:
 
 def _inside(frames: list[Frame], jaxpr: Any) -> Iterator[Frame]:
     """The frames up to the function that `jaxpr` was traced from; all if it is not there."""
-    name, file = jaxprs.function_of(jaxpr)
+    name, file = equations.function_of(jaxpr)
     for frame in frames:
         yield frame
         if file and frame.code.co_filename == file and frame.code.co_name == name:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from jaxrng_doctor.findings import Gap, Place
-from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace import equations, jaxprs
 from jaxrng_doctor.trace.call import ArrayCall
 from jaxrng_doctor.trace.draws import Draws, may_be_key
 from jaxrng_doctor.trace.expanding import expanded
@@ -96,6 +96,6 @@ def trace_program(call: ArrayCall) -> Trace:
 def _donates(jaxpr: Any) -> bool:
     """Some jitted function in the jaxpr, at any depth, takes the memory of its arguments."""
     return any(
-        any(eqn.params.get("donated_invars", ())) or any(map(_donates, jaxprs.subjaxprs(eqn)))
-        for eqn in jaxprs.open_jaxpr(jaxpr)[0].eqns
+        any(eqn.params.get("donated_invars", ())) or any(map(_donates, equations.subjaxprs(eqn)))
+        for eqn in equations.open_jaxpr(jaxpr)[0].eqns
     )

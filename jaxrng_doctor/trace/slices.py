@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.control import Call, Cond, Map, Scan, ShardMap, While, control
 from jaxrng_doctor.trace.derivatives import is_tangent
 from jaxrng_doctor.trace.draws import Draws
 
-Literal = jaxprs.Literal
+Literal = equations.Literal
 
 
 class Slice:
@@ -48,22 +48,22 @@ class Slice:
 
     def equations(self, jaxpr: Any) -> tuple[int, ...]:
         """Indices of the relevant equations, in program order."""
-        return self._equations[id(jaxprs.open_jaxpr(jaxpr)[0])]
+        return self._equations[id(equations.open_jaxpr(jaxpr)[0])]
 
     def inputs(self, jaxpr: Any) -> frozenset[int]:
         """Indices of the inputs on which anything relevant depends."""
-        return self._inputs[id(jaxprs.open_jaxpr(jaxpr)[0])]
+        return self._inputs[id(equations.open_jaxpr(jaxpr)[0])]
 
     def outputs(self, jaxpr: Any) -> frozenset[int]:
         """Indices of the outputs that somebody relevant uses."""
-        return self._asked[id(jaxprs.open_jaxpr(jaxpr)[0])]
+        return self._asked[id(equations.open_jaxpr(jaxpr)[0])]
 
     def needed(self, jaxpr: Any, var: Any) -> bool:
-        return var in self._vars[id(jaxprs.open_jaxpr(jaxpr)[0])]
+        return var in self._vars[id(equations.open_jaxpr(jaxpr)[0])]
 
     def _visit(self, jaxpr: Any, wanted: Iterable[int]) -> frozenset[int]:
         """Slice `jaxpr` for its draws and the outputs `wanted`; the inputs they need."""
-        inner = jaxprs.open_jaxpr(jaxpr)[0]
+        inner = equations.open_jaxpr(jaxpr)[0]
         before = self._asked.get(id(inner), frozenset())
         asked = before | frozenset(wanted)
         if asked == before and id(inner) in self._visited:

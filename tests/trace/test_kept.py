@@ -10,7 +10,7 @@ from jax import lax, vmap
 from jax.extend.core import jaxpr_as_fun
 
 import jaxrng_doctor
-from jaxrng_doctor.trace.jaxprs import subjaxprs
+from jaxrng_doctor.trace.equations import subjaxprs
 from jaxrng_doctor.trace.kept import keeping_vmaps
 
 X = jnp.linspace(-1.0, 2.0, 12).reshape(4, 3)

@@ -1,0 +1,36 @@
+"""The computed keys as plain data: a `KeyTable` for each draw, a `Ledger` for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+Path = tuple[tuple[int, int], ...]
+"""The way to an equation through a program: which equation, and which of its jaxprs."""
+
+
+@dataclass(frozen=True)
+class KeyTable:
+    """The keys of one draw.
+
+    words: uint32, shape (*scope sizes, words of a key); a draw from several keys
+        at once has all their words in a row.
+    reached: bool, shape (*scope sizes): a branch not taken and a loop that ended
+        earlier make no draw.
+    """
+
+    words: np.ndarray
+    reached: np.ndarray
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The computed keys: of each draw and split, by its path, and of each key output.
+
+    What cannot be computed so (inside an equation that is not followed) is missing.
+    """
+
+    keys: Mapping[Path, KeyTable] = field(default_factory=dict)
+    outputs: Mapping[int, KeyTable] = field(default_factory=dict)

@@ -1,0 +1,124 @@
+"""Reading jaxprs and equations: what differs between JAX versions, in one shape, by public names.
+
+In comes JAX's own data (jaxprs, equations, tracebacks), out comes the same under names that
+hold for every supported version. What needs more than that is in `jaxprs.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+import jax
+from jax.extend import core as jex_core
+
+Literal = jex_core.Literal
+
+
+def open_jaxpr(jaxpr: Any) -> tuple[Any, Sequence[Any]]:
+    """A jaxpr and the values of its `constvars`.
+
+    `ClosedJaxpr` wraps a `Jaxpr` up to 0.10; from 0.11 one class carries its consts.
+    """
+    inner = getattr(jaxpr, "jaxpr", jaxpr)
+    return inner, getattr(jaxpr, "consts", ())
+
+
+def is_jaxpr(value: object) -> bool:
+    return hasattr(value, "eqns") or hasattr(value, "jaxpr")
+
+
+def subjaxprs(eqn: Any) -> list[Any]:
+    """The jaxprs among an equation's parameters, in the order of the parameters."""
+    found = []
+    for value in eqn.params.values():
+        if is_jaxpr(value):
+            found.append(value)
+        elif isinstance(value, (tuple, list)):
+            found.extend(v for v in value if is_jaxpr(v))
+    return found
+
+
+def function_of(jaxpr: Any) -> tuple[str, str]:
+    """Name and file of the function that a jaxpr was traced from; `""` where unknown.
+
+    `DebugInfo.func_src_info` is `"name at file:line"` on 0.6 to 0.12.
+    """
+    debug = getattr(open_jaxpr(jaxpr)[0], "debug_info", None)
+    name = (getattr(debug, "func_src_info", None) or "").split(" at ")[0]
+    return name, getattr(debug, "func_filename", None) or ""
+
+
+def is_ref(aval: Any) -> bool:
+    """A mutable reference, such as `jax.new_ref` returns (0.6 to 0.12)."""
+    return hasattr(aval, "inner_aval")
+
+
+def is_stateful(eqn: Any) -> bool:
+    """The equation makes, reads or writes a mutable reference."""
+    return any(is_ref(atom.aval) for atom in (*eqn.invars, *eqn.outvars))
+
+
+def scan_counts(eqn: Any) -> tuple[int, int]:
+    """How many consts and how many carried values a scan has; the rest is scanned over.
+
+    Counts are parameters up to 0.10; 0.12 has a tree of them, `ft_in`.
+    """
+    if "num_consts" in eqn.params:
+        return eqn.params["num_consts"], eqn.params["num_carry"]
+    consts, carry, _ = eqn.params["ft_in"].update(range(len(eqn.invars))).unpack()
+    return len(list(consts)), len(list(carry))
+
+
+# They change over which mesh axes a value is said to vary, and not the value.
+_TYPES_ONLY = frozenset({"pbroadcast", "pcast", "pvary", "reduced_vary_cast"})
+
+
+def evaluate(eqn: Any, values: Sequence[Any]) -> list[Any]:
+    """The outputs of one equation, under the settings that it was traced with (0.6 to 0.12)."""
+    if eqn.primitive.name in _TYPES_ONLY:
+        return list(values)
+    # Where the equation comes out of a shard_map, its shardings speak of a mesh that is not here.
+    params = {**eqn.params, **({"sharding": None} if "sharding" in eqn.params else {})}
+    bound = eqn.primitive.get_bind_params(params)
+    subfuns, params = bound if isinstance(bound, tuple) else ([], bound)
+    with jax.threefry_partitionable(eqn.ctx.threefry_partitionable):
+        outs = eqn.primitive.bind(*subfuns, *values, **params)
+    return list(outs) if eqn.primitive.multiple_results else [outs]
+
+
+def vmaps_on_name_stack(eqn: Any) -> int:
+    """How many vmaps JAX itself says this equation was batched by (0.6 to 0.12).
+
+    Each jaxpr counts from its own root: an equation inside an inner jit does not
+    repeat the vmaps of the equation that calls it.
+    """
+    stack = getattr(eqn.source_info.name_stack, "stack", ())
+    return sum(getattr(entry, "name", None) == "vmap" for entry in stack)
+
+
+def is_recomputation(eqn: Any) -> bool:
+    """A `checkpoint` body that is run a second time for the backward pass (0.6 to 0.12)."""
+    return bool(eqn.params.get("differentiated")) and "prevent_cse" in eqn.params
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One Python frame: its code, and the index of the instruction it stood at."""
+
+    code: CodeType
+    lasti: int
+
+
+def frames(eqn: Any) -> list[Frame]:
+    """The Python stack at which an equation was made, innermost first (0.6 to 0.12).
+
+    It can go beyond the enclosing jit, to the call that traced it first.
+    """
+    traceback = eqn.source_info.traceback
+    if traceback is None:
+        return []
+    codes, lastis = traceback.raw_frames()
+    return [Frame(code, lasti) for code, lasti in zip(codes, lastis, strict=True)]
