@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxrng_doctor.api import FindingsError, Report, check
+    from jaxrng_doctor.api import FindingsError, Report, check, watch
     from jaxrng_doctor.errors import TargetError, UsageError
     from jaxrng_doctor.findings import (
         Comparison,
@@ -54,10 +54,12 @@ __all__ = [
     "__version__",
     "check",
     "example",
+    "watch",
 ]
 
 _HOMES = {
     "check": "api",
+    "watch": "api",
     "FindingsError": "api",
     "Report": "api",
     "example": "target.examples",

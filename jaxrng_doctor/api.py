@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,7 +16,10 @@ from jaxrng_doctor.findings import Expect, TargetReport
 from jaxrng_doctor.report import FORMATS, RenderOptions
 from jaxrng_doctor.target import AS_IS, Target
 from jaxrng_doctor.target.inaxes import check_in_axes
+from jaxrng_doctor.trace import recording_vmaps
 from jaxrng_doctor.trace.call import parameter_names
+from jaxrng_doctor.watching.calls import listening
+from jaxrng_doctor.watching.recorder import Recorder
 
 
 class FindingsError(AssertionError):
@@ -75,4 +79,29 @@ def check(
     return Report(finish((found,), select=select, ignore=ignore), __version__, jax.__version__)
 
 
-__all__ = ["FindingsError", "Report", "check"]
+@contextlib.contextmanager
+def watch(
+    *,
+    key_values: bool = True,
+    select: Sequence[str] | None = None,
+    ignore: Sequence[str] | None = None,
+) -> Iterator[Report]:
+    """Watch the program inside for random numbers that are shared by mistake.
+
+    Each function that it compiles is examined when it is first called with arguments of
+    new shapes, as `check` would, without comparing outputs. With `key_values` the keys
+    of each call and of each draw outside of compiled functions are kept, and compared at
+    the end (RNG014). Yields a `Report`, which is empty until the context closes. Nothing
+    that the program computes changes; a fault of the analysis is among `report.gaps`.
+    """
+    recorder = Recorder(key_values=key_values)
+    report = Report((), __version__, jax.__version__)
+    try:
+        with listening(recorder), recording_vmaps():
+            yield report
+    finally:
+        targets = recorder.reports(select, ignore)
+        findings.Report.__init__(report, targets, __version__, jax.__version__)
+
+
+__all__ = ["FindingsError", "Report", "check", "watch"]

@@ -182,6 +182,73 @@ def check(
     _guard(work)
 
 
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def run(
+    program: Annotated[str, typer.Argument(metavar="SCRIPT|MODULE", help="What python would run.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[ARGS]...", help="Its own arguments.")
+    ] = None,
+    is_module: Annotated[bool, typer.Option("-m", help="Run a module, as python -m does.")] = False,
+    no_key_values: Annotated[
+        bool,
+        typer.Option("--no-key-values", help="Do not compare the keys of different calls."),
+    ] = False,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CODE", help="Only these rules: codes or beginnings, with commas."),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="All but these rules.")
+    ] = None,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="error|warning|note|never", help="What exit code 1 is for. Default: warning."
+        ),
+    ] = None,
+    format: Annotated[str, typer.Option(metavar="terminal|json")] = "terminal",
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stderr.")
+    ] = None,
+) -> None:
+    """Run a program and watch it: its own exit code is kept, unless it is 0 and there are findings.
+
+    The report goes to stderr, once the program has ended, however it ended.
+    """
+
+    def work() -> int:
+        from dataclasses import replace
+
+        from jaxrng_doctor.api import watch
+        from jaxrng_doctor.config import FAIL_ON, expand_codes, read_config
+        from jaxrng_doctor.output import check_writable, options_for, write, write_file
+        from jaxrng_doctor.report import FORMATS
+        from jaxrng_doctor.rules import CODES
+        from jaxrng_doctor.watching import script
+
+        config = read_config(Path.cwd(), CODES)
+        threshold = config.fail_on if fail_on is None else _choose("--fail-on", fail_on, FAIL_ON)
+        render = FORMATS[_choose("--format", format, tuple(FORMATS))]
+        selected = expand_codes(_listed(select), CODES, "--select") if select else config.select
+        ignored = expand_codes(_listed(ignore), CODES, "--ignore") if ignore else config.ignore
+        if output is not None:
+            check_writable(output)
+        place = None if output is None else output.absolute()
+        options = replace(options_for(sys.stderr if output is None else None), brief=True)
+        started = script.program(program, arguments or [], is_module=is_module)
+        with watch(key_values=not no_key_values, select=selected, ignore=ignored) as report:
+            code = started()
+        text = render(report, options)
+        if place is None:
+            write(sys.stderr, text)
+        else:
+            write_file(place, text)
+        found = threshold != "never" and report.at_or_over(threshold)
+        return FOUND if found and code == CLEAN else code
+
+    _guard(work)
+
+
 @app.command()
 def rules() -> None:
     """List the rules."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from jaxrng_doctor import outcome
 from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.errors import TargetError
-from jaxrng_doctor.facts import RBG
+from jaxrng_doctor.facts import RBG, ProgramFacts
 from jaxrng_doctor.findings import Comparison, Failure, Gap, TargetReport
-from jaxrng_doctor.keytables import Ledger
+from jaxrng_doctor.keytables import Ledger, Path
 from jaxrng_doctor.ledger import compute_keys
 from jaxrng_doctor.limits import OutOfTime, within
 from jaxrng_doctor.lineage.engine import Engine
@@ -63,33 +63,68 @@ def _examine(
     ignore: Sequence[str] | None,
     progress: Callable[[str], None],
 ) -> TargetReport:
-    engine = Engine(trace)
-    engine.run()
-    gaps = [*trace.gaps, *engine.gaps]
-    ledger = Ledger()
+    progress(f"computing the keys of {target.name}" if run else f"following {target.name}")
+    found = diagnose(trace, run=run, timeout=timeout)
     comparison: Comparison | None = None
     failed: Failure | None = None
-    if run and _may_never_end(trace, engine):
-        comparison = Comparison(unavailable="not run: it may never end (RNG015)")
-    elif run:
-        progress(f"computing the keys of {target.name}")
-        ledger, in_time = _keys(trace, timeout, gaps)
+    if run and not found.unfinished:
         progress(f"running {target.name}")
-        if in_time:
-            comparison, failed = _comparison(target, call, trace, timeout)
-        else:
-            comparison = Comparison(unavailable="not run: its keys alone took too long to compute")
-    facts = program_facts(trace, engine, ledger)
-    findings, suppressed = apply(judge(facts), expect=target.expect, select=select, ignore=ignore)
+        comparison, failed = _comparison(target, call, trace, timeout)
+    elif run:
+        comparison = Comparison(unavailable=found.unfinished)
+    findings, suppressed = apply(
+        judge(found.facts), expect=target.expect, select=select, ignore=ignore
+    )
     return TargetReport(
         target=target.name,
         findings=findings,
         comparison=comparison,
-        draws=as_draws(facts.draws),
-        gaps=tuple(dict.fromkeys(gaps)),
+        draws=as_draws(found.facts.draws),
+        gaps=found.gaps,
         suppressed=suppressed,
         failure=failed,
         lines=trace.place,
+    )
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the trace of one call shows. `unfinished` says why its keys were not all computed.
+
+    `paths` are the ways to `facts.draws`, one each.
+    """
+
+    facts: ProgramFacts
+    paths: tuple[Path, ...]
+    gaps: tuple[Gap, ...]
+    unfinished: str = ""
+
+
+def diagnose(
+    trace: Trace,
+    *,
+    run: bool,
+    timeout: float | None = None,
+    compute: Callable[[], Ledger] | None = None,
+) -> Diagnosis:
+    """Follow the keys of a trace, and compute them if `run`, for at most `timeout` seconds.
+
+    `compute` computes them, where that was prepared before.
+    """
+    engine = Engine(trace)
+    engine.run()
+    gaps = [*trace.gaps, *engine.gaps]
+    ledger, unfinished = Ledger(), ""
+    if run and _may_never_end(trace, engine):
+        unfinished = "not run: it may never end (RNG015)"
+    elif run:
+        ledger, in_time = _keys(compute or (lambda: compute_keys(trace)), timeout, gaps)
+        unfinished = "" if in_time else "not run: its keys alone took too long to compute"
+    return Diagnosis(
+        program_facts(trace, engine, ledger),
+        tuple(draw.path for draw in engine.draws),
+        tuple(dict.fromkeys(gaps)),
+        unfinished,
     )
 
 
@@ -117,13 +152,13 @@ def _may_never_end(trace: Trace, engine: Engine) -> bool:
 
 
 def _keys(
-    trace: Trace,
+    compute: Callable[[], Ledger],
     timeout: float | None,
     gaps: list[Gap],
 ) -> tuple[Ledger, bool]:
     """The ledger, empty with a gap if it cannot be computed; and whether it ended in time."""
     try:
-        return within(timeout, lambda: compute_keys(trace)), True
+        return within(timeout, compute), True
     except OutOfTime:
         gaps.append(Gap(f"the keys were not computed: stopped after {timeout:g} s"))
         return Ledger(), False

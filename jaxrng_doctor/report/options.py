@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
-    """`width` is in terminal cells. Paths under the absolute folder `root` are shown from there."""
+    """`width` is in terminal cells. Paths under the absolute folder `root` are shown from there.
+
+    `brief`: leave out the targets of which there is nothing to say.
+    """
 
     color: bool = False
     width: int = 100
     root: str = ""
+    brief: bool = False

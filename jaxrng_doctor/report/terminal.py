@@ -46,9 +46,14 @@ def render(report: Report, options: RenderOptions) -> str:
     width = max(options.width, _MIN_WIDTH)
     page = _Page(Layout(width, options.root, cell_len), _console(options.color, width))
     for target in report.targets:
-        page.target(target)
+        if not options.brief or _says_something(target):
+            page.target(target)
     page.closing(report)
     return page.text()
+
+
+def _says_something(target: TargetReport) -> bool:
+    return bool(target.findings or target.gaps or target.suppressed or target.failure)
 
 
 def _console(color: bool, width: int) -> Console:

@@ -20,6 +20,7 @@ from jaxrng_doctor.rules.rng010_host_rng_in_trace import RULE as RNG010
 from jaxrng_doctor.rules.rng011_constant_key_in_trace import RULE as RNG011
 from jaxrng_doctor.rules.rng012_rbg_under_vmap import RULE as RNG012
 from jaxrng_doctor.rules.rng013_key_words_mapped import RULE as RNG013
+from jaxrng_doctor.rules.rng014_key_repeated_across_calls import RULE as RNG014
 from jaxrng_doctor.rules.rng015_rbg_loop_under_vmap import RULE as RNG015
 from jaxrng_doctor.rules.rng900_unused_suppression import RULE as RNG900
 from jaxrng_doctor.rules.rule import Rule
@@ -38,6 +39,7 @@ RULES: tuple[Rule, ...] = (
     RNG011,
     RNG012,
     RNG013,
+    RNG014,
     RNG015,
     RNG900,
 )

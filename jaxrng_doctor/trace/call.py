@@ -47,15 +47,16 @@ class ArrayCall:
         return next((name for name, v in self.surroundings.items() if v is captured), "")
 
 
-def array_call(target: Target) -> ArrayCall:
-    """Split `target`'s arguments into arrays and the rest."""
+def array_call(target: Target, is_traced: Callable[[Any], bool] | None = None) -> ArrayCall:
+    """Split `target`'s arguments into arrays and the rest: by default, what is an array already."""
+    is_traced = is_traced or is_array
     names = parameter_names(target)
     parts: list[tuple[str, Any]] = [*zip(names, target.args, strict=True), *target.kwargs.items()]
     leaves, tree = jax.tree_util.tree_flatten_with_path([value for _, value in parts])
     traced = [
         i
         for i, (path, leaf) in enumerate(leaves)
-        if parts[path[0].idx][0] not in target.static and is_array(leaf)
+        if parts[path[0].idx][0] not in target.static and is_traced(leaf)
     ]
     positional = len(target.args)
 

@@ -88,6 +88,25 @@ def watching_host_rng() -> Iterator[HostRng]:
     seen.look()
 
 
+@contextlib.contextmanager
+def preserving_host_rng() -> Iterator[None]:
+    """Afterwards the host's generators go on as if nothing had been drawn inside."""
+    found = gc.get_objects()
+    streams = [g.bit_generator for g in found if type(g) is np.random.Generator]
+    states = [stream.state for stream in streams]
+    olds = [(g, g.get_state()) for g in found if type(g) is np.random.RandomState]
+    own, python = np.random.get_state(), random.getstate()
+    try:
+        yield
+    finally:
+        for stream, state in zip(streams, states, strict=True):
+            stream.state = state
+        for old, legacy in olds:
+            old.set_state(legacy)
+        np.random.set_state(own)
+        random.setstate(python)
+
+
 def _state(generator: Any) -> str:
     if isinstance(generator, np.random.Generator):
         return repr(generator.bit_generator.state)

@@ -207,6 +207,11 @@ def is_plain_axis(axis: object) -> bool:
     return axis is None or type(axis) is int
 
 
+def is_plain() -> bool:
+    """Nothing is being traced or transformed: ordinary Python calls JAX (0.6 to 0.12)."""
+    return bool(_core.trace_state_clean())
+
+
 def is_staging() -> bool:
     """Operations are being recorded, not computed at once (0.6 to 0.12)."""
     return not isinstance(_core.trace_ctx.trace, _core.EvalTrace)
@@ -333,24 +338,42 @@ def slow_path_where(wanted: Callable[[], bool]) -> Patch:
     """
 
     def replaced(original: Any) -> Callable[..., Any]:
-        return lambda *args, **kwargs: None if wanted() else original(*args, **kwargs)
+        def fastpath_data(*args: Any, **kwargs: Any) -> Any:
+            is_slow = _core.trace_state_clean() and wanted()
+            return None if is_slow else original(*args, **kwargs)
+
+        return fastpath_data
 
     return attribute(_pjit, "_get_fastpath_data", replaced)
 
 
-@functools.cache
-def each_eager_draw(note: Callable[[str, Any], None]) -> Patch:
-    """While open, `note(function, key)` for each call of a `jax.random` function outside of traces.
+def forget_fast_paths() -> None:
+    """The next call of each jitted function is noted too; nothing is traced or compiled again.
 
-    Each of them asks `_check_prng_key` first (0.6 to 0.12).
+    `jax.clear_caches` empties these two of its caches in the same way (0.6 to 0.12).
+    """
+    _pjit._cpp_pjit_cache_fun_only.clear()
+    _pjit._cpp_pjit_cache_explicit_attributes.clear()
+
+
+@functools.cache
+def each_eager_draw(note: Callable[[str, Any, bool], None]) -> Patch:
+    """While open, `note(function, key, plain)` for each `jax.random` function that is not staged.
+
+    It is `plain` where no vmap and no derivative is around it. Each of these functions
+    asks `_check_prng_key` first (0.6 to 0.12).
     """
 
     def replaced(original: Any) -> Callable[..., Any]:
         def check(name: str, key: Any, **options: Any) -> Any:
-            if _core.trace_state_clean():
-                note(name, key)
+            trace = _core.trace_ctx.trace
+            while hasattr(trace, "parent_trace") and not isinstance(trace, _pe.DynamicJaxprTrace):
+                trace = trace.parent_trace
+            if isinstance(trace, _core.EvalTrace):
+                note(name, key, _core.trace_state_clean())
             return original(name, key, **options)
 
         return check
 
-    return attribute(getattr(_random, "core", _random), "_check_prng_key", replaced)
+    home = _random if hasattr(_random, "_check_prng_key") else _random.core
+    return attribute(home, "_check_prng_key", replaced)

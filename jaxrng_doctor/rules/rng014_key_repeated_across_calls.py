@@ -1,0 +1,95 @@
+"""One key value is drawn from in several calls, such as two training steps.
+
+## What it does
+While a program is watched, notes the value of each key that a call draws from, in
+compiled functions and outside of them, and finds those that come twice.
+
+## Why is this bad?
+A key gives the same numbers each time. A training loop that passes one key to every
+step trains with one dropout mask; two functions that get one key draw numbers that
+are not independent.
+
+## Example
+```python
+@jax.jit
+def train_step(params, key):
+    return params + jax.random.normal(key, params.shape)
+
+key = jax.random.key(0)
+for _ in range(10):
+    params = train_step(params, key)  # the same key, step after step
+```
+
+## Use instead
+```python
+key = jax.random.key(0)
+for _ in range(10):
+    key, step_key = jax.random.split(key)
+    params = train_step(params, step_key)
+```
+
+## When it is intended
+An evaluation may use the same noise each time: `# jaxrng: ignore[RNG014] reason` on
+the line of the draw.
+
+## How it is proven
+The keys are computed from the arguments of each call, and compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jaxrng_doctor.facts import CallDraw, ProgramFacts, Repeated
+from jaxrng_doctor.findings import Evidence, Finding, Help, Related
+from jaxrng_doctor.rules.rule import Rule
+
+
+def check(program: ProgramFacts) -> Iterator[Finding]:
+    for repeated in program.repeated:
+        yield _finding(repeated)
+
+
+def _finding(repeated: Repeated) -> Finding:
+    first, second = repeated.first, repeated.second
+    if first.place == second.place and first.function == second.function:
+        message = f"{_what(second)} draws from one key in {repeated.times:,} calls"
+    else:
+        message = (
+            f"{_what(second)} draws from the key that {_what(first)} has drawn from in another call"
+        )
+    if first.call == second.call:
+        calls = [(first.call, "called from here")]
+    else:
+        calls = [(first.call, "the first call is here"), (second.call, "and the next one here")]
+    own = (first.place, second.place)
+    related = [Related(place, words) for place, words in calls if place and place not in own]
+    if first.place is not None and first.place != second.place:
+        related.insert(0, Related(first.place, "the first draw from this key"))
+    strip = (0,) * min(repeated.times, _STRIP)
+    return Finding(
+        code=RULE.code,
+        name=RULE.name,
+        severity=RULE.severity,
+        confidence="proven",
+        message=message,
+        place=second.place,
+        related=tuple(related),
+        evidence=Evidence(repeated.times, 1, strip, key=repeated.key),
+        help=(
+            Help(
+                "split the key before each call, and pass on a part that is used once",
+                "key, step_key = jax.random.split(key)",
+            ),
+        ),
+    )
+
+
+_STRIP = 256  # so many calls are shown one by one
+
+
+def _what(draw: CallDraw) -> str:
+    return f"{draw.sampler} in {draw.function}" if draw.function else draw.sampler
+
+
+RULE = Rule("RNG014", "key-repeated-across-calls", "error", check, __doc__)

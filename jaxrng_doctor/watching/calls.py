@@ -1,0 +1,177 @@
+"""What a watched program does: its jitted calls and its draws outside of them, as they come.
+
+Hooks in JAX hand each to the open `Listener`s. Nothing that the program computes changes:
+a call is shown after JAX has traced it, and noted once it was made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jax
+
+from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace.jaxprs import JitCall
+from jaxrng_doctor.trace.patches import Patch, attribute
+
+_NO_DRAWS = frozenset({"clone", "fold_in", "key_data", "key_impl", "split", "wrap_key_data"})
+
+Made = Callable[[], bool]
+"""To be called once the call was made; whether its like is to be shown again the next time."""
+
+# What returns a function that is transformed, and what calls the given one at once.
+_MAKING = ("grad", "hessian", "jacfwd", "jacrev", "value_and_grad", "vmap")
+_CALLING = ("jvp", "linearize", "vjp")
+
+
+@dataclass(frozen=True, slots=True)
+class Transformed:
+    """A call of `fun`, which `original` was transformed into."""
+
+    name: str
+    original: Any
+    fun: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+_state = threading.local()
+_open: list[Listener] = []
+
+
+class Listener(Protocol):
+    """Somebody who watches. Both raise nothing."""
+
+    def jitted(self, call: JitCall) -> Made | None:
+        """A call of a jitted function, from outside of any other, is about to be made."""
+
+    def transformed(self, call: Transformed) -> None:
+        """A function made by `jax.vmap` or `jax.grad` is called outside of compiled functions."""
+
+    def drew(self, sampler: str, key: Any) -> None:
+        """A sampler is called outside of compiled functions."""
+
+    def missed(self, what: str) -> None:
+        """Something was seen too late to be followed."""
+
+
+@contextlib.contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Hand everything that happens in the program to `listener`, in all threads."""
+    with (
+        jaxprs.each_jit_call(_jitted),
+        jaxprs.slow_path_where(_made),
+        jaxprs.each_eager_draw(_drew),
+        _transformations(),
+    ):
+        jaxprs.forget_fast_paths()  # of what was called before anybody listened
+        _open.append(listener)
+        try:
+            yield
+        finally:
+            _open.remove(listener)
+
+
+@contextlib.contextmanager
+def deaf() -> Iterator[None]:
+    """What this thread does inside is the doctor's own work, not the program's."""
+    before = getattr(_state, "deaf", False)
+    _state.deaf = True
+    try:
+        yield
+    finally:
+        _state.deaf = before
+
+
+def _is_deaf() -> bool:
+    return getattr(_state, "deaf", False)
+
+
+def _jitted(call: JitCall) -> None:
+    if not _is_deaf():
+        noted = [listener.jitted(call) for listener in list(_open)]
+        # `lower` and `eval_shape` come by here too, and make no call.
+        _state.pending = [made for made in noted if made is not None]
+
+
+def _made() -> bool:
+    if _is_deaf():
+        return False
+    pending: list[Made] = getattr(_state, "pending", [])
+    _state.pending = []
+    return max((made() for made in pending), default=False)  # not `any`: all are to be called
+
+
+def _drew(function: str, key: Any, plain: bool) -> None:
+    if _is_deaf() or function in _NO_DRAWS or not hasattr(jax.random, function):
+        return
+    for listener in _open:
+        if plain:
+            listener.drew(function, key)
+        elif not getattr(_state, "inside", False):
+            what = (
+                f"jax.random.{function} inside of a vmap or derivative made before watching began"
+            )
+            listener.missed(what)
+
+
+@contextlib.contextmanager
+def _transformations() -> Iterator[None]:
+    """Show each function that is transformed from now on, as it is called."""
+    with contextlib.ExitStack() as stack:
+        for name in _MAKING:
+            stack.enter_context(_patch(name, _making))
+        for name in _CALLING:
+            stack.enter_context(_patch(name, _calling))
+        yield
+
+
+@functools.cache
+def _patch(name: str, showing: Callable[[str, Any], Callable[..., Any]]) -> Patch:
+    return attribute(jax, name, functools.partial(showing, name))
+
+
+def _making(name: str, original: Any) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def transformation(*args: Any, **kwargs: Any) -> Any:
+        made = original(*args, **kwargs)
+        if not (args and callable(made)):
+            return made
+
+        @functools.wraps(made)
+        def transformed(*xs: Any, **options: Any) -> Any:
+            with _shown(name, args[0], made, xs, options):
+                return made(*xs, **options)
+
+        return transformed
+
+    return transformation
+
+
+def _calling(name: str, original: Any) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def transformation(fun: Any, *args: Any, **kwargs: Any) -> Any:
+        primals = args[0] if name == "jvp" and args else args
+        with _shown(name, fun, fun, tuple(primals), {}):
+            return original(fun, *args, **kwargs)
+
+    return transformation
+
+
+@contextlib.contextmanager
+def _shown(name: str, original: Any, fun: Any, args: Any, kwargs: Any) -> Iterator[None]:
+    if _is_deaf() or not jaxprs.is_plain():
+        yield
+        return
+    for listener in _open:
+        listener.transformed(Transformed(name, original, fun, args, kwargs))
+    _state.inside = True
+    try:
+        yield
+    finally:
+        _state.inside = False

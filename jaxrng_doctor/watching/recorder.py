@@ -1,0 +1,181 @@
+"""Notes what a watched program does, and says at the end what is wrong with it."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+
+from jaxrng_doctor.diagnosis import as_draws
+from jaxrng_doctor.doctor import finish
+from jaxrng_doctor.facts import ProgramFacts
+from jaxrng_doctor.findings import Draw, Finding, Gap, Place, TargetReport
+from jaxrng_doctor.rules import judge
+from jaxrng_doctor.suppress import apply
+from jaxrng_doctor.trace.call import is_array
+from jaxrng_doctor.trace.equations import Frame, function_of
+from jaxrng_doctor.trace.jaxprs import JitCall, is_sampler_file
+from jaxrng_doctor.trace.places import is_users, place_of, python_stack
+from jaxrng_doctor.watching import calls, repeats
+from jaxrng_doctor.watching.compiled import Compiled, Made, compiled, transformed
+from jaxrng_doctor.watching.repeats import EagerDraw
+
+ACROSS = "across calls"
+"""The name under which the keys that repeat from call to call are reported."""
+
+
+class Recorder:
+    """A `Listener`. `key_values`: keep the keys of each call, to find those that come twice."""
+
+    def __init__(self, *, key_values: bool = True) -> None:
+        self.key_values = key_values
+        self._functions: dict[Any, Compiled | None] = {}
+        self._held: list[Any] = []  # so that an `id` stays theirs
+        self._eager: list[EagerDraw] = []
+        self._gaps: list[Gap] = []
+        self._numbers = itertools.count(1)
+        self._lock = threading.RLock()
+        self._latest = threading.local()
+
+    # -- while the program runs ------------------------------------------------------------
+
+    def jitted(self, call: JitCall) -> calls.Made | None:
+        name = function_of(call.jaxpr)[0]
+        function = self._function(id(call.jaxpr), call.jaxpr, name, lambda: compiled(call))
+        if function is None or not self._compares(function):
+            return None
+        with calls.deaf():
+            values = function.values_of(call.flat, copy=call.donates)
+
+        def made() -> bool:
+            self._note(function, values)
+            return True
+
+        return made
+
+    def transformed(self, call: calls.Transformed) -> None:
+        leaves = [x for x in jax.tree_util.tree_leaves((call.args, call.kwargs)) if is_array(x)]
+        code = getattr(call.original, "__code__", call.original)
+        shapes = tuple((x.shape, str(x.dtype)) for x in leaves)
+        function = self._function(
+            (call.name, id(code), shapes),
+            (code, call.fun),
+            call.name,
+            lambda: transformed(call),
+        )
+        # What it captured may be another value by now.
+        if function is not None and self._compares(function) and None not in function.flat:
+            self._note(function, function.values_of(leaves))
+
+    def _compares(self, function: Compiled) -> bool:
+        return self.key_values and function.compares_calls
+
+    def _note(self, function: Compiled, values: tuple[Any, ...]) -> None:
+        note = Made(next(self._numbers), _users_frame(), values)
+        with self._lock:
+            function.calls.append(note)
+
+    def _function(
+        self, known: Any, held: Any, name: str, examine: Callable[[], Compiled | None]
+    ) -> Compiled | None:
+        if known in self._functions:
+            return self._functions[known]
+        with self._lock, calls.deaf():
+            if known not in self._functions:
+                self._held.append(held)
+                try:
+                    self._functions[known] = examine()
+                except (Exception, SystemExit) as error:
+                    # The program goes on as if nobody looked; that nobody could is in the report.
+                    first = str(error).strip().partition("\n")[0]
+                    what = f"{name} could not be examined: {type(error).__name__}: {first}"
+                    self._functions[known] = None
+                    self._gaps.append(Gap(what))
+        return self._functions[known]
+
+    def missed(self, what: str) -> None:
+        self._gaps.append(Gap(f"{what} was not followed", _users_place()))
+
+    def drew(self, sampler: str, key: Any) -> None:
+        if not self.key_values:
+            return
+        outermost = _outermost_sampler()
+        if outermost is not None and outermost is getattr(self._latest, "frame", None):
+            return  # a sampler that calls another one
+        self._latest.frame = outermost
+        draw = EagerDraw(next(self._numbers), sampler, _users_frame(), key)
+        with self._lock:
+            self._eager.append(draw)
+
+    # -- at the end ------------------------------------------------------------------------
+
+    def reports(
+        self, select: Sequence[str] | None = None, ignore: Sequence[str] | None = None
+    ) -> tuple[TargetReport, ...]:
+        """A report for each function that draws, and one of what only several calls show."""
+        with self._lock, calls.deaf():
+            functions = [f for f in self._functions.values() if f is not None]
+            told: set[Any] = set()
+            found = []
+            for function in functions:
+                # What two signatures of one function share is told once.
+                new = [f for f in judge(function.diagnosis.facts) if _key(f) not in told]
+                told.update(map(_key, new))
+                findings, suppressed = apply(new, select=select, ignore=ignore)
+                found.append(
+                    TargetReport(
+                        function.name,
+                        findings,
+                        draws=as_draws(function.diagnosis.facts.draws),
+                        gaps=function.diagnosis.gaps,
+                        suppressed=suppressed,
+                        lines=function.program.trace.place,
+                    )
+                )
+            found.append(self._across(functions, select, ignore))
+            return finish(found, select=select, ignore=ignore)
+
+    def _across(
+        self,
+        functions: Sequence[Compiled],
+        select: Sequence[str] | None,
+        ignore: Sequence[str] | None,
+    ) -> TargetReport:
+        gaps = list(dict.fromkeys(self._gaps))
+        facts = ProgramFacts()
+        try:
+            facts = ProgramFacts(repeated=repeats.repeated_keys(functions, self._eager))
+        except Exception as error:
+            first = str(error).strip().partition("\n")[0]
+            gaps.append(Gap(f"the calls could not be compared: {type(error).__name__}: {first}"))
+        findings, suppressed = apply(judge(facts), select=select, ignore=ignore)
+        draws = (repeats.call_draw(draw) for draw in self._eager)
+        seen = dict.fromkeys(Draw(d.sampler, d.place, "a key of the program") for d in draws)
+        return TargetReport(ACROSS, findings, None, tuple(seen), tuple(gaps), suppressed)
+
+
+def _key(finding: Finding) -> Any:
+    return finding.code, finding.place, finding.message
+
+
+def _users_frame() -> Frame | None:
+    return next((f for f in python_stack() if is_users(f.code.co_filename)), None)
+
+
+def _users_place() -> Place | None:
+    frame = _users_frame()
+    return None if frame is None else place_of(frame)
+
+
+def _outermost_sampler() -> Any:
+    """The running frame of the function of `jax.random` that the user called."""
+    frame, found = sys._getframe(1), None
+    while frame is not None and not is_users(frame.f_code.co_filename):
+        if is_sampler_file(frame.f_code.co_filename):
+            found = frame
+        frame = frame.f_back  # type: ignore[assignment]
+    return found

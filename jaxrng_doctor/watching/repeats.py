@@ -1,0 +1,96 @@
+"""Keys across calls: in come the calls of a program, out come the key values that come twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxrng_doctor.facts import CallDraw, Repeated
+from jaxrng_doctor.trace.draws import is_key
+from jaxrng_doctor.trace.equations import Frame
+from jaxrng_doctor.trace.places import place_of
+from jaxrng_doctor.watching.compiled import Compiled
+
+
+@dataclass(frozen=True)
+class EagerDraw:
+    """A draw outside of compiled functions."""
+
+    number: int
+    sampler: str
+    frame: Frame | None
+    key: Any
+
+
+def repeated_keys(
+    functions: Iterable[Compiled], eager: Iterable[EagerDraw]
+) -> tuple[Repeated, ...]:
+    """Every key drawn from in more than one call; those of one pair of draws together."""
+    users: dict[bytes, dict[int, CallDraw]] = defaultdict(dict)
+    for key, draw in (*_of_eager(eager), *(u for f in functions for u in _of_compiled(f))):
+        users[key].setdefault(draw.number, draw)
+    told: dict[Any, Repeated] = {}
+    for key, draws in users.items():
+        first, *rest = (draws[number] for number in sorted(draws))
+        for second in rest:
+            pair = (_where(first), _where(second))
+            known = told.get(pair)
+            if known is None:
+                told[pair] = Repeated(first, second, 2, _hexadecimal(key))
+            else:
+                told[pair] = replace(known, times=known.times + 1)
+    return tuple(told.values())
+
+
+def _where(draw: CallDraw) -> Any:
+    return draw.sampler, draw.place, draw.function
+
+
+def call_draw(draw: EagerDraw) -> CallDraw:
+    """A draw that is a call of its own."""
+    place = None if draw.frame is None else place_of(draw.frame)
+    return CallDraw(f"jax.random.{draw.sampler}", place, "", place, draw.number)
+
+
+def _of_eager(draws: Iterable[EagerDraw]) -> Iterator[tuple[bytes, CallDraw]]:
+    for draw in draws:
+        yield _words(draw.key).tobytes(), call_draw(draw)
+
+
+def _of_compiled(function: Compiled) -> Iterator[tuple[bytes, CallDraw]]:
+    seen: dict[bytes, list[tuple[bytes, int]]] = {}
+    for call in function.calls:
+        given = b"|".join(b"" if v is None else _words(v).tobytes() for v in call.values)
+        if given not in seen:
+            seen[given] = _keys(function, call.values)
+        place = None if call.frame is None else place_of(call.frame)
+        for key, which in seen[given]:
+            facts = function.diagnosis.facts.draws[which]
+            yield key, CallDraw(facts.sampler, facts.place, function.name, place, call.number)
+
+
+def _keys(function: Compiled, values: Sequence[Any]) -> list[tuple[bytes, int]]:
+    """Each key that such a call draws from, with the number of the draw."""
+    ledger = function.keys_of(values)
+    found = []
+    for which, path in enumerate(function.diagnosis.paths):
+        table = ledger.keys.get(path)
+        if table is not None:
+            rows = table.words.reshape(-1, table.words.shape[-1])[table.reached.reshape(-1)]
+            found += [(row.tobytes(), which) for row in np.unique(rows, axis=0)]
+    return found
+
+
+def _words(value: Any) -> np.ndarray:
+    if hasattr(value, "dtype") and is_key(value):
+        value = jax.random.key_data(value)
+    return np.ascontiguousarray(jax.device_get(value))
+
+
+def _hexadecimal(key: bytes) -> str:
+    return " ".join(f"{word:08x}" for word in np.frombuffer(key, np.uint32).tolist())

@@ -1,0 +1,190 @@
+"""`pytest --jaxrng`, in real pytest runs."""
+
+import importlib.metadata
+import importlib.util
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+INSTALLED = any(
+    entry.name == "jaxrng" for entry in importlib.metadata.entry_points(group="pytest11")
+)
+PLUGIN = [] if INSTALLED else ["-p", "jaxrng_doctor.pytest_plugin"]
+
+TESTS = """
+    import jax
+    import jax.numpy as jnp
+    import pytest
+
+    X = jnp.zeros((4, 3))
+
+    def shared(key):
+        return jax.jit(jax.vmap(lambda row: row + jax.random.normal(key, row.shape)))(X)
+
+    def test_shared():
+        shared(jax.random.key(0))
+
+    def test_healthy():
+        jax.random.normal(jax.random.key(0))
+
+    def test_that_fails_by_itself():
+        shared(jax.random.key(0))
+        assert 1 + 1 == 3
+"""
+
+
+@pytest.fixture
+def run(pytester, cli_environment, monkeypatch):
+    """Run pytest in a process of its own on one file of tests."""
+    monkeypatch.setenv("PYTHONPATH", cli_environment["PYTHONPATH"])
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+
+    def run_pytest(text, *flags):
+        pytester.makepyfile(text)
+        return pytester.runpytest_subprocess(*PLUGIN, *flags)
+
+    return run_pytest
+
+
+def test_a_test_that_shares_noise_fails_with_the_finding_as_its_reason(run):
+    result = run(TESTS, "--jaxrng")
+
+    result.assert_outcomes(failed=2, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*error[[]RNG001[]]: shared-key-under-vmap: all 4 examples*",
+            "*assert (1 + 1) == 3*",
+            "*= jaxrng-doctor =*",
+            "*::test_shared",
+        ]
+    )
+
+
+def test_without_the_flag_nothing_is_watched(run):
+    result = run(TESTS)
+
+    result.assert_outcomes(failed=1, passed=2)
+    result.stdout.no_fnmatch_line("*RNG001*")
+
+
+def test_warn_only_tells(run):
+    result = run(TESTS, "--jaxrng=warn")
+
+    result.assert_outcomes(failed=1, passed=2)
+    result.stdout.fnmatch_lines(["*= jaxrng-doctor =*", "*::test_shared", "*error[[]RNG001[]]*"])
+
+
+def test_a_word_that_is_no_mode(run):
+    result = run(TESTS, "--jaxrng=loud")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_marks_say_what_is_intended(run):
+    result = run(
+        """
+        import jax
+        import jax.numpy as jnp
+        import pytest
+
+        def shared(key):
+            return jax.vmap(lambda row: row + jax.random.normal(key, row.shape))(jnp.zeros((4, 3)))
+
+        @pytest.mark.jaxrng(ignore=["RNG001"])
+        def test_ignored():
+            shared(jax.random.key(0))
+
+        @pytest.mark.jaxrng(expect="same")
+        def test_expected():
+            shared(jax.random.key(0))
+
+        @pytest.mark.jaxrng(ignore=["RNG005"])
+        def test_of_another_rule():
+            shared(jax.random.key(0))
+        """,
+        "--jaxrng",
+        "--strict-markers",
+    )
+
+    result.assert_outcomes(failed=1, passed=2)
+    result.stdout.fnmatch_lines(["*::test_of_another_rule"])
+
+
+def test_a_mark_that_says_nothing_known_is_an_error(run):
+    result = run(
+        """
+        import pytest
+
+        @pytest.mark.jaxrng(ignores=["RNG001"])
+        def test_typo():
+            pass
+        """,
+        "--jaxrng",
+    )
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*pytest.mark.jaxrng has no 'ignores'*ignore=*expect=*"])
+
+
+def test_what_fixtures_draw_belongs_to_the_test(run):
+    result = run(
+        """
+        import jax
+        import pytest
+
+        @pytest.fixture
+        def noise():
+            return jax.random.normal(jax.random.key(0))
+
+        def test_again(noise):
+            jax.random.normal(jax.random.key(0))
+        """,
+        "--jaxrng",
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*error[[]RNG014[]]*"])
+
+
+def test_the_fixture(run):
+    result = run(
+        """
+        import jax
+        import jax.numpy as jnp
+        import jaxrng_doctor
+        import pytest
+
+        X = jnp.zeros((4, 3))
+
+        def noisy(row, key):
+            return row + jax.random.normal(key, row.shape)
+
+        def test_check(jaxrng):
+            jaxrng.check(noisy, (X, jax.random.split(jax.random.key(0), 4)), in_axes=(0, 0))
+            with pytest.raises(jaxrng_doctor.FindingsError, match="RNG001"):
+                jaxrng.check(noisy, (X, jax.random.key(0)), in_axes=(0, None))
+
+        def test_watch(jaxrng):
+            with pytest.raises(jaxrng_doctor.FindingsError, match="RNG014"):
+                with jaxrng.watch():
+                    noisy(X, jax.random.key(0))
+                    noisy(X, jax.random.key(0))
+        """
+    )
+
+    result.assert_outcomes(passed=2)
+
+
+def test_settings_of_the_project(run, pytester):
+    pytester.makepyprojecttoml('[tool.jaxrng-doctor]\nignore = ["RNG001"]\n')
+
+    run(TESTS, "--jaxrng").assert_outcomes(failed=1, passed=2)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("xdist") is None, reason="needs pytest-xdist")
+def test_several_processes(run):
+    result = run(TESTS, "--jaxrng=warn", "-n", "2")
+
+    result.assert_outcomes(failed=1, passed=2)
+    result.stdout.fnmatch_lines(["*= jaxrng-doctor =*", "*::test_shared", "*error[[]RNG001[]]*"])

@@ -1,0 +1,367 @@
+"""`jaxrng_doctor.watch()`: what a running program does wrong is found, and nothing changes."""
+
+import contextlib
+import io
+import random
+import threading
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxrng_doctor
+
+X = jnp.arange(12.0).reshape(4, 3)
+KEYS = pytest.mark.parametrize("make", [jax.random.key, jax.random.PRNGKey])
+
+
+def noisy(row, key):
+    return row + jax.random.normal(key, row.shape)
+
+
+def codes(report):
+    return sorted(finding.code for finding in report.findings)
+
+
+def watched(program):
+    with jaxrng_doctor.watch() as report:
+        program()
+    assert report.gaps == ()
+    return report
+
+
+# -- compiled functions --------------------------------------------------------------------
+
+
+@KEYS
+def test_noise_shared_inside_of_a_compiled_function(make):
+    @jax.jit
+    def step(x, key):
+        return jax.vmap(noisy, in_axes=(0, None))(x, key)
+
+    report = watched(lambda: step(X, make(0)))
+
+    assert codes(report) == ["RNG001"]
+    assert report.findings[0].confidence == "proven"
+    assert [t.target for t in report.targets] == ["step", "across calls"]
+
+
+@KEYS
+def test_a_healthy_training_loop(make):
+    @jax.jit
+    def step(w, x, key):
+        keys = jax.random.split(key, len(x))
+        return w + jax.vmap(noisy)(x, keys).mean()
+
+    def program():
+        key, w = make(0), jnp.zeros(())
+        for _ in range(5):
+            key, own = jax.random.split(key)
+            w = step(w, X, own)
+
+    report = watched(program)
+
+    assert report.ok
+    assert len(report.draws) == 1
+
+
+def test_a_step_that_folds_its_number_into_one_key():
+    @jax.jit
+    def step(x, key, number):
+        return noisy(x, jax.random.fold_in(key, number))
+
+    def program():
+        key = jax.random.key(0)
+        for number in range(5):
+            step(X, key, number)
+
+    assert watched(program).ok
+
+
+@KEYS
+def test_one_key_for_every_step(make):
+    step = jax.jit(noisy)
+
+    def program():
+        key = make(0)
+        for _ in range(7):
+            step(X, key)
+
+    (finding,) = watched(program).findings
+
+    assert finding.code == "RNG014"
+    assert finding.message == "jax.random.normal in noisy draws from one key in 7 calls"
+    assert finding.evidence.examples == 7
+    assert finding.evidence.distinct_keys == 1
+    assert [r.message for r in finding.related] == ["called from here"]
+
+
+def test_steps_that_take_the_memory_of_their_key():
+    step = jax.jit(lambda key: (noisy(X, key), key), donate_argnums=0)
+
+    def program():
+        key = jax.random.key(0)
+        for _ in range(3):
+            _, key = step(key)
+
+    with jaxrng_doctor.watch() as report:
+        program()
+
+    assert "RNG014" in codes(report)
+    assert report.gaps == ()
+
+
+def test_one_key_in_two_functions():
+    first, second = jax.jit(noisy), jax.jit(lambda x, key: x * jax.random.uniform(key))
+
+    def program():
+        key = jax.random.key(0)
+        first(X, key)
+        second(X, key)
+
+    (finding,) = watched(program).findings
+
+    assert finding.code == "RNG014"
+    assert [r.message for r in finding.related] == [
+        "the first draw from this key",
+        "the first call is here",
+        "and the next one here",
+    ]
+
+
+def test_static_arguments_and_keywords():
+    def scaled(x, how, *, key, rate):
+        assert how == "normal"
+        return x + rate * jax.random.normal(key, x.shape)
+
+    step = jax.jit(scaled, static_argnums=1, static_argnames="rate")
+
+    def program():
+        for seed in (0, 1, 0):
+            step(X, "normal", rate=0.5, key=jax.random.key(seed))
+
+    (finding,) = watched(program).findings
+
+    assert finding.code == "RNG014"
+    assert finding.evidence.examples == 2
+
+
+def test_lowering_is_no_call():
+    step = jax.jit(noisy)
+
+    def program():
+        key = jax.random.key(0)
+        step.lower(X, key)
+        jax.eval_shape(step, X, key)
+        step(X, key)
+
+    assert watched(program).ok
+
+
+def test_what_was_compiled_before_is_seen_too():
+    step = jax.jit(noisy)
+    step(X, jax.random.key(0))
+
+    def program():
+        step(X, jax.random.key(1))
+        step(X, jax.random.key(1))
+
+    assert codes(watched(program)) == ["RNG014"]
+
+
+def test_key_values_can_be_left_alone():
+    step = jax.jit(noisy)
+    with jaxrng_doctor.watch(key_values=False) as report:
+        for _ in range(3):
+            step(X, jax.random.key(0))
+        noisy(X, jax.random.key(0))
+
+    assert report.findings == ()
+
+
+# -- outside of compiled functions -----------------------------------------------------------
+
+
+@KEYS
+def test_two_draws_from_one_key(make):
+    def program():
+        key = make(0)
+        noisy(X, key)
+        jax.random.uniform(key)
+        jax.random.choice(make(1), 9, (3,), replace=False)  # calls other samplers itself
+
+    (finding,) = watched(program).findings
+
+    assert finding.code == "RNG014"
+    assert finding.message == (
+        "jax.random.uniform draws from the key that jax.random.normal has drawn from "
+        "in another call"
+    )
+
+
+def test_draws_from_keys_of_their_own():
+    def program():
+        key = jax.random.key(0)
+        for _ in range(3):
+            key, own = jax.random.split(key)
+            noisy(X, own)
+
+    report = watched(program)
+
+    assert report.ok
+    assert [draw.sampler for draw in report.draws] == ["jax.random.normal"]
+
+
+def test_a_vmap_and_a_scan_that_nothing_compiles():
+    def program():
+        key = jax.random.key(0)
+        jax.vmap(noisy, in_axes=(0, None))(X, key)
+        jax.lax.scan(lambda c, row: (c, noisy(row, jax.random.key(1))), 0, X)
+
+    assert codes(watched(program)) == ["RNG001", "RNG003"]
+
+
+def test_a_derivative_that_nothing_compiles():
+    def loss(w, key):
+        return (jax.vmap(noisy, in_axes=(0, None))(X * w, key) ** 2).sum()
+
+    report = watched(lambda: jax.value_and_grad(loss)(1.0, jax.random.key(0)))
+
+    assert codes(report) == ["RNG001"]
+
+
+def test_what_was_transformed_before_is_a_gap_and_not_silence():
+    mapped = jax.vmap(noisy, in_axes=(0, None))
+
+    with jaxrng_doctor.watch() as report:
+        mapped(X, jax.random.key(0))
+
+    assert [gap.message for gap in report.gaps] == [
+        "jax.random.normal inside of a vmap or derivative made before watching began "
+        "was not followed"
+    ]
+
+
+# -- nothing changes --------------------------------------------------------------------------
+
+
+def test_the_hosts_generators_go_on_as_without_the_doctor():
+    own = np.random.default_rng(7)
+
+    @jax.jit
+    def step(x, key):
+        shift = own.normal() + np.random.normal() + random.random()
+        return noisy(x, key) + shift
+
+    def program():
+        nonlocal own
+        own = np.random.default_rng(7)
+        np.random.seed(0)
+        random.seed(0)
+        jax.clear_caches()
+        out = step(X, jax.random.key(0))
+        return out, own.normal(), np.random.normal(), random.random()
+
+    alone = program()
+    with jaxrng_doctor.watch() as report:
+        seen = program()
+
+    assert np.array_equal(alone[0], seen[0])
+    assert alone[1:] == seen[1:]
+    assert "RNG010" in codes(report)
+
+
+def test_what_a_program_prints_while_it_is_traced_is_printed_once():
+    @jax.jit
+    def step(x, key):
+        print("traced")
+        return noisy(x, key)
+
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        watched(lambda: step(X, jax.random.key(0)))
+
+    assert out.getvalue() == "traced\n"
+
+
+def test_callbacks_happen_once():
+    seen = []
+
+    @jax.jit
+    def step(x, key):
+        x = noisy(x, key)
+        jax.debug.callback(seen.append, x[0, 0])
+        return x
+
+    watched(lambda: step(X, jax.random.key(0)).block_until_ready())
+    jax.effects_barrier()
+
+    assert len(seen) == 1
+
+
+def test_a_fault_of_the_analysis_is_a_gap():
+    calls = 0
+
+    @jax.jit
+    def step(x, key):
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            raise ValueError("traced twice")
+        return noisy(x, key)
+
+    with jaxrng_doctor.watch() as report:
+        out = step(X, jax.random.key(0))
+
+    assert out.shape == X.shape
+    assert [gap.message for gap in report.gaps] == [
+        "step could not be examined: ValueError: traced twice"
+    ]
+
+
+def test_the_report_comes_also_when_the_program_fails():
+    step = jax.jit(noisy)
+    reports = []
+
+    def program():
+        with jaxrng_doctor.watch() as report:
+            reports.append(report)
+            step(X, jax.random.key(0))
+            step(X, jax.random.key(0))
+            raise KeyError("the program's own")
+
+    with pytest.raises(KeyError):
+        program()
+
+    assert codes(reports[0]) == ["RNG014"]
+
+
+def test_afterwards_nothing_is_left_behind():
+    before = jax.vmap, jax.grad, jax.jvp
+    step = jax.jit(noisy)
+    watched(lambda: step(X, jax.random.key(0)))
+    assert (jax.vmap, jax.grad, jax.jvp) == before
+
+    with jaxrng_doctor.watch() as report:
+        pass
+
+    assert report.targets[-1].draws == ()
+    step(X, jax.random.key(0))
+    assert report.findings == ()
+
+
+def test_watching_twice_at_once_and_in_threads():
+    step = jax.jit(noisy)
+
+    with jaxrng_doctor.watch() as outer:
+        with jaxrng_doctor.watch() as inner:
+            threads = [threading.Thread(target=step, args=(X, jax.random.key(3))) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        step(X, jax.random.key(3))
+
+    assert [f.evidence.examples for f in inner.findings] == [2]
+    assert [f.evidence.examples for f in outer.findings] == [3]
