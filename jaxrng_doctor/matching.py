@@ -35,7 +35,8 @@ from jaxrng_doctor.trace.places import (
     user_stack,
 )
 
-_MOST = 8  # so many uses of one key are compared pairwise; more add nothing to a report
+_MOST = 32
+"""Each use of a key is compared with the first, and so many before it: more add nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,12 @@ def shared_keys(uses: Sequence[Use], tables: Mapping[Path, KeyTable]) -> tuple[S
         key = (first.op, first.place, second.op, second.place)
         seconds.setdefault(key, set()).update((pair.first, pair.second))
         calls = _calls(a.at, b.at) if first.place == second.place else ()
-        library = parting_library(a.at, b.at)
-        told.setdefault(key, Shared(first, second, 1, calls, pair.evidence, library))
+        known = told.get(key)
+        # The gravest pair speaks for all at these two places: none that is a library's own.
+        if known is None or known.library:
+            library = _library(a, b)
+            if known is None or not library:
+                told[key] = Shared(first, second, 1, calls, pair.evidence, library)
     return tuple(replace(shared, times=len(seconds[key])) for key, shared in told.items())
 
 
@@ -157,14 +162,21 @@ def _equal_rows(rows: Mapping[int, np.ndarray]) -> dict[tuple[int, int], Evidenc
     numbers = numbered(together)
     order = np.lexsort((uses, numbers))
     numbers, uses = numbers[order], uses[order]
+    everything = np.arange(len(numbers))
+    firsts = np.searchsorted(numbers, numbers)
+    steps = range(1, min(_MOST, len(rows)))
     found: dict[tuple[int, int], Evidence | None] = {}
-    for step in range(1, min(_MOST, len(rows))):
-        same = np.flatnonzero(numbers[step:] == numbers[:-step])
+    for before, after in (
+        *((everything[:-step], everything[step:]) for step in steps),
+        (firsts, everything),
+    ):
+        same = (numbers[before] == numbers[after]) & (before != after)
+        one, other = before[same], after[same]
         pairs, first = np.unique(
-            np.stack([uses[same], uses[same + step]], axis=1), axis=0, return_index=True
+            np.stack([uses[one], uses[other]], axis=1), axis=0, return_index=True
         )
         for (a, b), at in zip(pairs, first, strict=True):
-            words = together[order[same[at]]]
+            words = together[order[one[at]]]
             key = " ".join(f"{int(w):08x}" for w in words)
             found.setdefault((int(a), int(b)), Evidence(2, 1, (0, 0), None, key))
     return found
@@ -227,6 +239,14 @@ def _is_vain_in_library(use: Use) -> bool:
     if use.at.eqn.primitive.name != SPLIT or _is_used(use.at.jaxpr, use.at.eqn.outvars[0]):
         return False
     return bool(calling_library(equations.frames(use.at.eqn)))
+
+
+def _library(a: Use, b: Use) -> str:
+    """The library that makes both uses in one call of the user's, and decides on their keys."""
+    library, calls_back = parting_library(a.at, b.at)
+    made = [made_at(use.keys[0]) for use in (a, b)]
+    by_user = any(at is None or not calling_library(equations.frames(at.eqn)) for at in made)
+    return "" if calls_back and by_user else library
 
 
 def _is_recomputed(use: Use) -> bool:

@@ -174,18 +174,23 @@ def user_stack(at: At) -> list[Place]:
     return [place_of(frame) for frame in _stack(at) if is_users(frame.code.co_filename)]
 
 
-def parting_library(a: At, b: At) -> str:
+def parting_library(a: At, b: At) -> tuple[str, bool]:
     """The library that made both equations within one call of the user's, `""` if none did.
 
-    It called `jax.random` itself both times, and the ways there part inside of it.
+    It called `jax.random` itself both times, and the ways there part inside of one of its
+    functions. The second result tells whether it calls the user's code from there.
     """
-    stacks = _stack(a), _stack(b)
-    if not all(map(calling_library, stacks)):
-        return ""
-    for one, other in zip(*map(reversed, stacks), strict=False):
-        if (one.code, one.lasti) != (other.code, other.lasti):
-            return calling_library([one]).split(".")[0]
-    return ""
+    stacks = [list(reversed(_stack(at))) for at in (a, b)]
+    if not all(calling_library(reversed(stack)) for stack in stacks):
+        return "", False
+    for depth, (one, other) in enumerate(zip(*stacks, strict=False)):
+        if one.code is not other.code:
+            break  # one line of the user's called two functions
+        if one.lasti != other.lasti:
+            below = [frame for stack in stacks for frame in stack[depth + 1 :]]
+            users = any(is_users(frame.code.co_filename) for frame in below)
+            return calling_library([one]).split(".")[0], users
+    return "", False
 
 
 def _stack(at: At | None) -> list[Frame]:

@@ -158,4 +158,27 @@ REGRESSIONS: dict[str, Program] = {
         ],
         Helper("helper", ["k"], [_loop(4, 3, [Draw(5, "bits", "k")])], []),
     ),
+    "a key's first use and its last, with uses in an exclusive branch between": _program(
+        [
+            Draw(1, "bits", "key"),
+            _loop(
+                2,
+                4,
+                [
+                    _do("n", "int_item_at", "data", "i", size=4),
+                    Cond(
+                        3,
+                        "n",
+                        [
+                            ([Draw(10 + i, "bits", "key") for i in range(40)], []),
+                            ([Draw(4, "bits", "key")], []),
+                        ],
+                        [],
+                    ),
+                ],
+                how="fori",
+                index="i",
+            ),
+        ],
+    ),
 }

@@ -1,0 +1,103 @@
+"""What an installed library draws twice from one key is a note, what its user does an error."""
+
+import sysconfig
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxrng_doctor
+
+LIBRARY = """
+import jax
+
+
+def two(key):
+    a = jax.random.normal(key, (3,))
+    return a + jax.random.uniform(key, (3,))
+
+
+def one(key):
+    return jax.random.normal(key, (3,))
+
+
+def other(key):
+    return jax.random.uniform(key, (3,))
+
+
+def calls(f, g, key):
+    key = jax.random.fold_in(key, 7)
+    a = f(key)
+    return a + g(key)
+"""
+
+
+@pytest.fixture(scope="module")
+def library():
+    """Code that stands where installed packages do."""
+    names = {}
+    path = sysconfig.get_paths()["purelib"] + "/noise_library/noise.py"
+    exec(compile(LIBRARY, path, "exec"), names)
+    return names
+
+
+def severities(fn, run):
+    report = jaxrng_doctor.check(fn, (jax.random.key(0),), run=run)
+    assert {f.code for f in report.findings} == {"RNG005"}
+    return sorted(f.severity for f in report.findings)
+
+
+pytestmark = pytest.mark.parametrize("run", [True, False], ids=["run", "no-run"])
+
+
+def test_two_draws_within_one_call(library, run):
+    assert severities(lambda key: library["two"](key), run) == ["note"]
+
+
+def test_a_helper_called_twice(library, run):
+    def helper(f, key):
+        return f(key)
+
+    def twice(key):
+        return helper(library["two"], key) + helper(library["two"], key)
+
+    assert "error" in severities(twice, run)
+
+
+def test_two_functions_of_the_library_called_on_one_line(library, run):
+    def loop(key):
+        return sum(f(key) for f in (library["one"], library["other"]))
+
+    assert severities(loop, run) == ["error"]
+
+
+def test_code_of_the_users_that_the_library_calls_with_a_key_of_its_own(library, run):
+    def calls_back(key):
+        return library["calls"](
+            lambda own: library["one"](own), lambda own: library["one"](own), key
+        )
+
+    assert severities(calls_back, run) == ["note"]
+
+
+def test_code_of_the_users_that_the_library_calls_and_that_holds_the_key(library, run):
+    def calls_back(key):
+        def first(_):
+            return library["one"](key)
+
+        def second(_):
+            return library["one"](key) + jnp.ones(3)
+
+        return library["calls"](first, second, key)
+
+    assert severities(calls_back, run) == ["error"]
+
+
+def test_draws_of_the_users_own_that_the_library_calls(library, run):
+    def calls_back(key):
+        def draw(_):
+            return jax.random.normal(key, (3,))
+
+        return library["calls"](draw, draw, key)
+
+    assert severities(calls_back, run) == ["error"]
