@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxrng_doctor import pytest_plugin
 from jaxrng_doctor.config import FAIL_ON, Config
 
 ROOT = Path(__file__).parent.parent
@@ -219,9 +220,16 @@ def test_every_notation_of_the_table_makes_an_argument(folder, run_cli):
     assert done.returncode == 0, done.stderr
 
 
+def flags_of_pytest():
+    parser = pytest.Parser(_ispytest=True)
+    pytest_plugin.pytest_addoption(parser)
+    return [name for option in parser.getgroup("jaxrng").options for name in option.names()]
+
+
 def test_every_flag_exists(run_cli):
     flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT))
     described = run_cli("check", "--help", env={"COLUMNS": "200"}).stdout
+    described += "".join(f"{flag} " for flag in flags_of_pytest())
     assert len(flags) > 5
     assert [flag for flag in flags if f"{flag} " not in described] == []
 
