@@ -15,6 +15,7 @@ import operator
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -22,6 +23,7 @@ from jax._src import core as _core
 from jax._src import linear_util as _lu
 from jax._src import pjit as _pjit
 from jax._src import random as _random
+from jax._src import source_info_util as _source_info
 from jax._src.interpreters import batching as _batching
 from jax._src.interpreters import partial_eval as _pe
 from jax.extend import core as jex_core
@@ -35,6 +37,9 @@ Literal = jex_core.Literal
 # `pjit` up to 0.6, `jit` later; only the second is among JAX's public primitives.
 pjit_p = next(p for p in _pe.custom_staging_rules if p.name in ("jit", "pjit"))
 JAX_DIR = os.path.dirname(os.path.abspath(jax.__file__)) + os.sep
+
+# Compiled code names the innermost frame that is not JAX's own; ours are no user's either.
+_source_info.register_exclusion(str(Path(__file__).parent.parent) + os.sep)
 
 # jax.random lives in `_src/random.py` up to 0.8 and in the folder `_src/random/` later.
 _RANDOM = os.path.join(JAX_DIR, "_src", "random")

@@ -35,6 +35,7 @@ class Recorder:
         self.key_values = key_values
         self._functions: dict[Any, Compiled | None] = {}
         self._held: list[Any] = []  # so that an `id` stays theirs
+        self._waiting: dict[int, JitCall] = {}
         self._eager: list[EagerDraw] = []
         self._gaps: list[Gap] = []
         self._numbers = itertools.count(1)
@@ -44,8 +45,20 @@ class Recorder:
     # -- while the program runs ------------------------------------------------------------
 
     def jitted(self, call: JitCall) -> calls.Made | None:
-        name = function_of(call.jaxpr)[0]
-        function = self._function(id(call.jaxpr), call.jaxpr, name, lambda: compiled(call))
+        known = id(call.jaxpr)
+        if known not in self._functions and not call.donates:
+            # Not before it was made: compiled code names the lines that it was first traced from.
+            self._waiting[known] = call
+
+            def first_made() -> bool:
+                function = self._first(call)
+                if function is None or not self._compares(function):
+                    return False
+                self._note(function, function.values_of(call.flat))
+                return True
+
+            return first_made
+        function = self._first(call)
         if function is None or not self._compares(function):
             return None
         with calls.deaf():
@@ -56,6 +69,13 @@ class Recorder:
             return True
 
         return made
+
+    def _first(self, call: JitCall) -> Compiled | None:
+        """The function of `call`, examined if this is the first call of its signature."""
+        known = id(call.jaxpr)
+        self._waiting.pop(known, None)
+        name = function_of(call.jaxpr)[0]
+        return self._function(known, call.jaxpr, name, lambda: compiled(call))
 
     def transformed(self, call: calls.Transformed) -> None:
         leaves = [x for x in jax.tree_util.tree_leaves((call.args, call.kwargs)) if is_array(x)]
@@ -117,6 +137,8 @@ class Recorder:
         self, select: Sequence[str] | None = None, ignore: Sequence[str] | None = None
     ) -> tuple[TargetReport, ...]:
         """A report for each function that draws, and one of what only several calls show."""
+        for call in list(self._waiting.values()):
+            self._first(call)  # it was lowered, and never called by its name
         with self._lock, calls.deaf():
             functions = [f for f in self._functions.values() if f is not None]
             told: set[Any] = set()

@@ -147,6 +147,14 @@ def test_static_arguments_and_keywords():
     assert finding.evidence.examples == 2
 
 
+def test_what_is_compiled_by_hand_is_examined_too():
+    step = jax.jit(lambda x, key: jax.vmap(noisy, in_axes=(0, None))(x, key))
+
+    report = watched(lambda: step.lower(X, jax.random.key(0)).compile()(X, jax.random.key(0)))
+
+    assert codes(report) == ["RNG001"]
+
+
 def test_lowering_is_no_call():
     step = jax.jit(noisy)
 
