@@ -26,7 +26,7 @@ endef
 
 # What another JAX can change. The command line, configuration, reports and pages are alike on all.
 JAX_TESTS := tests/trace tests/rules tests/target tests/test_samplers.py tests/test_samples.py \
-  tests/test_ledger.py tests/test_outcome.py tests/test_api.py
+  tests/test_ledger.py tests/test_outcome.py tests/test_api.py tests/watching
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-oldest test-newest test-frameworks check lint types layers docs stale fuzz bench clean
@@ -86,6 +86,7 @@ bench: $(MADE) ## measure, and print the ratios (minutes)
 	$(BIN)/python benchmarks/split_vs_batch.py
 	$(BIN)/python benchmarks/million.py
 	$(BIN)/python benchmarks/lineage.py
+	$(BIN)/python benchmarks/watch.py
 
 clean: ## remove the environments and the caches
 	rm -rf .venv .venv-oldest .venv-newest .venv-frameworks .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

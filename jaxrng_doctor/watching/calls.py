@@ -75,6 +75,7 @@ def listening(listener: Listener) -> Iterator[None]:
             yield
         finally:
             _open.remove(listener)
+            jaxprs.forget_fast_paths()  # what went the slow way would stay on it for good
 
 
 @contextlib.contextmanager
