@@ -238,7 +238,9 @@ def test_nothing_is_compiled_or_traced_more_often_by_the_program_itself():
         first = len(times)
         for key in keys:
             step(X, key)
+        assert step._cache_size() == 1
 
     assert first == 2  # once by the program, once by the doctor
+    step(X, keys[0])
     assert len(times) == first
     assert step._cache_size() == 1
