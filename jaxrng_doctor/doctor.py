@@ -22,7 +22,7 @@ from jaxrng_doctor.target import Target
 from jaxrng_doctor.trace.call import ArrayCall, array_call
 from jaxrng_doctor.trace.draws import key_impl
 from jaxrng_doctor.trace.program import Trace, trace_program
-from jaxrng_doctor.tracebacks import doctors_own, failure
+from jaxrng_doctor.tracebacks import doctors_own, failure, in_a_line
 
 
 def examine(
@@ -164,8 +164,7 @@ def _keys(
         return Ledger(), False
     except Exception as error:
         # What cannot be proven is still reported as inferred; it must never look clean.
-        first = str(error).strip().partition("\n")[0]
-        gaps.append(Gap(f"the keys could not be computed: {type(error).__name__}: {first}"))
+        gaps.append(Gap(f"the keys could not be computed: {in_a_line(error)}"))
         return Ledger(), True
 
 

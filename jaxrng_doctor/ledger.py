@@ -279,8 +279,8 @@ class _Run:
             return count + 1, carry, goes_on, kept_at(count + 1, in_tests, records), in_steps
 
         goes_on, records = test(init)
-        in_tests = kept_at(0, _buffers(cap, tested[1]), records)
-        state = jnp.int32(0), init, goes_on, in_tests, _buffers(cap, stepped[1])
+        in_tests = kept_at(0, _nothing(tested[1], cap), records)
+        state = jnp.int32(0), init, goes_on, in_tests, _nothing(stepped[1], cap)
         _, carry, _, in_tests, in_steps = lax.while_loop(lambda state: state[2], body, state)
         paths = (*tested[0], *stepped[0])
         return carry, dict(zip(paths, (*in_tests, *in_steps), strict=True))
@@ -301,14 +301,7 @@ class _Run:
                 outs, records = runs[number]()
                 every = []
                 for i, (_, shapes) in enumerate(outlines):
-                    every.append(
-                        list(records.values())
-                        if i == number
-                        else [
-                            (jnp.zeros(w.shape, w.dtype), jnp.zeros(r.shape, bool))
-                            for w, r in shapes
-                        ]
-                    )
+                    every.append(list(records.values()) if i == number else _nothing(shapes))
                 return [out if i in wanted else None for i, out in enumerate(outs)], every
 
             return run
@@ -344,10 +337,11 @@ def _mapped(
     return outs, dict(zip(paths, records, strict=True))
 
 
-def _buffers(cap: int, shapes: Sequence[Any]) -> list[_Record]:
-    """Room for the records of `cap` steps, none of them reached yet."""
+def _nothing(shapes: Sequence[Any], *steps: int) -> list[_Record]:
+    """Records of which none is reached: for a branch not taken, or the room for `steps`."""
     return [
-        (jnp.zeros((cap, *w.shape), w.dtype), jnp.zeros((cap, *r.shape), bool)) for w, r in shapes
+        (jnp.zeros((*steps, *w.shape), w.dtype), jnp.zeros((*steps, *r.shape), bool))
+        for w, r in shapes
     ]
 
 

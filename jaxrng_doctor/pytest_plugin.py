@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 _PROPERTY = "jaxrng"
 _watched = pytest.StashKey["tuple[contextlib.ExitStack, Report]"]()
 
-# What `expect="same"` calls intended, with what shows only from call to call.
-_SAME = ("RNG001", "RNG002", "RNG003", "RNG004", "RNG014")
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("jaxrng").addoption(
@@ -118,6 +115,7 @@ def _watch(item: pytest.Item) -> tuple[contextlib.ExitStack, Report]:
     from jaxrng_doctor.api import watch
     from jaxrng_doctor.config import read_config
     from jaxrng_doctor.rules import CODES
+    from jaxrng_doctor.suppress import SHARING
 
     config = read_config(Path(item.config.rootpath), CODES)
     ignore = [*config.ignore]
@@ -130,7 +128,8 @@ def _watch(item: pytest.Item) -> tuple[contextlib.ExitStack, Report]:
                 'write ignore=["RNG005"] or expect="same" in it'
             )
         ignore += mark.kwargs.get("ignore", ())
-        ignore += _SAME if mark.kwargs.get("expect") == "same" else ()
+        # Beside what is shared within one call, what is shared from call to call.
+        ignore += (*SHARING, "RNG014") if mark.kwargs.get("expect") == "same" else ()
     stack = contextlib.ExitStack()
     return stack, stack.enter_context(watch(select=config.select, ignore=ignore))
 

@@ -20,9 +20,14 @@ def failure(stage: Stage, what: str, error: BaseException) -> Failure:
         code = "" if error.code is None else repr(error.code)
         message = f"{what} called sys.exit({code})"
     else:
-        first = str(error).strip().partition("\n")[0]
-        message = f"{what} raised {type(error).__name__}" + (f": {first}" if first else "")
+        message = f"{what} raised {in_a_line(error)}"
     return Failure(stage, message, user_traceback(error))
+
+
+def in_a_line(error: BaseException) -> str:
+    """The type of an exception, and the first line of what it says, if it says anything."""
+    first = str(error).strip().partition("\n")[0]
+    return type(error).__name__ + (f": {first}" if first else "")
 
 
 def doctors_own(what: str, error: Exception) -> Failure:

@@ -68,7 +68,7 @@ class _Batch:
         start = 0
         for index, eqn in enumerate(self.jaxpr.eqns):
             # A call that no mapped value goes into is made once, whatever the rule.
-            if has_rule(eqn) and any(self._is_mapped(atom) for atom in eqn.invars):
+            if has_rule(eqn) and self._depends(eqn):
                 self._piece(start, index)
                 self._rule(eqn)
                 start = index + 1

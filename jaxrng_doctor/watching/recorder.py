@@ -20,6 +20,7 @@ from jaxrng_doctor.trace.call import is_array
 from jaxrng_doctor.trace.equations import Frame, function_of
 from jaxrng_doctor.trace.jaxprs import JitCall, is_sampler_file
 from jaxrng_doctor.trace.places import is_users, place_of, python_stack
+from jaxrng_doctor.tracebacks import in_a_line
 from jaxrng_doctor.watching import calls, repeats
 from jaxrng_doctor.watching.compiled import Compiled, Made, compiled, transformed
 from jaxrng_doctor.watching.repeats import EagerDraw
@@ -46,26 +47,23 @@ class Recorder:
 
     def jitted(self, call: JitCall) -> calls.Made | None:
         known = id(call.jaxpr)
-        if known not in self._functions and not call.donates:
+        values: tuple[Any, ...] | None = None
+        if call.donates or known in self._functions:
+            function = self._first(call)
+            if function is None or not self._compares(function):
+                return None
+            if call.donates:
+                with calls.deaf():
+                    values = function.values_of(call.flat, copy=True)
+        else:
             # Not before it was made: compiled code names the lines that it was first traced from.
             self._waiting[known] = call
 
-            def first_made() -> bool:
-                function = self._first(call)
-                if function is None or not self._compares(function):
-                    return False
-                self._note(function, function.values_of(call.flat))
-                return True
-
-            return first_made
-        function = self._first(call)
-        if function is None or not self._compares(function):
-            return None
-        with calls.deaf():
-            values = function.values_of(call.flat, copy=call.donates)
-
         def made() -> bool:
-            self._note(function, values)
+            function = self._first(call)
+            if function is None or not self._compares(function):
+                return False
+            self._note(function, function.values_of(call.flat) if values is None else values)
             return True
 
         return made
@@ -73,6 +71,8 @@ class Recorder:
     def _first(self, call: JitCall) -> Compiled | None:
         """The function of `call`, examined if this is the first call of its signature."""
         known = id(call.jaxpr)
+        if known in self._functions:
+            return self._functions[known]  # as in every step of a loop
         self._waiting.pop(known, None)
         name = function_of(call.jaxpr)[0]
         return self._function(known, call.jaxpr, name, lambda: compiled(call))
@@ -111,10 +111,8 @@ class Recorder:
                     self._functions[known] = examine()
                 except (Exception, SystemExit) as error:
                     # The program goes on as if nobody looked; that nobody could is in the report.
-                    first = str(error).strip().partition("\n")[0]
-                    what = f"{name} could not be examined: {type(error).__name__}: {first}"
                     self._functions[known] = None
-                    self._gaps.append(Gap(what))
+                    self._gaps.append(Gap(f"{name} could not be examined: {in_a_line(error)}"))
         return self._functions[known]
 
     def missed(self, what: str) -> None:
@@ -172,8 +170,7 @@ class Recorder:
         try:
             facts = ProgramFacts(repeated=repeats.repeated_keys(functions, self._eager))
         except Exception as error:
-            first = str(error).strip().partition("\n")[0]
-            gaps.append(Gap(f"the calls could not be compared: {type(error).__name__}: {first}"))
+            gaps.append(Gap(f"the calls could not be compared: {in_a_line(error)}"))
         findings, suppressed = apply(judge(facts), select=select, ignore=ignore)
         draws = (repeats.call_draw(draw) for draw in self._eager)
         seen = dict.fromkeys(Draw(d.sampler, d.place, "a key of the program") for d in draws)
