@@ -12,8 +12,9 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from jaxrng_doctor.config import Config
     from jaxrng_doctor.findings import Report, TargetReport
     from jaxrng_doctor.progress import Progress
+    from jaxrng_doctor.settings import Settings
     from jaxrng_doctor.target import Target
     from jaxrng_doctor.target.arguments import Flags
 
@@ -32,7 +34,18 @@ CLEAN, FOUND, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 RUN_THREAD = "jaxrng-run"
 """The thread that runs the user's function, which a timeout leaves behind."""
 
-Choice = TypeVar("Choice", bound=str)
+Select = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CODE", help="Only these rules: codes or beginnings, with commas."),
+]
+Ignore = Annotated[list[str] | None, typer.Option(metavar="CODE", help="All but these rules.")]
+FailOn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="error|warning|note|never", help="What exit code 1 is for. Default: warning."
+    ),
+]
+Format = Annotated[str, typer.Option(metavar="terminal|json")]
 
 app = typer.Typer(
     name="jaxrng-doctor",
@@ -100,26 +113,16 @@ def check(
         str | None,
         typer.Option(metavar="different|same", help="Whether examples should get different noise."),
     ] = None,
-    select: Annotated[
-        list[str] | None,
-        typer.Option(metavar="CODE", help="Only these rules: codes or beginnings, with commas."),
-    ] = None,
-    ignore: Annotated[
-        list[str] | None, typer.Option(metavar="CODE", help="All but these rules.")
-    ] = None,
-    fail_on: Annotated[
-        str | None,
-        typer.Option(
-            metavar="error|warning|note|never", help="What exit code 1 is for. Default: warning."
-        ),
-    ] = None,
+    select: Select = None,
+    ignore: Ignore = None,
+    fail_on: FailOn = None,
     no_run: Annotated[
         bool, typer.Option("--no-run", help="Trace only: run nothing on arrays.")
     ] = False,
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long the function may run.")
     ] = 60.0,
-    format: Annotated[str, typer.Option(metavar="terminal|json")] = "terminal",
+    format: Format = "terminal",
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stdout.")
     ] = None,
@@ -127,32 +130,20 @@ def check(
     """Check functions for random numbers that are shared by mistake."""
 
     def work() -> int:
-        from jaxrng_doctor.config import FAIL_ON, expand_codes, read_config
-        from jaxrng_doctor.output import (
-            check_writable,
-            options_for,
-            take_stdout,
-            write,
-            write_file,
-        )
+        from jaxrng_doctor.nearest import choose
+        from jaxrng_doctor.output import take_stdout
         from jaxrng_doctor.progress import Progress
-        from jaxrng_doctor.report import FORMATS
-        from jaxrng_doctor.rules import CODES
+        from jaxrng_doctor.settings import settings_of
         from jaxrng_doctor.target import EXPECTATIONS
         from jaxrng_doctor.target.arguments import parse_flags
 
         out = take_stdout()
-        config = read_config(Path.cwd(), CODES)
-        expected = None if expect is None else _choose("--expect", expect, EXPECTATIONS)
+        settings = settings_of(select, ignore, fail_on, format, output)
+        config = settings.config
+        expected = None if expect is None else choose("--expect", expect, EXPECTATIONS)
         flags = parse_flags(arg or [], static or [], in_axes, axis_size, seed, expected)
-        threshold = config.fail_on if fail_on is None else _choose("--fail-on", fail_on, FAIL_ON)
-        render = FORMATS[_choose("--format", format, tuple(FORMATS))]
-        selected = expand_codes(_listed(select), CODES, "--select") if select else config.select
-        ignored = expand_codes(_listed(ignore), CODES, "--ignore") if ignore else config.ignore
         if not 0 < timeout < threading.TIMEOUT_MAX:
             raise UsageError(f"--timeout {timeout:g} is no time to wait", "type: --timeout 60")
-        if output is not None:
-            check_writable(output)
         texts = targets or list(dict.fromkeys(entry.target for entry in config.targets))
         if not texts:
             raise UsageError(
@@ -167,17 +158,11 @@ def check(
                 progress,
                 run=not no_run,
                 timeout=timeout,
-                select=selected,
-                ignore=ignored,
+                select=settings.select,
+                ignore=settings.ignore,
             )
-        text = render(report, options_for(out if output is None else None))
-        if output is None:
-            write(out, text)
-        else:
-            write_file(output, text)
-        if report.failures:
-            return FAILED
-        return FOUND if threshold != "never" and report.at_or_over(threshold) else CLEAN
+        settings.publish(report, out)
+        return FAILED if report.failures else _code(settings, report)
 
     _guard(work)
 
@@ -193,20 +178,10 @@ def run(
         bool,
         typer.Option("--no-key-values", help="Do not compare the keys of different calls."),
     ] = False,
-    select: Annotated[
-        list[str] | None,
-        typer.Option(metavar="CODE", help="Only these rules: codes or beginnings, with commas."),
-    ] = None,
-    ignore: Annotated[
-        list[str] | None, typer.Option(metavar="CODE", help="All but these rules.")
-    ] = None,
-    fail_on: Annotated[
-        str | None,
-        typer.Option(
-            metavar="error|warning|note|never", help="What exit code 1 is for. Default: warning."
-        ),
-    ] = None,
-    format: Annotated[str, typer.Option(metavar="terminal|json")] = "terminal",
+    select: Select = None,
+    ignore: Ignore = None,
+    fail_on: FailOn = None,
+    format: Format = "terminal",
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stderr.")
     ] = None,
@@ -217,34 +192,21 @@ def run(
     """
 
     def work() -> int:
-        from dataclasses import replace
-
         from jaxrng_doctor.api import watch
-        from jaxrng_doctor.config import FAIL_ON, expand_codes, read_config
-        from jaxrng_doctor.output import check_writable, options_for, write, write_file
-        from jaxrng_doctor.report import FORMATS
-        from jaxrng_doctor.rules import CODES
+        from jaxrng_doctor.settings import settings_of
         from jaxrng_doctor.watching import script
 
-        config = read_config(Path.cwd(), CODES)
-        threshold = config.fail_on if fail_on is None else _choose("--fail-on", fail_on, FAIL_ON)
-        render = FORMATS[_choose("--format", format, tuple(FORMATS))]
-        selected = expand_codes(_listed(select), CODES, "--select") if select else config.select
-        ignored = expand_codes(_listed(ignore), CODES, "--ignore") if ignore else config.ignore
-        if output is not None:
-            check_writable(output)
-        place = None if output is None else output.absolute()
-        options = replace(options_for(sys.stderr if output is None else None), brief=True)
+        settings = settings_of(select, ignore, fail_on, format, output)
+        folder = str(Path.cwd())
+        if output is not None:  # the program may go to another folder
+            settings = replace(settings, output=output.absolute())
         started = script.program(program, arguments or [], is_module=is_module)
-        with watch(key_values=not no_key_values, select=selected, ignore=ignored) as report:
+        with watch(
+            key_values=not no_key_values, select=settings.select, ignore=settings.ignore
+        ) as report:
             code = started()
-        text = render(report, options)
-        if place is None:
-            write(sys.stderr, text)
-        else:
-            write_file(place, text)
-        found = threshold != "never" and report.at_or_over(threshold)
-        return FOUND if found and code == CLEAN else code
+        settings.publish(report, sys.stderr, brief=True, root=folder)
+        return code or _code(settings, report)
 
     _guard(work)
 
@@ -275,11 +237,12 @@ def explain(code: Annotated[str, typer.Argument(metavar="CODE")]) -> None:
     def work() -> int:
         import inspect
 
+        from jaxrng_doctor.nearest import choose
         from jaxrng_doctor.output import write
         from jaxrng_doctor.rules import RULES
 
         known = {rule.code: rule for rule in RULES}
-        rule = known[_choose("explain", code.strip().upper(), tuple(known))]
+        rule = known[choose("explain", code.strip().upper(), tuple(known))]
         text = inspect.cleandoc(rule.doc)
         write(sys.stdout, f"{rule.code} {rule.name} ({rule.severity})\n\n{text}\n")
         return CLEAN
@@ -348,18 +311,10 @@ def _examine(
     return Report(finished, tool_version=__version__, jax_version=jax.__version__)
 
 
-def _choose(option: str, typed: str, known: tuple[Choice, ...]) -> Choice:
-    from jaxrng_doctor.nearest import nearest
-
-    for choice in known:
-        if choice == typed:
-            return choice
-    meant = "".join(f"did you mean {guess}?\n" for guess in nearest(typed, known))
-    raise UsageError(f"{option}: there is no {typed!r}", f"{meant}there are {', '.join(known)}")
-
-
-def _listed(options: Sequence[str]) -> list[str]:
-    return [item for option in options for item in option.split(",") if item.strip()]
+def _code(settings: Settings, report: Report) -> int:
+    """The exit code that the findings ask for."""
+    threshold = settings.threshold
+    return FOUND if threshold != "never" and report.at_or_over(threshold) else CLEAN
 
 
 def _guard(work: Callable[[], int]) -> NoReturn:
