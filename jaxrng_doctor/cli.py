@@ -11,28 +11,16 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from jaxrng_doctor import __version__
-from jaxrng_doctor.errors import TargetError, UsageError
-
-if TYPE_CHECKING:
-    from jaxrng_doctor.config import Config
-    from jaxrng_doctor.findings import Report, TargetReport
-    from jaxrng_doctor.progress import Progress
-    from jaxrng_doctor.settings import Settings
-    from jaxrng_doctor.target import Target
-    from jaxrng_doctor.target.arguments import Flags
-
-CLEAN, FOUND, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
-
-RUN_THREAD = "jaxrng-run"
-"""The thread that runs the user's function, which a timeout leaves behind."""
+from jaxrng_doctor.commands import FAILED, INTERRUPTED, USAGE
+from jaxrng_doctor.errors import UsageError
+from jaxrng_doctor.limits import THREAD_NAME
 
 Select = Annotated[
     list[str] | None,
@@ -130,39 +118,13 @@ def check(
     """Check functions for random numbers that are shared by mistake."""
 
     def work() -> int:
-        from jaxrng_doctor.nearest import choose
-        from jaxrng_doctor.output import take_stdout
-        from jaxrng_doctor.progress import Progress
+        from jaxrng_doctor.commands.check import check
         from jaxrng_doctor.settings import settings_of
-        from jaxrng_doctor.target import EXPECTATIONS
         from jaxrng_doctor.target.arguments import parse_flags
 
-        out = take_stdout()
         settings = settings_of(select, ignore, fail_on, format, output)
-        config = settings.config
-        expected = None if expect is None else choose("--expect", expect, EXPECTATIONS)
-        flags = parse_flags(arg or [], static or [], in_axes, axis_size, seed, expected)
-        if not 0 < timeout < threading.TIMEOUT_MAX:
-            raise UsageError(f"--timeout {timeout:g} is no time to wait", "type: --timeout 60")
-        texts = targets or list(dict.fromkeys(entry.target for entry in config.targets))
-        if not texts:
-            raise UsageError(
-                "nothing to check",
-                "type: jaxrng-doctor check module:function\n"
-                "or name targets in pyproject.toml, in [[tool.jaxrng-doctor.targets]]",
-            )
-        folder = Path.cwd() if targets else config.folder
-        with Progress() as progress:
-            report = _examine(
-                _find(texts, folder, flags, config, progress),
-                progress,
-                run=not no_run,
-                timeout=timeout,
-                select=settings.select,
-                ignore=settings.ignore,
-            )
-        settings.publish(report, out)
-        return FAILED if report.failures else _code(settings, report)
+        flags = parse_flags(arg or [], static or [], in_axes, axis_size, seed, expect)
+        return check(targets or [], flags, settings, run=not no_run, timeout=timeout)
 
     _guard(work)
 
@@ -192,21 +154,13 @@ def run(
     """
 
     def work() -> int:
-        from jaxrng_doctor.api import watch
+        from jaxrng_doctor.commands.run import run
         from jaxrng_doctor.settings import settings_of
-        from jaxrng_doctor.watching import script
 
         settings = settings_of(select, ignore, fail_on, format, output)
-        folder = str(Path.cwd())
-        if output is not None:  # the program may go to another folder
-            settings = replace(settings, output=output.absolute())
-        started = script.program(program, arguments or [], is_module=is_module)
-        with watch(
-            key_values=not no_key_values, select=settings.select, ignore=settings.ignore
-        ) as report:
-            code = started()
-        settings.publish(report, sys.stderr, brief=True, root=folder)
-        return code or _code(settings, report)
+        return run(
+            program, arguments or [], settings, is_module=is_module, key_values=not no_key_values
+        )
 
     _guard(work)
 
@@ -216,16 +170,9 @@ def rules() -> None:
     """List the rules."""
 
     def work() -> int:
-        from jaxrng_doctor.output import write
-        from jaxrng_doctor.rules import RULES
+        from jaxrng_doctor.commands.rules import rules
 
-        name_width = max(len(rule.name) for rule in RULES)
-        lines = [
-            f"{rule.code}  {rule.name:<{name_width}}  {rule.severity:<7}  {rule.summary}\n"
-            for rule in RULES
-        ]
-        write(sys.stdout, "".join(lines))
-        return CLEAN
+        return rules()
 
     _guard(work)
 
@@ -235,86 +182,11 @@ def explain(code: Annotated[str, typer.Argument(metavar="CODE")]) -> None:
     """Explain a rule: what it finds, why that is bad, and what to write instead."""
 
     def work() -> int:
-        import inspect
+        from jaxrng_doctor.commands.explain import explain
 
-        from jaxrng_doctor.nearest import choose
-        from jaxrng_doctor.output import write
-        from jaxrng_doctor.rules import RULES
-
-        known = {rule.code: rule for rule in RULES}
-        rule = known[choose("explain", code.strip().upper(), tuple(known))]
-        text = inspect.cleandoc(rule.doc)
-        write(sys.stdout, f"{rule.code} {rule.name} ({rule.severity})\n\n{text}\n")
-        return CLEAN
+        return explain(code)
 
     _guard(work)
-
-
-def _find(
-    texts: Sequence[str], folder: Path, flags: Flags, config: Config, progress: Progress
-) -> list[Target | TargetReport]:
-    """The targets, and reports of those that could not be imported."""
-    from jaxrng_doctor.findings import TargetReport
-    from jaxrng_doctor.target.arguments import targets as targets_of
-    from jaxrng_doctor.trace import recording_vmaps
-
-    found: list[Target | TargetReport] = []
-    for text in texts:
-        progress.stage(f"importing {text}")
-        try:
-            # From before the user's module is imported: its `from jax import vmap` counts too.
-            with recording_vmaps():
-                found += targets_of(text, flags, config, folder)
-        except TargetError as error:
-            found.append(TargetReport(target=text, failure=error.failure))
-    return found
-
-
-def _examine(
-    found: Sequence[Target | TargetReport],
-    progress: Progress,
-    *,
-    run: bool,
-    timeout: float,
-    select: Sequence[str] | None,
-    ignore: Sequence[str],
-) -> Report:
-    import jax
-
-    from jaxrng_doctor.doctor import examine, finish
-    from jaxrng_doctor.findings import Report, TargetReport
-    from jaxrng_doctor.tracebacks import failure
-
-    reports = []
-    for target in found:
-        if isinstance(target, TargetReport):
-            reports.append(target)
-            continue
-        try:
-            reports.append(
-                examine(
-                    target,
-                    run=run,
-                    timeout=timeout,
-                    select=select,
-                    ignore=ignore,
-                    progress=progress.stage,
-                )
-            )
-        except TargetError as error:
-            reports.append(TargetReport(target=target.name, failure=error.failure))
-        except SystemExit as error:
-            # The user's code may not choose the exit code of the doctor, least of all 0.
-            failed = failure("run", target.name, error)
-            reports.append(TargetReport(target=target.name, failure=failed))
-    finished = finish(reports, select=select, ignore=ignore)
-    return Report(finished, tool_version=__version__, jax_version=jax.__version__)
-
-
-def _code(settings: Settings, report: Report) -> int:
-    """The exit code that the findings ask for."""
-    threshold = settings.threshold
-    return FOUND if threshold != "never" and report.at_or_over(threshold) else CLEAN
 
 
 def _guard(work: Callable[[], int]) -> NoReturn:
@@ -335,7 +207,7 @@ def _guard(work: Callable[[], int]) -> NoReturn:
 def _leave(code: int) -> NoReturn:
     if code == INTERRUPTED:
         print("interrupted", file=sys.stderr)
-    if any(thread.name == RUN_THREAD for thread in threading.enumerate()):
+    if any(thread.name == THREAD_NAME for thread in threading.enumerate()):
         # The user's function still runs, and nothing can stop it but the end of the process.
         sys.stdout.flush()
         sys.stderr.flush()

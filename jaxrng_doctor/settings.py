@@ -35,6 +35,10 @@ class Settings:
         else:
             write_file(self.output, text)
 
+    def fails(self, report: Report) -> bool:
+        """Whether there are findings at or over `--fail-on`."""
+        return self.threshold != "never" and bool(report.at_or_over(self.threshold))
+
 
 def settings_of(
     select: list[str] | None,

@@ -17,7 +17,8 @@ from typing import Any
 from jaxrng_doctor.config import Config
 from jaxrng_doctor.errors import UsageError
 from jaxrng_doctor.findings import Expect
-from jaxrng_doctor.target import AS_IS, Target
+from jaxrng_doctor.nearest import choose
+from jaxrng_doctor.target import AS_IS, EXPECTATIONS, Target
 from jaxrng_doctor.target.annotated import suggestion
 from jaxrng_doctor.target.binding import KEY_NAMES, Bound, Given, bind
 from jaxrng_doctor.target.examples import Example, declared_on
@@ -60,9 +61,10 @@ def parse_flags(
     in_axes: str | None,
     axis_size: int | None,
     seed: int,
-    expect: Expect | None,
+    expect: str | None,
 ) -> Flags:
-    """The flags as they were typed; raise `UsageError` for an `--arg` that is not `NAME=SPEC`."""
+    """The flags as they were typed; raises `UsageError` for those that say nothing."""
+    expected = None if expect is None else choose("--expect", expect, EXPECTATIONS)
     given: dict[str, str] = {}
     for arg in args:
         name, equals, spec = arg.partition("=")
@@ -76,7 +78,7 @@ def parse_flags(
         given[name] = spec
     if in_axes is not None:
         parse_in_axes(in_axes)
-    return Flags(given, frozenset(static), in_axes, axis_size, seed, expect)
+    return Flags(given, frozenset(static), in_axes, axis_size, seed, expected)
 
 
 def _with_examples(loaded: Loaded, config: Config) -> list[str]:

@@ -1,0 +1,99 @@
+"""`jaxrng-doctor check`: examine functions, one after another, and report."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+
+from jaxrng_doctor import __version__
+from jaxrng_doctor.commands import CLEAN, FAILED, FOUND
+from jaxrng_doctor.config import Config
+from jaxrng_doctor.doctor import examine, finish
+from jaxrng_doctor.errors import TargetError, UsageError
+from jaxrng_doctor.findings import Report, TargetReport
+from jaxrng_doctor.output import take_stdout
+from jaxrng_doctor.progress import Progress
+from jaxrng_doctor.settings import Settings
+from jaxrng_doctor.target import Target
+from jaxrng_doctor.target.arguments import Flags
+from jaxrng_doctor.target.arguments import targets as targets_of
+from jaxrng_doctor.trace import recording_vmaps
+from jaxrng_doctor.tracebacks import failure
+
+
+def check(
+    texts: Sequence[str], flags: Flags, settings: Settings, *, run: bool, timeout: float
+) -> int:
+    """Examine the targets that `texts` name, or else the configured ones; `timeout` in seconds."""
+    config = settings.config
+    if not 0 < timeout < threading.TIMEOUT_MAX:
+        raise UsageError(f"--timeout {timeout:g} is no time to wait", "type: --timeout 60")
+    folder = Path.cwd() if texts else config.folder
+    texts = texts or list(dict.fromkeys(entry.target for entry in config.targets))
+    if not texts:
+        raise UsageError(
+            "nothing to check",
+            "type: jaxrng-doctor check module:function\n"
+            "or name targets in pyproject.toml, in [[tool.jaxrng-doctor.targets]]",
+        )
+    out = take_stdout()
+    with Progress() as progress:
+        found = _find(texts, folder, flags, config, progress)
+        report = _examine(found, progress, settings, run=run, timeout=timeout)
+    settings.publish(report, out)
+    if report.failures:
+        return FAILED
+    return FOUND if settings.fails(report) else CLEAN
+
+
+def _find(
+    texts: Sequence[str], folder: Path, flags: Flags, config: Config, progress: Progress
+) -> list[Target | TargetReport]:
+    """The targets, and reports of those that could not be imported."""
+    found: list[Target | TargetReport] = []
+    for text in texts:
+        progress.stage(f"importing {text}")
+        try:
+            # From before the user's module is imported: its `from jax import vmap` counts too.
+            with recording_vmaps():
+                found += targets_of(text, flags, config, folder)
+        except TargetError as error:
+            found.append(TargetReport(target=text, failure=error.failure))
+    return found
+
+
+def _examine(
+    found: Sequence[Target | TargetReport],
+    progress: Progress,
+    settings: Settings,
+    *,
+    run: bool,
+    timeout: float,
+) -> Report:
+    reports = []
+    for target in found:
+        if isinstance(target, TargetReport):
+            reports.append(target)
+            continue
+        try:
+            reports.append(
+                examine(
+                    target,
+                    run=run,
+                    timeout=timeout,
+                    select=settings.select,
+                    ignore=settings.ignore,
+                    progress=progress.stage,
+                )
+            )
+        except TargetError as error:
+            reports.append(TargetReport(target=target.name, failure=error.failure))
+        except SystemExit as error:
+            # The user's code may not choose the exit code of the doctor, least of all 0.
+            failed = failure("run", target.name, error)
+            reports.append(TargetReport(target=target.name, failure=failed))
+    finished = finish(reports, select=settings.select, ignore=settings.ignore)
+    return Report(finished, tool_version=__version__, jax_version=jax.__version__)
