@@ -60,6 +60,11 @@ class KeyCount:
         words = self.words.reshape(-1, self.words.shape[-1])
         return _evidence(numbers, examples, words, distinct, "")
 
+    def apart(self, pair: tuple[int, int]) -> tuple[int, ...]:
+        """The scopes, by depth, in whose index two draws of `everywhere` differ."""
+        one, other = (np.unravel_index(draw, self.shape) for draw in pair)
+        return tuple(depth for depth in range(len(self.shape)) if one[depth] != other[depth])
+
 
 def _evidence(
     numbers: np.ndarray, examples: np.ndarray, words: np.ndarray, distinct: int, fixed: str

@@ -35,6 +35,8 @@ def draw_facts(
 def _one(draw: Use, table: KeyTable | None, trace: Trace) -> DrawFacts:
     count = None if table is None else KeyCount(table.words, table.reached)
     names = [_index_name(scope, i, draw.scopes) for i, scope in enumerate(draw.scopes)]
+    joint = count.everywhere() if count is not None and len(draw.scopes) > 1 else None
+    pair = None if joint is None else joint.equal_pair
     jit, impl = jit_around(draw.at), key_impl(draw.at.eqn)
     return DrawFacts(
         sampler=sampler_name(draw.at.eqn),
@@ -45,7 +47,8 @@ def _one(draw: Use, table: KeyTable | None, trace: Trace) -> DrawFacts:
             _scope(draw, depth, None if count is None else count.along(depth, names))
             for depth in range(len(draw.scopes))
         ),
-        joint=count.everywhere() if count is not None and len(draw.scopes) > 1 else None,
+        joint=joint,
+        apart=() if count is None or pair is None else count.apart(pair),
         impl=impl,
         jitted=None if jit is None else str(jit.eqn.params.get("name")),
         jit_takes_key=jit is not None and any(may_be_key(v.aval) for v in jit.eqn.invars),

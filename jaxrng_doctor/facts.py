@@ -101,7 +101,8 @@ class DrawFacts:
 
     `shape` is the shape that it draws for one example. `origin` says what its key is
     made of. `joint` is the ledger's count over several scopes together, `None` where it
-    computed nothing. `impl` is the key's implementation: `fry`, `rbg`, `urbg`.
+    computed nothing; the pair that it names is apart in the scopes `apart`, by depth.
+    `impl` is the key's implementation: `fry`, `rbg`, `urbg`.
     `jitted` names the innermost jitted function around it, and `jit_takes_key` tells
     whether that function is given a key. `constant` is where its key was made from a
     literal seed or captured as a constant, with the op in `Step.op`.
@@ -114,6 +115,7 @@ class DrawFacts:
     origin: str
     scopes: tuple[ScopeFacts, ...]
     joint: Evidence | None = None
+    apart: tuple[int, ...] = ()
     impl: str = "fry"
     jitted: str | None = None
     jit_takes_key: bool = False

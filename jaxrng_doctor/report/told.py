@@ -16,7 +16,7 @@ def finding_rows(finding: Finding, layout: Layout) -> Iterator[Row]:
     yield from _headline(finding, layout)
     yield from snippets(marks, layout)
     margin = " " * (gutter(marks) + 1)
-    if finding.evidence is not None:
+    if finding.evidence is not None and finding.evidence.examples > 1:
         yield from _keys(finding.evidence, _unit(finding.scopes), margin, layout)
     if finding.scopes:
         yield from _scopes(finding.scopes, margin, layout)
@@ -131,6 +131,9 @@ def _confidence(finding: Finding) -> str:
     if finding.confidence == "refuted":
         return "the trace says so, but the run says otherwise; please report this"
     if finding.confidence == "inferred":
+        seen = finding.evidence
+        if seen is not None and seen.examples < 2:
+            return f"from the trace alone; the run drew here {('never', 'once')[seen.examples]}"
         return "from the trace alone; the keys were not computed"
     if finding.proof:
         return finding.proof

@@ -52,8 +52,8 @@ def check(draw: DrawFacts) -> Finding | None:
     ]
     if not shared:
         return None
-    worst = telling.worst_of(shared)
-    examples = telling.span(worst)
+    worst = telling.worst_of(draw, shared)
+    examples, evidence = telling.span(worst), telling.evidence_of(draw, worst)
     return telling.finding(
         RULE.code,
         RULE.name,
@@ -61,11 +61,11 @@ def check(draw: DrawFacts) -> Finding | None:
         draw,
         message=f"all {examples} of {telling.title(worst)} draw the same numbers"
         + telling.scope_by_scope(draw, shared),
-        evidence=worst.evidence,
+        evidence=evidence,
         related=telling.related(shared, [_at_the_vmap(s) for s in shared], "examples"),
         help=advice.own_keys(draw, worst),
         notes=telling.notes(shared),
-        sure=telling.confidence(worst.evidence),
+        sure=telling.confidence(evidence),
     )
 
 

@@ -50,7 +50,7 @@ def check(draw: DrawFacts) -> Finding | None:
     shared = [s for s in draw.scopes if _is_shared(s)]
     if not shared:
         return None
-    worst = telling.worst_of(shared)
+    worst = telling.worst_of(draw, shared)
     return telling.finding(
         RULE.code,
         RULE.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from jaxrng_doctor.facts import Cause, DrawFacts, ScopeFacts, Shared
 from jaxrng_doctor.findings import (
@@ -31,14 +32,31 @@ def repeats(evidence: Evidence | None) -> bool:
 
 
 def repeats_only_together(draw: DrawFacts) -> bool:
+    """No scope explains the equal keys of two draws, which are apart in several."""
+    return _is_joint(draw) and not any(s.variation.is_same for s in _between(draw))
+
+
+def evidence_of(draw: DrawFacts, worst: ScopeFacts) -> Evidence | None:
+    """What the keys say of a shared scope; where each index was drawn at once, of all scopes."""
+    if draw.joint is not None and _is_joint(draw) and worst in _between(draw):
+        return replace(draw.joint, fixed="over all scopes together")
+    return worst.evidence
+
+
+def _is_joint(draw: DrawFacts) -> bool:
     """No scope alone has equal keys, and yet two draws at different indices of several do."""
     judged = [s for s in draw.scopes if is_judged(s)]
     return (
         len(judged) > 1
         and repeats(draw.joint)
         and not any(s.basis or s.scope.kind == "device" for s in draw.scopes)
-        and not any(s.variation.is_same or repeats(s.evidence) for s in judged)
+        and not any(repeats(s.evidence) for s in judged)
     )
+
+
+def _between(draw: DrawFacts) -> list[ScopeFacts]:
+    """The scopes in which the two draws are apart that `draw.joint` names."""
+    return [s for depth, s in enumerate(draw.scopes) if depth in draw.apart and is_judged(s)]
 
 
 def together(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> str:
@@ -51,9 +69,9 @@ def together(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> str:
     )
 
 
-def worst_of(shared: Sequence[ScopeFacts]) -> ScopeFacts:
+def worst_of(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> ScopeFacts:
     """The innermost of the shared scopes that the keys convict, else the innermost."""
-    return next((s for s in reversed(shared) if repeats(s.evidence)), shared[-1])
+    return next((s for s in reversed(shared) if repeats(evidence_of(draw, s))), shared[-1])
 
 
 def confidence(evidence: Evidence | None) -> Confidence:
@@ -76,7 +94,7 @@ def title(facts: ScopeFacts) -> str:
 def span(facts: ScopeFacts) -> str:
     """`32 examples`, or `steps` where nobody counted them."""
     size = facts.scope.size
-    if size is None and facts.evidence is not None:
+    if size is None and facts.evidence is not None and facts.evidence.examples > 1:
         size = facts.evidence.examples
     return f"{unit(facts)}s" if size is None else f"{size:,} {unit(facts)}s"
 

@@ -199,8 +199,11 @@ def _expected(note: Note) -> list[frozenset[str]]:
     if len(vmaps) < len(guilty):
         expected.append(frozenset({"RNG003"}))
     if not guilty and equal_together(note):
-        together = "RNG002" if any(kind == "vmap" for (kind, _, _), _ in truths) else "RNG003"
-        expected.append(frozenset({together}))
+        codes = {"RNG002" if any(kind == "vmap" for (kind, _, _), _ in truths) else "RNG003"}
+        for (kind, _, _), truth in truths:
+            if truth.structural:
+                codes.add("RNG001" if kind == "vmap" else "RNG003")
+        expected.append(frozenset(codes))
     return expected
 
 

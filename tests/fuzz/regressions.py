@@ -181,4 +181,29 @@ REGRESSIONS: dict[str, Program] = {
             ),
         ],
     ),
+    # No scope alone has two draws: one example draws at each step, and each at another.
+    "one constant key, drawn from at different steps by different examples": _program(
+        [
+            _do("data1", "arange", count=3),
+            Vmap(
+                1,
+                3,
+                [("n", "data1", 0, "0")],
+                [],
+                None,
+                [
+                    _loop(
+                        2,
+                        3,
+                        [
+                            _do("n1", "sum", "n", "m"),
+                            Cond(3, "n1", [([], []), ([], []), ([Draw(4, "bits", "key")], [])], []),
+                        ],
+                        how="fori",
+                        index="m",
+                    )
+                ],
+            ),
+        ]
+    ),
 }
