@@ -1,9 +1,8 @@
 """The one file that touches `jax._src`: what differs between JAX versions, in one shape.
 
-In comes JAX's own data (jaxprs, equations, tracebacks), out comes the same under
-names that hold for every supported version. Each function says on which versions
-its line was seen to work; the list in `docs/architecture.md` says what to look at
-for a new JAX.
+In comes JAX's own data, out comes the same under names that hold for every supported
+version. Each function says on which versions its line was seen to work; the list in
+`docs/architecture.md` says what to look at for a new JAX.
 """
 
 from __future__ import annotations
@@ -179,9 +178,13 @@ class _Batched:
         return (outs, list(out_axes())) if _BATCH_RETURNS_AXES else outs
 
 
-def is_plain() -> bool:
-    """Nothing is being traced or transformed: ordinary Python calls JAX (0.6 to 0.12)."""
-    return bool(_core.trace_state_clean())
+is_plain = _core.trace_state_clean
+"""Nothing is being traced or transformed: ordinary Python calls JAX (0.6 to 0.12)."""
+
+
+def key_words(key: Any) -> Any:
+    """The uint32 words of a concrete key, without an operation of JAX's (0.6 to 0.12)."""
+    return getattr(key, "_base_array", key)
 
 
 def is_staging() -> bool:
@@ -349,10 +352,7 @@ def generation() -> object:
 
 @functools.cache
 def slow_path_where(wanted: Callable[[], bool]) -> Patch:
-    """While open, a jitted call that was just made is not left to the C++ cache if `wanted()`.
-
-    The next call of its signature is then noted too (0.6 to 0.12).
-    """
+    """While open, C++ does not keep a call that was just made, if `wanted()` (0.6 to 0.12)."""
 
     def replaced(original: Any) -> Callable[..., Any]:
         def fastpath_data(*args: Any, **kwargs: Any) -> Any:

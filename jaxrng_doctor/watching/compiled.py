@@ -18,7 +18,6 @@ import numpy as np
 
 from jaxrng_doctor.doctor import Diagnosis, diagnose
 from jaxrng_doctor.findings import Gap
-from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.ledger import KeyProgram
 from jaxrng_doctor.target import Target
 from jaxrng_doctor.trace.call import ArrayCall, array_call, is_array, parameter_names
@@ -70,9 +69,11 @@ class Compiled:
             for j in self.flat
         )
 
-    def keys_of(self, values: Sequence[Any]) -> Ledger:
-        filled = [old if new is None else new for old, new in zip(self.fixed, values, strict=True)]
-        return self.program.compute(filled)
+    def start(self, values: Sequence[Any]) -> Any:
+        """The keys of a call, being computed: for `program.finish`."""
+        return self.program.start(
+            [old if new is None else new for old, new in zip(self.fixed, values, strict=True)]
+        )
 
 
 def compiled(call: JitCall) -> Compiled | None:
