@@ -186,11 +186,14 @@ class CallDraw:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """One key value drawn from in several calls; `times` is in how many, `key` its words."""
+    """Key values that two draws use in different calls, or one draw in several.
+
+    `calls` says for each such key in how many calls; `key` is the first one's words.
+    """
 
     first: CallDraw
     second: CallDraw
-    times: int
+    calls: tuple[int, ...]
     key: str
 
 

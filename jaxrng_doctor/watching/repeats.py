@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -34,17 +34,18 @@ def repeated_keys(
     users: dict[bytes, dict[int, CallDraw]] = defaultdict(dict)
     for key, draw in (*_of_eager(eager), *(u for f in functions for u in _of_compiled(f))):
         users[key].setdefault(draw.number, draw)
-    told: dict[Any, Repeated] = {}
+    pairs: dict[Any, list[tuple[bytes, CallDraw, CallDraw]]] = defaultdict(list)
     for key, draws in users.items():
         first, *rest = (draws[number] for number in sorted(draws))
         for second in rest:
-            pair = (_where(first), _where(second))
-            known = told.get(pair)
-            if known is None:
-                told[pair] = Repeated(first, second, 2, _hexadecimal(key))
-            else:
-                told[pair] = replace(known, times=known.times + 1)
-    return tuple(told.values())
+            pairs[_where(first), _where(second)].append((key, first, second))
+    return tuple(_repeated(pair) for pair in pairs.values())
+
+
+def _repeated(pair: Sequence[tuple[bytes, CallDraw, CallDraw]]) -> Repeated:
+    key, first, second = pair[0]
+    seconds = Counter(key for key, *_ in pair)
+    return Repeated(first, second, tuple(1 + n for n in seconds.values()), _hexadecimal(key))
 
 
 def _where(draw: CallDraw) -> Any:

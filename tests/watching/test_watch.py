@@ -112,6 +112,23 @@ def test_steps_that_take_the_memory_of_their_key():
     assert report.gaps == ()
 
 
+def test_the_keys_that_come_twice_are_counted():
+    step = jax.jit(noisy)
+
+    def program():
+        for number in (0, 1, 2, 0, 1, 2, 0):
+            step(X, jax.random.key(number))
+
+    (finding,) = watched(program).findings
+
+    assert finding.message == (
+        "jax.random.normal in noisy draws from 3 keys, each in more than one call"
+    )
+    assert finding.evidence.examples == 7
+    assert finding.evidence.distinct_keys == 3
+    assert finding.evidence.strip == (0, 0, 0, 1, 1, 2, 2)
+
+
 def test_one_key_in_two_functions():
     first, second = jax.jit(noisy), jax.jit(lambda x, key: x * jax.random.uniform(key))
 
