@@ -59,7 +59,7 @@ class Compiled:
 
     @property
     def compares_calls(self) -> bool:
-        """Its keys come from its arguments; else RNG011 tells all there is to tell."""
+        """Its keys come from its arguments; else its first call tells all there is to tell."""
         return any(j is not None for j in self.flat)
 
     def values_of(self, leaves: Sequence[Any], *, copy: bool = False) -> tuple[Any, ...]:

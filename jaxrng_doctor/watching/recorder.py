@@ -50,7 +50,9 @@ class Recorder:
         values: tuple[Any, ...] | None = None
         if call.donates or known in self._functions:
             function = self._first(call)
-            if function is None or not self._compares(function):
+            if function is None or not self.key_values:
+                return None
+            if not function.compares_calls and function.calls:
                 return None
             if call.donates:
                 with calls.deaf():
@@ -61,10 +63,11 @@ class Recorder:
 
         def made() -> bool:
             function = self._first(call)
-            if function is None or not self._compares(function):
+            if function is None or not self.key_values:
                 return False
-            self._note(function, function.values_of(call.flat) if values is None else values)
-            return True
+            if function.compares_calls or not function.calls:
+                self._note(function, function.values_of(call.flat) if values is None else values)
+            return function.compares_calls
 
         return made
 
@@ -77,7 +80,7 @@ class Recorder:
         name = function_of(call.jaxpr)[0]
         return self._function(known, call.jaxpr, name, lambda: compiled(call))
 
-    def transformed(self, call: calls.Transformed) -> None:
+    def transformed(self, call: calls.Transformed) -> bool:
         leaves = [x for x in jax.tree_util.tree_leaves((call.args, call.kwargs)) if is_array(x)]
         code = getattr(call.original, "__code__", call.original)
         shapes = tuple((x.shape, str(x.dtype)) for x in leaves)
@@ -87,12 +90,12 @@ class Recorder:
             call.name,
             lambda: transformed(call),
         )
-        # What it captured may be another value by now.
-        if function is not None and self._compares(function) and None not in function.flat:
+        # After its first call, what it captured may be another value.
+        if function is None or (function.calls and None in function.flat):
+            return False
+        if self.key_values:
             self._note(function, function.values_of(leaves))
-
-    def _compares(self, function: Compiled) -> bool:
-        return self.key_values and function.compares_calls
+        return True
 
     def _note(self, function: Compiled, values: tuple[Any, ...]) -> None:
         note = Made(next(self._numbers), _users_frame(), values)

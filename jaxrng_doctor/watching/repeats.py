@@ -32,7 +32,7 @@ def repeated_keys(
 ) -> tuple[Repeated, ...]:
     """Every key drawn from in more than one call; those of one pair of draws together."""
     users: dict[bytes, dict[int, CallDraw]] = defaultdict(dict)
-    for key, draw in (*_of_eager(eager), *(u for f in functions for u in _of_compiled(f))):
+    for key, draw in (*_of_eager(eager), *_of_compiled(functions)):
         users[key].setdefault(draw.number, draw)
     pairs: dict[Any, list[tuple[bytes, CallDraw, CallDraw]]] = defaultdict(list)
     for key, draws in users.items():
@@ -63,16 +63,24 @@ def _of_eager(draws: Iterable[EagerDraw]) -> Iterator[tuple[bytes, CallDraw]]:
         yield _words(draw.key).tobytes(), call_draw(draw)
 
 
-def _of_compiled(function: Compiled) -> Iterator[tuple[bytes, CallDraw]]:
-    seen: dict[bytes, list[tuple[bytes, int]]] = {}
-    for call in function.calls:
-        given = b"|".join(b"" if v is None else _words(v).tobytes() for v in call.values)
-        if given not in seen:
-            seen[given] = _keys(function, call.values)
-        place = None if call.frame is None else place_of(call.frame)
-        for key, which in seen[given]:
-            facts = function.diagnosis.facts.draws[which]
-            yield key, CallDraw(facts.sampler, facts.place, function.name, place, call.number)
+def _of_compiled(functions: Iterable[Compiled]) -> Iterator[tuple[bytes, CallDraw]]:
+    constant: dict[Any, int] = {}
+    for function in functions:
+        seen: dict[bytes, list[tuple[bytes, int]]] = {}
+        facts = function.diagnosis.facts.draws
+        for call in function.calls:
+            given = b"|".join(b"" if v is None else _words(v).tobytes() for v in call.values)
+            if given not in seen:
+                seen[given] = _keys(function, call.values)
+            place = None if call.frame is None else place_of(call.frame)
+            number = call.number
+            if not function.compares_calls:
+                # That it repeats its own keys is for RNG011 to tell, whatever its signatures.
+                own = (function.name, *(draw.place for draw in facts))
+                number = constant.setdefault(own, number)
+            for key, which in seen[given]:
+                draw = facts[which]
+                yield key, CallDraw(draw.sampler, draw.place, function.name, place, number)
 
 
 def _keys(function: Compiled, values: Sequence[Any]) -> list[tuple[bytes, int]]:
