@@ -189,12 +189,14 @@ class Repeated:
     """Key values that two draws use in different calls, or one draw in several.
 
     `calls` says for each such key in how many calls; `key` is the first one's words.
+    `library` names a library that makes all of them in one call of the user's.
     """
 
     first: CallDraw
     second: CallDraw
     calls: tuple[int, ...]
     key: str
+    library: str = ""
 
 
 @dataclass(frozen=True, slots=True)

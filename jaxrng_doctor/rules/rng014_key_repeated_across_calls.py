@@ -53,10 +53,11 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
 def _finding(repeated: Repeated) -> Finding:
     first, second = repeated.first, repeated.second
     keys = len(repeated.calls)
-    what, before = _what(second), _what(first)
+    what, before, inside = _what(second), _what(first), repeated.library
     if first.place != second.place or first.function != second.function:
         which = "the key" if keys == 1 else f"{keys:,} keys"
-        message = f"{what} draws from {which} that {before} has drawn from in another call"
+        message = f"{what} draws from {which} that {before} has drawn from"
+        message += "" if inside else " in another call"
     elif keys == 1:
         message = f"{what} draws from one key in {repeated.calls[0]:,} calls"
     else:
@@ -73,21 +74,21 @@ def _finding(repeated: Repeated) -> Finding:
     return Finding(
         code=RULE.code,
         name=RULE.name,
-        severity=RULE.severity,
+        severity="note" if inside else RULE.severity,
         confidence="proven",
         message=message,
         place=second.place,
         related=tuple(related),
         evidence=Evidence(sum(repeated.calls), keys, strip, key=repeated.key),
-        help=(
-            Help(
-                "split the key before each call, and pass on a part that is used once",
-                "key, step_key = jax.random.split(key)",
-            ),
-        ),
+        help=() if inside else (_HELP,),
+        notes=(f"{inside} makes both uses, in one call of yours",) if inside else (),
     )
 
 
+_HELP = Help(
+    "split the key before each call, and pass on a part that is used once",
+    "key, step_key = jax.random.split(key)",
+)
 _STRIP = 256  # so many calls are shown one by one
 
 

@@ -35,10 +35,10 @@ MOST_WORDS = 1 << 16
 
 @dataclass(frozen=True)
 class Made:
-    """One call: its number in the program, the user's frame, what its keys are made of."""
+    """One call: its number in the program, the way to it, what its keys are made of."""
 
     number: int
-    frame: Frame | None
+    way: tuple[Frame, ...]
     values: tuple[Any, ...]
 
 

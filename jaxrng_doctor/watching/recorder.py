@@ -13,13 +13,13 @@ import jax
 from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.doctor import finish
 from jaxrng_doctor.facts import ProgramFacts
-from jaxrng_doctor.findings import Draw, Finding, Gap, Place, TargetReport
+from jaxrng_doctor.findings import Draw, Finding, Gap, TargetReport
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
 from jaxrng_doctor.trace.equations import Frame, function_of
 from jaxrng_doctor.trace.jaxprs import JitCall, is_sampler_file
-from jaxrng_doctor.trace.places import is_users, place_of, python_stack
+from jaxrng_doctor.trace.places import is_machinery, is_users, python_stack, users_place
 from jaxrng_doctor.tracebacks import in_a_line
 from jaxrng_doctor.watching import calls, repeats
 from jaxrng_doctor.watching.compiled import Compiled, Made, compiled, transformed
@@ -98,7 +98,7 @@ class Recorder:
         return True
 
     def _note(self, function: Compiled, values: tuple[Any, ...]) -> None:
-        note = Made(next(self._numbers), _users_frame(), values)
+        note = Made(next(self._numbers), _way(), values)
         with self._lock:
             function.calls.append(note)
 
@@ -119,7 +119,7 @@ class Recorder:
         return self._functions[known]
 
     def missed(self, what: str) -> None:
-        self._gaps.append(Gap(f"{what} was not followed", _users_place()))
+        self._gaps.append(Gap(f"{what} was not followed", users_place(_way())))
 
     def drew(self, sampler: str, key: Any) -> None:
         if not self.key_values:
@@ -128,7 +128,7 @@ class Recorder:
         if outermost is not None and outermost is getattr(self._latest, "frame", None):
             return  # a sampler that calls another one
         self._latest.frame = outermost
-        draw = EagerDraw(next(self._numbers), sampler, _users_frame(), key)
+        draw = EagerDraw(next(self._numbers), sampler, _way(), key)
         with self._lock:
             self._eager.append(draw)
 
@@ -184,13 +184,15 @@ def _key(finding: Finding) -> Any:
     return finding.code, finding.place, finding.message
 
 
-def _users_frame() -> Frame | None:
-    return next((f for f in python_stack() if is_users(f.code.co_filename)), None)
-
-
-def _users_place() -> Place | None:
-    frame = _users_frame()
-    return None if frame is None else place_of(frame)
+def _way() -> tuple[Frame, ...]:
+    """The way here, innermost first: the user's frame, or where a library came here, all of it."""
+    found: list[Frame] = []
+    for frame in python_stack():
+        if not is_machinery(frame.code.co_filename):
+            found.append(frame)
+            if is_users(found[0].code.co_filename):
+                break
+    return tuple(found)
 
 
 def _outermost_sampler() -> Any:

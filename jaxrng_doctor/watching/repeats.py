@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from jaxrng_doctor.facts import CallDraw, Repeated
 from jaxrng_doctor.trace.draws import is_key
 from jaxrng_doctor.trace.equations import Frame
-from jaxrng_doctor.trace.places import place_of
+from jaxrng_doctor.trace.places import parting_library, users_place
 from jaxrng_doctor.watching.compiled import Compiled
 
 
@@ -23,12 +23,12 @@ class EagerDraw:
 
     number: int
     sampler: str
-    frame: Frame | None
+    way: tuple[Frame, ...]
     key: Any
 
 
 def repeated_keys(
-    functions: Iterable[Compiled], eager: Iterable[EagerDraw]
+    functions: Sequence[Compiled], eager: Sequence[EagerDraw]
 ) -> tuple[Repeated, ...]:
     """Every key drawn from in more than one call; those of one pair of draws together."""
     users: dict[bytes, dict[int, CallDraw]] = defaultdict(dict)
@@ -39,13 +39,20 @@ def repeated_keys(
         first, *rest = (draws[number] for number in sorted(draws))
         for second in rest:
             pairs[_where(first), _where(second)].append((key, first, second))
-    return tuple(_repeated(pair) for pair in pairs.values())
+    ways = {draw.number: draw.way for draw in eager}
+    ways |= {call.number: call.way for function in functions for call in function.calls}
+    return tuple(_repeated(pair, ways) for pair in pairs.values())
 
 
-def _repeated(pair: Sequence[tuple[bytes, CallDraw, CallDraw]]) -> Repeated:
+def _repeated(
+    pair: Sequence[tuple[bytes, CallDraw, CallDraw]], ways: Mapping[int, tuple[Frame, ...]]
+) -> Repeated:
     key, first, second = pair[0]
     seconds = Counter(key for key, *_ in pair)
-    return Repeated(first, second, tuple(1 + n for n in seconds.values()), _hexadecimal(key))
+    libraries = {parting_library(ways[a.number], ways[b.number])[0] for _, a, b in pair}
+    library = "" if "" in libraries else min(libraries)
+    times = tuple(1 + n for n in seconds.values())
+    return Repeated(first, second, times, _hexadecimal(key), library)
 
 
 def _where(draw: CallDraw) -> Any:
@@ -54,7 +61,7 @@ def _where(draw: CallDraw) -> Any:
 
 def call_draw(draw: EagerDraw) -> CallDraw:
     """A draw that is a call of its own."""
-    place = None if draw.frame is None else place_of(draw.frame)
+    place = users_place(draw.way)
     return CallDraw(f"jax.random.{draw.sampler}", place, "", place, draw.number)
 
 
@@ -72,7 +79,7 @@ def _of_compiled(functions: Iterable[Compiled]) -> Iterator[tuple[bytes, CallDra
             given = b"|".join(b"" if v is None else _words(v).tobytes() for v in call.values)
             if given not in seen:
                 seen[given] = _keys(function, call.values)
-            place = None if call.frame is None else place_of(call.frame)
+            place = users_place(call.way)
             number = call.number
             if not function.compares_calls:
                 # That it repeats its own keys is for RNG011 to tell, whatever its signatures.
