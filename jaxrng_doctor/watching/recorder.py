@@ -39,6 +39,7 @@ class Recorder:
         self._waiting: dict[int, JitCall] = {}
         self._eager: list[EagerDraw] = []
         self._gaps: list[Gap] = []
+        self._ways: dict[Any, tuple[Frame, ...]] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._latest = threading.local()
@@ -98,9 +99,14 @@ class Recorder:
         return True
 
     def _note(self, function: Compiled, values: tuple[Any, ...]) -> None:
-        note = Made(next(self._numbers), _way(), values)
+        note = Made(next(self._numbers), self._way(), values)
         with self._lock:
             function.calls.append(note)
+
+    def _way(self) -> tuple[Frame, ...]:
+        """The way here, kept once: a loop comes by the same way in each step."""
+        way = _way()
+        return self._ways.setdefault(tuple((id(f.code), f.lasti) for f in way), way)
 
     def _function(
         self, known: Any, held: Any, name: str, examine: Callable[[], Compiled | None]
@@ -128,7 +134,7 @@ class Recorder:
         if outermost is not None and outermost is getattr(self._latest, "frame", None):
             return  # a sampler that calls another one
         self._latest.frame = outermost
-        draw = EagerDraw(next(self._numbers), sampler, _way(), key)
+        draw = EagerDraw(next(self._numbers), sampler, self._way(), key)
         with self._lock:
             self._eager.append(draw)
 
