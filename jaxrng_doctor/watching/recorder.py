@@ -7,14 +7,15 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
 
 from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.doctor import finish
-from jaxrng_doctor.facts import ProgramFacts
-from jaxrng_doctor.findings import Draw, Finding, Gap, TargetReport
+from jaxrng_doctor.facts import HostDrawFacts, ProgramFacts
+from jaxrng_doctor.findings import Draw, Finding, Gap, Place, TargetReport
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
@@ -41,6 +42,7 @@ class Recorder:
         self._waiting: dict[int, JitCall] = {}
         self._eager: list[EagerDraw] = []
         self._gaps: list[Gap] = []
+        self._host_draws: dict[tuple[str, str], HostDrawFacts] = {}
         self._ways: dict[Any, tuple[Frame, ...]] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
@@ -65,8 +67,9 @@ class Recorder:
         if known in self._functions:
             return self._functions[known]  # as in every step of a loop
         self._waiting.pop(known, None)
-        name = function_of(call.jaxpr)[0]
-        return self._function(known, call.jaxpr, name, lambda: compiled(call))
+        source = function_of(call.jaxpr)
+        moved = source in self._host_draws
+        return self._function(known, call.jaxpr, source[0], lambda: compiled(call, moved=moved))
 
     def transformed(self, call: calls.Transformed) -> bool:
         leaves = [x for x in jax.tree_util.tree_leaves((call.args, call.kwargs)) if is_array(x)]
@@ -114,6 +117,12 @@ class Recorder:
                     self._functions[known] = None
                     self._gaps.append(Gap(f"{name} could not be examined: {in_a_line(error)}"))
         return self._functions[known]
+
+    def drew_while_tracing(self, library: str, source: str) -> None:
+        name, _, where = source.partition(" at ")
+        path, _, line = where.rpartition(":")
+        place = Place(path, int(line), function=name) if is_users(path) else None
+        self._host_draws[name, path] = HostDrawFacts(library, "", place)
 
     def missed(self, what: str) -> None:
         self._gaps.append(Gap(f"{what} was not followed", users_place(_way())))
@@ -166,9 +175,13 @@ class Recorder:
         ignore: Sequence[str] | None,
     ) -> TargetReport:
         gaps = list(dict.fromkeys(self._gaps))
-        facts = ProgramFacts()
+        # A second trace showed the lines, unless there was none, or it drew nothing any more.
+        told = {function_of(f.jaxpr) for f in functions if f.jaxpr and f.diagnosis.facts.host_draws}
+        facts = ProgramFacts(
+            host_draws=tuple(d for source, d in self._host_draws.items() if source not in told)
+        )
         try:
-            facts = ProgramFacts(repeated=repeats.repeated_keys(functions, self._eager))
+            facts = replace(facts, repeated=repeats.repeated_keys(functions, self._eager))
         except Exception as error:
             gaps.append(Gap(f"the calls could not be compared: {in_a_line(error)}"))
         findings, suppressed = apply(judge(facts), select=select, ignore=ignore)
