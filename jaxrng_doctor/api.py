@@ -12,7 +12,7 @@ import jax
 from jaxrng_doctor import __version__, findings
 from jaxrng_doctor.doctor import examine, finish
 from jaxrng_doctor.errors import TargetError
-from jaxrng_doctor.findings import Expect, TargetReport
+from jaxrng_doctor.findings import Expect, Severity, TargetReport
 from jaxrng_doctor.report import FORMATS, RenderOptions
 from jaxrng_doctor.target import AS_IS, Target
 from jaxrng_doctor.target.inaxes import check_in_axes
@@ -85,6 +85,7 @@ def watch(
     key_values: bool = True,
     select: Sequence[str] | None = None,
     ignore: Sequence[str] | None = None,
+    stop_at: Severity | None = None,
 ) -> Iterator[Report]:
     """Watch the program inside for random numbers that are shared by mistake.
 
@@ -93,14 +94,16 @@ def watch(
     of each call and of each draw outside of compiled functions are kept, and compared at
     the end (RNG014). Yields a `Report`, which is empty until the context closes. Nothing
     that the program computes changes; a fault of the analysis is among `report.gaps`.
+    With `stop_at`, the program ends by the exception `FirstFinding` as soon as there is a
+    finding as grave as that; keys are then also compared while it runs, ever more rarely.
     """
-    recorder = Recorder(key_values=key_values)
+    recorder = Recorder(key_values=key_values, select=select, ignore=ignore, stop_at=stop_at)
     report = Report((), __version__, jax.__version__)
     try:
         with listening(recorder), recording_vmaps():
             yield report
     finally:
-        targets = recorder.reports(select, ignore)
+        targets = recorder.reports()
         findings.Report.__init__(report, targets, __version__, jax.__version__)
 
 

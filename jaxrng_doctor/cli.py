@@ -148,6 +148,9 @@ def run(
         bool,
         typer.Option("--no-key-values", help="Do not compare the keys of different calls."),
     ] = False,
+    exit_on_first: Annotated[
+        bool, typer.Option("--exit-on-first", help="End the program with the first finding.")
+    ] = False,
     select: Select = None,
     ignore: Ignore = None,
     fail_on: FailOn = None,
@@ -167,7 +170,12 @@ def run(
 
         settings = settings_of(select, ignore, fail_on, formats, output)
         return run(
-            program, arguments or [], settings, is_module=is_module, key_values=not no_key_values
+            program,
+            arguments or [],
+            settings,
+            is_module=is_module,
+            key_values=not no_key_values,
+            exit_on_first=exit_on_first,
         )
 
     _guard(work)

@@ -13,12 +13,25 @@ from jaxrng_doctor.watching import script
 
 
 def run(
-    program: str, arguments: Sequence[str], settings: Settings, *, is_module: bool, key_values: bool
+    program: str,
+    arguments: Sequence[str],
+    settings: Settings,
+    *,
+    is_module: bool,
+    key_values: bool,
+    exit_on_first: bool,
 ) -> int:
     """Run the script or module; returns its own exit code, or that of the findings if it is 0."""
     folder = str(Path.cwd())
     started = script.program(program, arguments, is_module=is_module)
-    with watch(key_values=key_values, select=settings.select, ignore=settings.ignore) as report:
+    # Where no finding is to fail, the first that would by default ends the program.
+    stop_at = settings.threshold if settings.threshold != "never" else "warning"
+    with watch(
+        key_values=key_values,
+        select=settings.select,
+        ignore=settings.ignore,
+        stop_at=stop_at if exit_on_first else None,
+    ) as report:
         code = started()
     settings.publish(report, sys.stderr, brief=True, root=folder)
     return code or (FOUND if settings.fails(report) else CLEAN)

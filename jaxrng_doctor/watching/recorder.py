@@ -14,8 +14,9 @@ import jax
 
 from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.doctor import finish
+from jaxrng_doctor.errors import FirstFinding
 from jaxrng_doctor.facts import HostDrawFacts, ProgramFacts
-from jaxrng_doctor.findings import Draw, Finding, Gap, Place, TargetReport
+from jaxrng_doctor.findings import SEVERITIES, Draw, Finding, Gap, Place, Severity, TargetReport
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
@@ -33,10 +34,24 @@ ACROSS = "across calls"
 
 
 class Recorder:
-    """A `Listener`. `key_values`: keep the keys of each call, to find those that come twice."""
+    """A `Listener`. `key_values`: keep the keys of each call, to find those that come twice.
 
-    def __init__(self, *, key_values: bool = True) -> None:
+    `select` and `ignore` are rule codes or their beginnings. With `stop_at` it raises
+    `FirstFinding` into the program as soon as there is a finding as grave as that.
+    """
+
+    def __init__(
+        self,
+        *,
+        key_values: bool = True,
+        select: Sequence[str] | None = None,
+        ignore: Sequence[str] | None = None,
+        stop_at: Severity | None = None,
+    ) -> None:
         self.key_values = key_values
+        self._apply = functools.partial(apply, select=select, ignore=ignore)
+        self._finish = functools.partial(finish, select=select, ignore=ignore)
+        self._stop_at = stop_at
         self._functions: dict[Any, Compiled | None] = {}
         self._held: list[Any] = []  # so that an `id` stays theirs
         self._waiting: dict[int, JitCall] = {}
@@ -96,6 +111,7 @@ class Recorder:
         note = Made(next(self._numbers), self._way(), values)
         with self._lock:
             function.calls.append(note)
+        self._stop_if_repeated(note.number)
 
     def _way(self) -> tuple[Frame, ...]:
         """The way here, kept once: a loop comes by the same way in each step."""
@@ -116,6 +132,9 @@ class Recorder:
                     # The program goes on as if nobody looked; that nobody could is in the report.
                     self._functions[known] = None
                     self._gaps.append(Gap(f"{name} could not be examined: {in_a_line(error)}"))
+                found = self._functions[known]
+                if found is not None:
+                    self._stop_if_found(found.diagnosis.facts)
         return self._functions[known]
 
     def drew_while_tracing(self, library: str, source: str) -> None:
@@ -137,24 +156,41 @@ class Recorder:
         draw = EagerDraw(next(self._numbers), sampler, self._way(), key)
         with self._lock:
             self._eager.append(draw)
+        self._stop_if_repeated(draw.number)
+
+    def _stop_if_repeated(self, number: int) -> None:
+        # Ever more rarely: each time all keys are compared.
+        if self._stop_at and number.bit_count() == 1:
+            with self._lock, calls.deaf():
+                repeated = repeats.repeated_keys(self._examined(), self._eager)
+                self._stop_if_found(ProgramFacts(repeated=repeated))
+
+    def _stop_if_found(self, facts: ProgramFacts) -> None:
+        if self._stop_at:
+            findings, _ = self._apply(judge(facts))
+            grave = SEVERITIES[: SEVERITIES.index(self._stop_at) + 1]
+            if any(finding.severity in grave for finding in findings):
+                raise FirstFinding
+
+    def _examined(self) -> list[Compiled]:
+        return [f for f in self._functions.values() if f is not None]
 
     # -- at the end ------------------------------------------------------------------------
 
-    def reports(
-        self, select: Sequence[str] | None = None, ignore: Sequence[str] | None = None
-    ) -> tuple[TargetReport, ...]:
+    def reports(self) -> tuple[TargetReport, ...]:
         """A report for each function that draws, and one of what only several calls show."""
+        self._stop_at = None
         for call in list(self._waiting.values()):
             self.first(call)  # it was lowered, and never called by its name
         with self._lock, calls.deaf():
-            functions = [f for f in self._functions.values() if f is not None]
+            functions = self._examined()
             told: set[Any] = set()
             found = []
             for function in functions:
                 # What two signatures of one function share is told once.
                 new = [f for f in judge(function.diagnosis.facts) if _key(f) not in told]
                 told.update(map(_key, new))
-                findings, suppressed = apply(new, select=select, ignore=ignore)
+                findings, suppressed = self._apply(new)
                 found.append(
                     TargetReport(
                         function.name,
@@ -165,15 +201,10 @@ class Recorder:
                         lines=function.program.trace.place,
                     )
                 )
-            found.append(self._across(functions, select, ignore))
-            return finish(found, select=select, ignore=ignore)
+            found.append(self._across(functions))
+            return self._finish(found)
 
-    def _across(
-        self,
-        functions: Sequence[Compiled],
-        select: Sequence[str] | None,
-        ignore: Sequence[str] | None,
-    ) -> TargetReport:
+    def _across(self, functions: Sequence[Compiled]) -> TargetReport:
         gaps = list(dict.fromkeys(self._gaps))
         # A second trace showed the lines, unless there was none, or it drew nothing any more.
         told = {function_of(f.jaxpr) for f in functions if f.jaxpr and f.diagnosis.facts.host_draws}
@@ -184,7 +215,7 @@ class Recorder:
             facts = replace(facts, repeated=repeats.repeated_keys(functions, self._eager))
         except Exception as error:
             gaps.append(Gap(f"the calls could not be compared: {in_a_line(error)}"))
-        findings, suppressed = apply(judge(facts), select=select, ignore=ignore)
+        findings, suppressed = self._apply(judge(facts))
         draws = (repeats.call_draw(draw) for draw in self._eager)
         seen = dict.fromkeys(Draw(d.sampler, d.place, "a key of the program") for d in draws)
         return TargetReport(ACROSS, findings, None, tuple(seen), tuple(gaps), suppressed)
