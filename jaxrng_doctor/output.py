@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from jaxrng_doctor.errors import UsageError
-from jaxrng_doctor.report.options import RenderOptions
+
+if TYPE_CHECKING:
+    from jaxrng_doctor.report.options import RenderOptions
 
 
 def take_stdout() -> TextIO:
@@ -32,6 +35,8 @@ def take_stdout() -> TextIO:
 
 def options_for(out: TextIO | None) -> RenderOptions:
     """How to render for the stream `out`, or for a file where it is `None`."""
+    from jaxrng_doctor.report.options import RenderOptions  # with rich, which takes its time
+
     environment = os.environ
     terminal = out is not None and out.isatty()
     color = terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
@@ -56,29 +61,36 @@ def write(out: TextIO, text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, option: str = "--output") -> None:
     """Raise `UsageError` where `write_file` could not write, before any work is done for it."""
     folder = path.absolute().parent
     if path.is_dir():
-        raise UsageError(f"--output {path} is a folder", "give the name of a file")
+        raise UsageError(f"{option} {path} is a folder", "give the name of a file")
     if not folder.is_dir():
-        raise UsageError(f"--output {path}: there is no folder {folder}", "make the folder first")
+        raise UsageError(f"{option} {path}: there is no folder {folder}", "make the folder first")
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise UsageError(f"--output {path} may not be written", "choose another file")
+        raise UsageError(f"{option} {path} may not be written", "choose another file")
 
 
-def write_file(path: Path, text: str) -> None:
+def write_file(path: Path, text: str, option: str = "--output") -> None:
     """Write the file so that nobody ever sees half of it."""
     try:
         if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8")  # A device or a pipe cannot be replaced.
-            return
-        real = path.resolve()
-        part = real.with_name(f".{real.name}.{os.getpid()}.part")
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(real)
-        finally:
-            part.unlink(missing_ok=True)
+        else:
+            replace_file(path, text.encode())
     except OSError as error:
-        raise UsageError(f"--output {path} cannot be written: {error.strerror}") from error
+        raise UsageError(f"{option} {path} cannot be written: {error.strerror}") from error
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a whole file in the place of another, with the same permissions; raises `OSError`."""
+    real = path.resolve()
+    part = real.with_name(f".{real.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        if real.exists():
+            shutil.copymode(real, part)
+        part.replace(real)
+    finally:
+        part.unlink(missing_ok=True)

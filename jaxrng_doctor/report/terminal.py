@@ -38,6 +38,14 @@ _STYLES = {
     "dim": "dim",
 }
 
+_SUPPRESSED_BY = {
+    "comment": "ignored by a comment",
+    "file-comment": "ignored by a comment for the whole file",
+    "expect": 'expect = "same"',
+    "per-file-ignores": "per-file-ignores",
+    "baseline": "known from the baseline",
+}
+
 _STAGES = {"import": "imported", "trace": "traced", "run": "run", "analysis": "analysed"}
 
 
@@ -156,7 +164,7 @@ class _Page:
         for one in suppressed:
             place = one.finding.place
             where = f" {self.layout.location(place)}" if place else ""
-            how = 'expect = "same"' if one.by == "expect" else "ignored by a comment"
+            how = _SUPPRESSED_BY[one.by]
             reason = f": {one.reason}" if one.reason else ""
             first = ((f"suppressed[{one.finding.code}]", "dim"),)
             rows += self.layout.hanging((*first, (f"{where}, ", "")), how + reason)

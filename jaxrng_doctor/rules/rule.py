@@ -27,8 +27,23 @@ class Rule:
     doc: str
 
     @property
+    def explanation(self) -> str:
+        """The docstring without its indentation and outer blank lines."""
+        return inspect.cleandoc(self.doc)
+
+    @property
     def summary(self) -> str:
-        return " ".join(inspect.cleandoc(self.doc).split("\n\n")[0].split())
+        return " ".join(self.explanation.split("\n\n")[0].split())
+
+    def as_json(self) -> dict[str, str]:
+        """The rule for programs, each text in Markdown."""
+        return {
+            "code": self.code,
+            "name": self.name,
+            "severity": self.severity,
+            "summary": self.summary,
+            "explanation": self.explanation,
+        }
 
 
 def of_each_draw(check: Callable[[DrawFacts], Finding | None]) -> Check:
