@@ -69,7 +69,15 @@ FailOn = Annotated[
         metavar="error|warning|note|never", help="What exit code 1 is for. Default: warning."
     ),
 ]
-Format = Annotated[str, typer.Option(metavar="terminal|json")]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT[:FILE]",
+        help="terminal (the default), json, sarif, github, junit or markdown; to a file with "
+        "sarif:report.sarif. May be given several times.",
+    ),
+]
 
 NAME = "jaxrng-doctor"
 COMPLETE = "_JAXRNG_DOCTOR_COMPLETE"
@@ -163,7 +171,7 @@ def check(
     show_settings: Annotated[
         bool, typer.Option("--show-settings", help="Show the settings that hold, check nothing.")
     ] = False,
-    format: Format = "terminal",
+    formats: Formats = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stdout.")
     ] = None,
@@ -174,7 +182,7 @@ def check(
         from jaxrng_doctor.settings import settings_of
 
         settings = settings_of(
-            select, ignore, fail_on, format, output, timeout=timeout, no_run=no_run,
+            select, ignore, fail_on, formats, output, timeout=timeout, no_run=no_run,
             baseline=baseline, write_baseline=write_baseline,
             add_ignores=add_ignores, statistics=statistics,
         )  # fmt: skip
@@ -209,7 +217,7 @@ def run(
     write_baseline: WriteBaseline = None,
     add_ignores: AddIgnores = False,
     statistics: Statistics = False,
-    format: Format = "terminal",
+    formats: Formats = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stderr.")
     ] = None,
@@ -224,7 +232,7 @@ def run(
         from jaxrng_doctor.settings import settings_of
 
         settings = settings_of(
-            select, ignore, fail_on, format, output, baseline=baseline,
+            select, ignore, fail_on, formats, output, baseline=baseline,
             write_baseline=write_baseline, add_ignores=add_ignores, statistics=statistics,
         )  # fmt: skip
         return run(

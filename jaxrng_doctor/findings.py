@@ -226,6 +226,18 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleText:
+    """What there is to read about a rule: `doc` is Markdown, `uri` its page on the web, or `""`."""
+
+    code: str
+    name: str
+    severity: Severity
+    summary: str
+    doc: str
+    uri: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TargetReport:
     """All that was found out about one target. `lines` are those of its function, if known.
 
@@ -243,9 +255,9 @@ class TargetReport:
     choices: Choices = EVERYTHING
 
     @property
-    def fails(self) -> bool:
-        """There are findings at least as grave as `choices.fail_on`."""
-        return any(_reaches(f.severity, self.choices.fail_on) for f in self.findings)
+    def failing(self) -> tuple[Finding, ...]:
+        """The findings at least as grave as `choices.fail_on`."""
+        return tuple(f for f in self.findings if _reaches(f.severity, self.choices.fail_on))
 
 
 @dataclass(frozen=True)
@@ -277,7 +289,7 @@ class Report:
     @property
     def fails(self) -> bool:
         """A target has findings at least as grave as it was asked to fail for."""
-        return any(target.fails for target in self.targets)
+        return any(target.failing for target in self.targets)
 
     def at_or_over(self, severity: Severity) -> tuple[Finding, ...]:
         """The findings at least as grave as `severity`."""

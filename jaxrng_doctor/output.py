@@ -61,26 +61,29 @@ def write(out: TextIO, text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
-def check_writable(path: Path, option: str = "--output") -> None:
-    """Raise `UsageError` where `write_file` could not write, before any work is done for it."""
+def check_writable(path: Path, flag: str) -> None:
+    """Raise `UsageError` where `write_file` could not write, before any work is done for it.
+
+    `flag` is what the user typed.
+    """
     folder = path.absolute().parent
     if path.is_dir():
-        raise UsageError(f"{option} {path} is a folder", "give the name of a file")
+        raise UsageError(f"{flag} is a folder", "give the name of a file")
     if not folder.is_dir():
-        raise UsageError(f"{option} {path}: there is no folder {folder}", "make the folder first")
+        raise UsageError(f"{flag}: there is no folder {folder}", "make the folder first")
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise UsageError(f"{option} {path} may not be written", "choose another file")
+        raise UsageError(f"{flag} may not be written", "choose another file")
 
 
-def write_file(path: Path, text: str, option: str = "--output") -> None:
-    """Write the file so that nobody ever sees half of it."""
+def write_file(path: Path, text: str, flag: str) -> None:
+    """Write the file so that nobody ever sees half of it; a `UsageError` begins with `flag`."""
     try:
         if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8")  # A device or a pipe cannot be replaced.
         else:
             replace_file(path, text.encode())
     except OSError as error:
-        raise UsageError(f"{option} {path} cannot be written: {error.strerror}") from error
+        raise UsageError(f"{flag} cannot be written: {error.strerror}") from error
 
 
 def replace_file(path: Path, content: bytes) -> None:

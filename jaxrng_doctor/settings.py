@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from jaxrng_doctor.config import FAIL_ON, Config, read_config
 from jaxrng_doctor.findings import Choices, Report
 from jaxrng_doctor.nearest import choose
-from jaxrng_doctor.output import check_writable, options_for, write, write_file
-from jaxrng_doctor.report import FORMATS, RenderOptions
+from jaxrng_doctor.publish import Destination, destinations, publish
+from jaxrng_doctor.report import FORMATS
 from jaxrng_doctor.report.statistics import STATISTICS
-from jaxrng_doctor.rules import CODES
+from jaxrng_doctor.rules import CODES, RULES
 from jaxrng_doctor.setting_kinds import known_codes
 from jaxrng_doctor.settling import Settling, settling
 from jaxrng_doctor.target import NO_OVERRIDES, Overrides
@@ -25,8 +25,7 @@ class Settings:
 
     config: Config
     flags: Overrides
-    render: Callable[[Report, RenderOptions], str]
-    output: Path | None
+    reports: tuple[Destination, ...]
     settling: Settling
 
     def choices(self, overrides: Overrides = NO_OVERRIDES) -> Choices:
@@ -44,20 +43,16 @@ class Settings:
         return self.config.timeout if timeout is None else timeout
 
     def publish(self, report: Report, out: TextIO, **options: Any) -> None:
-        """Write the report to `--output`, or else to `out`."""
-        stream = out if self.output is None else None
-        text = self.render(report, replace(options_for(stream), **options))
-        if self.output is None:
-            write(out, text)
-        else:
-            write_file(self.output, text)
+        """Write the report in each format to its file, or else to `out`."""
+        rules = tuple(rule.text for rule in RULES)
+        publish(self.reports, report, out, rules=rules, **options)
 
 
 def settings_of(
     select: list[str] | None,
     ignore: list[str] | None,
     fail_on: str | None,
-    format: str,
+    formats: list[str] | None,
     output: Path | None,
     *,
     timeout: float | None = None,
@@ -68,8 +63,7 @@ def settings_of(
     statistics: bool = False,
 ) -> Settings:
     config = read_config(Path.cwd(), CODES)
-    formats = STATISTICS if statistics else FORMATS
-    found = Settings(
+    return Settings(
         config,
         Overrides(
             known_codes(_listed(select), CODES, "--select") if select else None,
@@ -78,8 +72,7 @@ def settings_of(
             timeout,
             no_run,
         ),
-        formats[choose("--format", format, tuple(formats))],
-        output,
+        destinations(formats or [], output, STATISTICS if statistics else FORMATS),
         settling(
             config.folder,
             baseline or config.baseline,
@@ -87,9 +80,6 @@ def settings_of(
             adds_ignores=add_ignores,
         ),
     )
-    if output is not None:
-        check_writable(output)
-    return found
 
 
 def _listed(options: Sequence[str]) -> list[str]:

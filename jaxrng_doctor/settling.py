@@ -55,7 +55,7 @@ class Settling:
         if self.new is not None and report.failures:
             _tell(f"{_shown(self.new)} was not written, because not all could be examined")
         elif self.new is not None:
-            write_file(self.new, baseline.text(report, folder), "--write-baseline")
+            write_file(self.new, baseline.text(report, folder), f"--write-baseline {self.new}")
             entries = baseline.read(self.new, _shown(self.new))
             report, _ = baseline.apply(report, entries, folder)
             _tell(f"{counted(len(entries), 'finding')} written to {_shown(self.new)}")
@@ -74,7 +74,7 @@ def settling(
     Raises `UsageError` where that cannot be read, or the new one would overwrite another file.
     """
     if new is not None:
-        check_writable(new, "--write-baseline")
+        check_writable(new, f"--write-baseline {new}")
         if new.exists() and not baseline.is_one(new):
             raise UsageError(
                 f"--write-baseline {new} would overwrite a file that is no baseline",

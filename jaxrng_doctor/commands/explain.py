@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 from jaxrng_doctor.commands import CLEAN
 from jaxrng_doctor.errors import UsageError
@@ -34,7 +35,7 @@ def explain(codes: Sequence[str], *, every: bool, format: str) -> int:
 def _terminal(rules: Sequence[Rule]) -> str:
     if not sys.stdout.isatty() and not os.environ.get("FORCE_COLOR"):
         return "\n\n".join(
-            f"{rule.code} {rule.name} ({rule.severity})\n\n{rule.explanation}\n" for rule in rules
+            f"{rule.code} {rule.name} ({rule.severity})\n\n{rule.text.doc}\n" for rule in rules
         )
     from jaxrng_doctor.rendered import rendered
 
@@ -43,13 +44,13 @@ def _terminal(rules: Sequence[Rule]) -> str:
 
 def _markdown(rules: Sequence[Rule]) -> str:
     return "\n".join(
-        f"# {rule.code} {rule.name}\n\nSeverity: {rule.severity}.\n\n{rule.explanation}\n"
+        f"# {rule.code} {rule.name}\n\nSeverity: {rule.severity}.\n\n{rule.text.doc}\n"
         for rule in rules
     )
 
 
 def _json(rules: Sequence[Rule]) -> str:
-    return json.dumps([rule.as_json() for rule in rules], indent=2) + "\n"
+    return json.dumps([asdict(rule.text) for rule in rules], indent=2) + "\n"
 
 
 _FORMATS: dict[str, Callable[[Sequence[Rule]], str]] = {

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from jaxrng_doctor.facts import DrawFacts, ProgramFacts
-from jaxrng_doctor.findings import Finding, Severity
+from jaxrng_doctor.findings import Finding, RuleText, Severity
 
 Check = Callable[[ProgramFacts], Iterable[Finding]]
+
+PAGES = ""
+"""Where on the web `docs/rules/` is, with a slash at the end; empty while it is nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +30,14 @@ class Rule:
     doc: str
 
     @property
-    def explanation(self) -> str:
-        """The docstring without its indentation and outer blank lines."""
-        return inspect.cleandoc(self.doc)
+    def summary(self) -> str:
+        return " ".join(inspect.cleandoc(self.doc).split("\n\n")[0].split())
 
     @property
-    def summary(self) -> str:
-        return " ".join(self.explanation.split("\n\n")[0].split())
-
-    def as_json(self) -> dict[str, str]:
-        """The rule for programs, each text in Markdown."""
-        return {
-            "code": self.code,
-            "name": self.name,
-            "severity": self.severity,
-            "summary": self.summary,
-            "explanation": self.explanation,
-        }
+    def text(self) -> RuleText:
+        uri = f"{PAGES}{self.code}.md" if PAGES else ""
+        doc = inspect.cleandoc(self.doc)
+        return RuleText(self.code, self.name, self.severity, self.summary, doc, uri)
 
 
 def of_each_draw(check: Callable[[DrawFacts], Finding | None]) -> Check:
