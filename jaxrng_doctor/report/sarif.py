@@ -136,7 +136,7 @@ class _Writer:
         }
 
     def suppression(self, suppressed: Suppressed) -> _Json:
-        in_source = suppressed.comment is not None
+        in_source = suppressed.by in ("comment", "file-comment")
         comment = suppressed.comment
         return {
             "kind": "inSource" if in_source else "external",
