@@ -26,17 +26,14 @@ def matches(path: str, pattern: str, folder: str) -> bool:
 
 
 def _names(path: str, folder: str) -> list[str]:
-    """All that a pattern may be about: the file and each folder around it, from `folder` on."""
+    """All that a pattern may be about: the file and each folder around it, as far as `folder`."""
     real, root = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
-    names = [real.as_posix(), *(parent.as_posix() for parent in real.parents)]
+    whole = [real, *real.parents]
+    names = [p.as_posix() for p in whole if not (folder and root.is_relative_to(p))]
     if folder and real.is_relative_to(root):
-        inside = real.relative_to(root)
-        around = [inside, *(p for p in inside.parents if p.name)]
-        names += [p.as_posix() for p in around]
-        names += [p.name for p in around]
-    else:
-        names.append(real.name)
-    return names
+        inside = [p.relative_to(root) for p in whole if p != root and p.is_relative_to(root)]
+        return [*names, *(p.as_posix() for p in inside), *(p.name for p in inside)]
+    return [*names, real.name]
 
 
 def _plain(pattern: str) -> list[str]:
