@@ -79,11 +79,9 @@ def with_codes(comment: str, codes: frozenset[str]) -> str | None:
     for match in _IGNORE.finditer(comment):
         if match["codes"] is not None and not match["file"]:
             known = _listed(match["codes"])
-            added = ", ".join(
-                [*([match["codes"].strip()] if known else []), *sorted(codes - known)]
-            )
-            start, end = match.span("codes")
-            return f"{comment[:start]}{added}{comment[end:]}"
+            at = match.start("codes") + len(match["codes"].rstrip())
+            added = ", ".join([*([""] if known else []), *sorted(codes - known)])
+            return f"{comment[:at]}{added}{comment[at:]}"
     return None
 
 
