@@ -112,7 +112,8 @@ def parsed(content: bytes) -> ast.Module:
 
 def inserted(old: str, new: str) -> str:
     """The one piece of text without which `new` is `old`."""
-    at = len(os.path.commonprefix([old, new]))
+    pairs = enumerate(zip(old, new, strict=False))
+    at = next((n for n, (one, other) in pairs if one != other), len(old))
     end = at + len(new) - len(old)
     assert new[:at] + new[end:] == old
     return new[at:end]
