@@ -12,7 +12,7 @@ import jax
 from jaxrng_doctor import __version__, findings
 from jaxrng_doctor.doctor import examine, finish
 from jaxrng_doctor.errors import TargetError
-from jaxrng_doctor.findings import Expect, Severity, TargetReport
+from jaxrng_doctor.findings import Choices, Expect, Severity
 from jaxrng_doctor.report import FORMATS, RenderOptions
 from jaxrng_doctor.target import AS_IS, Target
 from jaxrng_doctor.target.inaxes import check_in_axes
@@ -73,10 +73,10 @@ def check(
         named = list(zip(parameter_names(target), target.args, strict=True))
         check_in_axes(in_axes, axis_size, named, target.kwargs, name)
     try:
-        found: TargetReport = examine(target, run=run, select=select, ignore=ignore)
+        found = examine(target, run=run, choices=_choices(select, ignore))
     except TargetError as error:
         raise (error.__cause__ or error) from None
-    return Report(finish((found,), select=select, ignore=ignore), __version__, jax.__version__)
+    return Report(finish((found,)), __version__, jax.__version__)
 
 
 @contextlib.contextmanager
@@ -97,7 +97,16 @@ def watch(
     With `stop_at`, the program ends by the exception `FirstFinding` as soon as there is a
     finding as grave as that; keys are then also compared while it runs, ever more rarely.
     """
-    recorder = Recorder(key_values=key_values, select=select, ignore=ignore, stop_at=stop_at)
+    with watching(_choices(select, ignore), key_values=key_values, stop_at=stop_at) as report:
+        yield report
+
+
+@contextlib.contextmanager
+def watching(
+    choices: Choices, *, key_values: bool = True, stop_at: Severity | None = None
+) -> Iterator[Report]:
+    """`watch`, with all that the project's settings may say."""
+    recorder = Recorder(choices, key_values=key_values, stop_at=stop_at)
     report = Report((), __version__, jax.__version__)
     try:
         with listening(recorder), recording_vmaps():
@@ -105,6 +114,10 @@ def watch(
     finally:
         targets = recorder.reports()
         findings.Report.__init__(report, targets, __version__, jax.__version__)
+
+
+def _choices(select: Sequence[str] | None, ignore: Sequence[str] | None) -> Choices:
+    return Choices(None if select is None else tuple(select), tuple(ignore or ()))
 
 
 __all__ = ["FindingsError", "Report", "check", "watch"]

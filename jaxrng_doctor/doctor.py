@@ -9,7 +9,7 @@ from jaxrng_doctor import outcome
 from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.facts import RBG, ProgramFacts
-from jaxrng_doctor.findings import Comparison, Failure, Gap, TargetReport
+from jaxrng_doctor.findings import EVERYTHING, Choices, Comparison, Failure, Gap, TargetReport
 from jaxrng_doctor.keytables import Ledger, Path
 from jaxrng_doctor.ledger import compute_keys
 from jaxrng_doctor.limits import OutOfTime, within
@@ -30,8 +30,7 @@ def examine(
     *,
     run: bool = True,
     timeout: float | None = None,
-    select: Sequence[str] | None = None,
-    ignore: Sequence[str] | None = None,
+    choices: Choices = EVERYTHING,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> TargetReport:
     """Trace `target`, follow its keys, prove, run, judge.
@@ -48,7 +47,7 @@ def examine(
     except (Exception, SystemExit) as error:
         raise TargetError(failure("trace", target.name, error)) from error
     try:
-        return _examine(target, call, trace, run, timeout, select, ignore, progress)
+        return _examine(target, call, trace, run, timeout, choices, progress)
     except Exception as error:
         raise TargetError(doctors_own(target.name, error)) from error
 
@@ -59,8 +58,7 @@ def _examine(
     trace: Trace,
     run: bool,
     timeout: float | None,
-    select: Sequence[str] | None,
-    ignore: Sequence[str] | None,
+    choices: Choices,
     progress: Callable[[str], None],
 ) -> TargetReport:
     progress(f"computing the keys of {target.name}" if run else f"following {target.name}")
@@ -72,9 +70,8 @@ def _examine(
         comparison, failed = _comparison(target, call, trace, timeout)
     elif run:
         comparison = Comparison(unavailable=found.unfinished)
-    findings, suppressed = apply(
-        judge(found.facts), expect=target.expect, select=select, ignore=ignore
-    )
+    choices = replace(choices, expect=target.expect)
+    findings, suppressed = apply(judge(found.facts), choices)
     return TargetReport(
         target=target.name,
         findings=findings,
@@ -84,6 +81,7 @@ def _examine(
         suppressed=suppressed,
         failure=failed,
         lines=trace.place,
+        choices=choices,
     )
 
 
@@ -128,19 +126,17 @@ def diagnose(
     )
 
 
-def finish(
-    reports: Sequence[TargetReport],
-    *,
-    select: Sequence[str] | None = None,
-    ignore: Sequence[str] | None = None,
-) -> tuple[TargetReport, ...]:
+def finish(reports: Sequence[TargetReport]) -> tuple[TargetReport, ...]:
     """The reports of all targets, with what only all of them together show: unused suppressions."""
     finished = list(reports)
-    for number, place, comment in unused(reports, select=select, ignore=ignore):
-        late = rng900.finding(place, comment.codes)
-        kept, _ = apply((late,), select=select, ignore=ignore)
+    for number, place, comment in unused(reports):
         report = finished[number]
-        finished[number] = replace(report, findings=(*report.findings, *kept))
+        told, suppressed = apply((rng900.finding(place, comment.text),), report.choices)
+        finished[number] = replace(
+            report,
+            findings=(*report.findings, *told),
+            suppressed=(*report.suppressed, *suppressed),
+        )
     return tuple(finished)
 
 

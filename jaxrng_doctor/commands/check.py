@@ -24,13 +24,14 @@ from jaxrng_doctor.trace import recording_vmaps
 from jaxrng_doctor.tracebacks import failure
 
 
-def check(
-    texts: Sequence[str], flags: Flags, settings: Settings, *, run: bool, timeout: float
-) -> int:
-    """Examine the targets that `texts` name, or else the configured ones; `timeout` in seconds."""
+def check(texts: Sequence[str], flags: Flags, settings: Settings) -> int:
+    """Examine the targets that `texts` name, or else the configured ones."""
     config = settings.config
+    timeout = settings.timeout()
     if not 0 < timeout < threading.TIMEOUT_MAX:
         raise UsageError(f"--timeout {timeout:g} is no time to wait", "type: --timeout 60")
+    # Of the configured ones, and of all others where none is, no finding is left out.
+    complete = not (texts and config.targets)
     folder = Path.cwd() if texts else config.folder
     texts = texts or list(dict.fromkeys(entry.target for entry in config.targets))
     if not texts:
@@ -42,11 +43,12 @@ def check(
     out = take_stdout()
     with Progress() as progress:
         found = _find(texts, folder, flags, config, progress)
-        report = _examine(found, progress, settings, run=run, timeout=timeout)
+        report = _examine(found, progress, settings)
+    report = settings.settling.settle(report, complete=complete)
     settings.publish(report, out)
     if report.failures:
         return FAILED
-    return FOUND if settings.fails(report) else CLEAN
+    return FOUND if report.fails else CLEAN
 
 
 def _find(
@@ -69,9 +71,6 @@ def _examine(
     found: Sequence[Target | TargetReport],
     progress: Progress,
     settings: Settings,
-    *,
-    run: bool,
-    timeout: float,
 ) -> Report:
     reports = []
     for target in found:
@@ -82,10 +81,9 @@ def _examine(
             reports.append(
                 examine(
                     target,
-                    run=run,
-                    timeout=timeout,
-                    select=settings.select,
-                    ignore=settings.ignore,
+                    run=settings.runs(target.overrides),
+                    timeout=settings.timeout(target.overrides),
+                    choices=settings.choices(target.overrides),
                     progress=progress.stage,
                 )
             )
@@ -95,5 +93,4 @@ def _examine(
             # The user's code may not choose the exit code of the doctor, least of all 0.
             failed = failure("run", target.name, error)
             reports.append(TargetReport(target=target.name, failure=failed))
-    finished = finish(reports, select=settings.select, ignore=settings.ignore)
-    return Report(finished, tool_version=__version__, jax_version=jax.__version__)
+    return Report(finish(reports), tool_version=__version__, jax_version=jax.__version__)

@@ -16,7 +16,16 @@ from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.doctor import finish
 from jaxrng_doctor.errors import FirstFinding
 from jaxrng_doctor.facts import HostDrawFacts, ProgramFacts
-from jaxrng_doctor.findings import SEVERITIES, Draw, Finding, Gap, Place, Severity, TargetReport
+from jaxrng_doctor.findings import (
+    SEVERITIES,
+    Choices,
+    Draw,
+    Finding,
+    Gap,
+    Place,
+    Severity,
+    TargetReport,
+)
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
@@ -36,21 +45,19 @@ ACROSS = "across calls"
 class Recorder:
     """A `Listener`. `key_values`: keep the keys of each call, to find those that come twice.
 
-    `select` and `ignore` are rule codes or their beginnings. With `stop_at` it raises
-    `FirstFinding` into the program as soon as there is a finding as grave as that.
+    With `stop_at` it raises `FirstFinding` into the program as soon as there is a finding as
+    grave as that.
     """
 
     def __init__(
         self,
+        choices: Choices,
         *,
         key_values: bool = True,
-        select: Sequence[str] | None = None,
-        ignore: Sequence[str] | None = None,
         stop_at: Severity | None = None,
     ) -> None:
         self.key_values = key_values
-        self._apply = functools.partial(apply, select=select, ignore=ignore)
-        self._finish = functools.partial(finish, select=select, ignore=ignore)
+        self._choices = choices
         self._stop_at = stop_at
         self._functions: dict[Any, Compiled | None] = {}
         self._held: list[Any] = []  # so that an `id` stays theirs
@@ -167,7 +174,7 @@ class Recorder:
 
     def _stop_if_found(self, facts: ProgramFacts) -> None:
         if self._stop_at:
-            findings, _ = self._apply(judge(facts))
+            findings, _ = apply(judge(facts), self._choices)
             grave = SEVERITIES[: SEVERITIES.index(self._stop_at) + 1]
             if any(finding.severity in grave for finding in findings):
                 raise FirstFinding
@@ -190,7 +197,7 @@ class Recorder:
                 # What two signatures of one function share is told once.
                 new = [f for f in judge(function.diagnosis.facts) if _key(f) not in told]
                 told.update(map(_key, new))
-                findings, suppressed = self._apply(new)
+                findings, suppressed = apply(new, self._choices)
                 found.append(
                     TargetReport(
                         function.name,
@@ -199,10 +206,11 @@ class Recorder:
                         gaps=function.diagnosis.gaps,
                         suppressed=suppressed,
                         lines=function.program.trace.place,
+                        choices=self._choices,
                     )
                 )
             found.append(self._across(functions))
-            return self._finish(found)
+            return finish(found)
 
     def _across(self, functions: Sequence[Compiled]) -> TargetReport:
         gaps = list(dict.fromkeys(self._gaps))
@@ -215,10 +223,17 @@ class Recorder:
             facts = replace(facts, repeated=repeats.repeated_keys(functions, self._eager))
         except Exception as error:
             gaps.append(Gap(f"the calls could not be compared: {in_a_line(error)}"))
-        findings, suppressed = self._apply(judge(facts))
+        findings, suppressed = apply(judge(facts), self._choices)
         draws = (repeats.call_draw(draw) for draw in self._eager)
         seen = dict.fromkeys(Draw(d.sampler, d.place, "a key of the program") for d in draws)
-        return TargetReport(ACROSS, findings, None, tuple(seen), tuple(gaps), suppressed)
+        return TargetReport(
+            ACROSS,
+            findings,
+            draws=tuple(seen),
+            gaps=tuple(gaps),
+            suppressed=suppressed,
+            choices=self._choices,
+        )
 
 
 class _Noted:
