@@ -34,17 +34,13 @@ NodeKind = Literal[
     "draw", "returned",
 ]  # fmt: skip
 
-UNUSED = -1
-"""In a strip: a key that nothing draws from and nothing splits, so that its number is not known."""
-
-
 @dataclass(frozen=True, slots=True)
 class KeyMark:
     """Which keys a variable holds, or a draw uses: over all scopes and axes, in row-major order.
 
-    strip: the numbers of the first keys, or `UNUSED`. `computed`: the keys were computed, `count`
-    of them, and `distinct` of these differ; both are `None` where not all of them were. Without,
-    `strip` has one number, for the derivation: equal numbers are equal keys, at equal indices.
+    strip: the numbers of the first of them. `computed`: the keys were computed, `count` of them,
+    and `distinct` of these differ. Without, both are `None`, and `strip` has one number, that of
+    the derivation: equal numbers are equal keys, at equal indices of their scopes and axes.
     """
 
     strip: tuple[int, ...]
@@ -112,10 +108,11 @@ class Line:
 class Entry:
     """What goes into a box: the variable inside, what it is outside, and how it goes in.
 
-    `how` is a phrase: `"axis 0"`, `"the same for all"`, `"carry"`, `"each step's"`, `""`.
+    `how` is a phrase: `"axis 0"`, `"the same for all"`, `"carry"`, `"each step's"`, `""`. Of the
+    index that chooses a branch, there is no variable inside.
     """
 
-    inner: Variable
+    inner: Variable | None
     outer: Atom | None
     how: str
 
@@ -162,8 +159,8 @@ class KeyNode:
     """A node of the key tree: a key, an array of keys, or (a leaf) a draw from one.
 
     `parent` is the index in `Listing.tree` of what it is made from, `None` for a root; `also` has
-    those of further parents, of a key that is now one, now the other. `label` says the step from the
-    parent: `split(32)`, `fold_in(i)`, `[0]`, `jax.random.normal`. `variable` is the name of
+    those of further parents, of a key that is now one, now the other. `label` says the step from
+    the parent: `split(32)`, `fold_in(i)`, `[0]`, `jax.random.normal`. `variable` is the name of
     the listing's variable that it is (of a draw: that holds its result), `""` where none shows it.
     `scopes` are those around it, outermost first, and `over` how it varies over each of them.
     """
