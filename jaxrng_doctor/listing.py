@@ -1,7 +1,8 @@
 """A traced program as `inspect` shows it, as plain data: no JAX, no files, no printing.
 
-`inspection` makes a `Listing` of a trace; `report/listing/` and the HTML report turn it into text.
-All text in it may be the user's own: names, paths, types. A renderer escapes it.
+`inspection.listing` makes a `Listing` of a trace, `doctor.inspect` of a target; `report/listing/`
+and the HTML report turn it into text. All text in it may be the user's own: names, paths, types.
+A renderer escapes it.
 
 How to read a `Listing`: `rows` are the program's equations in order, each a `Line`, a `Box` (an
 equation that holds other equations: its `rows`), or a `Fold` (equations that no key touches, shown
@@ -33,6 +34,7 @@ NodeKind = Literal[
     "input", "captured", "seed", "split", "fold_in", "index", "loop", "chosen", "other",
     "draw", "returned",
 ]  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class KeyMark:

@@ -40,16 +40,15 @@ class Engine:
     draws: the draws, in program order. splits: the splits of keys, likewise.
     returned: the values of the program's key outputs, by output.
     gaps: what could not be followed.
-    visits: the values of all variables, by the way to their jaxpr; empty unless `everything` is
-        followed.
+    visits: the values of variables, by the way to their jaxpr; empty unless `noting`.
     """
 
-    def __init__(self, trace: Trace, *, everything: bool = False) -> None:
+    def __init__(self, trace: Trace, *, noting: bool = False, everything: bool = False) -> None:
         self.trace = trace
         draws = trace.lineage_slice.draws
         self.slice = Everything(draws) if everything else trace.lineage_slice
         self.visits: dict[Path, Visit] = {}
-        self._noting = everything
+        self._noting = noting
         self.values = Values()
         self.draws: list[Use] = []
         self.splits: list[Use] = []
