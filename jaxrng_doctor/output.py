@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
@@ -54,6 +55,14 @@ def write(out: TextIO, text: str) -> None:
     except BrokenPipeError:
         # Python flushes once more at its end, and would complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+
+
+def deliver(render: Callable[[RenderOptions], str], out: TextIO, path: Path | None) -> None:
+    """Render for the file at `path` and write it there, or else for `out`."""
+    if path is None:
+        write(out, render(options_for(out)))
+    else:
+        write_file(path, render(options_for(None)))
 
 
 def check_writable(path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from jaxrng_doctor.config import FAIL_ON, Config, FailOn, expand_codes, read_config
 from jaxrng_doctor.findings import Report
 from jaxrng_doctor.nearest import choose
-from jaxrng_doctor.output import check_writable, options_for, write, write_file
+from jaxrng_doctor.output import check_writable, deliver
 from jaxrng_doctor.report import FORMATS, RenderOptions
 from jaxrng_doctor.rules import CODES
 
@@ -28,12 +28,7 @@ class Settings:
 
     def publish(self, report: Report, out: TextIO, **options: Any) -> None:
         """Write the report to `--output`, or else to `out`."""
-        stream = out if self.output is None else None
-        text = self.render(report, replace(options_for(stream), **options))
-        if self.output is None:
-            write(out, text)
-        else:
-            write_file(self.output, text)
+        deliver(lambda how: self.render(report, replace(how, **options)), out, self.output)
 
     def fails(self, report: Report) -> bool:
         """Whether there are findings at or over `--fail-on`."""

@@ -28,20 +28,11 @@ def check(
     texts: Sequence[str], flags: Flags, settings: Settings, *, run: bool, timeout: float
 ) -> int:
     """Examine the targets that `texts` name, or else the configured ones; `timeout` in seconds."""
-    config = settings.config
-    if not 0 < timeout < threading.TIMEOUT_MAX:
-        raise UsageError(f"--timeout {timeout:g} is no time to wait", "type: --timeout 60")
-    folder = Path.cwd() if texts else config.folder
-    texts = texts or list(dict.fromkeys(entry.target for entry in config.targets))
-    if not texts:
-        raise UsageError(
-            "nothing to check",
-            "type: jaxrng-doctor check module:function\n"
-            "or name targets in pyproject.toml, in [[tool.jaxrng-doctor.targets]]",
-        )
+    allow(timeout)
+    texts, folder = asked_for(texts, settings.config, "check")
     out = take_stdout()
     with Progress() as progress:
-        found = _find(texts, folder, flags, config, progress)
+        found = find(texts, folder, flags, settings.config, progress)
         report = _examine(found, progress, settings, run=run, timeout=timeout)
     settings.publish(report, out)
     if report.failures:
@@ -49,7 +40,26 @@ def check(
     return FOUND if settings.fails(report) else CLEAN
 
 
-def _find(
+def allow(timeout: float) -> None:
+    """Raise `UsageError` where `timeout`, in seconds, is no time."""
+    if not 0 < timeout < threading.TIMEOUT_MAX:
+        raise UsageError(f"--timeout {timeout:g} is no time to wait", "type: --timeout 60")
+
+
+def asked_for(texts: Sequence[str], config: Config, command: str) -> tuple[Sequence[str], Path]:
+    """The targets' texts, the configured ones where there are none, and where they are found."""
+    folder = Path.cwd() if texts else config.folder
+    texts = texts or list(dict.fromkeys(entry.target for entry in config.targets))
+    if not texts:
+        raise UsageError(
+            f"nothing to {command}",
+            f"type: jaxrng-doctor {command} module:function\n"
+            "or name targets in pyproject.toml, in [[tool.jaxrng-doctor.targets]]",
+        )
+    return texts, folder
+
+
+def find(
     texts: Sequence[str], folder: Path, flags: Flags, config: Config, progress: Progress
 ) -> list[Target | TargetReport]:
     """The targets, and reports of those that could not be imported."""

@@ -17,6 +17,7 @@ from jaxrng_doctor.lineage.use import Path, Use
 from jaxrng_doctor.lineage.values import Value
 from jaxrng_doctor.listing import KeyMark
 
+_FIRST = 16
 _SHOWN = 64
 """So many keys of one variable have numbers; of the rest only the counts are kept."""
 
@@ -30,6 +31,11 @@ class Marks:
         self._numbers: dict[Hashable, int] = {}
         self._of_path: dict[Path, KeyMark] = {}
         self._of_value: dict[tuple[int, int], KeyMark] = {}
+        # So that those who show only a few of each have letters for all of them.
+        for use in uses:
+            table = ledger.keys.get(use.path)
+            if table is not None:
+                self._strip(_rows(table)[:_FIRST])
         for use in uses:
             table = ledger.keys.get(use.path)
             mark = self._derived(use.keys) if table is None else self._counted(table)
@@ -55,13 +61,21 @@ class Marks:
         return self._of_value.get((id(value), depth)) or self._derived((value,))
 
     def _counted(self, table: KeyTable) -> KeyMark:
-        reached = table.words[table.reached]
-        words = np.ascontiguousarray(reached.reshape(-1, table.words.shape[-1]))
-        strip = tuple(self._number(row.tobytes()) for row in words[:_SHOWN])
+        words = _rows(table)
+        strip = self._strip(words[:_SHOWN])
         return KeyMark(strip, True, len(words), len(np.unique(numbered(words))))
+
+    def _strip(self, words: np.ndarray) -> tuple[int, ...]:
+        return tuple(self._number(row.tobytes()) for row in words)
 
     def _derived(self, keys: Sequence[Value]) -> KeyMark:
         return KeyMark((self._number(tuple(map(self._identities.of, keys))),), False)
 
     def _number(self, key: Hashable) -> int:
         return self._numbers.setdefault(key, len(self._numbers))
+
+
+def _rows(table: KeyTable) -> np.ndarray:
+    """The keys that were reached, uint32 of shape (keys, words)."""
+    reached = table.words[table.reached]
+    return np.ascontiguousarray(reached.reshape(-1, table.words.shape[-1]))

@@ -93,7 +93,7 @@ def _plain(node: _Node, index: Mapping[int, int]) -> KeyNode:
     parents = [index[n] for n in node.parents]
     made, value = node.made, node.value
     place = made.place if made else None
-    if place is None and value is not None:
+    if place is None and value is not None and node.kind not in ("input", "captured"):
         place = locate(value.birth)
     return KeyNode(
         kind=node.kind,

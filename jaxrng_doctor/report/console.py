@@ -1,0 +1,93 @@
+"""The page that is written for human eyes: in come rows of styled pieces, out comes their text.
+
+The user's own text is only ever data: it is never read as rich's markup, and no character of it
+steers the terminal.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+from rich.theme import Theme
+
+from jaxrng_doctor.findings import Gap
+from jaxrng_doctor.report.layout import Layout, Row, visible
+from jaxrng_doctor.report.options import RenderOptions
+
+_MIN_WIDTH = 40
+
+_STYLES = {
+    "error": "bold red",
+    "warning": "bold yellow",
+    "note": "bold cyan",
+    "help": "bold green",
+    "secondary": "bold bright_blue",
+    "gutter": "bright_blue",
+    "title": "bold",
+    "dim": "dim",
+}
+
+
+class Page:
+    """Rows one under the other, at least 40 cells wide whatever `options.width` asks for."""
+
+    def __init__(self, options: RenderOptions) -> None:
+        width = max(options.width, _MIN_WIDTH)
+        self.layout = Layout(width, options.root, cell_len)
+        self.console = _console(options.color, width)
+
+    def text(self) -> str:
+        assert isinstance(self.console.file, io.StringIO)
+        return self.console.file.getvalue()
+
+    def put(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            text = Text.assemble(*row)
+            text.rstrip()
+            # Every row fits already, or is meant to be left whole.
+            self.console.print(text, soft_wrap=True)
+
+    def blank(self) -> None:
+        self.console.print()
+
+    def rule(self, name: str) -> Row:
+        """The target's name in a line; a name too long loses its beginning, not the function."""
+        name = visible(name)
+        room = self.layout.width - 6
+        if cell_len(name) > room:
+            while cell_len(name) > room - 1:
+                name = name[1:]
+            name = f"…{name}"
+        dashes = self.layout.width - 4 - cell_len(name)
+        return (("── ", "gutter"), (name, "title"), (" " + "─" * dashes, "gutter"))
+
+    def gaps(self, gaps: tuple[Gap, ...]) -> list[Row]:
+        rows: list[Row] = []
+        for gap in gaps:
+            rows += self.layout.hanging((("gap", "warning"), (": ", "")), gap.message)
+            if gap.place is not None:
+                rows.append((("  --> ", "gutter"), (self.layout.location(gap.place), "")))
+        return rows
+
+
+def _console(color: bool, width: int) -> Console:
+    # All is said here, so that no variable of the environment changes the text. Without the
+    # height, rich takes a dumb terminal to be 80 cells wide.
+    return Console(
+        file=io.StringIO(),
+        width=width,
+        height=25,
+        force_terminal=color,
+        force_jupyter=False,
+        color_system="256" if color else None,
+        no_color=not color,
+        theme=Theme(_STYLES),
+        legacy_windows=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
