@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from jaxrng_doctor.diagnosis import scope_of
 from jaxrng_doctor.findings import Finding, Place
 from jaxrng_doctor.inspection.entering import Body, Counts, Held, held_by
@@ -60,13 +62,17 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class _Here:
-    """Where the rows of one jaxpr stand: the way to it, its names, its values, what is around."""
+    """Where the rows of one jaxpr stand: the way to it, its names, its values, what is around.
+
+    `in_draw`: a sampler holds it, whose own draws are no business of the user's.
+    """
 
     path: Path
     names: dict[Any, Atom]
     visit: Visit | None
     scopes: Scopes
     parent: At | None
+    in_draw: bool = False
 
 
 class Rows:
@@ -144,7 +150,7 @@ class Rows:
 
     def _row(self, at: At, here: _Here) -> Row:
         eqn = at.eqn
-        keys = self._trace.lineage_slice.draws.key_operands(eqn)
+        keys = () if here.in_draw else self._trace.lineage_slice.draws.key_operands(eqn)
         held = None if keys or is_tangent(eqn) else held_by(at)
         if held is not None:
             return self._box(at, held, here)
@@ -182,7 +188,7 @@ class Rows:
             inner = equations.open_jaxpr(body)[0]
             names = dict(zip(inner.invars, operands, strict=False))
             path = (*here.path, (at.index, number))
-            rows += self._rows(body, _Here(path, names, None, here.scopes, at))
+            rows += self._rows(body, _Here(path, names, None, here.scopes, at, True))
         return tuple(rows)
 
     # -- boxes ---------------------------------------------------------------------------
@@ -229,7 +235,7 @@ class Rows:
     ) -> tuple[tuple[Entry, ...], tuple[Row, ...], tuple[Atom, ...]]:
         inner = equations.open_jaxpr(body.jaxpr)[0]
         path = (*here.path, (at.index, body.number))
-        inside = _Here(path, {}, self._visits.get(path), scopes, at)
+        inside = _Here(path, {}, self._visits.get(path), scopes, at, here.in_draw)
         variables = self._inputs(inner, body.labels, inside)
         given = body.given or ((None, ""),) * len(variables)
         entries = tuple(
@@ -309,9 +315,7 @@ class Rows:
         found = []
         for atom in atoms:
             if isinstance(atom, equations.Literal):
-                found.append(
-                    Atom(str(atom.val) if not atom.aval.shape else _type(atom.aval), False)
-                )
+                found.append(Atom(_literal(atom), False))
                 continue
             if atom not in here.names:
                 here.names[atom] = Atom(self._names.new(), True)
@@ -363,6 +367,13 @@ def _has_key(eqn: Any) -> bool:
 def _is_dropped(var: Any) -> bool:
     """JAX's mark for an output that nothing uses (0.6 to 0.12)."""
     return type(var).__name__ == "DropVar"
+
+
+def _literal(atom: Any) -> str:
+    """A number as it is written; of all else, what it is."""
+    if atom.aval.shape or is_key(atom.aval):
+        return _type(atom.aval)
+    return str(np.asarray(atom.val))  # 0.10 says `TypedInt(1, dtype=int32)` of a 1
 
 
 def _type(aval: Any) -> str:
