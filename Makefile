@@ -90,6 +90,7 @@ bench: $(MADE) ## measure, and print the ratios (minutes)
 	$(BIN)/python benchmarks/million.py
 	$(BIN)/python benchmarks/lineage.py
 	$(BIN)/python benchmarks/watch.py
+	$(BIN)/python benchmarks/listing.py
 
 clean: ## remove the environments and the caches
 	rm -rf .venv .venv-oldest .venv-newest .venv-frameworks .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
