@@ -26,7 +26,7 @@ endef
 
 # What another JAX can change. The command line, configuration, reports and pages are alike on all.
 JAX_TESTS := tests/trace tests/rules tests/target tests/test_samplers.py tests/test_samples.py \
-  tests/test_ledger.py tests/test_outcome.py tests/test_api.py tests/watching
+  tests/test_ledger.py tests/test_outcome.py tests/test_api.py tests/watching tests/inspect/test_listings.py
 
 # The many cases of the rules: on the oldest with legacy keys, on the newest with typed ones.
 without = not no-run and not (findings_are_the_comments and $(1))

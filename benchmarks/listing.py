@@ -1,9 +1,9 @@
 """What `jaxrng-doctor inspect` costs, beside the trace that it reads.
 
 Nothing comes in. For flat and for deeply nested programs of growing size, the processor seconds of
-the trace, and of the whole answer in text, folded and with all equations, go out: medians of several
-runs that take turns in one process. What counts is the last column, which should stay below one: by
-how much the answer comes later than the trace.
+the trace, and of the whole answer in text, folded and with all equations, go out: medians of
+several runs that take turns in one process. What counts is the last column: by how much the answer
+comes later than the trace. Folded, it should stay below a second.
 """
 
 import statistics
