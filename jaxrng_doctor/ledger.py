@@ -58,18 +58,20 @@ class KeyProgram:
 
     def compute(self, values: Sequence[Any]) -> Ledger:
         """The keys where the inputs `wanted` have these values."""
-        tables, outputs = jax.device_get(self._compiled(*values))
-        found = {
-            path: KeyTable(words, reached)
-            for path, (words, reached) in zip(self._paths, tables, strict=True)
-        }
+        return self.finish(self.start(values))
+
+    def start(self, values: Sequence[Any]) -> Any:
+        """What `finish` makes a `Ledger` of; nobody waits for the device before."""
+        return self._compiled(*values)
+
+    def finish(self, started: Any) -> Ledger:
+        tables, outputs = jax.tree_util.tree_map(np.asarray, started)
+        found = [(p, KeyTable(*table)) for p, table in zip(self._paths, tables, strict=True)]
+        ends = zip(self._returned, outputs, strict=True)
         return Ledger(
-            {path: table for path, table in found.items() if path[-1][1] >= 0},
-            {
-                i: KeyTable(w, np.ones(len(w), bool))
-                for i, w in zip(self._returned, outputs, strict=True)
-            },
-            {path: table for path, table in found.items() if path[-1][1] < 0},
+            {path: table for path, table in found if path[-1][1] >= 0},
+            {i: KeyTable(words, np.ones(len(words), bool)) for i, words in ends},
+            {path: table for path, table in found if path[-1][1] < 0},
         )
 
     def _listed(self, *given: Any) -> tuple[list[_Record], list[Any]]:

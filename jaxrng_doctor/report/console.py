@@ -14,7 +14,6 @@ from rich.color import ColorSystem
 from rich.console import Console
 from rich.theme import Theme
 
-from jaxrng_doctor.findings import Gap
 from jaxrng_doctor.report.layout import Layout, Row, visible
 from jaxrng_doctor.report.options import RenderOptions
 
@@ -75,14 +74,6 @@ class Page:
             name = f"…{name}"
         dashes = self.layout.width - 4 - cell_len(name)
         return (("── ", "gutter"), (name, "title"), (" " + "─" * dashes, "gutter"))
-
-    def gaps(self, gaps: tuple[Gap, ...]) -> list[Row]:
-        rows: list[Row] = []
-        for gap in gaps:
-            rows += self.layout.hanging((("gap", "warning"), (": ", "")), gap.message)
-            if gap.place is not None:
-                rows.append((("  --> ", "gutter"), (self.layout.location(gap.place), "")))
-        return rows
 
 
 def _console(color: bool, width: int) -> Console:

@@ -7,38 +7,31 @@ what a reader wants to copy whole: paths, suggested code, tracebacks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from rich.cells import cell_len
 from rich.panel import Panel
 from rich.text import Text
 
-from jaxrng_doctor.findings import Comparison, Failure, Report, Suppressed, TargetReport
+from jaxrng_doctor.findings import Comparison, Report, TargetReport
+from jaxrng_doctor.report.asides import aside_rows, failure_rows
 from jaxrng_doctor.report.compared import panel_rows
 from jaxrng_doctor.report.console import Page
-from jaxrng_doctor.report.layout import Layout, Row, visible
+from jaxrng_doctor.report.layout import Layout
 from jaxrng_doctor.report.options import RenderOptions
 from jaxrng_doctor.report.told import draw_rows, finding_rows
-from jaxrng_doctor.report.verdict import counts, verdict
+from jaxrng_doctor.report.verdict import counts, says_something, verdict
 
 _MAX_DRAWS = 5
 """So many healthy draws are shown; the rest is counted."""
-
-_STAGES = {"import": "imported", "trace": "traced", "run": "run", "analysis": "analysed"}
 
 
 def render(report: Report, options: RenderOptions) -> str:
     """The whole report, at least 40 cells wide whatever `options.width` asks for."""
     page = _Page(options)
     for target in report.targets:
-        if not options.brief or _says_something(target):
+        if not options.brief or says_something(target):
             page.target(target)
     page.closing(report)
     return page.text()
-
-
-def _says_something(target: TargetReport) -> bool:
-    return bool(target.findings or target.gaps or target.suppressed or target.failure)
 
 
 class _Page(Page):
@@ -49,17 +42,16 @@ class _Page(Page):
             self.put(finding_rows(finding, self.layout))
             self.blank()
         if target.failure is not None:
-            self.put(self.failure(target.failure))
+            self.put(failure_rows(target.failure, self.layout))
             self.blank()
         elif not target.findings:
             self.draws(target)
         if target.comparison is not None:
             self.comparison(target.comparison)
             self.blank()
-        for rows in (self.gaps(target.gaps), self.suppressed(target.suppressed)):
-            if rows:
-                self.put(rows)
-                self.blank()
+        for rows in aside_rows(target, self.layout):
+            self.put(rows)
+            self.blank()
 
     def draws(self, target: TargetReport) -> None:
         """What a clean target's draws rest on: an acquittal has its evidence too."""
@@ -79,23 +71,6 @@ class _Page(Page):
         self.console.print(
             Panel(body, title=title, title_align="left", border_style="gutter", expand=False)
         )
-
-    def suppressed(self, suppressed: tuple[Suppressed, ...]) -> list[Row]:
-        rows: list[Row] = []
-        for one in suppressed:
-            place = one.finding.place
-            where = f" {self.layout.location(place)}" if place else ""
-            how = 'expect = "same"' if one.by == "expect" else "ignored by a comment"
-            reason = f": {one.reason}" if one.reason else ""
-            first = ((f"suppressed[{one.finding.code}]", "dim"),)
-            rows += self.layout.hanging((*first, (f"{where}, ", "")), how + reason)
-        return rows
-
-    def failure(self, failure: Failure) -> Iterator[Row]:
-        what = f"target could not be {_STAGES[failure.stage]}: {failure.message}"
-        yield from self.layout.hanging((("error", "error"), (": ", "title")), what, "title")
-        for line in failure.traceback.splitlines():
-            yield (("  ", ""), (visible(line), "dim"))
 
     def closing(self, report: Report) -> None:
         sentence, good = verdict(report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import sys
 import threading
@@ -13,13 +14,14 @@ import jax
 from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.doctor import finish
 from jaxrng_doctor.facts import ProgramFacts
-from jaxrng_doctor.findings import Draw, Finding, Gap, Place, TargetReport
+from jaxrng_doctor.findings import Draw, Finding, Gap, TargetReport
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
+from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.equations import Frame, function_of
-from jaxrng_doctor.trace.jaxprs import JitCall, is_sampler_file
-from jaxrng_doctor.trace.places import is_users, place_of, python_stack
+from jaxrng_doctor.trace.files import is_sampler_file
+from jaxrng_doctor.trace.places import is_machinery, is_users, python_stack, users_place
 from jaxrng_doctor.tracebacks import in_a_line
 from jaxrng_doctor.watching import calls, repeats
 from jaxrng_doctor.watching.compiled import Compiled, Made, compiled, transformed
@@ -39,36 +41,25 @@ class Recorder:
         self._waiting: dict[int, JitCall] = {}
         self._eager: list[EagerDraw] = []
         self._gaps: list[Gap] = []
+        self._ways: dict[Any, tuple[Frame, ...]] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._latest = threading.local()
 
     # -- while the program runs ------------------------------------------------------------
 
-    def jitted(self, call: JitCall) -> calls.Made | None:
-        known = id(call.jaxpr)
-        values: tuple[Any, ...] | None = None
-        if call.donates or known in self._functions:
-            function = self._first(call)
-            if function is None or not self._compares(function):
+    def jitted(self, call: JitCall) -> _Noted | None:
+        known, function = id(call.jaxpr), None
+        if any(call.donated) or known in self._functions:
+            function = self.first(call)
+            if function is None or not self.notes(function):
                 return None
-            if call.donates:
-                with calls.deaf():
-                    values = function.values_of(call.flat, copy=True)
         else:
             # Not before it was made: compiled code names the lines that it was first traced from.
             self._waiting[known] = call
+        return _Noted(self, call, function)
 
-        def made() -> bool:
-            function = self._first(call)
-            if function is None or not self._compares(function):
-                return False
-            self._note(function, function.values_of(call.flat) if values is None else values)
-            return True
-
-        return made
-
-    def _first(self, call: JitCall) -> Compiled | None:
+    def first(self, call: JitCall) -> Compiled | None:
         """The function of `call`, examined if this is the first call of its signature."""
         known = id(call.jaxpr)
         if known in self._functions:
@@ -77,7 +68,7 @@ class Recorder:
         name = function_of(call.jaxpr)[0]
         return self._function(known, call.jaxpr, name, lambda: compiled(call))
 
-    def transformed(self, call: calls.Transformed) -> None:
+    def transformed(self, call: calls.Transformed) -> bool:
         leaves = [x for x in jax.tree_util.tree_leaves((call.args, call.kwargs)) if is_array(x)]
         code = getattr(call.original, "__code__", call.original)
         shapes = tuple((x.shape, str(x.dtype)) for x in leaves)
@@ -87,17 +78,26 @@ class Recorder:
             call.name,
             lambda: transformed(call),
         )
-        # What it captured may be another value by now.
-        if function is not None and self._compares(function) and None not in function.flat:
-            self._note(function, function.values_of(leaves))
+        # After its first call, what it captured may be another value.
+        if function is None or (function.calls and None in function.flat):
+            return False
+        if self.key_values:
+            self.note(function, function.values_of(leaves))
+        return True
 
-    def _compares(self, function: Compiled) -> bool:
-        return self.key_values and function.compares_calls
+    def notes(self, function: Compiled) -> bool:
+        """The keys of its next call are worth keeping: constant ones are known after the first."""
+        return self.key_values and (function.compares_calls or not function.calls)
 
-    def _note(self, function: Compiled, values: tuple[Any, ...]) -> None:
-        note = Made(next(self._numbers), _users_frame(), values)
+    def note(self, function: Compiled, values: tuple[Any, ...]) -> None:
+        note = Made(next(self._numbers), self._way(), values)
         with self._lock:
             function.calls.append(note)
+
+    def _way(self) -> tuple[Frame, ...]:
+        """The way here, kept once: a loop comes by the same way in each step."""
+        way = _way()
+        return self._ways.setdefault(tuple((id(f.code), f.lasti) for f in way), way)
 
     def _function(
         self, known: Any, held: Any, name: str, examine: Callable[[], Compiled | None]
@@ -116,7 +116,7 @@ class Recorder:
         return self._functions[known]
 
     def missed(self, what: str) -> None:
-        self._gaps.append(Gap(f"{what} was not followed", _users_place()))
+        self._gaps.append(Gap(f"{what} was not followed", users_place(_way())))
 
     def drew(self, sampler: str, key: Any) -> None:
         if not self.key_values:
@@ -125,7 +125,7 @@ class Recorder:
         if outermost is not None and outermost is getattr(self._latest, "frame", None):
             return  # a sampler that calls another one
         self._latest.frame = outermost
-        draw = EagerDraw(next(self._numbers), sampler, _users_frame(), key)
+        draw = EagerDraw(next(self._numbers), sampler, self._way(), key)
         with self._lock:
             self._eager.append(draw)
 
@@ -136,7 +136,7 @@ class Recorder:
     ) -> tuple[TargetReport, ...]:
         """A report for each function that draws, and one of what only several calls show."""
         for call in list(self._waiting.values()):
-            self._first(call)  # it was lowered, and never called by its name
+            self.first(call)  # it was lowered, and never called by its name
         with self._lock, calls.deaf():
             functions = [f for f in self._functions.values() if f is not None]
             told: set[Any] = set()
@@ -177,17 +177,59 @@ class Recorder:
         return TargetReport(ACROSS, findings, None, tuple(seen), tuple(gaps), suppressed)
 
 
+class _Noted:
+    """A jitted call, to be noted once it was made, and its like again. `function` if known."""
+
+    def __init__(self, recorder: Recorder, call: JitCall, function: Compiled | None) -> None:
+        self._recorder = recorder
+        self._function = function
+        self._donated = call.donated if any(call.donated) else ()
+        self._call: JitCall | None = call
+        self._note = self.again(call.flat) if self._donated else None
+
+    def made(self) -> bool:
+        call, note = self._call, self._note
+        self._call = self._note = None  # its arguments may be large
+        if call is None:
+            return False
+        if self._function is None:
+            self._function = self._recorder.first(call)
+        if self._function is None or not self._recorder.notes(self._function):
+            return False
+        (note or self.again(call.flat))()
+        return self._function.compares_calls
+
+    def again(self, leaves: Sequence[Any]) -> Callable[[], None]:
+        if self._function is None:
+            return _nothing
+        try:
+            if self._donated:
+                with calls.deaf():
+                    values = self._function.values_of(leaves, self._donated)
+            else:
+                values = self._function.values_of(leaves)
+        except Exception:
+            return _nothing  # of no use to the call either, as an array that was donated before
+        return functools.partial(self._recorder.note, self._function, values)
+
+
+def _nothing() -> None:
+    pass
+
+
 def _key(finding: Finding) -> Any:
     return finding.code, finding.place, finding.message
 
 
-def _users_frame() -> Frame | None:
-    return next((f for f in python_stack() if is_users(f.code.co_filename)), None)
-
-
-def _users_place() -> Place | None:
-    frame = _users_frame()
-    return None if frame is None else place_of(frame)
+def _way() -> tuple[Frame, ...]:
+    """The way here, innermost first: the user's frame, or where a library came here, all of it."""
+    found: list[Frame] = []
+    for frame in python_stack():
+        if not is_machinery(frame.code.co_filename):
+            found.append(frame)
+            if is_users(found[0].code.co_filename):
+                break
+    return tuple(found)
 
 
 def _outermost_sampler() -> Any:

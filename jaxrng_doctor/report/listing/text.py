@@ -21,6 +21,7 @@ from jaxrng_doctor.listing import (
 )
 from jaxrng_doctor.listing import Row as ListingRow
 from jaxrng_doctor.report import strip
+from jaxrng_doctor.report.asides import gap_rows
 from jaxrng_doctor.report.console import Page
 from jaxrng_doctor.report.layout import Layout, Row, counted, visible
 from jaxrng_doctor.report.listing import words
@@ -45,9 +46,8 @@ def render(listings: Sequence[Listing], options: RenderOptions, *, lineage: bool
         writer = Writer(listing, page.layout)
         page.put(tree_rows(writer) if lineage else writer.program())
         page.blank()
-        gaps = page.gaps(listing.gaps)
-        if gaps:
-            page.put(gaps)
+        if listing.gaps:
+            page.put(gap_rows(listing.gaps, page.layout))
             page.blank()
         page.put(writer.closing())
     return page.text()
