@@ -76,6 +76,39 @@ Formats = Annotated[
         "sarif:report.sarif. May be given several times.",
     ),
 ]
+Targets = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[TARGET]...",
+        help="module:function or path/to/file.py:function; a module or file alone is every "
+        "example declared in it; none is every target of pyproject.toml.",
+    ),
+]
+Arg = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=SPEC", help="An argument, such as x=f32[32,10] or key=key."),
+]
+Static = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="A parameter that is not traced.")
+]
+InAxes = Annotated[
+    str | None,
+    typer.Option(metavar="AXES", help="Check under jax.vmap with these in_axes: 0,None"),
+]
+AxisSize = Annotated[
+    int | None, typer.Option(min=0, help="How many examples, where no argument tells.")
+]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**32 - 1, help="The seed of arguments that are made up.")
+]
+Expect = Annotated[
+    str | None,
+    typer.Option(metavar="different|same", help="Whether examples should get different noise."),
+]
+NoRun = Annotated[bool, typer.Option("--no-run", help="Trace only: run nothing on arrays.")]
+Output = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stdout.")
+]
 
 NAME = "jaxrng-doctor"
 COMPLETE = "_JAXRNG_DOCTOR_COMPLETE"
@@ -122,36 +155,13 @@ def _app(
 
 @app.command()
 def check(
-    targets: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[TARGET]...",
-            help="module:function or path/to/file.py:function; a module or file alone is every "
-            "example declared in it; none is every target of pyproject.toml.",
-        ),
-    ] = None,
-    arg: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=SPEC", help="An argument, such as x=f32[32,10] or key=key."),
-    ] = None,
-    static: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A parameter that is not traced."),
-    ] = None,
-    in_axes: Annotated[
-        str | None,
-        typer.Option(metavar="AXES", help="Check under jax.vmap with these in_axes: 0,None"),
-    ] = None,
-    axis_size: Annotated[
-        int | None, typer.Option(min=0, help="How many examples, where no argument tells.")
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="The seed of arguments that are made up.")
-    ] = 0,
-    expect: Annotated[
-        str | None,
-        typer.Option(metavar="different|same", help="Whether examples should get different noise."),
-    ] = None,
+    targets: Targets = None,
+    arg: Arg = None,
+    static: Static = None,
+    in_axes: InAxes = None,
+    axis_size: AxisSize = None,
+    seed: Seed = 0,
+    expect: Expect = None,
     select: Select = None,
     ignore: Ignore = None,
     fail_on: FailOn = None,
@@ -170,9 +180,7 @@ def check(
         bool, typer.Option("--show-settings", help="Show the settings that hold, check nothing.")
     ] = False,
     formats: Formats = None,
-    output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stdout.")
-    ] = None,
+    output: Output = None,
 ) -> None:
     """Check functions for random numbers that are shared by mistake."""
 
@@ -193,6 +201,58 @@ def check(
 
         flags = parse_flags(arg or [], static or [], in_axes, axis_size, seed, expect)
         return check(targets or [], flags, settings)
+
+    _guard(work)
+
+
+@app.command()
+def inspect(
+    targets: Targets = None,
+    arg: Arg = None,
+    static: Static = None,
+    in_axes: InAxes = None,
+    axis_size: AxisSize = None,
+    seed: Seed = 0,
+    expect: Expect = None,
+    select: Select = None,
+    ignore: Ignore = None,
+    all_equations: Annotated[
+        bool, typer.Option("--all", help="Show the equations that no key touches too.")
+    ] = False,
+    lineage: Annotated[
+        bool, typer.Option("--lineage", help="Show the tree of keys, from the seed to the draws.")
+    ] = False,
+    no_run: NoRun = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="How long to compute keys. If not given, they are computed where that is quick.",
+        ),
+    ] = None,
+    format: Annotated[str, typer.Option(metavar="text|json|dot")] = "text",
+    output: Output = None,
+) -> None:
+    """Show the program of a function: its scopes as boxes, its keys in colours."""
+
+    def work() -> int:
+        from jaxrng_doctor.commands.inspect import inspect
+        from jaxrng_doctor.settings import settings_of
+        from jaxrng_doctor.target.arguments import parse_flags
+
+        settings = settings_of(select, ignore, None, None, None)
+        flags = parse_flags(arg or [], static or [], in_axes, axis_size, seed, expect)
+        return inspect(
+            targets or [],
+            flags,
+            settings,
+            format=format,
+            output=output,
+            every=all_equations,
+            lineage=lineage,
+            run=not no_run,
+            timeout=timeout,
+        )
 
     _guard(work)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from jaxrng_doctor.counting import KeyCount
 from jaxrng_doctor.facts import RBG, DrawFacts, ScopeFacts, Variation, VmapSource
@@ -77,23 +78,9 @@ def _scope(draw: Use, depth: int, evidence: Evidence | None) -> ScopeFacts:
         varies = True  # there are no two examples that could share
     elif evidence is not None and evidence.examples > 1:
         varies = evidence.distinct_keys == evidence.examples
-    name, file = equations.function_of(equations.subjaxprs(ref.at.eqn)[-1])
-    via = site.via if site else calling_library(equations.frames(ref.at.eqn))
-    if via and not is_users(file):
-        name = ""  # the library's own function around the user's
-    elif site:
-        name = site.function
-    scope = Scope(
-        kind=ref.kind,
-        size=ref.size,
-        name=name or None,
-        axis_name=ref.axis_name if isinstance(ref.axis_name, str) else None,
-        place=site.place if site else locate(ref.at),
-        varies=varies,
-        distinct=None if evidence is None else evidence.distinct_keys,
-    )
+    distinct = None if evidence is None else evidence.distinct_keys
     return ScopeFacts(
-        scope=scope,
+        scope=replace(scope_of(ref), varies=varies, distinct=distinct),
         variation=variation,
         cause=cause_of(draw, depth) if variation.is_same else None,
         evidence=evidence,
@@ -103,8 +90,31 @@ def _scope(draw: Use, depth: int, evidence: Evidence | None) -> ScopeFacts:
         meets=ref.kind == "device" and variation.is_same and _meets(draw, ref),
         declared=ref.kind == "vmap" and variation.is_same and _declared(draw, ref),
         words=ref.kind == "vmap" and maps_words(draw.keys[0], depth),
-        via=via,
+        via=_via(ref),
     )
+
+
+def scope_of(ref: ScopeRef) -> Scope:
+    """What a scope is, whatever is drawn in it."""
+    site = ref.at.eqn.params.get("site") if ref.kind == "vmap" else None
+    name, file = equations.function_of(equations.subjaxprs(ref.at.eqn)[-1])
+    if _via(ref) and not is_users(file):
+        name = ""  # the library's own function around the user's
+    elif site:
+        name = site.function
+    return Scope(
+        kind=ref.kind,
+        size=ref.size,
+        name=name or None,
+        axis_name=ref.axis_name if isinstance(ref.axis_name, str) else None,
+        place=site.place if site else locate(ref.at),
+    )
+
+
+def _via(ref: ScopeRef) -> str:
+    """The module of the library that made the scope for the user, `""` where the user did."""
+    site = ref.at.eqn.params.get("site") if ref.kind == "vmap" else None
+    return site.via if site else calling_library(equations.frames(ref.at.eqn))
 
 
 def _decides(draw: Use, trace: Trace) -> bool:

@@ -10,10 +10,13 @@ from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.facts import RBG, ProgramFacts
 from jaxrng_doctor.findings import EVERYTHING, Choices, Comparison, Failure, Gap, TargetReport
+from jaxrng_doctor.inspection import listing
+from jaxrng_doctor.inspection.cost import takes_long
 from jaxrng_doctor.keytables import Ledger, Path
 from jaxrng_doctor.ledger import compute_keys
 from jaxrng_doctor.limits import OutOfTime, within
 from jaxrng_doctor.lineage.engine import Engine
+from jaxrng_doctor.listing import Listing
 from jaxrng_doctor.program_facts import program_facts
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.rules import rng900_unused_suppression as rng900
@@ -23,6 +26,8 @@ from jaxrng_doctor.trace.call import ArrayCall, array_call
 from jaxrng_doctor.trace.draws import key_impl
 from jaxrng_doctor.trace.program import Trace, trace_program
 from jaxrng_doctor.tracebacks import doctors_own, failure, in_a_line
+
+_TIMEOUT = 60.0
 
 
 def examine(
@@ -40,16 +45,71 @@ def examine(
     target cannot be traced; one that fails as it is run is reported with what the
     trace alone shows, and the failure.
     """
-    call = array_call(target)
     progress(f"tracing {target.name}")
-    try:
-        trace = trace_program(call)
-    except (Exception, SystemExit) as error:
-        raise TargetError(failure("trace", target.name, error)) from error
+    call, trace = _traced(target)
     try:
         return _examine(target, call, trace, run, timeout, choices, progress)
     except Exception as error:
         raise TargetError(doctors_own(target.name, error)) from error
+
+
+def _traced(target: Target) -> tuple[ArrayCall, Trace]:
+    call = array_call(target)
+    try:
+        return call, trace_program(call)
+    except (Exception, SystemExit) as error:
+        raise TargetError(failure("trace", target.name, error)) from error
+
+
+def inspect(
+    target: Target,
+    *,
+    every: bool = False,
+    run: bool = True,
+    timeout: float | None = None,
+    choices: Choices = EVERYTHING,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Listing:
+    """Trace `target` and make its program readable; `every` unfolds what no key touches.
+
+    Nothing is run but what makes keys, and that only with `run`, and for at most `timeout`
+    seconds. Without a `timeout`, it is left out where it would take long to compile.
+    Raises `TargetError` if the target cannot be traced.
+    """
+    progress(f"tracing {target.name}")
+    _, trace = _traced(target)
+    try:
+        progress(f"following {target.name}")
+        return _inspect(target, trace, every, run, timeout, choices)
+    except Exception as error:
+        raise TargetError(doctors_own(target.name, error)) from error
+
+
+def _inspect(
+    target: Target,
+    trace: Trace,
+    every: bool,
+    run: bool,
+    timeout: float | None,
+    choices: Choices,
+) -> Listing:
+    computed: list[Ledger] = []
+
+    def compute() -> Ledger:
+        ledger = compute_keys(trace, variables=True)
+        computed.append(ledger)
+        return ledger
+
+    why = "" if run else "nothing was run"
+    if run and timeout is None and takes_long(trace):
+        why = f"that would take long; --timeout {_TIMEOUT:g} gives it a minute"
+    found = diagnose(trace, run=not why, timeout=timeout or _TIMEOUT, compute=compute)
+    findings, _ = apply(judge(found.facts), replace(choices, expect=target.expect))
+    if not why and (found.unfinished or not computed):
+        why = found.unfinished.removeprefix("not run: ") or "see the gaps"
+    # A thread that was given up may still come to an end, too late.
+    ledger = Ledger() if why else computed[0]
+    return listing(target.name, trace, ledger, findings, found.gaps, every=every, not_computed=why)
 
 
 def _examine(

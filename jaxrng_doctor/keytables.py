@@ -29,8 +29,12 @@ class KeyTable:
 class Ledger:
     """The computed keys: of each draw and split, by its path, and of each key output.
 
+    `variables` has, where they were asked for, the keys of variables: at the path of the equation
+    that makes them, `-1` for a jaxpr's inputs, with `-1 - number` for the variable. Their words
+    have a further axis: shape (*scope sizes, keys, words).
     What cannot be computed so (inside an equation that is not followed) is missing.
     """
 
     keys: Mapping[Path, KeyTable] = field(default_factory=dict)
     outputs: Mapping[int, KeyTable] = field(default_factory=dict)
+    variables: Mapping[Path, KeyTable] = field(default_factory=dict)

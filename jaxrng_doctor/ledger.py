@@ -21,7 +21,7 @@ from jaxrng_doctor.keytables import KeyTable, Ledger, Path
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.control import Call, Cond, Map, Scan, ShardMap, While, control
 from jaxrng_doctor.trace.derivatives import is_tangent
-from jaxrng_doctor.trace.draws import SPLIT, is_key
+from jaxrng_doctor.trace.draws import SPLIT, is_key, may_be_key
 from jaxrng_doctor.trace.kept import Axis, as_ordinary
 from jaxrng_doctor.trace.pieces import has_rule
 from jaxrng_doctor.trace.program import Trace
@@ -32,6 +32,9 @@ MAX_WHILE_STEPS = 256
 MAX_KEPT = 1 << 22
 """Fewer steps are kept where a `while_loop` sits inside large scopes: so many keys in all."""
 
+MAX_HELD = 1 << 16
+"""More keys of one variable, over all scopes, are not kept."""
+
 _Record = tuple[
     Any, Any
 ]  # key words, shape (..., words); whether the draw was reached, shape (...)
@@ -41,11 +44,13 @@ _Records = dict[Path, _Record]
 class KeyProgram:
     """The key-making part of a program, and nothing else of it, to be run on any inputs.
 
-    `wanted` are the numbers of the program's inputs that the keys depend on.
+    `wanted` are the numbers of the program's inputs that the keys depend on. With `variables`,
+    all variables that hold keys are kept too, beside those that are used.
     """
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, *, variables: bool = False) -> None:
         self.trace = trace
+        self.variables = variables
         self.wanted = sorted(trace.slice.inputs(trace.jaxpr))
         self._paths: list[Path] = []
         self._returned: list[int] = []
@@ -61,15 +66,12 @@ class KeyProgram:
 
     def finish(self, started: Any) -> Ledger:
         tables, outputs = jax.tree_util.tree_map(np.asarray, started)
+        found = [(p, KeyTable(*table)) for p, table in zip(self._paths, tables, strict=True)]
+        ends = zip(self._returned, outputs, strict=True)
         return Ledger(
-            {
-                path: KeyTable(words, reached)
-                for path, (words, reached) in zip(self._paths, tables, strict=True)
-            },
-            {
-                i: KeyTable(w, np.ones(len(w), bool))
-                for i, w in zip(self._returned, outputs, strict=True)
-            },
+            {path: table for path, table in found if path[-1][1] >= 0},
+            {i: KeyTable(words, np.ones(len(words), bool)) for i, words in ends},
+            {path: table for path, table in found if path[-1][1] < 0},
         )
 
     def _listed(self, *given: Any) -> tuple[list[_Record], list[Any]]:
@@ -77,23 +79,24 @@ class KeyProgram:
         args: list[Any] = [None] * len(trace.values)
         for i, value in zip(self.wanted, given, strict=True):
             args[i] = value
-        outs, records = _Run(trace).jaxpr(trace.jaxpr, args, (), 1)
+        outs, records = _Run(trace, self.variables).jaxpr(trace.jaxpr, args, (), 1)
         self._paths[:] = records
         self._returned[:] = [i for i in trace.key_outputs if outs[i] is not None]
         return list(records.values()), [_rows(outs[i]) for i in self._returned]
 
 
-def compute_keys(trace: Trace) -> Ledger:
+def compute_keys(trace: Trace, *, variables: bool = False) -> Ledger:
     """The keys of the very call that was traced."""
-    program = KeyProgram(trace)
+    program = KeyProgram(trace, variables=variables)
     return program.compute([trace.values[i] for i in program.wanted])
 
 
 class _Run:
     """Interprets the slice of a program; `None` stands for values outside the slice."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, variables: bool) -> None:
         self.slice = trace.slice
+        self.variables = variables
         self._vmaps = 0  # how many are around what is being run
         self._outlines: dict[Path, tuple[list[Path], list[Any]]] = {}
 
@@ -108,7 +111,7 @@ class _Run:
         inner, consts = equations.open_jaxpr(jaxpr)
         env: dict[Any, Any] = dict(zip(inner.constvars, consts, strict=False))
         env.update((inner.invars[i], args[i]) for i in self.slice.inputs(inner))
-        records: _Records = {}
+        records = self._held(inner.invars, args, (*path, (-1, 0)), room)
 
         def read(atom: Any) -> Any:
             return atom.val if isinstance(atom, equations.Literal) else env.get(atom)
@@ -118,8 +121,24 @@ class _Run:
             values = [read(atom) for atom in eqn.invars]
             outs, more = self._equation(eqn, values, path, index, room)
             records.update(more)
+            records.update(self._held(eqn.outvars, outs, (*path, (index, 0)), room))
             env.update((v, x) for v, x in zip(eqn.outvars, outs, strict=True) if x is not None)
         return [read(atom) for atom in inner.outvars], records
+
+    def _held(
+        self, variables: Sequence[Any], values: Sequence[Any], path: Path, room: int
+    ) -> _Records:
+        """The keys that variables hold; `path` is that of their equation."""
+        records: _Records = {}
+        if not self.variables:
+            return records
+        *above, (index, _) = path
+        for number, (var, value) in enumerate(zip(variables, values, strict=True)):
+            if value is not None and may_be_key(var.aval):
+                rows = _rows(value)
+                if 0 < len(rows) * room <= MAX_HELD:
+                    records[(*above, (index, -1 - number))] = (rows, jnp.array(True))
+        return records
 
     def _equation(
         self,

@@ -26,23 +26,14 @@ from jaxrng_doctor.tracebacks import failure
 
 def check(texts: Sequence[str], flags: Flags, settings: Settings) -> int:
     """Examine the targets that `texts` name, or else the configured ones."""
+    allow(settings.timeout())
     config = settings.config
-    timeout = settings.timeout()
-    if not 0 < timeout < threading.TIMEOUT_MAX:
-        raise UsageError(f"--timeout {timeout:g} is no time to wait", "type: --timeout 60")
     # A part of the configured ones, or of the rules, is no reason to miss what a baseline knows.
     complete = not ((texts and config.targets) or settings.flags.select or settings.flags.ignore)
-    folder = Path.cwd() if texts else config.folder
-    texts = texts or list(dict.fromkeys(entry.target for entry in config.targets))
-    if not texts:
-        raise UsageError(
-            "nothing to check",
-            "type: jaxrng-doctor check module:function\n"
-            "or name targets in pyproject.toml, in [[tool.jaxrng-doctor.targets]]",
-        )
+    texts, folder = asked_for(texts, config, "check")
     out = take_stdout()
     with Progress() as progress:
-        found = _find(texts, folder, flags, config, progress)
+        found = find(texts, folder, flags, config, progress)
         report = _examine(found, progress, settings)
     report = settings.settling.settle(report, complete=complete)
     settings.publish(report, out)
@@ -51,7 +42,26 @@ def check(texts: Sequence[str], flags: Flags, settings: Settings) -> int:
     return FOUND if report.fails else CLEAN
 
 
-def _find(
+def allow(timeout: float) -> None:
+    """Raise `UsageError` where `timeout`, in seconds, is no time."""
+    if not 0 < timeout < threading.TIMEOUT_MAX:
+        raise UsageError(f"--timeout {timeout:g} is no time to wait", "type: --timeout 60")
+
+
+def asked_for(texts: Sequence[str], config: Config, command: str) -> tuple[Sequence[str], Path]:
+    """The targets' texts, the configured ones where there are none, and where they are found."""
+    folder = Path.cwd() if texts else config.folder
+    texts = texts or list(dict.fromkeys(entry.target for entry in config.targets))
+    if not texts:
+        raise UsageError(
+            f"nothing to {command}",
+            f"type: jaxrng-doctor {command} module:function\n"
+            "or name targets in pyproject.toml, in [[tool.jaxrng-doctor.targets]]",
+        )
+    return texts, folder
+
+
+def find(
     texts: Sequence[str], folder: Path, flags: Flags, config: Config, progress: Progress
 ) -> list[Target | TargetReport]:
     """The targets, and reports of those that could not be imported."""

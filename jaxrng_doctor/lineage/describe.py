@@ -7,7 +7,7 @@ from typing import Any
 from jaxrng_doctor.lineage.values import Value
 
 _LETTERS = "ijklmn"
-_TRANSPARENT = frozenset(
+TRANSPARENT = frozenset(
     {
         "convert_element_type",
         "copy",
@@ -33,9 +33,14 @@ def parameters(value: Value) -> dict[str, Any]:
     return dict(params[1]) if is_equation and value.op not in _NO_EQUATIONS else {}
 
 
+def index_of(depth: int) -> str:
+    """The letter that stands for the index of the scope at `depth`, as in `keys[i]`."""
+    return _LETTERS[depth % len(_LETTERS)]
+
+
 def describe(value: Value, depth: int = 5) -> str:
     """One phrase for a value's derivation; what lies more than `depth` steps back is `…`."""
-    while value.op in _TRANSPARENT and value.args:
+    while value.op in TRANSPARENT and value.args:
         value = value.args[0]
     if depth == 0:
         return "…"
@@ -53,14 +58,14 @@ def describe(value: Value, depth: int = 5) -> str:
             return "axis_index"
         case "element":
             _, level = value.params
-            return f"{args[0]}[{_LETTERS[level % len(_LETTERS)]}]"
+            return f"{args[0]}[{index_of(level)}]"
         case "block":
             return f"{args[0]}[this device's part]"
         case "blocks":
             return args[0]
         case "stack of results":
             _, level = value.params
-            return f"[{args[0]} for each {_LETTERS[level % len(_LETTERS)]}]"
+            return f"[{args[0]} for each {index_of(level)}]"
         case "carry":
             return f"the loop's carry, at first {args[0]}"
         case "after loop":

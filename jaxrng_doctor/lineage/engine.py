@@ -15,7 +15,7 @@ import numpy as np
 from jaxrng_doctor.findings import Gap
 from jaxrng_doctor.lineage import branches, loops, mapped
 from jaxrng_doctor.lineage.transfers import TRANSFERS
-from jaxrng_doctor.lineage.use import Path, ScopeRef, Use
+from jaxrng_doctor.lineage.use import Path, ScopeRef, Use, Visit
 from jaxrng_doctor.lineage.values import CREATING, DISTINCT, EQUAL, UNKNOWN, Value, Values, over_all
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.control import Call, Cond, Map, Opaque, Scan, ShardMap, While, control
@@ -25,6 +25,7 @@ from jaxrng_doctor.trace.keyflow import taking_keys
 from jaxrng_doctor.trace.pieces import has_rule
 from jaxrng_doctor.trace.places import At, innermost, locate
 from jaxrng_doctor.trace.program import Trace
+from jaxrng_doctor.trace.slices import Everything
 
 Scopes = tuple[ScopeRef, ...]
 
@@ -34,16 +35,20 @@ _UNDOING = {"random_wrap": "random_unwrap", "random_unwrap": "random_wrap"}
 
 
 class Engine:
-    """Follows one program. Everything below is complete after `run()`.
+    """Follows one program, or only what its keys are made of. All below is complete after `run()`.
 
     draws: the draws, in program order. splits: the splits of keys, likewise.
     returned: the values of the program's key outputs, by output.
     gaps: what could not be followed.
+    visits: the values of variables, by the way to their jaxpr; empty unless `noting`.
     """
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, *, noting: bool = False, everything: bool = False) -> None:
         self.trace = trace
-        self.slice = trace.lineage_slice
+        draws = trace.lineage_slice.draws
+        self.slice = Everything(draws) if everything else trace.lineage_slice
+        self.visits: dict[Path, Visit] = {}
+        self._noting = noting
         self.values = Values()
         self.draws: list[Use] = []
         self.splits: list[Use] = []
@@ -113,6 +118,8 @@ class Engine:
             made = self._equation(at, ins, scopes, path)
             env.update((v, x) for v, x in zip(eqn.outvars, made, strict=True) if x is not None)
         outs = [self._read(env, atom) for atom in inner.outvars]
+        if self._noting and self.recording:
+            self.visits[path] = Visit(env, scopes)
         self._results[seen] = outs
         return outs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,3 +37,11 @@ class Use:
     at: At
     scopes: tuple[ScopeRef, ...]
     keys: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One jaxpr as it was followed: the value of each of its variables, and the scopes around."""
+
+    values: Mapping[Any, Value]
+    scopes: tuple[ScopeRef, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from jaxrng_doctor.findings import Failure, Gap, Suppressed, TargetReport
 from jaxrng_doctor.report.layout import Layout, Row, visible
@@ -39,15 +39,16 @@ def failure_rows(failure: Failure, layout: Layout) -> Iterator[Row]:
 def aside_rows(target: TargetReport, layout: Layout) -> Iterator[list[Row]]:
     """The gaps, then what is suppressed, each as one block of rows."""
     if target.gaps:
-        yield [row for gap in target.gaps for row in _gap(gap, layout)]
+        yield list(gap_rows(target.gaps, layout))
     if target.suppressed:
         yield [row for one in target.suppressed for row in _suppressed(one, layout)]
 
 
-def _gap(gap: Gap, layout: Layout) -> Iterator[Row]:
-    yield from layout.hanging((("gap", "warning"), (": ", "")), gap.message)
-    if gap.place is not None:
-        yield (("  --> ", "gutter"), (layout.location(gap.place), ""))
+def gap_rows(gaps: Sequence[Gap], layout: Layout) -> Iterator[Row]:
+    for gap in gaps:
+        yield from layout.hanging((("gap", "warning"), (": ", "")), gap.message)
+        if gap.place is not None:
+            yield (("  --> ", "gutter"), (layout.location(gap.place), ""))
 
 
 def _suppressed(one: Suppressed, layout: Layout) -> Iterator[Row]:

@@ -37,7 +37,7 @@ _Json = dict[str, Any]
 
 def render(report: Report, options: RenderOptions) -> str:
     """The whole report. `options.color` and `options.width` change nothing."""
-    writer = _Writer(options.root)
+    writer = Writer(options.root)
     document = {
         "schema_version": SCHEMA_VERSION,
         "tool_version": report.tool_version,
@@ -64,7 +64,11 @@ def _summary(report: Report) -> _Json:
 
 
 @dataclass(frozen=True, slots=True)
-class _Writer:
+class Writer:
+    """What stands in a report, as JSON; paths are shown from `root`."""
+
+    """Turns what is in a report into JSON; paths are shown from `root`."""
+
     root: str
 
     def target(self, target: TargetReport) -> _Json:

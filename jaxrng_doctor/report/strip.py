@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import colorsys
 import string
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from jaxrng_doctor.report.layout import Row
@@ -21,11 +21,17 @@ _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 def cells(keys: Sequence[int]) -> Row:
     """A cell for each key, runs of one key together; the hues are spread evenly over the keys."""
     count = max(keys, default=0) + 1
-    runs = ((key, len(list(run))) for key, run in groupby(keys))
-    return tuple((_letter(key) * n, f"#000000 on {_hue(key / count)}") for key, n in runs)
+    return tuple((letters, f"#000000 on {color}") for letters, color in runs(keys, count))
 
 
-def _letter(key: int) -> str:
+def runs(keys: Sequence[int], count: int) -> Iterator[tuple[str, str]]:
+    """The letters and the colour of each run of one key, where `count` keys have a number."""
+    for key, run in groupby(keys):
+        yield letter(key) * len(list(run)), _hue(key / count)
+
+
+def letter(key: int) -> str:
+    """The letter of a key; those beyond the alphabet share a dot."""
     return _LETTERS[key] if key < len(_LETTERS) else "·"
 
 

@@ -7,43 +7,26 @@ what a reader wants to copy whole: paths, suggested code, tracebacks.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable
-
 from rich.cells import cell_len
-from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
-from rich.theme import Theme
 
 from jaxrng_doctor.findings import Comparison, Report, TargetReport
 from jaxrng_doctor.report.asides import aside_rows, failure_rows
 from jaxrng_doctor.report.compared import panel_rows
-from jaxrng_doctor.report.layout import Layout, Row, visible
+from jaxrng_doctor.report.console import Page
+from jaxrng_doctor.report.layout import Layout
 from jaxrng_doctor.report.options import RenderOptions
 from jaxrng_doctor.report.told import draw_rows, finding_rows
 from jaxrng_doctor.report.verdict import counts, says_something, verdict
 
-_MIN_WIDTH = 40
 _MAX_DRAWS = 5
 """So many healthy draws are shown; the rest is counted."""
-
-_STYLES = {
-    "error": "bold red",
-    "warning": "bold yellow",
-    "note": "bold cyan",
-    "help": "bold green",
-    "secondary": "bold bright_blue",
-    "gutter": "bright_blue",
-    "title": "bold",
-    "dim": "dim",
-}
 
 
 def render(report: Report, options: RenderOptions) -> str:
     """The whole report, at least 40 cells wide whatever `options.width` asks for."""
-    width = max(options.width, _MIN_WIDTH)
-    page = _Page(Layout(width, options.root, cell_len), _console(options.color, width))
+    page = _Page(options)
     for target in report.targets:
         if not options.brief or says_something(target):
             page.target(target)
@@ -51,44 +34,7 @@ def render(report: Report, options: RenderOptions) -> str:
     return page.text()
 
 
-def _console(color: bool, width: int) -> Console:
-    # All is said here, so that no variable of the environment changes the text. Without the
-    # height, rich takes a dumb terminal to be 80 cells wide.
-    return Console(
-        file=io.StringIO(),
-        width=width,
-        height=25,
-        force_terminal=color,
-        force_jupyter=False,
-        color_system="256" if color else None,
-        no_color=not color,
-        theme=Theme(_STYLES),
-        legacy_windows=False,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
-
-
-class _Page:
-    def __init__(self, layout: Layout, console: Console) -> None:
-        self.layout = layout
-        self.console = console
-
-    def text(self) -> str:
-        assert isinstance(self.console.file, io.StringIO)
-        return self.console.file.getvalue()
-
-    def put(self, rows: Iterable[Row]) -> None:
-        for row in rows:
-            text = Text.assemble(*row)
-            text.rstrip()
-            # Every row fits already, or is meant to be left whole.
-            self.console.print(text, soft_wrap=True)
-
-    def blank(self) -> None:
-        self.console.print()
-
+class _Page(Page):
     def target(self, target: TargetReport) -> None:
         self.put([self.rule(target.target)])
         self.blank()
@@ -106,17 +52,6 @@ class _Page:
         for rows in aside_rows(target, self.layout):
             self.put(rows)
             self.blank()
-
-    def rule(self, name: str) -> Row:
-        """The target's name in a line; a name too long loses its beginning, not the function."""
-        name = visible(name)
-        room = self.layout.width - 6
-        if cell_len(name) > room:
-            while cell_len(name) > room - 1:
-                name = name[1:]
-            name = f"…{name}"
-        dashes = self.layout.width - 4 - cell_len(name)
-        return (("── ", "gutter"), (name, "title"), (" " + "─" * dashes, "gutter"))
 
     def draws(self, target: TargetReport) -> None:
         """What a clean target's draws rest on: an acquittal has its evidence too."""

@@ -12,6 +12,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any
 
 from jaxrng_doctor.findings import Place
@@ -41,12 +42,17 @@ def is_users(path: str) -> bool:
     return not is_machinery(path) and not path.startswith(_INSTALLED)
 
 
+@functools.lru_cache(maxsize=64)
+def _positions(code: CodeType) -> list[tuple[int | None, ...]]:
+    # A function of ten thousand lines has as many places, which all need this list.
+    return list(code.co_positions())
+
+
 def place_of(frame: Frame) -> Place:
     """The stretch of source that a frame was executing; columns where Python kept them."""
     code = frame.code
     # One entry an instruction of two bytes; see PEP 657.
-    positions = list(code.co_positions())
-    line, end_line, column, end_column = positions[frame.lasti // 2]
+    line, end_line, column, end_column = _positions(code)[frame.lasti // 2]
     return Place(
         path=code.co_filename,
         line=line or code.co_firstlineno,

@@ -17,6 +17,16 @@ from jaxrng_doctor.trace.draws import Draws
 Literal = equations.Literal
 
 
+class Everything:
+    """No slice: all equations of each jaxpr."""
+
+    def __init__(self, draws: Draws) -> None:
+        self.draws = draws
+
+    def equations(self, jaxpr: Any) -> range:
+        return range(len(equations.open_jaxpr(jaxpr)[0].eqns))
+
+
 class Slice:
     """The relevant equations of each jaxpr, and its relevant inputs.
 
@@ -57,6 +67,10 @@ class Slice:
     def outputs(self, jaxpr: Any) -> frozenset[int]:
         """Indices of the outputs that somebody relevant uses."""
         return self._asked[id(equations.open_jaxpr(jaxpr)[0])]
+
+    def reached(self, jaxpr: Any) -> bool:
+        """The slice was taken of this jaxpr too: it is inside of no draw, and of nothing opaque."""
+        return id(equations.open_jaxpr(jaxpr)[0]) in self._equations
 
     def needed(self, jaxpr: Any, var: Any) -> bool:
         return var in self._vars[id(equations.open_jaxpr(jaxpr)[0])]

@@ -1,0 +1,81 @@
+"""`jaxrng-doctor inspect`: show functions' programs, with scopes as boxes and keys in colours."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxrng_doctor.commands import CLEAN, FAILED
+from jaxrng_doctor.commands.check import allow, asked_for, find
+from jaxrng_doctor.doctor import inspect as inspect_target
+from jaxrng_doctor.errors import TargetError
+from jaxrng_doctor.findings import Failure, TargetReport
+from jaxrng_doctor.listing import Listing
+from jaxrng_doctor.nearest import choose
+from jaxrng_doctor.output import check_writable, options_for, take_stdout, write, write_file
+from jaxrng_doctor.progress import Progress
+from jaxrng_doctor.report.listing import FORMATS
+from jaxrng_doctor.settings import Settings
+from jaxrng_doctor.target.arguments import Flags
+from jaxrng_doctor.tracebacks import failure
+
+
+def inspect(
+    texts: Sequence[str],
+    flags: Flags,
+    settings: Settings,
+    *,
+    format: str,
+    output: Path | None,
+    every: bool,
+    lineage: bool,
+    run: bool,
+    timeout: float | None,
+) -> int:
+    """Show the targets that `texts` name, or else the configured ones; `timeout` in seconds.
+
+    A target that cannot be shown is told on stderr; findings change no exit code.
+    """
+    render = FORMATS[choose("--format", format, tuple(FORMATS))]
+    flag = f"--output {output}"
+    if output is not None:
+        output = output.absolute()  # the user's module may go to another folder
+        check_writable(output, flag)
+    if timeout is not None:
+        allow(timeout)
+    texts, folder = asked_for(texts, settings.config, "inspect")
+    out = take_stdout()
+    shown: list[Listing] = []
+    failed: list[tuple[str, Failure]] = []
+    with Progress() as progress:
+        for target in find(texts, folder, flags, settings.config, progress):
+            if isinstance(target, TargetReport):
+                failed += [(target.target, target.failure)] if target.failure else []
+                continue
+            try:
+                shown.append(
+                    inspect_target(
+                        target,
+                        every=every,
+                        run=run,
+                        timeout=timeout,
+                        choices=settings.choices(target.overrides),
+                        progress=progress.stage,
+                    )
+                )
+            except TargetError as error:
+                failed.append((target.name, error.failure))
+            except SystemExit as error:
+                failed.append((target.name, failure("run", target.name, error)))
+    for name, why in failed:
+        print(f"error: {name} cannot be shown: {why.message}", file=sys.stderr)
+        print(why.traceback, end="", file=sys.stderr)
+    if shown or not failed:
+        stream = out if output is None else None
+        text = render(shown, options_for(stream), lineage=lineage)
+        if output is None:
+            write(out, text)
+        else:
+            write_file(output, text, flag)
+    return FAILED if failed else CLEAN

@@ -1,0 +1,97 @@
+"""What every format says of a listing in the same words: in come its parts, out comes text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxrng_doctor.facts import Variation
+from jaxrng_doctor.findings import Finding
+from jaxrng_doctor.listing import Box, Fold, KeyMark, KeyNode, Over, ScopeMark, Variable
+from jaxrng_doctor.report import strip
+from jaxrng_doctor.report.layout import counted
+
+_SHOWN = 16
+"""So many keys of one variable are told by their letters."""
+
+_VARYING = (
+    ("differs over", (Variation.DISTINCT,)),
+    ("may differ over", (Variation.UNKNOWN,)),
+    ("same over", (Variation.CONSTANT, Variation.EQUAL)),
+)
+
+
+def scope_title(mark: ScopeMark) -> str:
+    """`vmap(perturb) over 32, index i, axis 'batch'`."""
+    scope = mark.scope
+    name = f"({scope.name})" if scope.name else ""
+    size = "" if scope.size is None else f" over {scope.size:,}"
+    axis = f", axis '{scope.axis_name}'" if scope.axis_name else ""
+    return f"{scope.kind}{name}{size}, index {mark.index}{axis}"
+
+
+def box_title(box: Box) -> str:
+    """What a box is: the scopes that it opens, or what holds its rows."""
+    if box.scopes:
+        return "; ".join(map(scope_title, box.scopes))
+    return f"{box.title}({box.name})" if box.name else box.title
+
+
+def varying(over: Over, scopes: Sequence[ScopeMark]) -> str:
+    """`differs over i, same over j`; `""` outside of all scopes, or where it is not known."""
+    parts = []
+    for words, variations in _VARYING:
+        letters = [m.index for v, m in zip(over, scopes, strict=False) if v in variations]
+        if letters:
+            parts.append(f"{words} {', '.join(letters)}")
+    return ", ".join(parts)
+
+
+def letters(mark: KeyMark) -> tuple[tuple[int, ...], bool]:
+    """The numbers of the keys that are shown, and whether each has a letter of its own."""
+    shown = mark.strip[:_SHOWN]
+    return shown, all(strip.letter(key) != "·" for key in shown)
+
+
+def keys(mark: KeyMark) -> str:
+    """`ABCD`, or by numbers where there are more keys than letters; then how many there are."""
+    shown, have_letters = letters(mark)
+    text = "".join(map(strip.letter, shown)) if have_letters else numbers(shown)
+    return text + keys_counted(mark)
+
+
+def numbers(shown: Sequence[int]) -> str:
+    return " ".join(f"#{key}" for key in shown)
+
+
+def keys_counted(mark: KeyMark) -> str:
+    """`… 32 keys, 1 distinct`; `""` of one key."""
+    if mark.count is None or mark.distinct is None or mark.count == 1:
+        return ""
+    more = "…" if mark.count > _SHOWN else ""
+    distinct = "" if mark.distinct == mark.count else f", {mark.distinct:,} distinct"
+    return f"{more} {counted(mark.count, 'key')}{distinct}"
+
+
+def fold(row: Fold) -> str:
+    return f"{counted(row.equations, 'equation')} that no key touches"
+
+
+def variable(made: Variable) -> str:
+    """`name:type`, and the user's name for it where that cannot be the variable's."""
+    label = "" if made.label.isidentifier() or not made.label else f" {made.label}"
+    return f"{made.name}:{made.type}{label}"
+
+
+def fault(finding: Finding) -> str:
+    return f"{finding.severity}[{finding.code}]"
+
+
+def entered(node: KeyNode, parent: KeyNode | None) -> tuple[ScopeMark, ...]:
+    """The scopes around a node that are not around what it is made from."""
+    around = {mark.number for mark in parent.scopes} if parent else set()
+    return tuple(mark for mark in node.scopes if mark.number not in around)
+
+
+def equation_params(what: str, operands: Sequence[str], params: str) -> str:
+    """`random_split(key, shape=(32,))`."""
+    return f"{what}({', '.join([*operands, params] if params else operands)})"
