@@ -41,6 +41,9 @@ from jaxrng_doctor.watching.repeats import EagerDraw
 ACROSS = "across calls"
 """The name under which the keys that repeat from call to call are reported."""
 
+MOST_CALLS = 1 << 20
+"""So many calls and draws are kept to be compared, of a few hundred bytes each."""
+
 
 class Recorder:
     """A `Listener`. `key_values`: keep the keys of each call, to find those that come twice.
@@ -115,10 +118,20 @@ class Recorder:
         return self.key_values and (function.compares_calls or not function.calls)
 
     def note(self, function: Compiled, values: tuple[Any, ...]) -> None:
-        note = Made(next(self._numbers), self._way(), values)
+        number = self._number()
+        if number is None:
+            return
+        note = Made(number, self._way(), values)
         with self._lock:
             function.calls.append(note)
         self._stop_if_repeated(note.number)
+
+    def _number(self) -> int | None:
+        """Of the next call, `None` where so many are kept that more would fill the memory."""
+        number = next(self._numbers)
+        if number == MOST_CALLS + 1:
+            self._gaps.append(Gap(f"calls after the first {MOST_CALLS:,} are not compared"))
+        return number if number <= MOST_CALLS else None
 
     def _way(self) -> tuple[Frame, ...]:
         """The way here, kept once: a loop comes by the same way in each step."""
@@ -160,7 +173,10 @@ class Recorder:
         if outermost is not None and outermost is getattr(self._latest, "frame", None):
             return  # a sampler that calls another one
         self._latest.frame = outermost
-        draw = EagerDraw(next(self._numbers), sampler, self._way(), key)
+        number = self._number()
+        if number is None:
+            return
+        draw = EagerDraw(number, sampler, self._way(), key)
         with self._lock:
             self._eager.append(draw)
         self._stop_if_repeated(draw.number)

@@ -1,5 +1,8 @@
 """A watched program computes bit for bit what it computes alone, by the same compiled code."""
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -220,3 +223,52 @@ def test_nothing_is_compiled_or_traced_more_often_by_the_program_itself():
     step(X, keys[0])
     assert len(times) == first
     assert step._cache_size() == 1
+
+
+def test_the_persistent_compilation_cache(tmp_path, write, cli_environment):
+    """What an unwatched run has compiled serves a watched one, and nothing is added."""
+    write(
+        "script.py",
+        """
+        import sys
+
+        import jax
+        import jax.numpy as jnp
+
+        jax.config.update("jax_compilation_cache_dir", sys.argv[1])
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+        @jax.jit
+        def step(x, key):
+            return x + jax.vmap(lambda k: jax.random.normal(k, (3,)))(jax.random.split(key, 4))
+
+        for key in jax.random.split(jax.random.key(0), 3):
+            print(step(jnp.ones((4, 3)), key).sum())
+        """,
+    )
+    cache = tmp_path / "cache"
+
+    def entries():
+        return {
+            p.name
+            for p in cache.iterdir()
+            if p.name.startswith("jit_step") and "atime" not in p.name
+        }
+
+    def run(*command):
+        done = subprocess.run(
+            [sys.executable, *command, "script.py", str(cache)],
+            cwd=tmp_path,
+            env=cli_environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    alone = run()
+    compiled = entries()
+    assert len(compiled) == 1
+    assert run("-m", "jaxrng_doctor", "run") == alone
+    assert entries() == compiled

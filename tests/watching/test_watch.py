@@ -444,3 +444,13 @@ def test_watching_twice_at_once_and_in_threads():
 
     assert [f.evidence.examples for f in inner.findings] == [2]
     assert [f.evidence.examples for f in outer.findings] == [3]
+
+
+def test_more_calls_than_can_be_kept(monkeypatch):
+    monkeypatch.setattr("jaxrng_doctor.watching.recorder.MOST_CALLS", 3)
+    step = jax.jit(noisy)
+    with jaxrng_doctor.watch() as report:
+        for key in jax.random.split(jax.random.key(0), 10):
+            step(X, key)
+
+    assert [gap.message for gap in report.gaps] == ["calls after the first 3 are not compared"]
