@@ -108,8 +108,16 @@ def check(
         bool, typer.Option("--no-run", help="Trace only: run nothing on arrays.")
     ] = False,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", help="How long the function may run.")
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            help="How long importing, tracing and running a function may take, each.",
+        ),
     ] = 60.0,
+    jobs: Annotated[
+        str,
+        typer.Option("--jobs", "-j", metavar="N|auto", help="How many processes work at a time."),
+    ] = "1",
     format: Format = "terminal",
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stdout.")
@@ -118,13 +126,18 @@ def check(
     """Check functions for random numbers that are shared by mistake."""
 
     def work() -> int:
-        from jaxrng_doctor.commands.check import check
-        from jaxrng_doctor.settings import settings_of
-        from jaxrng_doctor.target.arguments import parse_flags
+        from jaxrng_doctor.jobs.crew import Crew
 
-        settings = settings_of(select, ignore, fail_on, format, output)
-        flags = parse_flags(arg or [], static or [], in_axes, axis_size, seed, expect)
-        return check(targets or [], flags, settings, run=not no_run, timeout=timeout)
+        with Crew() as crew:  # at once: a worker imports JAX while this process gets ready
+            from jaxrng_doctor.commands.check import check
+            from jaxrng_doctor.settings import settings_of
+            from jaxrng_doctor.target.arguments import parse_flags
+
+            settings = settings_of(select, ignore, fail_on, format, output)
+            flags = parse_flags(arg or [], static or [], in_axes, axis_size, seed, expect)
+            return check(
+                targets or [], flags, settings, crew, run=not no_run, timeout=timeout, jobs=jobs
+            )
 
     _guard(work)
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from jaxrng_doctor import outcome
 from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.facts import RBG, ProgramFacts
-from jaxrng_doctor.findings import Comparison, Failure, Gap, TargetReport
+from jaxrng_doctor.findings import Comparison, Failure, Gap, Stage, TargetReport
 from jaxrng_doctor.keytables import Ledger, Path
 from jaxrng_doctor.ledger import compute_keys
 from jaxrng_doctor.limits import OutOfTime, within
 from jaxrng_doctor.lineage.engine import Engine
 from jaxrng_doctor.program_facts import program_facts
 from jaxrng_doctor.rules import judge
-from jaxrng_doctor.rules import rng900_unused_suppression as rng900
-from jaxrng_doctor.suppress import apply, unused
+from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.target import Target
 from jaxrng_doctor.trace.call import ArrayCall, array_call
 from jaxrng_doctor.trace.draws import key_impl
 from jaxrng_doctor.trace.program import Trace, trace_program
 from jaxrng_doctor.tracebacks import doctors_own, failure, in_a_line
+
+Tell = Callable[[Stage, str], None]
+"""Hears what begins, such as `("trace", "tracing noise.py:add_noise")`."""
 
 
 def examine(
@@ -32,17 +34,17 @@ def examine(
     timeout: float | None = None,
     select: Sequence[str] | None = None,
     ignore: Sequence[str] | None = None,
-    progress: Callable[[str], None] = lambda stage: None,
+    progress: Tell = lambda stage, told: None,
 ) -> TargetReport:
     """Trace `target`, follow its keys, prove, run, judge.
 
     With `run=False` nothing is executed on arrays, and every finding is inferred.
     `timeout` is in seconds, for each of the two runs. Raises `TargetError` if the
     target cannot be traced; one that fails as it is run is reported with what the
-    trace alone shows, and the failure.
+    trace alone shows, and the failure. `progress` hears of each stage as it begins.
     """
+    progress("trace", f"tracing {target.name}")
     call = array_call(target)
-    progress(f"tracing {target.name}")
     try:
         trace = trace_program(call)
     except (Exception, SystemExit) as error:
@@ -61,14 +63,19 @@ def _examine(
     timeout: float | None,
     select: Sequence[str] | None,
     ignore: Sequence[str] | None,
-    progress: Callable[[str], None],
+    progress: Tell,
 ) -> TargetReport:
-    progress(f"computing the keys of {target.name}" if run else f"following {target.name}")
-    found = diagnose(trace, run=run, timeout=timeout)
+    progress("analysis", f"following the keys of {target.name}")
+    found = diagnose(
+        trace,
+        run=run,
+        timeout=timeout,
+        computing=lambda: progress("run", f"computing the keys of {target.name}"),
+    )
     comparison: Comparison | None = None
     failed: Failure | None = None
     if run and not found.unfinished:
-        progress(f"running {target.name}")
+        progress("run", f"running {target.name}")
         comparison, failed = _comparison(target, call, trace, timeout)
     elif run:
         comparison = Comparison(unavailable=found.unfinished)
@@ -106,10 +113,11 @@ def diagnose(
     run: bool,
     timeout: float | None = None,
     compute: Callable[[], Ledger] | None = None,
+    computing: Callable[[], None] = lambda: None,
 ) -> Diagnosis:
     """Follow the keys of a trace, and compute them if `run`, for at most `timeout` seconds.
 
-    `compute` computes them, where that was prepared before.
+    `compute` computes them, where that was prepared before; `computing` hears when that begins.
     """
     engine = Engine(trace)
     engine.run()
@@ -118,6 +126,7 @@ def diagnose(
     if run and _may_never_end(trace, engine):
         unfinished = "not run: it may never end (RNG015)"
     elif run:
+        computing()
         ledger, in_time = _keys(compute or (lambda: compute_keys(trace)), timeout, gaps)
         unfinished = "" if in_time else "not run: its keys alone took too long to compute"
     return Diagnosis(
@@ -126,22 +135,6 @@ def diagnose(
         tuple(dict.fromkeys(gaps)),
         unfinished,
     )
-
-
-def finish(
-    reports: Sequence[TargetReport],
-    *,
-    select: Sequence[str] | None = None,
-    ignore: Sequence[str] | None = None,
-) -> tuple[TargetReport, ...]:
-    """The reports of all targets, with what only all of them together show: unused suppressions."""
-    finished = list(reports)
-    for number, place, comment in unused(reports, select=select, ignore=ignore):
-        late = rng900.finding(place, comment.codes)
-        kept, _ = apply((late,), select=select, ignore=ignore)
-        report = finished[number]
-        finished[number] = replace(report, findings=(*report.findings, *kept))
-    return tuple(finished)
 
 
 def _may_never_end(trace: Trace, engine: Engine) -> bool:

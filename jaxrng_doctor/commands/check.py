@@ -1,36 +1,41 @@
-"""`jaxrng-doctor check`: examine functions, one after another, and report."""
+"""`jaxrng-doctor check`: examine functions, in processes of their own, and report."""
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
-
 from jaxrng_doctor import __version__
 from jaxrng_doctor.commands import CLEAN, FAILED, FOUND
-from jaxrng_doctor.config import Config
-from jaxrng_doctor.doctor import examine, finish
-from jaxrng_doctor.errors import TargetError, UsageError
-from jaxrng_doctor.findings import Report, TargetReport
-from jaxrng_doctor.output import take_stdout
+from jaxrng_doctor.errors import UsageError
+from jaxrng_doctor.findings import Report
+from jaxrng_doctor.finishing import finish
+from jaxrng_doctor.jobs.crew import Crew
+from jaxrng_doctor.jobs.examination import Examination
+from jaxrng_doctor.jobs.messages import Plan
 from jaxrng_doctor.progress import Progress
 from jaxrng_doctor.settings import Settings
-from jaxrng_doctor.target import Target
 from jaxrng_doctor.target.arguments import Flags
-from jaxrng_doctor.target.arguments import targets as targets_of
-from jaxrng_doctor.trace import recording_vmaps
-from jaxrng_doctor.tracebacks import failure
 
 
 def check(
-    texts: Sequence[str], flags: Flags, settings: Settings, *, run: bool, timeout: float
+    texts: Sequence[str],
+    flags: Flags,
+    settings: Settings,
+    crew: Crew,
+    *,
+    run: bool,
+    timeout: float,
+    jobs: str,
 ) -> int:
     """Examine the targets that `texts` name, or else the configured ones; `timeout` in seconds."""
     config = settings.config
     if not 0 < timeout < threading.TIMEOUT_MAX:
         raise UsageError(f"--timeout {timeout:g} is no time to wait", "type: --timeout 60")
+    workers = _number(jobs)
     folder = Path.cwd() if texts else config.folder
     texts = texts or list(dict.fromkeys(entry.target for entry in config.targets))
     if not texts:
@@ -39,61 +44,27 @@ def check(
             "type: jaxrng-doctor check module:function\n"
             "or name targets in pyproject.toml, in [[tool.jaxrng-doctor.targets]]",
         )
-    out = take_stdout()
+    select, ignore = settings.select, settings.ignore
+    plan = Plan(flags, config, folder, run, timeout, select, ignore)
     with Progress() as progress:
-        found = _find(texts, folder, flags, config, progress)
-        report = _examine(found, progress, settings, run=run, timeout=timeout)
-    settings.publish(report, out)
+        examination = Examination(crew, workers, plan, progress)
+        reports = examination.reports(texts)
+    finished = finish(reports, select=select, ignore=ignore)
+    report = Report(finished, tool_version=__version__, jax_version=examination.jax_version)
+    settings.publish(report, sys.stdout)
     if report.failures:
         return FAILED
     return FOUND if settings.fails(report) else CLEAN
 
 
-def _find(
-    texts: Sequence[str], folder: Path, flags: Flags, config: Config, progress: Progress
-) -> list[Target | TargetReport]:
-    """The targets, and reports of those that could not be imported."""
-    found: list[Target | TargetReport] = []
-    for text in texts:
-        progress.stage(f"importing {text}")
-        try:
-            # From before the user's module is imported: its `from jax import vmap` counts too.
-            with recording_vmaps():
-                found += targets_of(text, flags, config, folder)
-        except TargetError as error:
-            found.append(TargetReport(target=text, failure=error.failure))
-    return found
-
-
-def _examine(
-    found: Sequence[Target | TargetReport],
-    progress: Progress,
-    settings: Settings,
-    *,
-    run: bool,
-    timeout: float,
-) -> Report:
-    reports = []
-    for target in found:
-        if isinstance(target, TargetReport):
-            reports.append(target)
-            continue
-        try:
-            reports.append(
-                examine(
-                    target,
-                    run=run,
-                    timeout=timeout,
-                    select=settings.select,
-                    ignore=settings.ignore,
-                    progress=progress.stage,
-                )
-            )
-        except TargetError as error:
-            reports.append(TargetReport(target=target.name, failure=error.failure))
-        except SystemExit as error:
-            # The user's code may not choose the exit code of the doctor, least of all 0.
-            failed = failure("run", target.name, error)
-            reports.append(TargetReport(target=target.name, failure=failed))
-    finished = finish(reports, select=settings.select, ignore=settings.ignore)
-    return Report(finished, tool_version=__version__, jax_version=jax.__version__)
+def _number(jobs: str) -> int:
+    """The number of workers that `--jobs` asks for; `auto` is one for each core there is for us."""
+    if jobs == "auto":
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
+    if not jobs.isdecimal() or not int(jobs):
+        raise UsageError(
+            f"--jobs {jobs} is no number of processes", "type: --jobs 2 or --jobs auto"
+        )
+    return int(jobs)

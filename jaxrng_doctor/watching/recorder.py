@@ -11,9 +11,9 @@ from typing import Any
 import jax
 
 from jaxrng_doctor.diagnosis import as_draws
-from jaxrng_doctor.doctor import finish
 from jaxrng_doctor.facts import ProgramFacts
 from jaxrng_doctor.findings import Draw, Finding, Gap, Place, TargetReport
+from jaxrng_doctor.finishing import finish
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
