@@ -17,11 +17,12 @@ from jaxrng_doctor.tracebacks import doctors_own, failure
 
 
 class Examiner:
-    """Finds and examines the targets of one command, in the process that it is in."""
+    """Finds and examines targets in the process that it is in; `hears` is told of each stage."""
 
-    def __init__(self, plan: Plan, tell: Callable[[Begun], None]) -> None:
+    def __init__(self, plan: Plan, hears: Callable[[Begun], None]) -> None:
         self._plan = plan
-        self._tell = tell
+        self._hears = hears
+        self._stage: Stage = "import"
         self._found: dict[str, dict[int, Target]] = {}
 
     def find(self, task: Find) -> Found | Misused | Done:
@@ -48,20 +49,24 @@ class Examiner:
                 timeout=self._plan.timeout,
                 select=self._plan.select,
                 ignore=self._plan.ignore,
-                progress=lambda stage, told: self._tell(Begun(stage, told)),
+                progress=self._tell,
             )
         except UsageError as error:
             return Misused(error.message, error.hint)
         except TargetError as error:
             report = TargetReport(task.name, failure=error.failure)
         except BaseException as error:
-            report = TargetReport(task.name, failure=_failure("run", task.name, error))
+            report = TargetReport(task.name, failure=_failure(self._stage, task.name, error))
         # What was given up runs on, and nothing stops it but the end of the process.
         worn = any(thread.name == THREAD_NAME for thread in threading.enumerate())
         return Done(report, worn)
 
+    def _tell(self, stage: Stage, told: str) -> None:
+        self._stage = stage
+        self._hears(Begun(stage, told))
+
     def _targets(self, text: str) -> dict[int, Target]:
-        self._tell(Begun("import", f"importing {text}"))
+        self._tell("import", f"importing {text}")
         # From before the user's module is imported: its `from jax import vmap` counts too.
         with recording_vmaps():
             found = targets(text, self._plan.flags, self._plan.config, self._plan.folder)
