@@ -1,37 +1,22 @@
-"""Where a report goes: in comes its text, out it goes to the real stdout or to a file, whole.
-
-Only the report may go to stdout, so that a program can read it, whatever the
-user's code prints.
-"""
+"""Where a report goes: in comes its text, out it goes to a stream or to a file, whole."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from jaxrng_doctor.errors import UsageError
-from jaxrng_doctor.report.options import RenderOptions
 
-
-def take_stdout() -> TextIO:
-    """Return the real stdout, and send all else that is printed from now on to stderr.
-
-    The descriptor is moved too, because subprocesses and handlers that were made
-    before write past `sys.stdout`.
-    """
-    sys.stdout.flush()
-    real = open(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace")  # noqa: SIM115
-    with contextlib.suppress(OSError):
-        os.dup2(2, 1)
-    sys.stdout = sys.stderr
-    return real
+if TYPE_CHECKING:
+    from jaxrng_doctor.report import RenderOptions
 
 
 def options_for(out: TextIO | None) -> RenderOptions:
     """How to render for the stream `out`, or for a file where it is `None`."""
+    from jaxrng_doctor.report import RenderOptions  # with all formats: not to write a line
+
     environment = os.environ
     terminal = out is not None and out.isatty()
     color = terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"

@@ -139,12 +139,32 @@ KILLED = "crashed: its process was killed by"
     ("target", "stage", "words", "at"),
     [
         ("falls:f", "import", f"importing falls:f {KILLED} SIGSEGV", "falls.py"),
-        ("bad.py:exits_traced", "trace", "bad.py:exits_traced ended the process with exit code 0", ""),
-        ("bad.py:crashes_run", "run", f"bad.py:crashes_run {KILLED} SIGSEGV", "ctypes.string_at(0), x"),
-        ("bad.py:killed_traced", "trace", f"{KILLED} SIGKILL, as by a system that is out of memory", ""),
-        ("bad.py:interrupts", "trace", "bad.py:interrupts raised KeyboardInterrupt", "raise Keyboard"),
+        (
+            "bad.py:exits_traced",
+            "trace",
+            "bad.py:exits_traced ended the process with exit code 0",
+            "",
+        ),
+        (
+            "bad.py:crashes_run",
+            "run",
+            f"bad.py:crashes_run {KILLED} SIGSEGV",
+            "ctypes.string_at(0), x",
+        ),
+        (
+            "bad.py:killed_traced",
+            "trace",
+            f"{KILLED} SIGKILL, as by a system that is out of memory",
+            "",
+        ),
+        (
+            "bad.py:interrupts",
+            "trace",
+            "bad.py:interrupts raised KeyboardInterrupt",
+            "raise Keyboard",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_crash_is_the_failure_of_its_target(
     bad: subprocess.CompletedProcess[str], target: str, stage: str, words: str, at: str
 ) -> None:
