@@ -12,7 +12,7 @@ import jax
 from jaxrng_doctor import __version__, findings
 from jaxrng_doctor.doctor import examine
 from jaxrng_doctor.errors import TargetError
-from jaxrng_doctor.findings import Expect, TargetReport
+from jaxrng_doctor.findings import Choices, Expect
 from jaxrng_doctor.finishing import finish
 from jaxrng_doctor.report import FORMATS, RenderOptions
 from jaxrng_doctor.target import AS_IS, Target
@@ -74,10 +74,10 @@ def check(
         named = list(zip(parameter_names(target), target.args, strict=True))
         check_in_axes(in_axes, axis_size, named, target.kwargs, name)
     try:
-        found: TargetReport = examine(target, run=run, select=select, ignore=ignore)
+        found = examine(target, run=run, choices=_choices(select, ignore))
     except TargetError as error:
         raise (error.__cause__ or error) from None
-    return Report(finish((found,), select=select, ignore=ignore), __version__, jax.__version__)
+    return Report(finish((found,)), __version__, jax.__version__)
 
 
 @contextlib.contextmanager
@@ -95,14 +95,25 @@ def watch(
     the end (RNG014). Yields a `Report`, which is empty until the context closes. Nothing
     that the program computes changes; a fault of the analysis is among `report.gaps`.
     """
+    with watching(_choices(select, ignore), key_values=key_values) as report:
+        yield report
+
+
+@contextlib.contextmanager
+def watching(choices: Choices, *, key_values: bool = True) -> Iterator[Report]:
+    """`watch`, with all that the project's settings may say."""
     recorder = Recorder(key_values=key_values)
     report = Report((), __version__, jax.__version__)
     try:
         with listening(recorder), recording_vmaps():
             yield report
     finally:
-        targets = recorder.reports(select, ignore)
+        targets = recorder.reports(choices)
         findings.Report.__init__(report, targets, __version__, jax.__version__)
+
+
+def _choices(select: Sequence[str] | None, ignore: Sequence[str] | None) -> Choices:
+    return Choices(None if select is None else tuple(select), tuple(ignore or ()))
 
 
 __all__ = ["FindingsError", "Report", "check", "watch"]

@@ -21,22 +21,71 @@ from jaxrng_doctor import __version__
 from jaxrng_doctor.commands import FAILED, INTERRUPTED, USAGE
 from jaxrng_doctor.errors import UsageError
 from jaxrng_doctor.limits import THREAD_NAME
+from jaxrng_doctor.nearest import choose
+
+
+def _codes(incomplete: str) -> list[tuple[str, str]]:
+    """What a shell offers for a rule's code: those that begin like the last of those typed."""
+    from jaxrng_doctor.rules import RULES
+
+    before, comma, last = incomplete.rpartition(",")
+    return [
+        (f"{before}{comma}{rule.code}", rule.name)
+        for rule in RULES
+        if rule.code.startswith(last.upper())
+    ]
+
 
 Select = Annotated[
     list[str] | None,
-    typer.Option(metavar="CODE", help="Only these rules: codes or beginnings, with commas."),
+    typer.Option(
+        metavar="CODE",
+        help="Only these rules: codes or beginnings, with commas.",
+        autocompletion=_codes,
+    ),
 ]
-Ignore = Annotated[list[str] | None, typer.Option(metavar="CODE", help="All but these rules.")]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CODE", help="All but these rules.", autocompletion=_codes),
+]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The findings that are known, and are not told again."),
+]
+WriteBaseline = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the findings of today there: from now on known."),
+]
+AddIgnores = Annotated[
+    bool,
+    typer.Option("--add-ignores", help="Write an ignore comment for each finding of today."),
+]
+Statistics = Annotated[
+    bool, typer.Option("--statistics", help="Say only how often each rule was broken.")
+]
 FailOn = Annotated[
     str | None,
     typer.Option(
         metavar="error|warning|note|never", help="What exit code 1 is for. Default: warning."
     ),
 ]
-Format = Annotated[str, typer.Option(metavar="terminal|json")]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT[:FILE]",
+        help="terminal (the default), json, sarif, github, junit or markdown; to a file with "
+        "sarif:report.sarif. May be given several times.",
+    ),
+]
+
+NAME = "jaxrng-doctor"
+COMPLETE = "_JAXRNG_DOCTOR_COMPLETE"
+"""The variable by which a shell asks for what may come next, and for its own script."""
+SHELLS = ("bash", "zsh", "fish", "powershell")
 
 app = typer.Typer(
-    name="jaxrng-doctor",
+    name=NAME,
     help="Finds JAX programs whose random numbers are not as random as their authors believe.",
     no_args_is_help=True,
     add_completion=False,
@@ -45,10 +94,14 @@ app = typer.Typer(
 )
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line, and exit."""
+    if COMPLETE in os.environ:
+        from typer.completion import get_completion_inspect_parameters
+
+        get_completion_inspect_parameters()  # makes the shells known
     try:
-        app(prog_name="jaxrng-doctor")
+        sys.exit(app(prog_name=NAME))
     except KeyboardInterrupt:
         _leave(INTERRUPTED)
 
@@ -105,20 +158,27 @@ def check(
     ignore: Ignore = None,
     fail_on: FailOn = None,
     no_run: Annotated[
-        bool, typer.Option("--no-run", help="Trace only: run nothing on arrays.")
-    ] = False,
+        bool | None, typer.Option("--no-run/--run", help="Trace only: run nothing on arrays.")
+    ] = None,
     timeout: Annotated[
-        float,
+        float | None,
         typer.Option(
             metavar="SECONDS",
-            help="How long importing, tracing and running a function may take, each.",
+            help="How long importing, tracing and running may take, each. Default: 60.",
         ),
-    ] = 60.0,
+    ] = None,
     jobs: Annotated[
         str,
         typer.Option("--jobs", "-j", metavar="N|auto", help="How many processes work at a time."),
     ] = "1",
-    format: Format = "terminal",
+    baseline: Baseline = None,
+    write_baseline: WriteBaseline = None,
+    add_ignores: AddIgnores = False,
+    statistics: Statistics = False,
+    show_settings: Annotated[
+        bool, typer.Option("--show-settings", help="Show the settings that hold, check nothing.")
+    ] = False,
+    formats: Formats = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stdout.")
     ] = None,
@@ -129,15 +189,22 @@ def check(
         from jaxrng_doctor.jobs.crew import Crew
 
         with Crew() as crew:  # at once: a worker imports JAX while this process gets ready
-            from jaxrng_doctor.commands.check import check
             from jaxrng_doctor.settings import settings_of
+
+            settings = settings_of(
+                select, ignore, fail_on, formats, output, timeout=timeout, no_run=no_run,
+                baseline=baseline, write_baseline=write_baseline,
+                add_ignores=add_ignores, statistics=statistics,
+            )  # fmt: skip
+            if show_settings:
+                from jaxrng_doctor.commands.show_settings import show_settings as show
+
+                return show(settings)
+            from jaxrng_doctor.commands.check import check
             from jaxrng_doctor.target.arguments import parse_flags
 
-            settings = settings_of(select, ignore, fail_on, format, output)
             flags = parse_flags(arg or [], static or [], in_axes, axis_size, seed, expect)
-            return check(
-                targets or [], flags, settings, crew, run=not no_run, timeout=timeout, jobs=jobs
-            )
+            return check(targets or [], flags, settings, crew, jobs=jobs)
 
     _guard(work)
 
@@ -156,7 +223,11 @@ def run(
     select: Select = None,
     ignore: Ignore = None,
     fail_on: FailOn = None,
-    format: Format = "terminal",
+    baseline: Baseline = None,
+    write_baseline: WriteBaseline = None,
+    add_ignores: AddIgnores = False,
+    statistics: Statistics = False,
+    formats: Formats = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stderr.")
     ] = None,
@@ -170,7 +241,10 @@ def run(
         from jaxrng_doctor.commands.run import run
         from jaxrng_doctor.settings import settings_of
 
-        settings = settings_of(select, ignore, fail_on, format, output)
+        settings = settings_of(
+            select, ignore, fail_on, formats, output, baseline=baseline,
+            write_baseline=write_baseline, add_ignores=add_ignores, statistics=statistics,
+        )  # fmt: skip
         return run(
             program, arguments or [], settings, is_module=is_module, key_values=not no_key_values
         )
@@ -179,25 +253,49 @@ def run(
 
 
 @app.command()
-def rules() -> None:
+def rules(
+    format: Annotated[str, typer.Option(metavar="terminal|json")] = "terminal",
+) -> None:
     """List the rules."""
 
     def work() -> int:
         from jaxrng_doctor.commands.rules import rules
 
-        return rules()
+        return rules(format)
 
     _guard(work)
 
 
 @app.command()
-def explain(code: Annotated[str, typer.Argument(metavar="CODE")]) -> None:
-    """Explain a rule: what it finds, why that is bad, and what to write instead."""
+def explain(
+    codes: Annotated[
+        list[str] | None, typer.Argument(metavar="[CODE]...", autocompletion=_codes)
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Explain all rules.")] = False,
+    format: Annotated[str, typer.Option(metavar="terminal|markdown|json")] = "terminal",
+) -> None:
+    """Explain rules: what they find, why that is bad, and what to write instead."""
 
     def work() -> int:
         from jaxrng_doctor.commands.explain import explain
 
-        return explain(code)
+        return explain(codes or [], every=every, format=format)
+
+    _guard(work)
+
+
+@app.command()
+def completion(
+    shell: Annotated[
+        str,
+        typer.Argument(metavar="bash|zsh|fish|powershell", autocompletion=lambda: list(SHELLS)),
+    ],
+) -> None:
+    """Print the script with which a shell completes what is typed: see its own manual for where."""
+
+    def work() -> int:
+        os.environ[COMPLETE] = f"source_{choose('completion', shell, SHELLS)}"
+        return main()
 
     _guard(work)
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from jaxrng_doctor import outcome
 from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.facts import RBG, ProgramFacts
-from jaxrng_doctor.findings import Comparison, Failure, Gap, Stage, TargetReport
+from jaxrng_doctor.findings import (
+    EVERYTHING,
+    Choices,
+    Comparison,
+    Failure,
+    Gap,
+    Stage,
+    TargetReport,
+)
 from jaxrng_doctor.keytables import Ledger, Path
 from jaxrng_doctor.ledger import compute_keys
 from jaxrng_doctor.limits import OutOfTime, within
@@ -32,8 +40,7 @@ def examine(
     *,
     run: bool = True,
     timeout: float | None = None,
-    select: Sequence[str] | None = None,
-    ignore: Sequence[str] | None = None,
+    choices: Choices = EVERYTHING,
     progress: Tell = lambda stage, told: None,
 ) -> TargetReport:
     """Trace `target`, follow its keys, prove, run, judge.
@@ -50,7 +57,7 @@ def examine(
     except (Exception, SystemExit) as error:
         raise TargetError(failure("trace", target.name, error)) from error
     try:
-        return _examine(target, call, trace, run, timeout, select, ignore, progress)
+        return _examine(target, call, trace, run, timeout, choices, progress)
     except Exception as error:
         raise TargetError(doctors_own(target.name, error)) from error
 
@@ -61,8 +68,7 @@ def _examine(
     trace: Trace,
     run: bool,
     timeout: float | None,
-    select: Sequence[str] | None,
-    ignore: Sequence[str] | None,
+    choices: Choices,
     progress: Tell,
 ) -> TargetReport:
     progress("analysis", f"following the keys of {target.name}")
@@ -79,9 +85,8 @@ def _examine(
         comparison, failed = _comparison(target, call, trace, timeout)
     elif run:
         comparison = Comparison(unavailable=found.unfinished)
-    findings, suppressed = apply(
-        judge(found.facts), expect=target.expect, select=select, ignore=ignore
-    )
+    choices = replace(choices, expect=target.expect)
+    findings, suppressed = apply(judge(found.facts), choices)
     return TargetReport(
         target=target.name,
         findings=findings,
@@ -91,6 +96,7 @@ def _examine(
         suppressed=suppressed,
         failure=failed,
         lines=trace.place,
+        choices=choices,
     )
 
 

@@ -13,17 +13,15 @@ from jaxrng_doctor.rules import rng900_unused_suppression as rng900
 from jaxrng_doctor.suppress import apply, unused
 
 
-def finish(
-    reports: Sequence[TargetReport],
-    *,
-    select: Sequence[str] | None = None,
-    ignore: Sequence[str] | None = None,
-) -> tuple[TargetReport, ...]:
+def finish(reports: Sequence[TargetReport]) -> tuple[TargetReport, ...]:
     """The reports of all targets, with what only all of them together show: unused suppressions."""
     finished = list(reports)
-    for number, place, comment in unused(reports, select=select, ignore=ignore):
-        late = rng900.finding(place, comment.codes)
-        kept, _ = apply((late,), select=select, ignore=ignore)
+    for number, place, comment in unused(reports):
         report = finished[number]
-        finished[number] = replace(report, findings=(*report.findings, *kept))
+        told, suppressed = apply((rng900.finding(place, comment.text),), report.choices)
+        finished[number] = replace(
+            report,
+            findings=(*report.findings, *told),
+            suppressed=(*report.suppressed, *suppressed),
+        )
     return tuple(finished)

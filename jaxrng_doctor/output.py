@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from jaxrng_doctor.errors import UsageError
 
 if TYPE_CHECKING:
-    from jaxrng_doctor.report import RenderOptions
+    from jaxrng_doctor.report.options import RenderOptions
+
+
+def real_stdout() -> TextIO:
+    """The stdout of this process, which writes `?` for what its encoding does not have."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    return sys.stdout
 
 
 def options_for(out: TextIO | None) -> RenderOptions:
     """How to render for the stream `out`, or for a file where it is `None`."""
-    from jaxrng_doctor.report import RenderOptions  # with all formats: not to write a line
+    from jaxrng_doctor.report.options import RenderOptions  # with rich, which takes its time
 
     environment = os.environ
     terminal = out is not None and out.isatty()
@@ -41,29 +51,39 @@ def write(out: TextIO, text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
-def check_writable(path: Path) -> None:
-    """Raise `UsageError` where `write_file` could not write, before any work is done for it."""
+def check_writable(path: Path, flag: str) -> None:
+    """Raise `UsageError` where `write_file` could not write, before any work is done for it.
+
+    `flag` is what the user typed.
+    """
     folder = path.absolute().parent
     if path.is_dir():
-        raise UsageError(f"--output {path} is a folder", "give the name of a file")
+        raise UsageError(f"{flag} is a folder", "give the name of a file")
     if not folder.is_dir():
-        raise UsageError(f"--output {path}: there is no folder {folder}", "make the folder first")
+        raise UsageError(f"{flag}: there is no folder {folder}", "make the folder first")
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise UsageError(f"--output {path} may not be written", "choose another file")
+        raise UsageError(f"{flag} may not be written", "choose another file")
 
 
-def write_file(path: Path, text: str) -> None:
-    """Write the file so that nobody ever sees half of it."""
+def write_file(path: Path, text: str, flag: str) -> None:
+    """Write the file so that nobody ever sees half of it; a `UsageError` begins with `flag`."""
     try:
         if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8")  # A device or a pipe cannot be replaced.
-            return
-        real = path.resolve()
-        part = real.with_name(f".{real.name}.{os.getpid()}.part")
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(real)
-        finally:
-            part.unlink(missing_ok=True)
+        else:
+            replace_file(path, text.encode())
     except OSError as error:
-        raise UsageError(f"--output {path} cannot be written: {error.strerror}") from error
+        raise UsageError(f"{flag} cannot be written: {error.strerror}") from error
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a whole file in the place of another, with the same permissions; raises `OSError`."""
+    real = path.resolve()
+    part = real.with_name(f".{real.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        if real.exists():
+            shutil.copymode(real, part)
+        part.replace(real)
+    finally:
+        part.unlink(missing_ok=True)

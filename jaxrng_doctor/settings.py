@@ -2,63 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from jaxrng_doctor.config import FAIL_ON, Config, FailOn, expand_codes, read_config
+from jaxrng_doctor.config import FAIL_ON, read_config
 from jaxrng_doctor.findings import Report
 from jaxrng_doctor.nearest import choose
-from jaxrng_doctor.output import check_writable, options_for, write, write_file
-from jaxrng_doctor.report import FORMATS, RenderOptions
-from jaxrng_doctor.rules import CODES
+from jaxrng_doctor.publish import Destination, destinations, publish
+from jaxrng_doctor.report import FORMATS
+from jaxrng_doctor.report.statistics import STATISTICS
+from jaxrng_doctor.rules import CODES, RULES
+from jaxrng_doctor.setting_kinds import known_codes
+from jaxrng_doctor.settling import Settling, settling
+from jaxrng_doctor.target import Overrides
+from jaxrng_doctor.target_settings import TargetSettings
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TargetSettings):
     """What `check` and `run` have in common: flags where they were given, else `pyproject.toml`."""
 
-    config: Config
-    threshold: FailOn
-    render: Callable[[Report, RenderOptions], str]
-    select: Sequence[str] | None
-    ignore: Sequence[str]
-    output: Path | None
+    reports: tuple[Destination, ...]
+    settling: Settling
 
     def publish(self, report: Report, out: TextIO, **options: Any) -> None:
-        """Write the report to `--output`, or else to `out`."""
-        stream = out if self.output is None else None
-        text = self.render(report, replace(options_for(stream), **options))
-        if self.output is None:
-            write(out, text)
-        else:
-            write_file(self.output, text)
-
-    def fails(self, report: Report) -> bool:
-        """Whether there are findings at or over `--fail-on`."""
-        return self.threshold != "never" and bool(report.at_or_over(self.threshold))
+        """Write the report in each format to its file, or else to `out`."""
+        rules = tuple(rule.text for rule in RULES)
+        publish(self.reports, report, out, rules=rules, **options)
 
 
 def settings_of(
     select: list[str] | None,
     ignore: list[str] | None,
     fail_on: str | None,
-    format: str,
+    formats: list[str] | None,
     output: Path | None,
+    *,
+    timeout: float | None = None,
+    no_run: bool | None = None,
+    baseline: Path | None = None,
+    write_baseline: Path | None = None,
+    add_ignores: bool = False,
+    statistics: bool = False,
 ) -> Settings:
     config = read_config(Path.cwd(), CODES)
-    found = Settings(
+    return Settings(
         config,
-        config.fail_on if fail_on is None else choose("--fail-on", fail_on, FAIL_ON),
-        FORMATS[choose("--format", format, tuple(FORMATS))],
-        expand_codes(_listed(select), CODES, "--select") if select else config.select,
-        expand_codes(_listed(ignore), CODES, "--ignore") if ignore else config.ignore,
-        output,
+        Overrides(
+            known_codes(_listed(select), CODES, "--select") if select else None,
+            known_codes(_listed(ignore), CODES, "--ignore") if ignore else None,
+            None if fail_on is None else choose("--fail-on", fail_on, FAIL_ON),
+            timeout,
+            no_run,
+        ),
+        destinations(formats or [], output, STATISTICS if statistics else FORMATS),
+        settling(
+            config.folder,
+            baseline or config.baseline,
+            new=write_baseline,
+            adds_ignores=add_ignores,
+        ),
     )
-    if output is not None:
-        check_writable(output)
-    return found
 
 
 def _listed(options: Sequence[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,26 +15,22 @@ from jaxrng_doctor.finishing import finish
 from jaxrng_doctor.jobs.crew import Crew
 from jaxrng_doctor.jobs.examination import Examination
 from jaxrng_doctor.jobs.messages import Plan
+from jaxrng_doctor.output import real_stdout
 from jaxrng_doctor.progress import Progress
 from jaxrng_doctor.settings import Settings
 from jaxrng_doctor.target.arguments import Flags
+from jaxrng_doctor.target_settings import TargetSettings
 
 
-def check(
-    texts: Sequence[str],
-    flags: Flags,
-    settings: Settings,
-    crew: Crew,
-    *,
-    run: bool,
-    timeout: float,
-    jobs: str,
-) -> int:
-    """Examine the targets that `texts` name, or else the configured ones; `timeout` in seconds."""
+def check(texts: Sequence[str], flags: Flags, settings: Settings, crew: Crew, *, jobs: str) -> int:
+    """Examine the targets that `texts` name, or else the configured ones."""
     config = settings.config
+    timeout = settings.timeout()
     if not 0 < timeout < threading.TIMEOUT_MAX:
         raise UsageError(f"--timeout {timeout:g} is no time to wait", "type: --timeout 60")
     workers = _number(jobs)
+    # Of the configured ones, and of all others where none is, no finding is left out.
+    complete = not (texts and config.targets)
     folder = Path.cwd() if texts else config.folder
     texts = texts or list(dict.fromkeys(entry.target for entry in config.targets))
     if not texts:
@@ -44,17 +39,16 @@ def check(
             "type: jaxrng-doctor check module:function\n"
             "or name targets in pyproject.toml, in [[tool.jaxrng-doctor.targets]]",
         )
-    select, ignore = settings.select, settings.ignore
-    plan = Plan(flags, config, folder, run, timeout, select, ignore)
+    plan = Plan(flags, folder, TargetSettings(config, settings.flags))
     with Progress() as progress:
         examination = Examination(crew, workers, plan, progress)
         reports = examination.reports(texts)
-    finished = finish(reports, select=select, ignore=ignore)
-    report = Report(finished, tool_version=__version__, jax_version=examination.jax_version)
-    settings.publish(report, sys.stdout)
+    found = Report(finish(reports), __version__, examination.jax_version)
+    report = settings.settling.settle(found, complete=complete)
+    settings.publish(report, real_stdout())
     if report.failures:
         return FAILED
-    return FOUND if settings.fails(report) else CLEAN
+    return FOUND if report.fails else CLEAN
 
 
 def _number(jobs: str) -> int:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from jaxrng_doctor.api import watch
+from jaxrng_doctor.api import watching
 from jaxrng_doctor.commands import CLEAN, FOUND
 from jaxrng_doctor.settings import Settings
 from jaxrng_doctor.watching import script
@@ -18,10 +17,10 @@ def run(
 ) -> int:
     """Run the script or module; returns its own exit code, or that of the findings if it is 0."""
     folder = str(Path.cwd())
-    if settings.output is not None:  # the program may go to another folder
-        settings = replace(settings, output=settings.output.absolute())
     started = script.program(program, arguments, is_module=is_module)
-    with watch(key_values=key_values, select=settings.select, ignore=settings.ignore) as report:
+    with watching(settings.choices(), key_values=key_values) as report:
         code = started()
+    # What one program does not do, another may: a baseline is not told to have too much.
+    report = settings.settling.settle(report, complete=False)
     settings.publish(report, sys.stderr, brief=True, root=folder)
-    return code or (FOUND if settings.fails(report) else CLEAN)
+    return code or (FOUND if report.fails else CLEAN)

@@ -140,7 +140,7 @@ class Examination:
         if isinstance(message, Ready):
             worker.ready, self.jax_version = True, message.jax_version
             return
-        limit = self._plan.timeout + (GRACE if message.stage == "run" else 0.0)
+        limit = message.limit + (GRACE if message.stage == "run" else 0.0)
         worker.begun, worker.deadline = message, time.monotonic() + limit
         self._progress.stage(message.told, worker)
 
@@ -155,7 +155,7 @@ class Examination:
         importing = begun is None or begun.stage == "import"
         name = task.name if isinstance(task, Examine) else task.text
         if begun is not None and lost.out_of_time:
-            limit = f"{self._plan.timeout:g} s"
+            limit = f"{begun.limit:g} s"
             message = f"{begun.told} did not end within {limit} (--timeout allows more)"
         else:
             message = f"{f'importing {task.text}' if importing else name} {lost.how}"

@@ -23,6 +23,7 @@ class Examiner:
         self._plan = plan
         self._hears = hears
         self._stage: Stage = "import"
+        self._limit = 0.0
         self._found: dict[str, dict[int, Target]] = {}
 
     def find(self, task: Find) -> Found | Misused | Done:
@@ -43,12 +44,13 @@ class Examiner:
             if task.number not in self._found.get(task.text, ()):
                 self._targets(task.text)
             target = self._found[task.text].pop(task.number)
+            own, settings = target.overrides, self._plan.settings
+            self._limit = settings.timeout(own)
             report = examine(
                 target,
-                run=self._plan.run,
-                timeout=self._plan.timeout,
-                select=self._plan.select,
-                ignore=self._plan.ignore,
+                run=settings.runs(own),
+                timeout=self._limit,
+                choices=settings.choices(own),
                 progress=self._tell,
             )
         except UsageError as error:
@@ -63,13 +65,15 @@ class Examiner:
 
     def _tell(self, stage: Stage, told: str) -> None:
         self._stage = stage
-        self._hears(Begun(stage, told))
+        self._hears(Begun(stage, told, self._limit))
 
     def _targets(self, text: str) -> dict[int, Target]:
+        plan = self._plan
+        self._limit = plan.settings.timeout()
         self._tell("import", f"importing {text}")
         # From before the user's module is imported: its `from jax import vmap` counts too.
         with recording_vmaps():
-            found = targets(text, self._plan.flags, self._plan.config, self._plan.folder)
+            found = targets(text, plan.flags, plan.settings.config, plan.folder)
         self._found[text] = dict(enumerate(found))
         return self._found[text]
 

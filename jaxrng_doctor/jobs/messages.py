@@ -8,31 +8,27 @@ once, a `Begun` for each stage, and at the end of each task its answer: `Found`,
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxrng_doctor.config import Config
     from jaxrng_doctor.findings import Stage, TargetReport
     from jaxrng_doctor.target.arguments import Flags
+    from jaxrng_doctor.target_settings import TargetSettings
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How the targets of one command are found and examined. `timeout` is in seconds.
+    """How the targets of one command are found and examined.
 
     Paths in the names of targets are relative to `folder`.
     """
 
     flags: Flags
-    config: Config
     folder: Path
-    run: bool
-    timeout: float
-    select: Sequence[str] | None
-    ignore: Sequence[str]
+    settings: TargetSettings
 
 
 @dataclass(frozen=True)
@@ -60,10 +56,11 @@ class Ready:
 
 @dataclass(frozen=True)
 class Begun:
-    """From now on the worker does what `told` says, such as `"tracing noise.py:add_noise"`."""
+    """The worker does what `told` says, such as `"tracing noise.py:f"`, in `limit` seconds."""
 
     stage: Stage
     told: str
+    limit: float
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jaxrng_doctor.findings import Report
-from jaxrng_doctor.report import json, terminal
+from jaxrng_doctor.report import github, json, junit, markdown, sarif, terminal
 from jaxrng_doctor.report.options import RenderOptions
 
 FORMATS: dict[str, Callable[[Report, RenderOptions], str]] = {
     "terminal": terminal.render,
     "json": json.render,
+    "sarif": sarif.render,
+    "github": github.render,
+    "junit": junit.render,
+    "markdown": markdown.render,
 }
 
 __all__ = ["FORMATS", "RenderOptions"]

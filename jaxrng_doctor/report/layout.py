@@ -11,8 +11,8 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jaxrng_doctor import paths
 from jaxrng_doctor.findings import Place
-from jaxrng_doctor.report import paths
 from jaxrng_doctor.source import char_column
 
 Piece = tuple[str, str]

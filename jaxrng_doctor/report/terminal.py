@@ -8,7 +8,7 @@ what a reader wants to copy whole: paths, suggested code, tracebacks.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -16,12 +16,13 @@ from rich.panel import Panel
 from rich.text import Text
 from rich.theme import Theme
 
-from jaxrng_doctor.findings import Comparison, Failure, Gap, Report, Suppressed, TargetReport
+from jaxrng_doctor.findings import Comparison, Report, TargetReport
+from jaxrng_doctor.report.asides import aside_rows, failure_rows
 from jaxrng_doctor.report.compared import panel_rows
 from jaxrng_doctor.report.layout import Layout, Row, visible
 from jaxrng_doctor.report.options import RenderOptions
 from jaxrng_doctor.report.told import draw_rows, finding_rows
-from jaxrng_doctor.report.verdict import counts, verdict
+from jaxrng_doctor.report.verdict import counts, says_something, verdict
 
 _MIN_WIDTH = 40
 _MAX_DRAWS = 5
@@ -38,22 +39,16 @@ _STYLES = {
     "dim": "dim",
 }
 
-_STAGES = {"import": "imported", "trace": "traced", "run": "run", "analysis": "analysed"}
-
 
 def render(report: Report, options: RenderOptions) -> str:
     """The whole report, at least 40 cells wide whatever `options.width` asks for."""
     width = max(options.width, _MIN_WIDTH)
     page = _Page(Layout(width, options.root, cell_len), _console(options.color, width))
     for target in report.targets:
-        if not options.brief or _says_something(target):
+        if not options.brief or says_something(target):
             page.target(target)
     page.closing(report)
     return page.text()
-
-
-def _says_something(target: TargetReport) -> bool:
-    return bool(target.findings or target.gaps or target.suppressed or target.failure)
 
 
 def _console(color: bool, width: int) -> Console:
@@ -101,17 +96,16 @@ class _Page:
             self.put(finding_rows(finding, self.layout))
             self.blank()
         if target.failure is not None:
-            self.put(self.failure(target.failure))
+            self.put(failure_rows(target.failure, self.layout))
             self.blank()
         elif not target.findings:
             self.draws(target)
         if target.comparison is not None:
             self.comparison(target.comparison)
             self.blank()
-        for rows in (self.gaps(target.gaps), self.suppressed(target.suppressed)):
-            if rows:
-                self.put(rows)
-                self.blank()
+        for rows in aside_rows(target, self.layout):
+            self.put(rows)
+            self.blank()
 
     def rule(self, name: str) -> Row:
         """The target's name in a line; a name too long loses its beginning, not the function."""
@@ -142,31 +136,6 @@ class _Page:
         self.console.print(
             Panel(body, title=title, title_align="left", border_style="gutter", expand=False)
         )
-
-    def gaps(self, gaps: tuple[Gap, ...]) -> list[Row]:
-        rows: list[Row] = []
-        for gap in gaps:
-            rows += self.layout.hanging((("gap", "warning"), (": ", "")), gap.message)
-            if gap.place is not None:
-                rows.append((("  --> ", "gutter"), (self.layout.location(gap.place), "")))
-        return rows
-
-    def suppressed(self, suppressed: tuple[Suppressed, ...]) -> list[Row]:
-        rows: list[Row] = []
-        for one in suppressed:
-            place = one.finding.place
-            where = f" {self.layout.location(place)}" if place else ""
-            how = 'expect = "same"' if one.by == "expect" else "ignored by a comment"
-            reason = f": {one.reason}" if one.reason else ""
-            first = ((f"suppressed[{one.finding.code}]", "dim"),)
-            rows += self.layout.hanging((*first, (f"{where}, ", "")), how + reason)
-        return rows
-
-    def failure(self, failure: Failure) -> Iterator[Row]:
-        what = f"target could not be {_STAGES[failure.stage]}: {failure.message}"
-        yield from self.layout.hanging((("error", "error"), (": ", "title")), what, "title")
-        for line in failure.traceback.splitlines():
-            yield (("  ", ""), (visible(line), "dim"))
 
     def closing(self, report: Report) -> None:
         sentence, good = verdict(report)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from jaxrng_doctor.findings import SEVERITIES, Report
+from jaxrng_doctor.findings import SEVERITIES, Report, TargetReport
 from jaxrng_doctor.report.layout import counted
 
 
@@ -17,17 +17,24 @@ def verdict(report: Report) -> tuple[str, bool]:
     nothing = f"No findings in {draws}" if report.draws else "No draws seen"
     if report.gaps:
         places = counted(len(report.gaps), "place")
-        return f"{nothing}, but {places} could not be followed: see the gaps above", False
+        return f"{nothing}, but {places} could not be followed: see the gaps", False
     if not report.draws:
         return f"{nothing}: there was nothing to examine", False
     varying = [{s.varies for s in d.scopes if s.size not in (0, 1)} for d in report.draws]
     if unknown := sum(None in v for v in varying):
         return f"{nothing}, of which {unknown:,} could not be judged", False
+    if known := sum(s.by == "baseline" for s in report.suppressed):
+        return f"No new findings in {draws}: {known:,} known from the baseline", False
     if report.suppressed:
         return f"All clear in {draws}, apart from the sharing that is called intended", True
     if shared := sum(False in v for v in varying):
         return f"{nothing}, of which {shared:,} shared a key that no rule objects to", False
     return f"All clear: no shared noise in {draws}", True
+
+
+def says_something(target: TargetReport) -> bool:
+    """Whether there is more to tell of it than what it draws."""
+    return bool(target.findings or target.gaps or target.suppressed or target.failure)
 
 
 def counts(report: Report) -> list[str]:

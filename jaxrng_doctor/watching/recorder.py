@@ -12,7 +12,7 @@ import jax
 
 from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.facts import ProgramFacts
-from jaxrng_doctor.findings import Draw, Finding, Gap, Place, TargetReport
+from jaxrng_doctor.findings import Choices, Draw, Finding, Gap, Place, TargetReport
 from jaxrng_doctor.finishing import finish
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
@@ -131,9 +131,7 @@ class Recorder:
 
     # -- at the end ------------------------------------------------------------------------
 
-    def reports(
-        self, select: Sequence[str] | None = None, ignore: Sequence[str] | None = None
-    ) -> tuple[TargetReport, ...]:
+    def reports(self, choices: Choices) -> tuple[TargetReport, ...]:
         """A report for each function that draws, and one of what only several calls show."""
         for call in list(self._waiting.values()):
             self._first(call)  # it was lowered, and never called by its name
@@ -145,7 +143,7 @@ class Recorder:
                 # What two signatures of one function share is told once.
                 new = [f for f in judge(function.diagnosis.facts) if _key(f) not in told]
                 told.update(map(_key, new))
-                findings, suppressed = apply(new, select=select, ignore=ignore)
+                findings, suppressed = apply(new, choices)
                 found.append(
                     TargetReport(
                         function.name,
@@ -154,27 +152,30 @@ class Recorder:
                         gaps=function.diagnosis.gaps,
                         suppressed=suppressed,
                         lines=function.program.trace.place,
+                        choices=choices,
                     )
                 )
-            found.append(self._across(functions, select, ignore))
-            return finish(found, select=select, ignore=ignore)
+            found.append(self._across(functions, choices))
+            return finish(found)
 
-    def _across(
-        self,
-        functions: Sequence[Compiled],
-        select: Sequence[str] | None,
-        ignore: Sequence[str] | None,
-    ) -> TargetReport:
+    def _across(self, functions: Sequence[Compiled], choices: Choices) -> TargetReport:
         gaps = list(dict.fromkeys(self._gaps))
         facts = ProgramFacts()
         try:
             facts = ProgramFacts(repeated=repeats.repeated_keys(functions, self._eager))
         except Exception as error:
             gaps.append(Gap(f"the calls could not be compared: {in_a_line(error)}"))
-        findings, suppressed = apply(judge(facts), select=select, ignore=ignore)
+        findings, suppressed = apply(judge(facts), choices)
         draws = (repeats.call_draw(draw) for draw in self._eager)
         seen = dict.fromkeys(Draw(d.sampler, d.place, "a key of the program") for d in draws)
-        return TargetReport(ACROSS, findings, None, tuple(seen), tuple(gaps), suppressed)
+        return TargetReport(
+            ACROSS,
+            findings,
+            draws=tuple(seen),
+            gaps=tuple(gaps),
+            suppressed=suppressed,
+            choices=choices,
+        )
 
 
 def _key(finding: Finding) -> Any:
