@@ -32,7 +32,7 @@ JAX_TESTS := tests/trace tests/rules tests/target tests/test_samplers.py tests/t
 without = not no-run and not (findings_are_the_comments and $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-newest test-frameworks check lint types layers docs stale fuzz bench clean
+.PHONY: help demo test test-oldest test-newest test-frameworks test-wheel check lint types layers docs stale fuzz bench release-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -63,6 +63,9 @@ test-newest: ## run what depends on JAX on the newest Python here, and with it o
 test-frameworks: $(FRAMEWORKS_MADE) ## run the tests of programs that use Flax, Equinox, Haiku and others
 	.venv-frameworks/bin/pytest -n 2 tests/frameworks
 
+test-wheel: $(MADE) ## build the wheel, and use it in an empty environment outside of this tree
+	.ci/try-wheel $(BIN)/python
+
 check: lint types layers stale test ## all that must hold before a commit
 
 lint: $(MADE) ## ruff: faults and format
@@ -79,8 +82,9 @@ docs: $(MADE) ## make again what is made: the rules' pages, README's table and p
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/make_key_reuse.py
 
-stale: $(MADE) ## fail where `make docs` would change something
+stale: $(MADE) ## fail where `make docs` would change something, or the changelog contradicts the version
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python .ci/release.py
 
 fuzz: $(MADE) ## compare the verdict with the oracle on 10,000 programs written at random (hours)
 	$(BIN)/python -m tests.fuzz --count 10000 --seed 0
@@ -91,6 +95,11 @@ bench: $(MADE) ## measure, and print the ratios (minutes)
 	$(BIN)/python benchmarks/lineage.py
 	$(BIN)/python benchmarks/watch.py
 	$(BIN)/python benchmarks/listing.py
+	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/jobs.py
+
+release-check: $(MADE) ## fail unless version, changelog and recipes are ready for a release
+	$(BIN)/python .ci/release.py --release
 
 clean: ## remove the environments and the caches
 	rm -rf .venv .venv-oldest .venv-newest .venv-frameworks .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

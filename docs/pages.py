@@ -11,7 +11,7 @@ from typing import Any
 import jaxrng_doctor
 from jaxrng_doctor.rules.rule import Rule
 
-FIRST = ("check", "example", "Report", "FindingsError", "UsageError", "TargetError")
+FIRST = ("check", "watch", "example", "Report", "FindingsError", "UsageError", "TargetError")
 """What a reader of the reference looks for; the plain data comes after it."""
 
 

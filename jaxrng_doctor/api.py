@@ -10,9 +10,10 @@ from typing import Any
 import jax
 
 from jaxrng_doctor import __version__, findings
-from jaxrng_doctor.doctor import examine, finish
+from jaxrng_doctor.doctor import examine
 from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.findings import Choices, Expect, Severity
+from jaxrng_doctor.finishing import finish
 from jaxrng_doctor.report import FORMATS, RenderOptions
 from jaxrng_doctor.target import AS_IS, Target
 from jaxrng_doctor.target.inaxes import check_in_axes

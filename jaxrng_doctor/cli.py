@@ -170,8 +170,15 @@ def check(
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="How long the function may run. Default: 60."),
+        typer.Option(
+            metavar="SECONDS",
+            help="How long importing, tracing and running may take, each. Default: 60.",
+        ),
     ] = None,
+    jobs: Annotated[
+        str,
+        typer.Option("--jobs", "-j", metavar="N|auto", help="How many processes work at a time."),
+    ] = "1",
     baseline: Baseline = None,
     write_baseline: WriteBaseline = None,
     add_ignores: AddIgnores = False,
@@ -185,22 +192,25 @@ def check(
     """Check functions for random numbers that are shared by mistake."""
 
     def work() -> int:
-        from jaxrng_doctor.settings import settings_of
+        from jaxrng_doctor.jobs.crew import Crew
 
-        settings = settings_of(
-            select, ignore, fail_on, formats, output, timeout=timeout, no_run=no_run,
-            baseline=baseline, write_baseline=write_baseline,
-            add_ignores=add_ignores, statistics=statistics,
-        )  # fmt: skip
-        if show_settings:
-            from jaxrng_doctor.commands.show_settings import show_settings as show
+        with Crew() as crew:  # at once: a worker imports JAX while this process gets ready
+            from jaxrng_doctor.settings import settings_of
 
-            return show(settings)
-        from jaxrng_doctor.commands.check import check
-        from jaxrng_doctor.target.arguments import parse_flags
+            settings = settings_of(
+                select, ignore, fail_on, formats, output, timeout=timeout, no_run=no_run,
+                baseline=baseline, write_baseline=write_baseline,
+                add_ignores=add_ignores, statistics=statistics,
+            )  # fmt: skip
+            if show_settings:
+                from jaxrng_doctor.commands.show_settings import show_settings as show
 
-        flags = parse_flags(arg or [], static or [], in_axes, axis_size, seed, expect)
-        return check(targets or [], flags, settings)
+                return show(settings)
+            from jaxrng_doctor.commands.check import check
+            from jaxrng_doctor.target.arguments import parse_flags
+
+            flags = parse_flags(arg or [], static or [], in_axes, axis_size, seed, expect)
+            return check(targets or [], flags, settings, crew, jobs=jobs)
 
     _guard(work)
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from jaxrng_doctor import outcome
 from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.facts import RBG, ProgramFacts
-from jaxrng_doctor.findings import EVERYTHING, Choices, Comparison, Failure, Gap, TargetReport
+from jaxrng_doctor.findings import (
+    EVERYTHING,
+    Choices,
+    Comparison,
+    Failure,
+    Gap,
+    Stage,
+    TargetReport,
+)
 from jaxrng_doctor.inspection import listing
 from jaxrng_doctor.inspection.cost import takes_long
 from jaxrng_doctor.keytables import Ledger, Path
@@ -19,8 +27,7 @@ from jaxrng_doctor.lineage.engine import Engine
 from jaxrng_doctor.listing import Listing
 from jaxrng_doctor.program_facts import program_facts
 from jaxrng_doctor.rules import judge
-from jaxrng_doctor.rules import rng900_unused_suppression as rng900
-from jaxrng_doctor.suppress import apply, unused
+from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.target import Target
 from jaxrng_doctor.trace.call import ArrayCall, array_call
 from jaxrng_doctor.trace.draws import key_impl
@@ -29,6 +36,9 @@ from jaxrng_doctor.tracebacks import doctors_own, failure, in_a_line
 
 _TIMEOUT = 60.0
 
+Tell = Callable[[Stage, str], None]
+"""Hears what begins, such as `("trace", "tracing noise.py:add_noise")`."""
+
 
 def examine(
     target: Target,
@@ -36,16 +46,16 @@ def examine(
     run: bool = True,
     timeout: float | None = None,
     choices: Choices = EVERYTHING,
-    progress: Callable[[str], None] = lambda stage: None,
+    progress: Tell = lambda stage, told: None,
 ) -> TargetReport:
     """Trace `target`, follow its keys, prove, run, judge.
 
     With `run=False` nothing is executed on arrays, and every finding is inferred.
     `timeout` is in seconds, for each of the two runs. Raises `TargetError` if the
     target cannot be traced; one that fails as it is run is reported with what the
-    trace alone shows, and the failure.
+    trace alone shows, and the failure. `progress` hears of each stage as it begins.
     """
-    progress(f"tracing {target.name}")
+    progress("trace", f"tracing {target.name}")
     call, trace = _traced(target)
     try:
         return _examine(target, call, trace, run, timeout, choices, progress)
@@ -68,7 +78,7 @@ def inspect(
     run: bool = True,
     timeout: float | None = None,
     choices: Choices = EVERYTHING,
-    progress: Callable[[str], None] = lambda stage: None,
+    progress: Tell = lambda stage, told: None,
 ) -> Listing:
     """Trace `target` and make its program readable; `every` unfolds what no key touches.
 
@@ -76,10 +86,10 @@ def inspect(
     seconds. Without a `timeout`, it is left out where it would take long to compile.
     Raises `TargetError` if the target cannot be traced.
     """
-    progress(f"tracing {target.name}")
+    progress("trace", f"tracing {target.name}")
     _, trace = _traced(target)
     try:
-        progress(f"following {target.name}")
+        progress("analysis", f"following {target.name}")
         return _inspect(target, trace, every, run, timeout, choices)
     except Exception as error:
         raise TargetError(doctors_own(target.name, error)) from error
@@ -119,14 +129,19 @@ def _examine(
     run: bool,
     timeout: float | None,
     choices: Choices,
-    progress: Callable[[str], None],
+    progress: Tell,
 ) -> TargetReport:
-    progress(f"computing the keys of {target.name}" if run else f"following {target.name}")
-    found = diagnose(trace, run=run, timeout=timeout)
+    progress("analysis", f"following the keys of {target.name}")
+    found = diagnose(
+        trace,
+        run=run,
+        timeout=timeout,
+        computing=lambda: progress("run", f"computing the keys of {target.name}"),
+    )
     comparison: Comparison | None = None
     failed: Failure | None = None
     if run and not found.unfinished:
-        progress(f"running {target.name}")
+        progress("run", f"running {target.name}")
         comparison, failed = _comparison(target, call, trace, timeout)
     elif run:
         comparison = Comparison(unavailable=found.unfinished)
@@ -164,10 +179,11 @@ def diagnose(
     run: bool,
     timeout: float | None = None,
     compute: Callable[[], Ledger] | None = None,
+    computing: Callable[[], None] = lambda: None,
 ) -> Diagnosis:
     """Follow the keys of a trace, and compute them if `run`, for at most `timeout` seconds.
 
-    `compute` computes them, where that was prepared before.
+    `compute` computes them, where that was prepared before; `computing` hears when that begins.
     """
     engine = Engine(trace)
     engine.run()
@@ -176,6 +192,7 @@ def diagnose(
     if run and _may_never_end(trace, engine):
         unfinished = "not run: it may never end (RNG015)"
     elif run:
+        computing()
         ledger, in_time = _keys(compute or (lambda: compute_keys(trace)), timeout, gaps)
         unfinished = "" if in_time else "not run: its keys alone took too long to compute"
     return Diagnosis(
@@ -184,20 +201,6 @@ def diagnose(
         tuple(dict.fromkeys(gaps)),
         unfinished,
     )
-
-
-def finish(reports: Sequence[TargetReport]) -> tuple[TargetReport, ...]:
-    """The reports of all targets, with what only all of them together show: unused suppressions."""
-    finished = list(reports)
-    for number, place, comment in unused(reports):
-        report = finished[number]
-        told, suppressed = apply((rng900.finding(place, comment.text),), report.choices)
-        finished[number] = replace(
-            report,
-            findings=(*report.findings, *told),
-            suppressed=(*report.suppressed, *suppressed),
-        )
-    return tuple(finished)
 
 
 def _may_never_end(trace: Trace, engine: Engine) -> bool:

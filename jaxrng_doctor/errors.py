@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from jaxrng_doctor.findings import Failure
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jaxrng_doctor.findings import Failure
 
 
 class UsageError(Exception):

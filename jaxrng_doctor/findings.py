@@ -262,7 +262,7 @@ class TargetReport:
 
 @dataclass(frozen=True)
 class Report:
-    """The targets of one consultation, in the order in which they were asked for."""
+    """The targets of one consultation; `jaxrng-doctor check` sorts them by name."""
 
     targets: tuple[TargetReport, ...]
     tool_version: str

@@ -77,9 +77,18 @@ def _replicated(call: ArrayCall, trace: Trace, batch: _Batch) -> Any:
     if call.unmapped is not None:
         return call.unmapped(repeated)(*arrays)
     for i, axis in repeated.items():
-        first = jax.lax.slice_in_dim(jnp.asarray(arrays[i]), 0, 1, axis=axis)
-        arrays[i] = jnp.broadcast_to(first, arrays[i].shape)
+        arrays[i] = _repeated(arrays[i], axis)
     return call.call(*arrays)
+
+
+def _repeated(array: Any, axis: int) -> Any:
+    """The first slice of an array along `axis`, as often as there are slices."""
+    spread = isinstance(array, jax.Array) and len(array.sharding.device_set) > 1
+    if spread or is_key(array):
+        first = jax.lax.slice_in_dim(jnp.asarray(array), 0, 1, axis=axis)
+        return jnp.broadcast_to(first, array.shape)
+    # By NumPy, which has nothing to compile.
+    return jnp.asarray(np.broadcast_to(np.asarray(array).take([0], axis), array.shape))
 
 
 def _pairs(outputs: Any, batch: _Batch) -> list[Pairs | None]:

@@ -1,12 +1,9 @@
-"""Where a report goes: in comes its text, out it goes to the real stdout or to a file, whole.
-
-Only the report may go to stdout, so that a program can read it, whatever the
-user's code prints.
-"""
+"""Where a report goes: in comes its text, out it goes to a stream or to a file, whole."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import sys
@@ -17,6 +14,13 @@ from jaxrng_doctor.errors import UsageError
 
 if TYPE_CHECKING:
     from jaxrng_doctor.report.options import RenderOptions
+
+
+def real_stdout() -> TextIO:
+    """The stdout of this process, which writes `?` for what its encoding does not have."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    return sys.stdout
 
 
 def take_stdout() -> TextIO:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from jaxrng_doctor.config import FAIL_ON, Config, read_config
-from jaxrng_doctor.findings import Choices, Report
+from jaxrng_doctor.config import FAIL_ON, read_config
+from jaxrng_doctor.findings import Report
 from jaxrng_doctor.nearest import choose
 from jaxrng_doctor.publish import Destination, destinations, publish
 from jaxrng_doctor.report import FORMATS
@@ -16,31 +16,16 @@ from jaxrng_doctor.report.statistics import STATISTICS
 from jaxrng_doctor.rules import CODES, RULES
 from jaxrng_doctor.setting_kinds import known_codes
 from jaxrng_doctor.settling import Settling, settling
-from jaxrng_doctor.target import NO_OVERRIDES, Overrides
+from jaxrng_doctor.target import Overrides
+from jaxrng_doctor.target_settings import TargetSettings
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TargetSettings):
     """What `check` and `run` have in common: flags where they were given, else `pyproject.toml`."""
 
-    config: Config
-    flags: Overrides
     reports: tuple[Destination, ...]
     settling: Settling
-
-    def choices(self, overrides: Overrides = NO_OVERRIDES) -> Choices:
-        """What is to be told of a target that has settings of its own."""
-        return self.config.choices(self.flags.over(overrides))
-
-    def runs(self, overrides: Overrides = NO_OVERRIDES) -> bool:
-        """Whether a target that has settings of its own is run on arrays."""
-        no_run = self.flags.over(overrides).no_run
-        return not (self.config.no_run if no_run is None else no_run)
-
-    def timeout(self, overrides: Overrides = NO_OVERRIDES) -> float:
-        """How many seconds a target that has settings of its own may run."""
-        timeout = self.flags.over(overrides).timeout
-        return self.config.timeout if timeout is None else timeout
 
     def publish(self, report: Report, out: TextIO, **options: Any) -> None:
         """Write the report in each format to its file, or else to `out`."""

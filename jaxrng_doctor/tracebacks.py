@@ -6,12 +6,17 @@ would only hide them.
 
 from __future__ import annotations
 
-import importlib
-import sys
+import functools
+import importlib.util
+import itertools
+import os
+import re
 import traceback
 from pathlib import Path
 
 from jaxrng_doctor.findings import Failure, Stage
+
+_OWN = str(Path(__file__).resolve().parent) + os.sep
 
 
 def failure(stage: Stage, what: str, error: BaseException) -> Failure:
@@ -48,6 +53,22 @@ def user_traceback(error: BaseException) -> str:
     return "".join(shown.format()).rstrip()
 
 
+def of_a_crash(told: str) -> str:
+    """What `faulthandler` wrote, as a traceback of the user's frames; `""` where it wrote none."""
+    found = re.findall(r'^  File "(.*)", line (\d+) in (.*)$', told, re.MULTILINE)
+    # The latest comes first; what called us is no more the user's than we are.
+    inner = itertools.takewhile(lambda frame: not frame[0].startswith(_OWN), found)
+    frames = [
+        traceback.FrameSummary(file, int(line), name)
+        for file, line, name in inner
+        if _is_users(file)
+    ][::-1]
+    if not frames:
+        return ""
+    shown = "".join(traceback.StackSummary.from_list(frames).format()).rstrip()
+    return f"Traceback (most recent call last):\n{shown}"
+
+
 def has_user_frames(error: BaseException) -> bool:
     """Whether the exception passed through any code of the user's."""
     return any(_is_users(frame.filename) for frame in traceback.extract_tb(error.__traceback__))
@@ -72,8 +93,8 @@ def _is_users(filename: str) -> bool:
     )
 
 
+@functools.cache
 def _others() -> list[str]:
-    """The folders of code that is not the user's: looked up anew, as JAX may come in later."""
-    packages = [__package__, importlib.__name__, "jax", "jaxlib"]
-    files = [getattr(sys.modules.get(name), "__file__", None) for name in packages]
-    return [f"{Path(file).parent}/" for file in files if file]
+    """The folders of code that is not the user's, whether it is imported yet or not."""
+    specs = [importlib.util.find_spec(name) for name in ("importlib", "jax", "jaxlib")]
+    return [_OWN, *(f"{Path(spec.origin).parent}/" for spec in specs if spec and spec.origin)]

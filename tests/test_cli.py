@@ -143,6 +143,8 @@ def test_rules_and_explain(run_cli: RunCli) -> None:
         (["check", "a:f", "--select", "RNG001,RNG0111"], "--select: there is no rule 'RNG0111'"),
         (["check", "a:f", "--timeout", "0"], "--timeout 0 is no time to wait"),
         (["check", "a:f", "--timeout", "nan"], "--timeout nan is no time to wait"),
+        (["check", "a:f", "--jobs", "0"], "--jobs 0 is no number of processes"),
+        (["check", "a:f", "--jobs", "all"], "type: --jobs 2 or --jobs auto"),
         (["check", "a:f", "--output", "none/report.txt"], "there is no folder"),
         (["check", "a:f", "--seed", "-1"], "--seed"),
         (["check", "a:f", "--axis-size", "many"], "--axis-size"),
@@ -200,7 +202,7 @@ def test_a_failure_is_worse_than_a_finding(run_cli: RunCli, noise: Path) -> None
     done = run_cli(
         "check", "noise:shared", "noise:fails", "--arg", "x=f32[4,3]", "--format", "json"
     )
-    found, failed = json.loads(done.stdout)["targets"]
+    failed, found = json.loads(done.stdout)["targets"]
     assert [finding["code"] for finding in found["findings"]] == ["RNG001"]
     assert "no good" in failed["failure"]["message"]
     assert "noise.py" in failed["failure"]["traceback"]
@@ -233,7 +235,7 @@ def test_configured_targets_from_a_folder_below(run_cli: RunCli, noise: Path, wr
     )
     done = run_cli("check", "--format", "json", "--no-run", cwd=below)
     targets = [target["target"] for target in json.loads(done.stdout)["targets"]]
-    assert targets == ["noise:add_noise", "noise.py:double"]
+    assert targets == ["noise.py:double", "noise:add_noise"]
     assert done.returncode == 0
 
 
@@ -265,7 +267,7 @@ def test_a_function_that_does_not_end(run_cli: RunCli, write: Write) -> None:
         """,
     )
     before = time.monotonic()
-    done = run_cli("check", "endless:f", "--timeout", "1", "--format", "json")
+    done = run_cli("check", "endless:f", "--timeout", "10", "--format", "json")
     assert time.monotonic() - before < 60
     (target,) = json.loads(done.stdout)["targets"]
     assert len(target["draws"]) == 1

@@ -7,17 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxrng_doctor.commands import CLEAN, FAILED
-from jaxrng_doctor.commands.check import allow, asked_for, find
+from jaxrng_doctor.commands.asking import allow, asked_for
+from jaxrng_doctor.config import Config
 from jaxrng_doctor.doctor import inspect as inspect_target
 from jaxrng_doctor.errors import TargetError
-from jaxrng_doctor.findings import Failure, TargetReport
+from jaxrng_doctor.findings import Failure
 from jaxrng_doctor.listing import Listing
 from jaxrng_doctor.nearest import choose
 from jaxrng_doctor.output import check_writable, options_for, take_stdout, write, write_file
 from jaxrng_doctor.progress import Progress
 from jaxrng_doctor.report.listing import FORMATS
 from jaxrng_doctor.settings import Settings
-from jaxrng_doctor.target.arguments import Flags
+from jaxrng_doctor.target import Target
+from jaxrng_doctor.target.arguments import Flags, targets
+from jaxrng_doctor.trace import recording_vmaps
 from jaxrng_doctor.tracebacks import failure
 
 
@@ -49,10 +52,7 @@ def inspect(
     shown: list[Listing] = []
     failed: list[tuple[str, Failure]] = []
     with Progress() as progress:
-        for target in find(texts, folder, flags, settings.config, progress):
-            if isinstance(target, TargetReport):
-                failed += [(target.target, target.failure)] if target.failure else []
-                continue
+        for target in _find(texts, folder, flags, settings.config, progress, failed):
             try:
                 shown.append(
                     inspect_target(
@@ -61,7 +61,7 @@ def inspect(
                         run=run,
                         timeout=timeout,
                         choices=settings.choices(target.overrides),
-                        progress=progress.stage,
+                        progress=lambda stage, told: progress.stage(told),
                     )
                 )
             except TargetError as error:
@@ -79,3 +79,24 @@ def inspect(
         else:
             write_file(output, text, flag)
     return FAILED if failed else CLEAN
+
+
+def _find(
+    texts: Sequence[str],
+    folder: Path,
+    flags: Flags,
+    config: Config,
+    progress: Progress,
+    failed: list[tuple[str, Failure]],
+) -> list[Target]:
+    """The targets; those that could not be imported are added to `failed`."""
+    found: list[Target] = []
+    for text in texts:
+        progress.stage(f"importing {text}")
+        try:
+            # From before the user's module is imported: its `from jax import vmap` counts too.
+            with recording_vmaps():
+                found += targets(text, flags, config, folder)
+        except TargetError as error:
+            failed.append((text, error.failure))
+    return found

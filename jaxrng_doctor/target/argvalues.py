@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import jax
+    import numpy as np
 
 
 def value(given: Any, name: str, *, seed: int, position: int, folder: Path) -> Any:
@@ -101,7 +102,7 @@ class _Builder:
                 "set JAX_ENABLE_X64=1 in the environment, or ask for a dtype of 32 bits",
             )
         dtype = np.dtype(getattr(jnp, spec.dtype))
-        numbers = np.random.default_rng((self.seed, self.position, next(self.leaves)))
+        numbers = self._numbers()
         if dtype == np.bool_:
             return jnp.asarray(numbers.random(spec.shape, np.float32) < 0.5)
         if np.issubdtype(dtype, np.integer):
@@ -117,19 +118,27 @@ class _Builder:
 
     def _keys(self, spec: Key) -> jax.Array:
         import jax
+        import numpy as np
 
         try:
-            key = jax.random.key(self.seed, impl=spec.impl)
+            one = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0, impl=spec.impl)))
         except ValueError as error:
             raise UsageError(
                 f"the argument {self.name} is a key of {spec.impl}, "
                 f"which JAX {jax.__version__} does not have",
                 "ask for another kind, such as key<fry>",
             ) from error
-        for number in (self.position, next(self.leaves)):
-            key = jax.random.fold_in(key, number)
-        keys = jax.random.split(key, spec.shape) if spec.shape else key
-        return jax.random.key_data(keys) if spec.legacy else keys
+        # Any words make a key, and these need nothing compiled.
+        words = self._numbers().integers(2**32, size=(*spec.shape, *one.shape), dtype=np.uint32)
+        if spec.legacy:
+            return jax.numpy.asarray(words)
+        return jax.random.wrap_key_data(words, impl=spec.impl)
+
+    def _numbers(self) -> np.random.Generator:
+        """The random numbers of one leaf, other than those of any other."""
+        import numpy as np
+
+        return np.random.default_rng((self.seed, self.position, next(self.leaves)))
 
     def _load(self, spec: File) -> Any:
         import numpy as np

@@ -65,7 +65,7 @@ _MODULES = {"NumPy": "numpy.random", "Python": "random"}
 
 
 def _own_states() -> dict[str, Any]:
-    return {"NumPy": repr(np.random.get_state()), "Python": random.getstate()}
+    return {"NumPy": _comparable(np.random.get_state()), "Python": random.getstate()}
 
 
 def generators() -> list[Any]:
@@ -127,10 +127,19 @@ def preserving_host_rng(known: Sequence[Any]) -> Iterator[None]:
         random.setstate(python)
 
 
-def _state(generator: Any) -> str:
+def _state(generator: Any) -> Any:
     if isinstance(generator, np.random.Generator):
-        return repr(generator.bit_generator.state)
-    return repr(generator.get_state())
+        return _comparable(generator.bit_generator.state)
+    return _comparable(generator.get_state())
+
+
+def _comparable(state: Any) -> Any:
+    """A state of NumPy's, its arrays as bytes: as text they would take milliseconds."""
+    if isinstance(state, dict):
+        return {name: _comparable(part) for name, part in state.items()}
+    if isinstance(state, tuple):
+        return tuple(map(_comparable, state))
+    return state.tobytes() if isinstance(state, np.ndarray) else state
 
 
 @contextlib.contextmanager

@@ -13,7 +13,6 @@ from typing import Any
 import jax
 
 from jaxrng_doctor.diagnosis import as_draws
-from jaxrng_doctor.doctor import finish
 from jaxrng_doctor.errors import FirstFinding
 from jaxrng_doctor.facts import HostDrawFacts, ProgramFacts
 from jaxrng_doctor.findings import (
@@ -26,6 +25,7 @@ from jaxrng_doctor.findings import (
     Severity,
     TargetReport,
 )
+from jaxrng_doctor.finishing import finish
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array

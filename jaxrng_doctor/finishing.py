@@ -1,0 +1,27 @@
+"""What only the reports of all targets together show: in they come, out they go, completed.
+
+No JAX, so that a process can finish what others have examined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from jaxrng_doctor.findings import TargetReport
+from jaxrng_doctor.rules import rng900_unused_suppression as rng900
+from jaxrng_doctor.suppress import apply, unused
+
+
+def finish(reports: Sequence[TargetReport]) -> tuple[TargetReport, ...]:
+    """The reports of all targets, with what only all of them together show: unused suppressions."""
+    finished = list(reports)
+    for number, place, comment in unused(reports):
+        report = finished[number]
+        told, suppressed = apply((rng900.finding(place, comment.text),), report.choices)
+        finished[number] = replace(
+            report,
+            findings=(*report.findings, *told),
+            suppressed=(*report.suppressed, *suppressed),
+        )
+    return tuple(finished)

@@ -1,0 +1,88 @@
+"""What a worker does: in come tasks, out come answers, and at each stage a word of what goes on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from jaxrng_doctor.doctor import examine
+from jaxrng_doctor.errors import TargetError, UsageError
+from jaxrng_doctor.findings import Failure, Stage, TargetReport
+from jaxrng_doctor.jobs.messages import Begun, Done, Examine, Find, Found, Misused, Plan
+from jaxrng_doctor.limits import THREAD_NAME
+from jaxrng_doctor.target import Target
+from jaxrng_doctor.target.arguments import targets
+from jaxrng_doctor.trace import recording_vmaps
+from jaxrng_doctor.tracebacks import doctors_own, failure
+
+
+class Examiner:
+    """Finds and examines targets in the process that it is in; `hears` is told of each stage."""
+
+    def __init__(self, plan: Plan, hears: Callable[[Begun], None]) -> None:
+        self._plan = plan
+        self._hears = hears
+        self._stage: Stage = "import"
+        self._limit = 0.0
+        self._found: dict[str, dict[int, Target]] = {}
+
+    def find(self, task: Find) -> Found | Misused | Done:
+        try:
+            found = self._targets(task.text)
+        except UsageError as error:
+            return Misused(error.message, error.hint)
+        except TargetError as error:
+            return Done(TargetReport(task.text, failure=error.failure))
+        except BaseException as error:
+            what = f"importing {task.text}"
+            return Done(TargetReport(task.text, failure=_failure("import", what, error)))
+        return Found(tuple(target.name for target in found.values()))
+
+    def examine(self, task: Examine) -> Misused | Done:
+        try:
+            # Another worker found it, or this one has examined it: its module is imported again.
+            if task.number not in self._found.get(task.text, ()):
+                self._targets(task.text)
+            target = self._found[task.text].pop(task.number)
+            own, settings = target.overrides, self._plan.settings
+            self._limit = settings.timeout(own)
+            report = examine(
+                target,
+                run=settings.runs(own),
+                timeout=self._limit,
+                choices=settings.choices(own),
+                progress=self._tell,
+            )
+        except UsageError as error:
+            return Misused(error.message, error.hint)
+        except TargetError as error:
+            report = TargetReport(task.name, failure=error.failure)
+        except BaseException as error:
+            report = TargetReport(task.name, failure=_failure(self._stage, task.name, error))
+        # What was given up runs on, and nothing stops it but the end of the process.
+        worn = any(thread.name == THREAD_NAME for thread in threading.enumerate())
+        return Done(report, worn)
+
+    def _tell(self, stage: Stage, told: str) -> None:
+        self._stage = stage
+        self._hears(Begun(stage, told, self._limit))
+
+    def _targets(self, text: str) -> dict[int, Target]:
+        plan = self._plan
+        self._limit = plan.settings.timeout()
+        self._tell("import", f"importing {text}")
+        # From before the user's module is imported: its `from jax import vmap` counts too.
+        with recording_vmaps():
+            found = targets(text, plan.flags, plan.settings.config, plan.folder)
+        self._found[text] = dict(enumerate(found))
+        return self._found[text]
+
+
+def _failure(stage: Stage, what: str, error: BaseException) -> Failure:
+    """Of what nobody has caught: a fault of ours, or else the user's code wants to exit.
+
+    It may choose the exit code neither of the worker nor of the doctor.
+    """
+    if isinstance(error, Exception):
+        return doctors_own(what, error)
+    return failure(stage, what, error)

@@ -1,0 +1,73 @@
+"""A worker, seen from inside: in come tasks on its stdin, out go answers on its stdout.
+
+Both are taken away before any of the user's code runs, which then finds stdin empty and prints
+to stderr. A worker leads a session of its own: when the doctor is gone, it ends itself, and with
+it all that the user's code has started.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import os
+import signal
+import sys
+import threading
+from queue import SimpleQueue
+from typing import IO, Any
+
+from jaxrng_doctor.jobs.messages import Find, Plan, Ready, received, send
+from jaxrng_doctor.jobs.process import POSIX
+
+
+def main(crashes: int | None) -> None:
+    """Do one task after another, until `None` comes; `crashes` is where a crash is told."""
+    tasks, answers = _take_streams()
+    if crashes is not None:
+        os.set_inheritable(crashes, False)
+        faulthandler.enable(crashes, all_threads=False)
+    inbox: SimpleQueue[Any] = SimpleQueue()
+    threading.Thread(target=_listen, args=(tasks, inbox), daemon=True).start()
+
+    # Nothing that is imported here ever goes: to look through it for garbage takes a third of the
+    # time, and so does each later search for the user's generators among all objects.
+    gc.disable()
+    import jax
+
+    from jaxrng_doctor.jobs.examining import Examiner
+
+    gc.freeze()
+    gc.enable()
+    send(answers, Ready(jax.__version__))
+    plan: Plan | None = inbox.get()
+    if plan is None:
+        return
+    examiner = Examiner(plan, lambda message: send(answers, message))
+    while (task := inbox.get()) is not None:
+        send(answers, examiner.find(task) if isinstance(task, Find) else examiner.examine(task))
+
+
+def _take_streams() -> tuple[IO[bytes], IO[bytes]]:
+    """The pipes from and to the doctor, out of the reach of anybody else in this process.
+
+    The descriptors are moved too, because subprocesses write past `sys.stdout`.
+    """
+    tasks = open(os.dup(0), "rb")  # noqa: SIM115
+    answers = open(os.dup(1), "wb")  # noqa: SIM115
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return tasks, answers
+
+
+def _listen(tasks: IO[bytes], inbox: SimpleQueue[Any]) -> None:
+    for message in received(tasks):
+        inbox.put(message)
+        if message is None:
+            return
+    if POSIX:
+        os.killpg(0, signal.SIGKILL)
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
