@@ -58,7 +58,14 @@ class KeyProgram:
 
     def compute(self, values: Sequence[Any]) -> Ledger:
         """The keys where the inputs `wanted` have these values."""
-        tables, outputs = jax.device_get(self._compiled(*values))
+        return self.finish(self.start(values))
+
+    def start(self, values: Sequence[Any]) -> Any:
+        """What `finish` makes a `Ledger` of; nobody waits for the device before."""
+        return self._compiled(*values)
+
+    def finish(self, started: Any) -> Ledger:
+        tables, outputs = jax.tree_util.tree_map(np.asarray, started)
         found = {
             path: KeyTable(words, reached)
             for path, (words, reached) in zip(self._paths, tables, strict=True)

@@ -11,8 +11,9 @@ from typing import Any
 
 import jax
 
-from jaxrng_doctor.trace import equations, jaxprs
+from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.derivatives import is_tangent
+from jaxrng_doctor.trace.files import is_sampler_file
 
 # primitive -> the operands that are its key. Those that count take a key's words apart.
 DRAWING_PRIMITIVES: dict[str, tuple[int, ...]] = {
@@ -81,7 +82,7 @@ class Draws:
 
     def _is_sampler(self, eqn: Any) -> bool:
         body = eqn.params["jaxpr"]
-        return jaxprs.is_sampler_file(equations.function_of(body)[1]) and self.inside(body)
+        return is_sampler_file(equations.function_of(body)[1]) and self.inside(body)
 
     def inside(self, jaxpr: Any) -> bool:
         """Anything in the jaxpr draws, at any depth."""

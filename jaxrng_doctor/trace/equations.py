@@ -122,3 +122,17 @@ def frames(eqn: Any) -> list[Frame]:
         return []
     codes, lastis = traceback.raw_frames()
     return [Frame(code, lasti) for code, lasti in zip(codes, lastis, strict=True)]
+
+
+def part(jaxpr: Any, invars: list[Any], outvars: list[Any], eqns: list[Any]) -> Any:
+    """Some equations of an open jaxpr as a closed one of their own (0.6 to 0.12)."""
+    names = tuple("" for _ in invars), tuple("" for _ in outvars)
+    info = jaxpr.debug_info._replace(arg_names=names[0], result_paths=names[1])
+    return closed(
+        jaxpr.replace(constvars=[], invars=invars, outvars=outvars, eqns=eqns, debug_info=info)
+    )
+
+
+def closed(jaxpr: Any) -> Any:
+    """An open jaxpr without constants, closed: from 0.11 on a jaxpr is its own closed form."""
+    return jaxpr if hasattr(jaxpr, "consts") else jex_core.ClosedJaxpr(jaxpr, ())

@@ -1,9 +1,8 @@
 """The one file that touches `jax._src`: what differs between JAX versions, in one shape.
 
-In comes JAX's own data (jaxprs, equations, tracebacks), out comes the same under
-names that hold for every supported version. Each function says on which versions
-its line was seen to work; the list in `docs/architecture.md` says what to look at
-for a new JAX.
+In comes JAX's own data, out comes the same under names that hold for every supported
+version. Each function says on which versions its line was seen to work; the list in
+`docs/architecture.md` says what to look at for a new JAX.
 """
 
 from __future__ import annotations
@@ -12,43 +11,34 @@ import contextlib
 import functools
 import inspect
 import operator
-import os
-from collections.abc import Callable, Sequence
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import jax
 from jax._src import core as _core
 from jax._src import linear_util as _lu
 from jax._src import pjit as _pjit
 from jax._src import random as _random
 from jax._src import source_info_util as _source_info
+from jax._src import traceback_util as _traceback
 from jax._src.interpreters import batching as _batching
 from jax._src.interpreters import partial_eval as _pe
-from jax.extend import core as jex_core
 from jax.extend.core import primitives as jex_primitives
 from jax.interpreters import ad
 
 from jaxrng_doctor.trace import equations
+from jaxrng_doctor.trace.calldata import JitCall, VmapCall
+from jaxrng_doctor.trace.files import OWN_DIR, is_sampler_file
 from jaxrng_doctor.trace.patches import Patch, attribute
 
-Literal = jex_core.Literal
 # `pjit` up to 0.6, `jit` later; only the second is among JAX's public primitives.
 pjit_p = next(p for p in _pe.custom_staging_rules if p.name in ("jit", "pjit"))
-JAX_DIR = os.path.dirname(os.path.abspath(jax.__file__)) + os.sep
 
 # Compiled code names the innermost frame that is not JAX's own; ours are no user's either.
-_source_info.register_exclusion(str(Path(__file__).parent.parent) + os.sep)
-
-# jax.random lives in `_src/random.py` up to 0.8 and in the folder `_src/random/` later.
-_RANDOM = os.path.join(JAX_DIR, "_src", "random")
-
-
-def is_sampler_file(path: str) -> bool:
-    """`path` is where the functions of `jax.random` are written (0.6 to 0.12)."""
-    return path.startswith((_RANDOM + ".py", _RANDOM + os.sep))
-
+_source_info.register_exclusion(OWN_DIR)
+_traceback.register_exclusion(OWN_DIR)  # and errors show the user's lines only
 
 # -- jaxprs -----------------------------------------------------------------------
 
@@ -100,29 +90,10 @@ def _installed_rule() -> Callable[[], None]:
 _splits_stay = Patch(_installed_rule)
 
 
-# -- source locations ---------------------------------------------------------------
-
-
 # -- vmap ---------------------------------------------------------------------------
 
 # `batch` returns the output axes beside the outputs since it takes `sum_match` (0.9).
 _BATCH_RETURNS_AXES = "sum_match" in inspect.signature(_batching.batch).parameters
-
-
-@dataclass(frozen=True, slots=True)
-class VmapCall:
-    """What `jax.vmap` hands to its one worker function, all of it flattened.
-
-    `fun` takes the per-example values of `args` and returns the list of outputs.
-    `out_axes` may be called once `fun` has run.
-    """
-
-    fun: Callable[..., list[Any]]
-    debug_info: Any
-    axis_data: Any
-    in_axes: tuple[Any, ...]
-    out_axes: Callable[[], tuple[Any, ...]]
-    args: tuple[Any, ...]
 
 
 Take = Callable[[VmapCall, Callable[[], list[Any]]], list[Any]]
@@ -207,14 +178,13 @@ class _Batched:
         return (outs, list(out_axes())) if _BATCH_RETURNS_AXES else outs
 
 
-def is_plain_axis(axis: object) -> bool:
-    """An `int` or `None`, not one of the special axis specs (jumbles, hijax)."""
-    return axis is None or type(axis) is int
+is_plain = _core.trace_state_clean
+"""Nothing is being traced or transformed: ordinary Python calls JAX (0.6 to 0.12)."""
 
 
-def is_plain() -> bool:
-    """Nothing is being traced or transformed: ordinary Python calls JAX (0.6 to 0.12)."""
-    return bool(_core.trace_state_clean())
+def key_words(key: Any) -> Any:
+    """The uint32 words of a concrete key, without an operation of JAX's (0.6 to 0.12)."""
+    return getattr(key, "_base_array", key)
 
 
 def is_staging() -> bool:
@@ -274,20 +244,6 @@ def effects_outside(jaxpr: Any, axis_name: Any, invars: Sequence[Any] | None = N
     return _core.filter_named_axis_effects(effects, {axis_name})
 
 
-def part(jaxpr: Any, invars: list[Any], outvars: list[Any], eqns: list[Any]) -> Any:
-    """Some equations of an open jaxpr as a closed one of their own (0.6 to 0.12)."""
-    names = tuple("" for _ in invars), tuple("" for _ in outvars)
-    info = jaxpr.debug_info._replace(arg_names=names[0], result_paths=names[1])
-    return closed(
-        jaxpr.replace(constvars=[], invars=invars, outvars=outvars, eqns=eqns, debug_info=info)
-    )
-
-
-def closed(jaxpr: Any) -> Any:
-    """An open jaxpr without constants, closed: from 0.11 on a jaxpr is its own closed form."""
-    return jaxpr if hasattr(jaxpr, "consts") else jex_core.ClosedJaxpr(jaxpr, ())
-
-
 def no_axis_name(name: Any) -> bool:
     return name is None or name is _core.no_axis_name
 
@@ -295,57 +251,114 @@ def no_axis_name(name: Any) -> bool:
 # -- a running program ----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class JitCall:
-    """A call of a jitted function from ordinary Python, once it has been traced.
-
-    `flat` are the leaves of its arguments, static ones left out. `jaxpr` is one and the same
-    object for all calls of one signature.
-    """
-
-    fun: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    static_argnums: tuple[int, ...]
-    static_argnames: tuple[str, ...]
-    donates: bool
-    jaxpr: Any
-    flat: list[Any]
-
-
 @functools.cache
 def each_jit_call(note: Callable[[JitCall], None]) -> Patch:
     """While open, `note(call)` for each jitted call that JAX's C++ cache cannot serve alone.
 
-    `_infer_params` stands in the way of every such call, and of `lower` (0.6 to 0.12).
+    One function stands in the way of every such call, and of `lower` (0.6 to 0.12).
     """
 
     def replaced(original: Any) -> Callable[..., Any]:
         def infer_params(fun: Any, info: Any, args: Any, kwargs: Any) -> Any:
             params, flat = original(fun, info, args, kwargs)
             if _core.trace_state_clean():
-                static = info.static_argnums, info.static_argnames
-                donates = any(params.params.get("donated_invars", ()))
-                jaxpr = params.params["jaxpr"]
-                note(JitCall(fun, args, kwargs, *static, donates, jaxpr, flat))
+                donated = tuple(params.params.get("donated_invars", ()))
+                note(JitCall(fun, info, args, kwargs, donated, params.params["jaxpr"], flat))
             return params, flat
 
         return infer_params
 
-    return attribute(_pjit, "_infer_params", replaced)
+    return attribute(_pjit, _INFER, replaced)
+
+
+_INFER = "_infer_params" if hasattr(_pjit, "_infer_params") else "_trace_for_jit"  # 0.9.0, 0.9.1
+
+
+Serve = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], tuple[Any] | None]
+
+
+@contextlib.contextmanager
+def serving_jit_calls(serve: Serve) -> Iterator[None]:
+    """While open, calls that JAX's C++ cache cannot serve alone may be made by `serve`.
+
+    `serve(fun, info, args, kwargs)` returns the outputs in a tuple of one, or `None` to leave
+    the call to JAX. Both functions in its way are replaced: the first alone is slow (0.6 to 0.12).
+    """
+    with contextlib.ExitStack() as stack:
+        for patch in _serving(serve):
+            stack.enter_context(patch)
+        yield
+
+
+@functools.cache
+def _serving(serve: Serve) -> list[Patch]:
+    fields = 8  # of what JAX returns: the jaxpr is the fifth, and the rest matters to C++ only
+
+    def calling(original: Any) -> Callable[..., Any]:
+        def call(fun: Any, *rest: Any, **kwargs: Any) -> Any:
+            nonlocal fields
+            if takes_inferred:
+                served = fun.outs if isinstance(fun, _Served) else None
+            else:
+                served = serve(fun, rest[0], rest[1:], kwargs)
+            if served is not None:
+                return (*served, None, None, None, _NO_JAXPR, *[None] * (fields - 5))
+            found = original(fun, *rest, **kwargs)
+            fields = len(found)
+            return found
+
+        return call
+
+    def inferring(original: Any) -> Callable[..., Any]:
+        def infer_params(fun: Any, info: Any, args: Any, kwargs: Any) -> Any:
+            # Not `lower` nor `eval_shape`, which make no call.
+            if sys._getframe(1).f_code.co_name == "cache_miss":
+                served = serve(fun, info, args, kwargs)
+                if served is not None:
+                    return _Served(served), ()
+            return original(fun, info, args, kwargs)
+
+        return infer_params
+
+    takes_inferred = hasattr(_pjit, "_run_python_pjit")  # from 0.9 on
+    if not takes_inferred:
+        return [attribute(_pjit, "_python_pjit_helper", calling)]
+    return [attribute(_pjit, "_run_python_pjit", calling), attribute(_pjit, _INFER, inferring)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    outs: tuple[Any]
+
+
+_NO_JAXPR = types.SimpleNamespace(effects=(), consts=())
+
+
+def second_jit(call: JitCall) -> Any:
+    """The function of `call` jitted again, not compiled, with its own C++ cache (0.6 to 0.12)."""
+    own = type(_pjit._cpp_pjit_cache_fun_only)(capacity=64)
+    with attribute(_pjit, "_get_cpp_global_cache", lambda original: lambda explicit: own):
+        return _pjit._cpp_pjit(call.fun, call.info)
+
+
+def generation() -> object:
+    """Another object as soon as JAX's traces are forgotten: `clear_caches`, `f.clear_cache`.
+
+    It is an entry of the cache of traces itself (0.6 to 0.12; without it in 0.9.0, each is new).
+    """
+    cached = getattr(_pjit, "_infer_params_cached", None)
+    return object() if cached is None else cached(generation, None, None, (), None)
 
 
 @functools.cache
 def slow_path_where(wanted: Callable[[], bool]) -> Patch:
-    """While open, a jitted call that was just made is not left to the C++ cache if `wanted()`.
-
-    The next call of its signature is then noted too (0.6 to 0.12).
-    """
+    """While open, C++ does not keep a call that was just made, if `wanted()` (0.6 to 0.12)."""
 
     def replaced(original: Any) -> Callable[..., Any]:
         def fastpath_data(*args: Any, **kwargs: Any) -> Any:
             is_slow = _core.trace_state_clean() and wanted()
-            return None if is_slow else original(*args, **kwargs)
+            # Without an executable there is nothing for C++ to keep.
+            return None if is_slow or args[0] is None else original(*args, **kwargs)
 
         return fastpath_data
 

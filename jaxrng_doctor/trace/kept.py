@@ -22,7 +22,7 @@ from jax.interpreters import ad, mlir
 
 from jaxrng_doctor.findings import Gap, Place
 from jaxrng_doctor.trace import derivatives, equations, jaxprs, keeping, pieces, sites
-from jaxrng_doctor.trace.jaxprs import VmapCall
+from jaxrng_doctor.trace.calldata import VmapCall
 from jaxrng_doctor.trace.keeping import Keeping
 from jaxrng_doctor.trace.kept_loops import keeping_loops
 
@@ -75,7 +75,7 @@ def _take(call: VmapCall, ordinary: Callable[[], list[Any]]) -> list[Any]:
     notes = keeping.current()
     if notes is None or not jaxprs.is_staging():
         return ordinary()
-    if not all(map(jaxprs.is_plain_axis, call.in_axes)):
+    if not all(map(_is_plain_axis, call.in_axes)):
         notes.gaps.append(Gap("a vmap over a special axis type was not followed", made.place))
         return ordinary()
     return _stage(call, made)
@@ -123,7 +123,7 @@ def _stage(call: VmapCall, made: sites.Made) -> list[Any]:
         via=made.via,
     )
     params = {
-        "jaxpr": jaxprs.closed(jaxpr),
+        "jaxpr": equations.closed(jaxpr),
         "in_axes": (None,) * len(captured) + tuple(in_axes[i] for i in mapped),
         "out_axes": out_axes,
         "axis": call.axis_data,
@@ -138,7 +138,7 @@ def _stage(call: VmapCall, made: sites.Made) -> list[Any]:
 def _plain_out_axes(call: VmapCall, jaxpr: Any) -> tuple[int | None, ...]:
     axes: list[int | None] = []
     for axis, var in zip(call.out_axes(), jaxpr.outvars, strict=True):
-        if not jaxprs.is_plain_axis(axis):
+        if not _is_plain_axis(axis):
             raise NotImplementedError(f"jaxrng-doctor cannot follow a vmap with out_axes={axis!r}")
         rank = var.aval.ndim + 1
         if axis is not None and not -rank <= axis < rank:
@@ -256,7 +256,7 @@ def _dce(used_outputs: Sequence[bool], *rest: Any) -> tuple[list[bool], Any]:
         effects=jaxprs.effects_outside(jaxpr, params["axis"].name, invars),
         params={
             **params,
-            "jaxpr": jaxprs.closed(jaxpr),
+            "jaxpr": equations.closed(jaxpr),
             "in_axes": kept(params["in_axes"], used_inputs),
             "out_axes": kept(params["out_axes"], used_outputs),
             "site": replace(site, operands=kept(site.operands, used_inputs)),
@@ -271,3 +271,8 @@ ad.primitive_jvps[kept_vmap] = _jvp
 jaxprs.batchers[kept_vmap] = _batch
 ad.primitive_transposes[kept_vmap] = _transpose
 mlir.register_lowering(kept_vmap, mlir.lower_fun(_run, multiple_results=True))
+
+
+def _is_plain_axis(axis: object) -> bool:
+    """An `int` or `None`, not one of the special axis specs (jumbles, hijax)."""
+    return axis is None or type(axis) is int

@@ -101,7 +101,7 @@ class _Batch:
             return
         used = (a for eqn in eqns for a in eqn.invars if not isinstance(a, equations.Literal))
         ins = list(dict.fromkeys(a for a in used if a not in made))
-        piece = jaxprs.part(self.jaxpr, ins, outs, eqns)
+        piece = equations.part(self.jaxpr, ins, outs, eqns)
         axes = tuple(0 if v in self.mapped else None for v in ins)
         out_axes = tuple(0 if v in self.mapped else None for v in outs)
         fun = jex_core.jaxpr_as_fun(piece)

@@ -16,10 +16,9 @@ from types import CodeType
 from typing import Any
 
 from jaxrng_doctor.findings import Place
-from jaxrng_doctor.trace import equations, jaxprs
+from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.equations import Frame
-
-_OWN_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+from jaxrng_doctor.trace.files import JAX_DIR, OWN_DIR, is_sampler_file
 
 
 def _folders(*kinds: str) -> tuple[str, ...]:
@@ -34,7 +33,7 @@ _INSTALLED = (*_LIBRARIES, *_folders("stdlib", "platstdlib"))
 @functools.cache
 def is_machinery(path: str) -> bool:
     """The file belongs to JAX, to the doctor or to Python's import system."""
-    return path.startswith((jaxprs.JAX_DIR, _OWN_DIR, "<frozen "))
+    return path.startswith((JAX_DIR, OWN_DIR, "<frozen "))
 
 
 @functools.cache
@@ -170,7 +169,7 @@ def random_function(at: At) -> str:
         path = frame.code.co_filename
         if not is_machinery(path):
             break
-        if jaxprs.is_sampler_file(path) and not frame.code.co_name.startswith("_"):
+        if is_sampler_file(path) and not frame.code.co_name.startswith("_"):
             called = frame.code.co_name
     return called if called and called not in ("random_split", "bind") else "split"
 

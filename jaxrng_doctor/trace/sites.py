@@ -17,7 +17,8 @@ from typing import Any
 import jax
 
 from jaxrng_doctor.findings import Place
-from jaxrng_doctor.trace import jaxprs, patches, places
+from jaxrng_doctor.trace import patches, places
+from jaxrng_doctor.trace.files import JAX_DIR
 
 _state = threading.local()
 
@@ -93,7 +94,7 @@ def pop() -> Made:
 def called_by_jacobian() -> bool:
     """The vmap being called belongs to `jacfwd`, `jacrev` or `hessian`: it maps over a basis."""
     frame = sys._getframe(1)
-    api = jaxprs.JAX_DIR + "_src" + "/api.py"
+    api = JAX_DIR + "_src" + "/api.py"
     while frame is not None:
         path, name = frame.f_code.co_filename, frame.f_code.co_name
         if path == api and name != "vmap_f":

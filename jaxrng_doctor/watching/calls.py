@@ -16,13 +16,11 @@ from typing import Any, Protocol
 import jax
 
 from jaxrng_doctor.trace import jaxprs
-from jaxrng_doctor.trace.jaxprs import JitCall
+from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.patches import Patch, attribute
+from jaxrng_doctor.watching.shortcuts import Noted, Shortcuts
 
 _NO_DRAWS = frozenset({"clone", "fold_in", "key_data", "key_impl", "split", "wrap_key_data"})
-
-Made = Callable[[], bool]
-"""To be called once the call was made; whether its like is to be shown again the next time."""
 
 # What returns a function that is transformed, and what calls the given one at once.
 _MAKING = ("grad", "hessian", "jacfwd", "jacrev", "value_and_grad", "vmap")
@@ -42,12 +40,13 @@ class Transformed:
 
 _state = threading.local()
 _open: list[Listener] = []
+_shortcuts = Shortcuts()
 
 
 class Listener(Protocol):
     """Somebody who watches. Both raise nothing."""
 
-    def jitted(self, call: JitCall) -> Made | None:
+    def jitted(self, call: JitCall) -> Noted | None:
         """A call of a jitted function, from outside of any other, is about to be made."""
 
     def transformed(self, call: Transformed) -> None:
@@ -66,16 +65,17 @@ def listening(listener: Listener) -> Iterator[None]:
     with (
         jaxprs.each_jit_call(_jitted),
         jaxprs.slow_path_where(_made),
+        jaxprs.serving_jit_calls(_serve),
         jaxprs.each_eager_draw(_drew),
         _transformations(),
     ):
-        jaxprs.forget_fast_paths()  # of what was called before anybody listened
         _open.append(listener)
+        _forget()  # what was called before anybody listened
         try:
             yield
         finally:
             _open.remove(listener)
-            jaxprs.forget_fast_paths()  # what went the slow way would stay on it for good
+            _forget()  # what went the slow way would stay on it for good
 
 
 @contextlib.contextmanager
@@ -93,19 +93,53 @@ def _is_deaf() -> bool:
     return getattr(_state, "deaf", False)
 
 
+def _forget() -> None:
+    _shortcuts.clear()
+    jaxprs.forget_fast_paths()
+
+
 def _jitted(call: JitCall) -> None:
     if not _is_deaf():
         noted = [listener.jitted(call) for listener in list(_open)]
         # `lower` and `eval_shape` come by here too, and make no call.
-        _state.pending = [made for made in noted if made is not None]
+        _state.pending = call, [each for each in noted if each is not None]
 
 
 def _made() -> bool:
-    if _is_deaf():
+    call, noted = getattr(_state, "pending", None) or (None, ())
+    if _is_deaf() or call is None:
         return False
-    pending: list[Made] = getattr(_state, "pending", [])
-    _state.pending = []
-    return max((made() for made in pending), default=False)  # not `any`: all are to be called
+    _state.pending = None
+    wanted = [each for each in noted if each.made()]
+    if getattr(_state, "is_serving", False):
+        _state.served = call.jaxpr
+        return False  # a shortcut is left to C++ from now on
+    if wanted:
+        with deaf():
+            _shortcuts.add(call, wanted)
+    return bool(wanted)
+
+
+def _serve(fun: Any, info: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The outputs of a call that is noted like one before it, in a tuple; else `None`."""
+    if getattr(_state, "is_serving", False) or _is_deaf() or not jaxprs.is_plain():
+        return None
+    shortcut = _shortcuts.get(fun, info)
+    leaves = None if shortcut is None else shortcut.leaves(args, kwargs)
+    if shortcut is None or leaves is None:
+        return None
+    notes = [noted.again(leaves) for noted in shortcut.noted]
+    _state.is_serving, _state.served = True, None
+    try:
+        outs = shortcut.call(*args, **kwargs)
+    finally:
+        _state.is_serving = False
+    if _state.served is None:  # it never came to Python: it was the signature of the shortcut
+        for note in notes:
+            note()
+    elif _state.served is not shortcut.jaxpr:
+        _shortcuts.drop(shortcut)
+    return (outs,)
 
 
 def _drew(function: str, key: Any, plain: bool) -> None:

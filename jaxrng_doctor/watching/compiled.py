@@ -18,14 +18,14 @@ import numpy as np
 
 from jaxrng_doctor.doctor import Diagnosis, diagnose
 from jaxrng_doctor.findings import Gap
-from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.ledger import KeyProgram
 from jaxrng_doctor.target import Target
 from jaxrng_doctor.trace.call import ArrayCall, array_call, is_array, parameter_names
+from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.draws import Draws
 from jaxrng_doctor.trace.equations import Frame, function_of
+from jaxrng_doctor.trace.files import JAX_DIR
 from jaxrng_doctor.trace.hostrng import preserving_host_rng
-from jaxrng_doctor.trace.jaxprs import JAX_DIR, JitCall
 from jaxrng_doctor.trace.program import trace_program
 from jaxrng_doctor.watching.calls import Transformed
 
@@ -62,16 +62,18 @@ class Compiled:
         """Its keys come from its arguments; else RNG011 tells all there is to tell."""
         return any(j is not None for j in self.flat)
 
-    def values_of(self, leaves: Sequence[Any], *, copy: bool = False) -> tuple[Any, ...]:
+    def values_of(self, leaves: Sequence[Any], donated: Sequence[bool] = ()) -> tuple[Any, ...]:
         """What the keys of a call are made of, of its leaves; copied if the call takes these."""
-        given = [None if j is None else leaves[j] for j in self.flat]
-        if copy:
-            given = [None if x is None else jnp.array(x, copy=True) for x in given]
-        return tuple(given)
+        return tuple(
+            None if j is None else jnp.array(leaves[j]) if donated and donated[j] else leaves[j]
+            for j in self.flat
+        )
 
-    def keys_of(self, values: Sequence[Any]) -> Ledger:
-        filled = [old if new is None else new for old, new in zip(self.fixed, values, strict=True)]
-        return self.program.compute(filled)
+    def start(self, values: Sequence[Any]) -> Any:
+        """The keys of a call, being computed: for `program.finish`."""
+        return self.program.start(
+            [old if new is None else new for old, new in zip(self.fixed, values, strict=True)]
+        )
 
 
 def compiled(call: JitCall) -> Compiled | None:

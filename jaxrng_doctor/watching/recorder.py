@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import sys
 import threading
@@ -17,8 +18,9 @@ from jaxrng_doctor.findings import Draw, Finding, Gap, Place, TargetReport
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
+from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.equations import Frame, function_of
-from jaxrng_doctor.trace.jaxprs import JitCall, is_sampler_file
+from jaxrng_doctor.trace.files import is_sampler_file
 from jaxrng_doctor.trace.places import is_users, place_of, python_stack
 from jaxrng_doctor.tracebacks import in_a_line
 from jaxrng_doctor.watching import calls, repeats
@@ -45,30 +47,18 @@ class Recorder:
 
     # -- while the program runs ------------------------------------------------------------
 
-    def jitted(self, call: JitCall) -> calls.Made | None:
-        known = id(call.jaxpr)
-        values: tuple[Any, ...] | None = None
-        if call.donates or known in self._functions:
-            function = self._first(call)
-            if function is None or not self._compares(function):
+    def jitted(self, call: JitCall) -> _Noted | None:
+        known, function = id(call.jaxpr), None
+        if any(call.donated) or known in self._functions:
+            function = self.first(call)
+            if function is None or not self.compares(function):
                 return None
-            if call.donates:
-                with calls.deaf():
-                    values = function.values_of(call.flat, copy=True)
         else:
             # Not before it was made: compiled code names the lines that it was first traced from.
             self._waiting[known] = call
+        return _Noted(self, call, function)
 
-        def made() -> bool:
-            function = self._first(call)
-            if function is None or not self._compares(function):
-                return False
-            self._note(function, function.values_of(call.flat) if values is None else values)
-            return True
-
-        return made
-
-    def _first(self, call: JitCall) -> Compiled | None:
+    def first(self, call: JitCall) -> Compiled | None:
         """The function of `call`, examined if this is the first call of its signature."""
         known = id(call.jaxpr)
         if known in self._functions:
@@ -88,13 +78,13 @@ class Recorder:
             lambda: transformed(call),
         )
         # What it captured may be another value by now.
-        if function is not None and self._compares(function) and None not in function.flat:
-            self._note(function, function.values_of(leaves))
+        if function is not None and self.compares(function) and None not in function.flat:
+            self.note(function, function.values_of(leaves))
 
-    def _compares(self, function: Compiled) -> bool:
+    def compares(self, function: Compiled) -> bool:
         return self.key_values and function.compares_calls
 
-    def _note(self, function: Compiled, values: tuple[Any, ...]) -> None:
+    def note(self, function: Compiled, values: tuple[Any, ...]) -> None:
         note = Made(next(self._numbers), _users_frame(), values)
         with self._lock:
             function.calls.append(note)
@@ -136,7 +126,7 @@ class Recorder:
     ) -> tuple[TargetReport, ...]:
         """A report for each function that draws, and one of what only several calls show."""
         for call in list(self._waiting.values()):
-            self._first(call)  # it was lowered, and never called by its name
+            self.first(call)  # it was lowered, and never called by its name
         with self._lock, calls.deaf():
             functions = [f for f in self._functions.values() if f is not None]
             told: set[Any] = set()
@@ -175,6 +165,46 @@ class Recorder:
         draws = (repeats.call_draw(draw) for draw in self._eager)
         seen = dict.fromkeys(Draw(d.sampler, d.place, "a key of the program") for d in draws)
         return TargetReport(ACROSS, findings, None, tuple(seen), tuple(gaps), suppressed)
+
+
+class _Noted:
+    """A jitted call, to be noted once it was made, and its like again. `function` if known."""
+
+    def __init__(self, recorder: Recorder, call: JitCall, function: Compiled | None) -> None:
+        self._recorder = recorder
+        self._function = function
+        self._donated = call.donated if any(call.donated) else ()
+        self._call: JitCall | None = call
+        self._note = self.again(call.flat) if self._donated else None
+
+    def made(self) -> bool:
+        call, note = self._call, self._note
+        self._call = self._note = None  # its arguments may be large
+        if call is None:
+            return False
+        if self._function is None:
+            self._function = self._recorder.first(call)
+        if self._function is None or not self._recorder.compares(self._function):
+            return False
+        (note or self.again(call.flat))()
+        return True
+
+    def again(self, leaves: Sequence[Any]) -> Callable[[], None]:
+        if self._function is None:
+            return _nothing
+        try:
+            if self._donated:
+                with calls.deaf():
+                    values = self._function.values_of(leaves, self._donated)
+            else:
+                values = self._function.values_of(leaves)
+        except Exception:
+            return _nothing  # of no use to the call either, as an array that was donated before
+        return functools.partial(self._recorder.note, self._function, values)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _key(finding: Finding) -> Any:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import numpy as np
 
+from jaxrng_doctor.counting import numbered
 from jaxrng_doctor.facts import CallDraw, Repeated
-from jaxrng_doctor.trace.draws import is_key
+from jaxrng_doctor.keytables import KeyTable
 from jaxrng_doctor.trace.equations import Frame
+from jaxrng_doctor.trace.jaxprs import key_words
 from jaxrng_doctor.trace.places import place_of
 from jaxrng_doctor.watching.compiled import Compiled
 
@@ -28,23 +30,56 @@ class EagerDraw:
 
 
 def repeated_keys(
-    functions: Iterable[Compiled], eager: Iterable[EagerDraw]
+    functions: Iterable[Compiled], eager: Sequence[EagerDraw]
 ) -> tuple[Repeated, ...]:
     """Every key drawn from in more than one call; those of one pair of draws together."""
-    users: dict[bytes, dict[int, CallDraw]] = defaultdict(dict)
-    for key, draw in (*_of_eager(eager), *(u for f in functions for u in _of_compiled(f))):
-        users[key].setdefault(draw.number, draw)
+    by_width: dict[int, list[_Uses]] = defaultdict(list)
+    for uses in (*_of_eager(eager), *(uses for f in functions for uses in _of_compiled(f))):
+        by_width[uses.keys.shape[1]].append(uses)
     told: dict[Any, Repeated] = {}
-    for key, draws in users.items():
-        first, *rest = (draws[number] for number in sorted(draws))
-        for second in rest:
-            pair = (_where(first), _where(second))
-            known = told.get(pair)
-            if known is None:
-                told[pair] = Repeated(first, second, 2, _hexadecimal(key))
-            else:
-                told[pair] = replace(known, times=known.times + 1)
+    for sources in by_width.values():
+        for key, draws in _shared(sources):
+            first, *rest = draws
+            for second in rest:
+                pair = (_where(first), _where(second))
+                known = told.get(pair)
+                if known is None:
+                    told[pair] = Repeated(first, second, 2, _hexadecimal(key))
+                else:
+                    told[pair] = replace(known, times=known.times + 1)
     return tuple(told.values())
+
+
+@dataclass(frozen=True)
+class _Uses:
+    """Keys that were drawn from: uint32, shape (uses, words); the call of each, shape (uses,).
+
+    `draw` makes the words for one use, which few need.
+    """
+
+    keys: np.ndarray
+    calls: np.ndarray
+    draw: Callable[[int], CallDraw]
+
+
+def _shared(sources: Sequence[_Uses]) -> Iterator[tuple[np.ndarray, list[CallDraw]]]:
+    """Each key of more than one call, the first such call first, with one draw of each call."""
+    keys = np.concatenate([uses.keys for uses in sources])
+    calls = np.concatenate([uses.calls for uses in sources])
+    starts = np.cumsum([0, *(len(uses.calls) for uses in sources)])
+    numbers = numbered(keys)
+    order = np.lexsort((calls, numbers))
+    number, call = numbers[order], calls[order]
+    is_next = np.diff(number, prepend=-1) != 0
+    alone = is_next | (np.diff(call, prepend=-1) != 0)  # the first use of a key in its call
+    order, is_next = order[alone], is_next[alone]
+    begin = np.flatnonzero(is_next)
+    size = np.diff(begin, append=len(order))
+    groups = [order[b : b + n] for b, n in zip(begin[size > 1], size[size > 1], strict=True)]
+    for group in sorted(groups, key=lambda group: calls[group[0]]):
+        where = np.searchsorted(starts, group, side="right") - 1
+        draws = [sources[w].draw(int(use - starts[w])) for w, use in zip(where, group, strict=True)]
+        yield keys[group[0]], draws
 
 
 def _where(draw: CallDraw) -> Any:
@@ -57,40 +92,49 @@ def call_draw(draw: EagerDraw) -> CallDraw:
     return CallDraw(f"jax.random.{draw.sampler}", place, "", place, draw.number)
 
 
-def _of_eager(draws: Iterable[EagerDraw]) -> Iterator[tuple[bytes, CallDraw]]:
+def _of_eager(draws: Sequence[EagerDraw]) -> Iterator[_Uses]:
+    by_width: dict[int, list[tuple[np.ndarray, EagerDraw]]] = defaultdict(list)
     for draw in draws:
-        yield _words(draw.key).tobytes(), call_draw(draw)
+        words = np.asarray(key_words(draw.key)).reshape(-1)
+        by_width[len(words)].append((words, draw))
+    for each in by_width.values():
+        keys, made = zip(*each, strict=True)
+        numbers = np.array([draw.number for draw in made])
+        yield _Uses(np.stack(keys), numbers, functools.partial(_nth, made))
 
 
-def _of_compiled(function: Compiled) -> Iterator[tuple[bytes, CallDraw]]:
-    seen: dict[bytes, list[tuple[bytes, int]]] = {}
-    for call in function.calls:
-        given = b"|".join(b"" if v is None else _words(v).tobytes() for v in call.values)
-        if given not in seen:
-            seen[given] = _keys(function, call.values)
-        place = None if call.frame is None else place_of(call.frame)
-        for key, which in seen[given]:
-            facts = function.diagnosis.facts.draws[which]
-            yield key, CallDraw(facts.sampler, facts.place, function.name, place, call.number)
+def _nth(draws: Sequence[EagerDraw], use: int) -> CallDraw:
+    return call_draw(draws[use])
 
 
-def _keys(function: Compiled, values: Sequence[Any]) -> list[tuple[bytes, int]]:
-    """Each key that such a call draws from, with the number of the draw."""
-    ledger = function.keys_of(values)
-    found = []
+def _of_compiled(function: Compiled) -> Iterator[_Uses]:
+    """What each call draws from; the keys of calls with the very same arrays are computed once."""
+    started: dict[tuple[int, ...], Any] = {}
+    ids = [tuple(map(id, call.values)) for call in function.calls]
+    for call, each in zip(function.calls, ids, strict=True):
+        if each not in started:
+            started[each] = function.start(call.values)
+    ledgers = {each: function.program.finish(outputs) for each, outputs in started.items()}
     for which, path in enumerate(function.diagnosis.paths):
-        table = ledger.keys.get(path)
-        if table is not None:
-            rows = table.words.reshape(-1, table.words.shape[-1])[table.reached.reshape(-1)]
-            found += [(row.tobytes(), which) for row in np.unique(rows, axis=0)]
-    return found
+        tables = [ledgers[each].keys.get(path) for each in ids]
+        if tables and all(table is not None for table in tables):
+            yield _of_draw(function, which, [table for table in tables if table is not None])
 
 
-def _words(value: Any) -> np.ndarray:
-    if hasattr(value, "dtype") and is_key(value):
-        value = jax.random.key_data(value)
-    return np.ascontiguousarray(jax.device_get(value))
+def _of_draw(function: Compiled, which: int, tables: Sequence[KeyTable]) -> _Uses:
+    """The keys of one draw in all calls of its function."""
+    words = np.stack([table.words.reshape(-1, table.words.shape[-1]) for table in tables])
+    reached = np.stack([table.reached.reshape(-1) for table in tables])
+    at = np.nonzero(reached)[0]
+    facts = function.diagnosis.facts.draws[which]
+
+    def draw(use: int) -> CallDraw:
+        call = function.calls[at[use]]
+        place = None if call.frame is None else place_of(call.frame)
+        return CallDraw(facts.sampler, facts.place, function.name, place, call.number)
+
+    return _Uses(words[reached], np.array([call.number for call in function.calls])[at], draw)
 
 
-def _hexadecimal(key: bytes) -> str:
-    return " ".join(f"{word:08x}" for word in np.frombuffer(key, np.uint32).tolist())
+def _hexadecimal(key: np.ndarray) -> str:
+    return " ".join(f"{word:08x}" for word in key.tolist())

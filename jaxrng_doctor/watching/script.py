@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jaxrng_doctor.errors import UsageError
+from jaxrng_doctor.trace.files import OWN_DIR
 
 INTERRUPTED = 130  # as a shell says it: 128 and the number of SIGINT
-_OWN = str(Path(__file__).resolve().parent.parent) + os.sep
 
 
 def program(name: str, arguments: Sequence[str], *, is_module: bool) -> Callable[[], int]:
@@ -77,4 +77,4 @@ def _print(error: BaseException) -> None:
 
 
 def _is_ours(path: str) -> bool:
-    return path.startswith((_OWN, "<frozen runpy>")) or path == runpy.__file__
+    return path.startswith((OWN_DIR, "<frozen runpy>")) or path == runpy.__file__
