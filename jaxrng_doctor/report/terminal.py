@@ -18,27 +18,21 @@ from jaxrng_doctor.report.compared import panel_rows
 from jaxrng_doctor.report.console import Page
 from jaxrng_doctor.report.layout import Layout, Row, visible
 from jaxrng_doctor.report.options import RenderOptions
-from jaxrng_doctor.report.told import draw_rows, finding_rows
-from jaxrng_doctor.report.verdict import counts, verdict
+from jaxrng_doctor.report.told import draw_rows, failed_at, finding_rows, how_suppressed
+from jaxrng_doctor.report.verdict import counts, says_something, verdict
 
 _MAX_DRAWS = 5
 """So many healthy draws are shown; the rest is counted."""
-
-_STAGES = {"import": "imported", "trace": "traced", "run": "run", "analysis": "analysed"}
 
 
 def render(report: Report, options: RenderOptions) -> str:
     """The whole report, at least 40 cells wide whatever `options.width` asks for."""
     page = _Page(options)
     for target in report.targets:
-        if not options.brief or _says_something(target):
+        if not options.brief or says_something(target):
             page.target(target)
     page.closing(report)
     return page.text()
-
-
-def _says_something(target: TargetReport) -> bool:
-    return bool(target.findings or target.gaps or target.suppressed or target.failure)
 
 
 class _Page(Page):
@@ -85,15 +79,13 @@ class _Page(Page):
         for one in suppressed:
             place = one.finding.place
             where = f" {self.layout.location(place)}" if place else ""
-            how = 'expect = "same"' if one.by == "expect" else "ignored by a comment"
-            reason = f": {one.reason}" if one.reason else ""
             first = ((f"suppressed[{one.finding.code}]", "dim"),)
-            rows += self.layout.hanging((*first, (f"{where}, ", "")), how + reason)
+            rows += self.layout.hanging((*first, (f"{where}, ", "")), how_suppressed(one))
         return rows
 
     def failure(self, failure: Failure) -> Iterator[Row]:
-        what = f"target could not be {_STAGES[failure.stage]}: {failure.message}"
-        yield from self.layout.hanging((("error", "error"), (": ", "title")), what, "title")
+        first = (("error", "error"), (": ", "title"))
+        yield from self.layout.hanging(first, failed_at(failure), "title")
         for line in failure.traceback.splitlines():
             yield (("  ", ""), (visible(line), "dim"))
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from jaxrng_doctor.findings import SEVERITIES, Report
+from jaxrng_doctor.findings import SEVERITIES, Report, TargetReport
 from jaxrng_doctor.report.layout import counted
 
 
@@ -17,7 +17,7 @@ def verdict(report: Report) -> tuple[str, bool]:
     nothing = f"No findings in {draws}" if report.draws else "No draws seen"
     if report.gaps:
         places = counted(len(report.gaps), "place")
-        return f"{nothing}, but {places} could not be followed: see the gaps above", False
+        return f"{nothing}, but {places} could not be followed: see the gaps", False
     if not report.draws:
         return f"{nothing}: there was nothing to examine", False
     varying = [{s.varies for s in d.scopes if s.size not in (0, 1)} for d in report.draws]
@@ -28,6 +28,11 @@ def verdict(report: Report) -> tuple[str, bool]:
     if shared := sum(False in v for v in varying):
         return f"{nothing}, of which {shared:,} shared a key that no rule objects to", False
     return f"All clear: no shared noise in {draws}", True
+
+
+def says_something(target: TargetReport) -> bool:
+    """Whether a brief report has to speak of the target."""
+    return bool(target.findings or target.gaps or target.suppressed or target.failure)
 
 
 def counts(report: Report) -> list[str]:

@@ -310,11 +310,11 @@ def draw(varies, size=4):
         ),
         (
             TargetReport("t", draws=(draw(True),), gaps=(Gap("g"),)),
-            "No findings in 1 draw, but 1 place could not be followed: see the gaps above",
+            "No findings in 1 draw, but 1 place could not be followed: see the gaps",
         ),
         (
             TargetReport("t", gaps=(Gap("g"), Gap("h"))),
-            "No draws seen, but 2 places could not be followed: see the gaps above",
+            "No draws seen, but 2 places could not be followed: see the gaps",
         ),
     ],
 )
