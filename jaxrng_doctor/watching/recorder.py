@@ -7,14 +7,16 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
 
 from jaxrng_doctor.diagnosis import as_draws
-from jaxrng_doctor.doctor import finish
+from jaxrng_doctor.doctor import detailed, finish
 from jaxrng_doctor.facts import ProgramFacts
 from jaxrng_doctor.findings import Draw, Finding, Gap, Place, TargetReport
+from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
@@ -32,10 +34,14 @@ ACROSS = "across calls"
 
 
 class Recorder:
-    """A `Listener`. `key_values`: keep the keys of each call, to find those that come twice."""
+    """A `Listener`. `key_values`: keep the keys of each call, to find those that come twice.
 
-    def __init__(self, *, key_values: bool = True) -> None:
+    `detail`: keep also what the details of a report are made of, see `doctor.detailed`.
+    """
+
+    def __init__(self, *, key_values: bool = True, detail: bool = False) -> None:
         self.key_values = key_values
+        self.detail = detail
         self._functions: dict[Any, Compiled | None] = {}
         self._held: list[Any] = []  # so that an `id` stays theirs
         self._waiting: dict[int, JitCall] = {}
@@ -98,7 +104,9 @@ class Recorder:
             if known not in self._functions:
                 self._held.append(held)
                 try:
-                    self._functions[known] = examine()
+                    function = self._functions[known] = examine()
+                    if function is not None and not self.detail:
+                        function.diagnosis = replace(function.diagnosis, ledger=Ledger())
                 except (Exception, SystemExit) as error:
                     # The program goes on as if nobody looked; that nobody could is in the report.
                     self._functions[known] = None
@@ -136,16 +144,18 @@ class Recorder:
                 new = [f for f in judge(function.diagnosis.facts) if _key(f) not in told]
                 told.update(map(_key, new))
                 findings, suppressed = apply(new, select=select, ignore=ignore)
-                found.append(
-                    TargetReport(
-                        function.name,
-                        findings,
-                        draws=as_draws(function.diagnosis.facts.draws),
-                        gaps=function.diagnosis.gaps,
-                        suppressed=suppressed,
-                        lines=function.program.trace.place,
-                    )
+                report = TargetReport(
+                    function.name,
+                    findings,
+                    draws=as_draws(function.diagnosis.facts.draws),
+                    gaps=function.diagnosis.gaps,
+                    suppressed=suppressed,
+                    lines=function.program.trace.place,
                 )
+                if self.detail:
+                    trace = function.program.trace
+                    report = detailed(report, trace, function.diagnosis)
+                found.append(report)
             found.append(self._across(functions, select, ignore))
             return finish(found, select=select, ignore=ignore)
 
