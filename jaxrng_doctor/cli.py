@@ -33,7 +33,7 @@ FailOn = Annotated[
         metavar="error|warning|note|never", help="What exit code 1 is for. Default: warning."
     ),
 ]
-Format = Annotated[str, typer.Option(metavar="terminal|json")]
+Format = Annotated[str, typer.Option(metavar="terminal|json|html")]
 Targets = Annotated[
     list[str] | None,
     typer.Argument(
@@ -160,7 +160,7 @@ def inspect(
             help="How long to compute keys. If not given, they are computed where that is quick.",
         ),
     ] = None,
-    format: Annotated[str, typer.Option(metavar="text|json|dot")] = "text",
+    format: Annotated[str, typer.Option(metavar="text|html|json|dot")] = "text",
     output: Output = None,
 ) -> None:
     """Show the program of a function: its scopes as boxes, its keys in colours."""

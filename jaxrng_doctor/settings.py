@@ -11,13 +11,16 @@ from jaxrng_doctor.config import FAIL_ON, Config, FailOn, expand_codes, read_con
 from jaxrng_doctor.findings import Report
 from jaxrng_doctor.nearest import choose
 from jaxrng_doctor.output import check_writable, deliver
-from jaxrng_doctor.report import FORMATS, RenderOptions
+from jaxrng_doctor.report import DETAILED, FORMATS, RenderOptions, html
 from jaxrng_doctor.rules import CODES
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What `check` and `run` have in common: flags where they were given, else `pyproject.toml`."""
+    """What `check` and `run` have in common: flags where they were given, else `pyproject.toml`.
+
+    `detail`: the format shows what is found out with `detail` only.
+    """
 
     config: Config
     threshold: FailOn
@@ -25,6 +28,7 @@ class Settings:
     select: Sequence[str] | None
     ignore: Sequence[str]
     output: Path | None
+    detail: bool = False
 
     def publish(self, report: Report, out: TextIO, **options: Any) -> None:
         """Write the report to `--output`, or else to `out`."""
@@ -50,7 +54,10 @@ def settings_of(
         expand_codes(_listed(select), CODES, "--select") if select else config.select,
         expand_codes(_listed(ignore), CODES, "--ignore") if ignore else config.ignore,
         output,
+        detail=format in DETAILED,
     )
+    if format == "html":
+        html.check_installed()
     if output is not None:
         check_writable(output)
     return found

@@ -96,6 +96,7 @@ def _examine(
                     timeout=timeout,
                     select=settings.select,
                     ignore=settings.ignore,
+                    detail=settings.detail,
                     progress=progress.stage,
                 )
             )

@@ -14,6 +14,7 @@ from jaxrng_doctor.listing import Listing
 from jaxrng_doctor.nearest import choose
 from jaxrng_doctor.output import deliver, take_stdout
 from jaxrng_doctor.progress import Progress
+from jaxrng_doctor.report import html
 from jaxrng_doctor.report.listing import FORMATS
 from jaxrng_doctor.settings import Settings
 from jaxrng_doctor.target.arguments import Flags
@@ -36,6 +37,8 @@ def inspect(
     A target that cannot be shown is told on stderr; findings change no exit code.
     """
     render = FORMATS[choose("--format", format, tuple(FORMATS))]
+    if format == "html":
+        html.check_installed()
     if timeout is not None:
         allow(timeout)
     texts, folder = asked_for(texts, settings.config, "inspect")

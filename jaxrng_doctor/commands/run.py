@@ -21,7 +21,12 @@ def run(
     if settings.output is not None:  # the program may go to another folder
         settings = replace(settings, output=settings.output.absolute())
     started = script.program(program, arguments, is_module=is_module)
-    with watch(key_values=key_values, select=settings.select, ignore=settings.ignore) as report:
+    with watch(
+        key_values=key_values,
+        select=settings.select,
+        ignore=settings.ignore,
+        detail=settings.detail,
+    ) as report:
         code = started()
     settings.publish(report, sys.stderr, brief=True, root=folder)
     return code or (FOUND if settings.fails(report) else CLEAN)

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jaxrng_doctor.findings import Report
-from jaxrng_doctor.report import json, terminal
+from jaxrng_doctor.report import html, json, terminal
 from jaxrng_doctor.report.options import RenderOptions
 
 FORMATS: dict[str, Callable[[Report, RenderOptions], str]] = {
     "terminal": terminal.render,
     "json": json.render,
+    "html": html.render,
 }
 
-__all__ = ["FORMATS", "RenderOptions"]
+DETAILED = frozenset({"html"})
+"""The formats that show what `examine` finds out with `detail` only."""
+
+__all__ = ["DETAILED", "FORMATS", "RenderOptions"]
