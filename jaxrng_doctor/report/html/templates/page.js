@@ -94,6 +94,10 @@
   });
 
   // -- a variable, the row that makes it, and the line of source it comes from ------------------
+  // A page that scrolls under a mouse at rest is not pointed at: who reads with keys has one too.
+  let mouse = "";
+  const position = (event) => `${event.screenX} ${event.screenY}`;
+  document.addEventListener("mousemove", (event) => { mouse = position(event); });
   for (const program of all(".program")) {
     const lines = program.querySelector(".sources");
     const marked = [];
@@ -121,7 +125,9 @@
         lines.scrollTop = line.offsetTop - lines.offsetTop - lines.clientHeight / 2;
       }
     };
-    program.addEventListener("mouseover", (event) => tie(event.target));
+    program.addEventListener("mouseover", (event) => {
+      if (position(event) !== mouse) tie(event.target);
+    });
     program.addEventListener("focusin", (event) => tie(event.target));
   }
 
