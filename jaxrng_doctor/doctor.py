@@ -132,7 +132,7 @@ def _examine(
     progress: Callable[[str], None],
 ) -> TargetReport:
     progress(f"computing the keys of {target.name}" if run else f"following {target.name}")
-    compute = functools.partial(_all_keys, trace) if detail else None
+    compute = functools.partial(all_keys, trace) if detail else None
     found = diagnose(trace, run=run, timeout=timeout, compute=compute)
     comparison: Comparison | None = None
     failed: Failure | None = None
@@ -261,7 +261,7 @@ def _keys(
         return Ledger(), True
 
 
-def _all_keys(trace: Trace) -> Ledger:
+def all_keys(trace: Trace) -> Ledger:
     """The keys of all variables too, which a listing shows, or else those of draws alone."""
     try:
         return compute_keys(trace, variables=True)

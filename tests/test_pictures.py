@@ -147,3 +147,7 @@ def test_a_watched_program_has_pictures_too():
     close(finding.picture.shared, noisy(jnp.zeros((5, 3)), KEY))
     (target,) = [t for t in report.targets if t.listing is not None]
     assert target.target == "noisy"
+    # One key has one letter: the program's argument, and what the draws are made from.
+    key = next(v.key for v in target.listing.inputs if v.key is not None)
+    (draw,) = [node for node in target.listing.tree if node.kind == "draw"]
+    assert set(draw.key.strip) == set(key.strip)

@@ -7,7 +7,6 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -16,7 +15,6 @@ from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.doctor import detailed, finish
 from jaxrng_doctor.facts import ProgramFacts
 from jaxrng_doctor.findings import Draw, Finding, Gap, Place, TargetReport
-from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
@@ -71,7 +69,7 @@ class Recorder:
             return self._functions[known]  # as in every step of a loop
         self._waiting.pop(known, None)
         name = function_of(call.jaxpr)[0]
-        return self._function(known, call.jaxpr, name, lambda: compiled(call))
+        return self._function(known, call.jaxpr, name, lambda: compiled(call, detail=self.detail))
 
     def transformed(self, call: calls.Transformed) -> None:
         leaves = [x for x in jax.tree_util.tree_leaves((call.args, call.kwargs)) if is_array(x)]
@@ -81,7 +79,7 @@ class Recorder:
             (call.name, id(code), shapes),
             (code, call.fun),
             call.name,
-            lambda: transformed(call),
+            lambda: transformed(call, detail=self.detail),
         )
         # What it captured may be another value by now.
         if function is not None and self.compares(function) and None not in function.flat:
@@ -104,9 +102,7 @@ class Recorder:
             if known not in self._functions:
                 self._held.append(held)
                 try:
-                    function = self._functions[known] = examine()
-                    if function is not None and not self.detail:
-                        function.diagnosis = replace(function.diagnosis, ledger=Ledger())
+                    self._functions[known] = examine()
                 except (Exception, SystemExit) as error:
                     # The program goes on as if nobody looked; that nobody could is in the report.
                     self._functions[known] = None

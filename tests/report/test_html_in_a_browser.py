@@ -193,6 +193,10 @@ def test_text_stands_out_in_light_and_dark(show, page_of_model, scheme):
 
 def test_print_shows_all_on_white(show, page_of_model):
     page = show(page_of_model, color_scheme="dark")
+    page.get_by_text("The program:").click()
+    page.locator(".equation.draw .variable").first.hover()
+    assert page.locator(".tied").count() > 1
+    page.get_by_text("The tree of keys").click()
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
