@@ -26,7 +26,7 @@ endef
 
 # What another JAX can change. The command line, configuration, reports and pages are alike on all.
 JAX_TESTS := tests/trace tests/rules tests/target tests/test_samplers.py tests/test_samples.py \
-  tests/test_ledger.py tests/test_outcome.py tests/test_api.py tests/watching
+  tests/test_ledger.py tests/test_outcome.py tests/test_api.py tests/watching tests/inspect/test_listings.py
 
 # The many cases of the rules: on the oldest with legacy keys, on the newest with typed ones.
 without = not no-run and not (findings_are_the_comments and $(1))
@@ -91,6 +91,7 @@ bench: $(MADE) ## measure, and print the ratios (minutes)
 	$(BIN)/python benchmarks/million.py
 	$(BIN)/python benchmarks/lineage.py
 	$(BIN)/python benchmarks/watch.py
+	$(BIN)/python benchmarks/listing.py
 
 clean: ## remove the environments and the caches
 	rm -rf .venv .venv-oldest .venv-newest .venv-frameworks .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

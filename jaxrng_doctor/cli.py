@@ -33,7 +33,15 @@ FailOn = Annotated[
         metavar="error|warning|note|never", help="What exit code 1 is for. Default: warning."
     ),
 ]
-Format = Annotated[str, typer.Option(metavar="terminal|json|html")]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT[:FILE]",
+        help="terminal (the default), html, json, sarif, github, junit or markdown; to a "
+        "file with sarif:report.sarif. May be given several times.",
+    ),
+]
 Targets = Annotated[
     list[str] | None,
     typer.Argument(
@@ -118,7 +126,7 @@ def check(
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long the function may run.")
     ] = 60.0,
-    format: Format = "terminal",
+    formats: Formats = None,
     output: Output = None,
 ) -> None:
     """Check functions for random numbers that are shared by mistake."""
@@ -128,7 +136,7 @@ def check(
         from jaxrng_doctor.settings import settings_of
         from jaxrng_doctor.target.arguments import parse_flags
 
-        settings = settings_of(select, ignore, fail_on, format, output)
+        settings = settings_of(select, ignore, fail_on, formats, output)
         flags = parse_flags(arg or [], static or [], in_axes, axis_size, seed, expect)
         return check(targets or [], flags, settings, run=not no_run, timeout=timeout)
 
@@ -170,13 +178,14 @@ def inspect(
         from jaxrng_doctor.settings import settings_of
         from jaxrng_doctor.target.arguments import parse_flags
 
-        settings = settings_of(select, ignore, None, "terminal", output)
+        settings = settings_of(select, ignore, None, None, None)
         flags = parse_flags(arg or [], static or [], in_axes, axis_size, seed, expect)
         return inspect(
             targets or [],
             flags,
             settings,
             format=format,
+            output=output,
             every=all_equations,
             lineage=lineage,
             run=not no_run,
@@ -200,7 +209,7 @@ def run(
     select: Select = None,
     ignore: Ignore = None,
     fail_on: FailOn = None,
-    format: Format = "terminal",
+    formats: Formats = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stderr.")
     ] = None,
@@ -214,7 +223,7 @@ def run(
         from jaxrng_doctor.commands.run import run
         from jaxrng_doctor.settings import settings_of
 
-        settings = settings_of(select, ignore, fail_on, format, output)
+        settings = settings_of(select, ignore, fail_on, formats, output)
         return run(
             program, arguments or [], settings, is_module=is_module, key_values=not no_key_values
         )

@@ -188,12 +188,17 @@ class CallDraw:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """One key value drawn from in several calls; `times` is in how many, `key` its words."""
+    """Key values that two draws use in different calls, or one draw in several.
+
+    `calls` says for each such key in how many calls; `key` is the first one's words.
+    `library` names a library that makes all of them in one call of the user's.
+    """
 
     first: CallDraw
     second: CallDraw
-    times: int
+    calls: tuple[int, ...]
     key: str
+    library: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,6 +225,18 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleText:
+    """What there is to read about a rule: `doc` is Markdown, `uri` its page on the web, or `""`."""
+
+    code: str
+    name: str
+    severity: Severity
+    summary: str
+    doc: str
+    uri: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TargetReport:
     """All that was found out about one target. `lines` are those of its function, if known.
 

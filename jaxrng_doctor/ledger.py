@@ -66,17 +66,12 @@ class KeyProgram:
 
     def finish(self, started: Any) -> Ledger:
         tables, outputs = jax.tree_util.tree_map(np.asarray, started)
-        found = {
-            path: KeyTable(words, reached)
-            for path, (words, reached) in zip(self._paths, tables, strict=True)
-        }
+        found = [(p, KeyTable(*table)) for p, table in zip(self._paths, tables, strict=True)]
+        ends = zip(self._returned, outputs, strict=True)
         return Ledger(
-            {path: table for path, table in found.items() if path[-1][1] >= 0},
-            {
-                i: KeyTable(w, np.ones(len(w), bool))
-                for i, w in zip(self._returned, outputs, strict=True)
-            },
-            {path: table for path, table in found.items() if path[-1][1] < 0},
+            {path: table for path, table in found if path[-1][1] >= 0},
+            {i: KeyTable(words, np.ones(len(words), bool)) for i, words in ends},
+            {path: table for path, table in found if path[-1][1] < 0},
         )
 
     def _listed(self, *given: Any) -> tuple[list[_Record], list[Any]]:

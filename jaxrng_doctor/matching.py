@@ -33,6 +33,7 @@ from jaxrng_doctor.trace.places import (
     parting_library,
     random_function,
     user_stack,
+    way,
 )
 
 _MOST = 32
@@ -243,7 +244,7 @@ def _is_vain_in_library(use: Use) -> bool:
 
 def _library(a: Use, b: Use) -> str:
     """The library that makes both uses in one call of the user's, and decides on their keys."""
-    library, calls_back = parting_library(a.at, b.at)
+    library, calls_back = parting_library(way(a.at), way(b.at))
     made = [made_at(use.keys[0]) for use in (a, b)]
     by_user = any(at is None or not calling_library(equations.frames(at.eqn)) for at in made)
     return "" if calls_back and by_user else library

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
@@ -57,27 +56,22 @@ def write(out: TextIO, text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
-def deliver(render: Callable[[RenderOptions], str], out: TextIO, path: Path | None) -> None:
-    """Render for the file at `path` and write it there, or else for `out`."""
-    if path is None:
-        write(out, render(options_for(out)))
-    else:
-        write_file(path, render(options_for(None)))
+def check_writable(path: Path, flag: str) -> None:
+    """Raise `UsageError` where `write_file` could not write, before any work is done for it.
 
-
-def check_writable(path: Path) -> None:
-    """Raise `UsageError` where `write_file` could not write, before any work is done for it."""
+    `flag` is what the user typed.
+    """
     folder = path.absolute().parent
     if path.is_dir():
-        raise UsageError(f"--output {path} is a folder", "give the name of a file")
+        raise UsageError(f"{flag} is a folder", "give the name of a file")
     if not folder.is_dir():
-        raise UsageError(f"--output {path}: there is no folder {folder}", "make the folder first")
+        raise UsageError(f"{flag}: there is no folder {folder}", "make the folder first")
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise UsageError(f"--output {path} may not be written", "choose another file")
+        raise UsageError(f"{flag} may not be written", "choose another file")
 
 
-def write_file(path: Path, text: str) -> None:
-    """Write the file so that nobody ever sees half of it."""
+def write_file(path: Path, text: str, flag: str) -> None:
+    """Write the file so that nobody ever sees half of it; a `UsageError` begins with `flag`."""
     try:
         if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8")  # A device or a pipe cannot be replaced.
@@ -90,4 +84,4 @@ def write_file(path: Path, text: str) -> None:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise UsageError(f"--output {path} cannot be written: {error.strerror}") from error
+        raise UsageError(f"{flag} cannot be written: {error.strerror}") from error

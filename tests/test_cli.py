@@ -345,15 +345,15 @@ def test_color_and_width(
 
 
 def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
-    output.write_file(Path(os.devnull), "text")
+    output.write_file(Path(os.devnull), "text", "--output")
     assert not Path(os.devnull).is_file()
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "real")
-    output.write_file(link, "text")
+    output.write_file(link, "text", "--output")
     assert link.is_symlink()
     assert (tmp_path / "real").read_text() == "text"
     with pytest.raises(UsageError, match="is a folder"):
-        output.check_writable(tmp_path)
+        output.check_writable(tmp_path, "--output")
 
 
 def test_only_slow_stages_are_told(

@@ -236,7 +236,8 @@ def flags_of_pytest():
 
 def test_every_flag_exists(run_cli):
     flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT))
-    described = run_cli("check", "--help", env={"COLUMNS": "200"}).stdout
+    wide = {"COLUMNS": "200"}
+    described = "".join(run_cli(c, "--help", env=wide).stdout for c in ("check", "inspect"))
     described += "".join(f"{flag} " for flag in flags_of_pytest())
     assert len(flags) > 5
     assert [flag for flag in flags if f"{flag} " not in described] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from jaxrng_doctor.commands import CLEAN, FAILED
 from jaxrng_doctor.commands.check import allow, asked_for, find
@@ -12,7 +13,7 @@ from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.findings import Failure, TargetReport
 from jaxrng_doctor.listing import Listing
 from jaxrng_doctor.nearest import choose
-from jaxrng_doctor.output import deliver, take_stdout
+from jaxrng_doctor.output import check_writable, options_for, take_stdout, write, write_file
 from jaxrng_doctor.progress import Progress
 from jaxrng_doctor.report import html
 from jaxrng_doctor.report.listing import FORMATS
@@ -27,6 +28,7 @@ def inspect(
     settings: Settings,
     *,
     format: str,
+    output: Path | None,
     every: bool,
     lineage: bool,
     run: bool,
@@ -39,6 +41,10 @@ def inspect(
     render = FORMATS[choose("--format", format, tuple(FORMATS))]
     if format == "html":
         html.check_installed()
+    flag = f"--output {output}"
+    if output is not None:
+        output = output.absolute()  # the user's module may go to another folder
+        check_writable(output, flag)
     if timeout is not None:
         allow(timeout)
     texts, folder = asked_for(texts, settings.config, "inspect")
@@ -70,5 +76,10 @@ def inspect(
         print(f"error: {name} cannot be shown: {why.message}", file=sys.stderr)
         print(why.traceback, end="", file=sys.stderr)
     if shown or not failed:
-        deliver(lambda options: render(shown, options, lineage=lineage), out, settings.output)
+        stream = out if output is None else None
+        text = render(shown, options_for(stream), lineage=lineage)
+        if output is None:
+            write(out, text)
+        else:
+            write_file(output, text, flag)
     return FAILED if failed else CLEAN

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from jaxrng_doctor.api import watch
@@ -18,8 +17,6 @@ def run(
 ) -> int:
     """Run the script or module; returns its own exit code, or that of the findings if it is 0."""
     folder = str(Path.cwd())
-    if settings.output is not None:  # the program may go to another folder
-        settings = replace(settings, output=settings.output.absolute())
     started = script.program(program, arguments, is_module=is_module)
     with watch(
         key_values=key_values,

@@ -196,7 +196,7 @@ class Rows:
     def _box(self, at: At, held: Held, here: _Here) -> Box:
         self._inside.append(set())
         opened = self._opened(at, held, here)
-        place = opened[0].scope.place if opened else locate(at) or self._trace.place
+        place = (opened[0].scope.place if opened else locate(at)) or self._trace.place
         scopes = (*here.scopes, *opened)
         first, *others = held.bodies
         if not others and not first.title:

@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jaxrng_doctor.findings import Report
-from jaxrng_doctor.report import html, json, terminal
+from jaxrng_doctor.report import github, html, json, junit, markdown, sarif, terminal
 from jaxrng_doctor.report.options import RenderOptions
 
 FORMATS: dict[str, Callable[[Report, RenderOptions], str]] = {
     "terminal": terminal.render,
     "json": json.render,
     "html": html.render,
+    "sarif": sarif.render,
+    "github": github.render,
+    "junit": junit.render,
+    "markdown": markdown.render,
 }
 
 DETAILED = frozenset({"html"})

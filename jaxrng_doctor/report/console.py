@@ -10,11 +10,10 @@ import io
 from collections.abc import Iterable
 
 from rich.cells import cell_len
+from rich.color import ColorSystem
 from rich.console import Console
-from rich.text import Text
 from rich.theme import Theme
 
-from jaxrng_doctor.findings import Gap
 from jaxrng_doctor.report.layout import Layout, Row, visible
 from jaxrng_doctor.report.options import RenderOptions
 
@@ -38,6 +37,7 @@ class Page:
     def __init__(self, options: RenderOptions) -> None:
         width = max(options.width, _MIN_WIDTH)
         self.layout = Layout(width, options.root, cell_len)
+        self.colored = options.color
         self.console = _console(options.color, width)
 
     def text(self) -> str:
@@ -45,11 +45,21 @@ class Page:
         return self.console.file.getvalue()
 
     def put(self, rows: Iterable[Row]) -> None:
+        # Every row fits already, or is meant to be left whole: there is nothing for rich to lay
+        # out, and it would take its time for ten thousand rows.
         for row in rows:
-            text = Text.assemble(*row)
-            text.rstrip()
-            # Every row fits already, or is meant to be left whole.
-            self.console.print(text, soft_wrap=True)
+            pieces = list(row)
+            while pieces and not pieces[-1][0].rstrip():
+                pieces.pop()
+            if pieces:
+                text, style = pieces[-1]
+                pieces[-1] = (text.rstrip(), style)
+            self.console.file.write("".join(self._styled(*piece) for piece in pieces) + "\n")
+
+    def _styled(self, text: str, style: str) -> str:
+        if not self.colored or not style:
+            return text
+        return self.console.get_style(style).render(text, color_system=ColorSystem.EIGHT_BIT)
 
     def blank(self) -> None:
         self.console.print()
@@ -64,14 +74,6 @@ class Page:
             name = f"…{name}"
         dashes = self.layout.width - 4 - cell_len(name)
         return (("── ", "gutter"), (name, "title"), (" " + "─" * dashes, "gutter"))
-
-    def gaps(self, gaps: tuple[Gap, ...]) -> list[Row]:
-        rows: list[Row] = []
-        for gap in gaps:
-            rows += self.layout.hanging((("gap", "warning"), (": ", "")), gap.message)
-            if gap.place is not None:
-                rows.append((("  --> ", "gutter"), (self.layout.location(gap.place), "")))
-        return rows
 
 
 def _console(color: bool, width: int) -> Console:

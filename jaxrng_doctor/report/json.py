@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from jaxrng_doctor import source
+from jaxrng_doctor import paths, source
 from jaxrng_doctor.findings import (
     SEVERITIES,
     Comparison,
@@ -27,7 +27,6 @@ from jaxrng_doctor.findings import (
     Scope,
     TargetReport,
 )
-from jaxrng_doctor.report import paths
 from jaxrng_doctor.report.options import RenderOptions
 
 SCHEMA_VERSION = 1
@@ -66,6 +65,8 @@ def _summary(report: Report) -> _Json:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
+    """What stands in a report, as JSON; paths are shown from `root`."""
+
     """Turns what is in a report into JSON; paths are shown from `root`."""
 
     root: str

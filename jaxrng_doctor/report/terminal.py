@@ -7,18 +7,17 @@ what a reader wants to copy whole: paths, suggested code, tracebacks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from rich.cells import cell_len
 from rich.panel import Panel
 from rich.text import Text
 
-from jaxrng_doctor.findings import Comparison, Failure, Report, Suppressed, TargetReport
+from jaxrng_doctor.findings import Comparison, Report, TargetReport
+from jaxrng_doctor.report.asides import aside_rows, failure_rows
 from jaxrng_doctor.report.compared import panel_rows
 from jaxrng_doctor.report.console import Page
-from jaxrng_doctor.report.layout import Layout, Row, visible
+from jaxrng_doctor.report.layout import Layout
 from jaxrng_doctor.report.options import RenderOptions
-from jaxrng_doctor.report.told import draw_rows, failed_at, finding_rows, how_suppressed
+from jaxrng_doctor.report.told import draw_rows, finding_rows
 from jaxrng_doctor.report.verdict import counts, says_something, verdict
 
 _MAX_DRAWS = 5
@@ -43,17 +42,16 @@ class _Page(Page):
             self.put(finding_rows(finding, self.layout))
             self.blank()
         if target.failure is not None:
-            self.put(self.failure(target.failure))
+            self.put(failure_rows(target.failure, self.layout))
             self.blank()
         elif not target.findings:
             self.draws(target)
         if target.comparison is not None:
             self.comparison(target.comparison)
             self.blank()
-        for rows in (self.gaps(target.gaps), self.suppressed(target.suppressed)):
-            if rows:
-                self.put(rows)
-                self.blank()
+        for rows in aside_rows(target, self.layout):
+            self.put(rows)
+            self.blank()
 
     def draws(self, target: TargetReport) -> None:
         """What a clean target's draws rest on: an acquittal has its evidence too."""
@@ -73,21 +71,6 @@ class _Page(Page):
         self.console.print(
             Panel(body, title=title, title_align="left", border_style="gutter", expand=False)
         )
-
-    def suppressed(self, suppressed: tuple[Suppressed, ...]) -> list[Row]:
-        rows: list[Row] = []
-        for one in suppressed:
-            place = one.finding.place
-            where = f" {self.layout.location(place)}" if place else ""
-            first = ((f"suppressed[{one.finding.code}]", "dim"),)
-            rows += self.layout.hanging((*first, (f"{where}, ", "")), how_suppressed(one))
-        return rows
-
-    def failure(self, failure: Failure) -> Iterator[Row]:
-        first = (("error", "error"), (": ", "title"))
-        yield from self.layout.hanging(first, failed_at(failure), "title")
-        for line in failure.traceback.splitlines():
-            yield (("  ", ""), (visible(line), "dim"))
 
     def closing(self, report: Report) -> None:
         sentence, good = verdict(report)

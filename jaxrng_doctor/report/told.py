@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jaxrng_doctor.findings import Draw, Evidence, Failure, Finding, Scope, Suppressed
+from jaxrng_doctor.findings import Draw, Evidence, Finding, Scope
 from jaxrng_doctor.report.layout import Layout, Row, counted, visible
 from jaxrng_doctor.report.snippet import Mark, gutter, snippets
 from jaxrng_doctor.report.strip import cells
@@ -29,8 +29,6 @@ def finding_rows(finding: Finding, layout: Layout) -> Iterator[Row]:
             yield ((f"{margin}  |  ", "gutter"), (visible(line), ""))
 
 
-_STAGES = {"import": "imported", "trace": "traced", "run": "run", "analysis": "analysed"}
-
 STRIP = 256
 """No strip is longer; a terminal that is wider than that has no use for it either."""
 
@@ -54,17 +52,6 @@ def differing_keys(draw: Draw) -> Evidence | None:
         if scope.varies and scope.size and scope.distinct == scope.size:
             return Evidence(scope.size, scope.distinct, tuple(range(min(scope.size, STRIP))))
     return None
-
-
-def failed_at(failure: Failure) -> str:
-    """How far the target came, and what stopped it."""
-    return f"target could not be {_STAGES[failure.stage]}: {failure.message}"
-
-
-def how_suppressed(suppressed: Suppressed) -> str:
-    """Who called it intended, and for what reason."""
-    how = 'expect = "same"' if suppressed.by == "expect" else "ignored by a comment"
-    return f"{how}: {suppressed.reason}" if suppressed.reason else how
 
 
 def marks_of(finding: Finding) -> list[Mark]:

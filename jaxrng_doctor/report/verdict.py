@@ -31,7 +31,7 @@ def verdict(report: Report) -> tuple[str, bool]:
 
 
 def says_something(target: TargetReport) -> bool:
-    """Whether a brief report has to speak of the target."""
+    """Whether there is more to tell of it than what it draws."""
     return bool(target.findings or target.gaps or target.suppressed or target.failure)
 
 

@@ -6,7 +6,7 @@ To add a rule: a module that defines `RULE`, and a line here.
 from __future__ import annotations
 
 from jaxrng_doctor.facts import ProgramFacts
-from jaxrng_doctor.findings import Finding
+from jaxrng_doctor.findings import SEVERITIES, Finding
 from jaxrng_doctor.rules.rng001_shared_key_under_vmap import RULE as RNG001
 from jaxrng_doctor.rules.rng002_duplicate_keys_in_batch import RULE as RNG002
 from jaxrng_doctor.rules.rng003_same_key_every_iteration import RULE as RNG003
@@ -55,9 +55,13 @@ def judge(program: ProgramFacts) -> tuple[Finding, ...]:
             apart = (scopes, finding.related) if finding.place else finding.message
             key = (finding.code, finding.place, apart)
             known = told.get(key)
-            if known is None or _SURER[finding.confidence] > _SURER[known.confidence]:
+            if known is None or _weight(finding) > _weight(known):
                 told[key] = finding
     return tuple(told.values())
+
+
+def _weight(finding: Finding) -> tuple[int, int]:
+    return -SEVERITIES.index(finding.severity), _SURER[finding.confidence]
 
 
 _SURER = {"refuted": 0, "inferred": 1, "proven": 2}

@@ -52,12 +52,16 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
 
 def _finding(repeated: Repeated) -> Finding:
     first, second = repeated.first, repeated.second
-    if first.place == second.place and first.function == second.function:
-        message = f"{_what(second)} draws from one key in {repeated.times:,} calls"
+    keys = len(repeated.calls)
+    what, before, inside = _what(second), _what(first), repeated.library
+    if first.place != second.place or first.function != second.function:
+        which = "the key" if keys == 1 else f"{keys:,} keys"
+        message = f"{what} draws from {which} that {before} has drawn from"
+        message += "" if inside else " in another call"
+    elif keys == 1:
+        message = f"{what} draws from one key in {repeated.calls[0]:,} calls"
     else:
-        message = (
-            f"{_what(second)} draws from the key that {_what(first)} has drawn from in another call"
-        )
+        message = f"{what} draws from {keys:,} keys, each in more than one call"
     if first.call == second.call:
         calls = [(first.call, "called from here")]
     else:
@@ -66,25 +70,25 @@ def _finding(repeated: Repeated) -> Finding:
     related = [Related(place, words) for place, words in calls if place and place not in own]
     if first.place is not None and first.place != second.place:
         related.insert(0, Related(first.place, "the first draw from this key"))
-    strip = (0,) * min(repeated.times, _STRIP)
+    strip = tuple(key for key, calls in enumerate(repeated.calls) for _ in range(calls))[:_STRIP]
     return Finding(
         code=RULE.code,
         name=RULE.name,
-        severity=RULE.severity,
+        severity="note" if inside else RULE.severity,
         confidence="proven",
         message=message,
         place=second.place,
         related=tuple(related),
-        evidence=Evidence(repeated.times, 1, strip, key=repeated.key),
-        help=(
-            Help(
-                "split the key before each call, and pass on a part that is used once",
-                "key, step_key = jax.random.split(key)",
-            ),
-        ),
+        evidence=Evidence(sum(repeated.calls), keys, strip, key=repeated.key),
+        help=() if inside else (_HELP,),
+        notes=(f"{inside} makes both uses, in one call of yours",) if inside else (),
     )
 
 
+_HELP = Help(
+    "split the key before each call, and pass on a part that is used once",
+    "key, step_key = jax.random.split(key)",
+)
 _STRIP = 256  # so many calls are shown one by one
 
 

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from jaxrng_doctor.facts import DrawFacts, ProgramFacts
-from jaxrng_doctor.findings import Finding, Severity
+from jaxrng_doctor.findings import Finding, RuleText, Severity
 
 Check = Callable[[ProgramFacts], Iterable[Finding]]
+
+PAGES = ""
+"""Where on the web `docs/rules/` is, with a slash at the end; empty while it is nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,12 @@ class Rule:
     @property
     def summary(self) -> str:
         return " ".join(inspect.cleandoc(self.doc).split("\n\n")[0].split())
+
+    @property
+    def text(self) -> RuleText:
+        uri = f"{PAGES}{self.code}.md" if PAGES else ""
+        doc = inspect.cleandoc(self.doc)
+        return RuleText(self.code, self.name, self.severity, self.summary, doc, uri)
 
 
 def of_each_draw(check: Callable[[DrawFacts], Finding | None]) -> Check:

@@ -10,7 +10,7 @@ import functools
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -73,6 +73,11 @@ def innermost(frames: Iterable[Frame]) -> Place | None:
         if library is None and not is_machinery(path):
             library = frame
     return None if library is None else place_of(library)
+
+
+def users_place(frames: Iterable[Frame]) -> Place | None:
+    """The place of the innermost frame that is the user's."""
+    return next((place_of(f) for f in frames if is_users(f.code.co_filename)), None)
 
 
 def calling_library(frames: Iterable[Frame]) -> str:
@@ -176,16 +181,16 @@ def random_function(at: At) -> str:
 
 def user_stack(at: At) -> list[Place]:
     """All of the user's places on the way to an equation, innermost first; see `locate`."""
-    return [place_of(frame) for frame in _stack(at) if is_users(frame.code.co_filename)]
+    return [place_of(frame) for frame in way(at) if is_users(frame.code.co_filename)]
 
 
-def parting_library(a: At, b: At) -> tuple[str, bool]:
-    """The library that made both equations within one call of the user's, `""` if none did.
+def parting_library(a: Sequence[Frame], b: Sequence[Frame]) -> tuple[str, bool]:
+    """The library that led to both `way`s within one call of the user's, `""` if none did.
 
     It called `jax.random` itself both times, and the ways there part inside of one of its
     functions. The second result tells whether it calls the user's code from there.
     """
-    stacks = [list(reversed(_stack(at))) for at in (a, b)]
+    stacks = [list(reversed(way)) for way in (a, b)]
     if not all(calling_library(reversed(stack)) for stack in stacks):
         return "", False
     for depth, (one, other) in enumerate(zip(*stacks, strict=False)):
@@ -198,7 +203,7 @@ def parting_library(a: At, b: At) -> tuple[str, bool]:
     return "", False
 
 
-def _stack(at: At | None) -> list[Frame]:
+def way(at: At | None) -> list[Frame]:
     """The user's and libraries' frames on the way to an equation, innermost first."""
     found: list[Frame] = []
     while at is not None:

@@ -49,8 +49,11 @@ class Listener(Protocol):
     def jitted(self, call: JitCall) -> Noted | None:
         """A call of a jitted function, from outside of any other, is about to be made."""
 
-    def transformed(self, call: Transformed) -> None:
-        """A function made by `jax.vmap` or `jax.grad` is called outside of compiled functions."""
+    def transformed(self, call: Transformed) -> bool:
+        """A function made by `jax.vmap` or `jax.grad` is called outside of compiled functions.
+
+        Whether that call was noted whole; if not, its draws from plain keys are shown.
+        """
 
     def drew(self, sampler: str, key: Any) -> None:
         """A sampler is called outside of compiled functions."""
@@ -145,14 +148,16 @@ def _serve(fun: Any, info: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 def _drew(function: str, key: Any, plain: bool) -> None:
     if _is_deaf() or function in _NO_DRAWS or not hasattr(jax.random, function):
         return
+    traced = isinstance(key, jax.core.Tracer)
+    around: list[Listener] | None = getattr(_state, "around", None)  # those who noted it whole
     for listener in _open:
-        if plain:
+        if around is not None and listener in around:
+            continue
+        if not traced:
             listener.drew(function, key)
-        elif not getattr(_state, "inside", False):
-            what = (
-                f"jax.random.{function} inside of a vmap or derivative made before watching began"
-            )
-            listener.missed(what)
+        if not plain and (traced or around is None):
+            why = "made before watching began" if around is None else "whose keys it captured"
+            listener.missed(f"jax.random.{function} inside of a vmap or derivative {why}")
 
 
 @contextlib.contextmanager
@@ -203,10 +208,9 @@ def _shown(name: str, original: Any, fun: Any, args: Any, kwargs: Any) -> Iterat
     if _is_deaf() or not jaxprs.is_plain():
         yield
         return
-    for listener in _open:
-        listener.transformed(Transformed(name, original, fun, args, kwargs))
-    _state.inside = True
+    call = Transformed(name, original, fun, args, kwargs)
+    _state.around = [listener for listener in list(_open) if listener.transformed(call)]
     try:
         yield
     finally:
-        _state.inside = False
+        _state.around = None

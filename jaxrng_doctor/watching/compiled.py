@@ -36,10 +36,10 @@ MOST_WORDS = 1 << 16
 
 @dataclass(frozen=True)
 class Made:
-    """One call: its number in the program, the user's frame, what its keys are made of."""
+    """One call: its number in the program, the way to it, what its keys are made of."""
 
     number: int
-    frame: Frame | None
+    way: tuple[Frame, ...]
     values: tuple[Any, ...]
 
 
@@ -60,7 +60,7 @@ class Compiled:
 
     @property
     def compares_calls(self) -> bool:
-        """Its keys come from its arguments; else RNG011 tells all there is to tell."""
+        """Its keys come from its arguments; else its first call tells all there is to tell."""
         return any(j is not None for j in self.flat)
 
     def values_of(self, leaves: Sequence[Any], donated: Sequence[bool] = ()) -> tuple[Any, ...]:

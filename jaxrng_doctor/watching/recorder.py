@@ -14,14 +14,14 @@ import jax
 from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.doctor import detailed, finish
 from jaxrng_doctor.facts import ProgramFacts
-from jaxrng_doctor.findings import Draw, Finding, Gap, Place, TargetReport
+from jaxrng_doctor.findings import Draw, Finding, Gap, TargetReport
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.equations import Frame, function_of
 from jaxrng_doctor.trace.files import is_sampler_file
-from jaxrng_doctor.trace.places import is_users, place_of, python_stack
+from jaxrng_doctor.trace.places import is_machinery, is_users, python_stack, users_place
 from jaxrng_doctor.tracebacks import in_a_line
 from jaxrng_doctor.watching import calls, repeats
 from jaxrng_doctor.watching.compiled import Compiled, Made, compiled, transformed
@@ -45,6 +45,7 @@ class Recorder:
         self._waiting: dict[int, JitCall] = {}
         self._eager: list[EagerDraw] = []
         self._gaps: list[Gap] = []
+        self._ways: dict[Any, tuple[Frame, ...]] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._latest = threading.local()
@@ -55,7 +56,7 @@ class Recorder:
         known, function = id(call.jaxpr), None
         if any(call.donated) or known in self._functions:
             function = self.first(call)
-            if function is None or not self.compares(function):
+            if function is None or not self.notes(function):
                 return None
         else:
             # Not before it was made: compiled code names the lines that it was first traced from.
@@ -71,7 +72,7 @@ class Recorder:
         name = function_of(call.jaxpr)[0]
         return self._function(known, call.jaxpr, name, lambda: compiled(call, detail=self.detail))
 
-    def transformed(self, call: calls.Transformed) -> None:
+    def transformed(self, call: calls.Transformed) -> bool:
         leaves = [x for x in jax.tree_util.tree_leaves((call.args, call.kwargs)) if is_array(x)]
         code = getattr(call.original, "__code__", call.original)
         shapes = tuple((x.shape, str(x.dtype)) for x in leaves)
@@ -81,17 +82,26 @@ class Recorder:
             call.name,
             lambda: transformed(call, detail=self.detail),
         )
-        # What it captured may be another value by now.
-        if function is not None and self.compares(function) and None not in function.flat:
+        # After its first call, what it captured may be another value.
+        if function is None or (function.calls and None in function.flat):
+            return False
+        if self.key_values:
             self.note(function, function.values_of(leaves))
+        return True
 
-    def compares(self, function: Compiled) -> bool:
-        return self.key_values and function.compares_calls
+    def notes(self, function: Compiled) -> bool:
+        """The keys of its next call are worth keeping: constant ones are known after the first."""
+        return self.key_values and (function.compares_calls or not function.calls)
 
     def note(self, function: Compiled, values: tuple[Any, ...]) -> None:
-        note = Made(next(self._numbers), _users_frame(), values)
+        note = Made(next(self._numbers), self._way(), values)
         with self._lock:
             function.calls.append(note)
+
+    def _way(self) -> tuple[Frame, ...]:
+        """The way here, kept once: a loop comes by the same way in each step."""
+        way = _way()
+        return self._ways.setdefault(tuple((id(f.code), f.lasti) for f in way), way)
 
     def _function(
         self, known: Any, held: Any, name: str, examine: Callable[[], Compiled | None]
@@ -110,7 +120,7 @@ class Recorder:
         return self._functions[known]
 
     def missed(self, what: str) -> None:
-        self._gaps.append(Gap(f"{what} was not followed", _users_place()))
+        self._gaps.append(Gap(f"{what} was not followed", users_place(_way())))
 
     def drew(self, sampler: str, key: Any) -> None:
         if not self.key_values:
@@ -119,7 +129,7 @@ class Recorder:
         if outermost is not None and outermost is getattr(self._latest, "frame", None):
             return  # a sampler that calls another one
         self._latest.frame = outermost
-        draw = EagerDraw(next(self._numbers), sampler, _users_frame(), key)
+        draw = EagerDraw(next(self._numbers), sampler, self._way(), key)
         with self._lock:
             self._eager.append(draw)
 
@@ -190,10 +200,10 @@ class _Noted:
             return False
         if self._function is None:
             self._function = self._recorder.first(call)
-        if self._function is None or not self._recorder.compares(self._function):
+        if self._function is None or not self._recorder.notes(self._function):
             return False
         (note or self.again(call.flat))()
-        return True
+        return self._function.compares_calls
 
     def again(self, leaves: Sequence[Any]) -> Callable[[], None]:
         if self._function is None:
@@ -217,13 +227,15 @@ def _key(finding: Finding) -> Any:
     return finding.code, finding.place, finding.message
 
 
-def _users_frame() -> Frame | None:
-    return next((f for f in python_stack() if is_users(f.code.co_filename)), None)
-
-
-def _users_place() -> Place | None:
-    frame = _users_frame()
-    return None if frame is None else place_of(frame)
+def _way() -> tuple[Frame, ...]:
+    """The way here, innermost first: the user's frame, or where a library came here, all of it."""
+    found: list[Frame] = []
+    for frame in python_stack():
+        if not is_machinery(frame.code.co_filename):
+            found.append(frame)
+            if is_users(found[0].code.co_filename):
+                break
+    return tuple(found)
 
 
 def _outermost_sampler() -> Any:

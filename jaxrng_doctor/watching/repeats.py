@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from jaxrng_doctor.facts import CallDraw, Repeated
 from jaxrng_doctor.keytables import KeyTable
 from jaxrng_doctor.trace.equations import Frame
 from jaxrng_doctor.trace.jaxprs import key_words
-from jaxrng_doctor.trace.places import place_of
+from jaxrng_doctor.trace.places import parting_library, users_place
 from jaxrng_doctor.watching.compiled import Compiled
 
 
@@ -25,29 +25,37 @@ class EagerDraw:
 
     number: int
     sampler: str
-    frame: Frame | None
+    way: tuple[Frame, ...]
     key: Any
 
 
 def repeated_keys(
-    functions: Iterable[Compiled], eager: Sequence[EagerDraw]
+    functions: Sequence[Compiled], eager: Sequence[EagerDraw]
 ) -> tuple[Repeated, ...]:
     """Every key drawn from in more than one call; those of one pair of draws together."""
     by_width: dict[int, list[_Uses]] = defaultdict(list)
-    for uses in (*_of_eager(eager), *(uses for f in functions for uses in _of_compiled(f))):
+    for uses in (*_of_eager(eager), *_of_functions(functions)):
         by_width[uses.keys.shape[1]].append(uses)
-    told: dict[Any, Repeated] = {}
+    pairs: dict[Any, list[_Pair]] = defaultdict(list)
     for sources in by_width.values():
-        for key, draws in _shared(sources):
-            first, *rest = draws
+        for key, (first, *rest) in _shared(sources):
             for second in rest:
-                pair = (_where(first), _where(second))
-                known = told.get(pair)
-                if known is None:
-                    told[pair] = Repeated(first, second, 2, _hexadecimal(key))
-                else:
-                    told[pair] = replace(known, times=known.times + 1)
-    return tuple(told.values())
+                pairs[_where(first), _where(second)].append((key, first, second))
+    ways = {draw.number: draw.way for draw in eager}
+    ways |= {call.number: call.way for function in functions for call in function.calls}
+    return tuple(_repeated(pair, ways) for pair in pairs.values())
+
+
+_Pair = tuple[bytes, CallDraw, CallDraw]
+
+
+def _repeated(pair: Sequence[_Pair], ways: Mapping[int, tuple[Frame, ...]]) -> Repeated:
+    key, first, second = pair[0]
+    seconds = Counter(key for key, *_ in pair)
+    libraries = {parting_library(ways[a.number], ways[b.number])[0] for _, a, b in pair}
+    library = "" if "" in libraries else min(libraries)
+    times = tuple(1 + n for n in seconds.values())
+    return Repeated(first, second, times, _hexadecimal(key), library)
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class _Uses:
     draw: Callable[[int], CallDraw]
 
 
-def _shared(sources: Sequence[_Uses]) -> Iterator[tuple[np.ndarray, list[CallDraw]]]:
+def _shared(sources: Sequence[_Uses]) -> Iterator[tuple[bytes, list[CallDraw]]]:
     """Each key of more than one call, the first such call first, with one draw of each call."""
     keys = np.concatenate([uses.keys for uses in sources])
     calls = np.concatenate([uses.calls for uses in sources])
@@ -79,7 +87,7 @@ def _shared(sources: Sequence[_Uses]) -> Iterator[tuple[np.ndarray, list[CallDra
     for group in sorted(groups, key=lambda group: calls[group[0]]):
         where = np.searchsorted(starts, group, side="right") - 1
         draws = [sources[w].draw(int(use - starts[w])) for w, use in zip(where, group, strict=True)]
-        yield keys[group[0]], draws
+        yield keys[group[0]].tobytes(), draws
 
 
 def _where(draw: CallDraw) -> Any:
@@ -88,7 +96,7 @@ def _where(draw: CallDraw) -> Any:
 
 def call_draw(draw: EagerDraw) -> CallDraw:
     """A draw that is a call of its own."""
-    place = None if draw.frame is None else place_of(draw.frame)
+    place = users_place(draw.way)
     return CallDraw(f"jax.random.{draw.sampler}", place, "", place, draw.number)
 
 
@@ -107,7 +115,19 @@ def _nth(draws: Sequence[EagerDraw], use: int) -> CallDraw:
     return call_draw(draws[use])
 
 
-def _of_compiled(function: Compiled) -> Iterator[_Uses]:
+def _of_functions(functions: Sequence[Compiled]) -> Iterator[_Uses]:
+    constant: dict[Any, int] = {}
+    for function in functions:
+        if function.compares_calls:
+            yield from _of_calls(function, [call.number for call in function.calls])
+        elif function.calls:
+            # That it repeats its own keys is for RNG011 to tell, whatever its signatures.
+            own = (function.name, *(draw.place for draw in function.diagnosis.facts.draws))
+            number = constant.setdefault(own, function.calls[0].number)
+            yield from _of_calls(function, [number] * len(function.calls))
+
+
+def _of_calls(function: Compiled, numbers: Sequence[int]) -> Iterator[_Uses]:
     """What each call draws from; the keys of calls with the very same arrays are computed once."""
     started: dict[tuple[int, ...], Any] = {}
     ids = [tuple(map(id, call.values)) for call in function.calls]
@@ -118,10 +138,14 @@ def _of_compiled(function: Compiled) -> Iterator[_Uses]:
     for which, use in enumerate(function.diagnosis.draws):
         tables = [ledgers[each].keys.get(use.path) for each in ids]
         if tables and all(table is not None for table in tables):
-            yield _of_draw(function, which, [table for table in tables if table is not None])
+            yield _of_draw(
+                function, which, numbers, [table for table in tables if table is not None]
+            )
 
 
-def _of_draw(function: Compiled, which: int, tables: Sequence[KeyTable]) -> _Uses:
+def _of_draw(
+    function: Compiled, which: int, numbers: Sequence[int], tables: Sequence[KeyTable]
+) -> _Uses:
     """The keys of one draw in all calls of its function."""
     words = np.stack([table.words.reshape(-1, table.words.shape[-1]) for table in tables])
     reached = np.stack([table.reached.reshape(-1) for table in tables])
@@ -129,12 +153,11 @@ def _of_draw(function: Compiled, which: int, tables: Sequence[KeyTable]) -> _Use
     facts = function.diagnosis.facts.draws[which]
 
     def draw(use: int) -> CallDraw:
-        call = function.calls[at[use]]
-        place = None if call.frame is None else place_of(call.frame)
-        return CallDraw(facts.sampler, facts.place, function.name, place, call.number)
+        place = users_place(function.calls[at[use]].way)
+        return CallDraw(facts.sampler, facts.place, function.name, place, numbers[at[use]])
 
-    return _Uses(words[reached], np.array([call.number for call in function.calls])[at], draw)
+    return _Uses(words[reached], np.array(numbers)[at], draw)
 
 
-def _hexadecimal(key: np.ndarray) -> str:
-    return " ".join(f"{word:08x}" for word in key.tolist())
+def _hexadecimal(key: bytes) -> str:
+    return " ".join(f"{word:08x}" for word in np.frombuffer(key, np.uint32).tolist())

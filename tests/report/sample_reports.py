@@ -17,6 +17,7 @@ from jaxrng_doctor.findings import (
     Place,
     Related,
     Report,
+    RuleText,
     Scope,
     Suppressed,
     TargetReport,
@@ -260,3 +261,58 @@ REPORTS = {
     "many": lambda: report(gap_target(), failed_target()),
     "empty": lambda: report(TargetReport("noise.py:nothing")),
 }
+
+RULES = (
+    RuleText(
+        "RNG001",
+        "shared-key-under-vmap",
+        "error",
+        "Inside a vmap, a draw uses one key for every example.",
+        "Inside a vmap, a draw uses one key for every example.\n\n"
+        "## Example\n```python\njax.vmap(add_noise, in_axes=(0, None))(x, key)\n```\n",
+        "https://docs.example/rules/RNG001.md",
+    ),
+    RuleText("RNG002", "duplicate-keys-in-batch", "error", "Some are equal.", "Some are equal."),
+)
+
+HOSTILE = (
+    "a\nb\r\nc,d:e=f%0A%3A\n::error file=x::y\n"
+    "]]> </details> <script>1</script> &amp; \" ' | \\| \\\n"
+    "`x` ~~~~\n`````\n# h\n- i\n[l](http://evil.example) ![p](q) <http://evil.example> "
+    "http://evil.example www.evil.example @ghost #1 :tada: **b** _e_ ~~s~~ $m$ {0} {{ [x](0)\n"
+    "\x1b[31m \x00 \x07 \x85 \ufffe \u2028 \u202e \udc80 é 日本 🎲"
+)
+"""Text in which each format finds something that it could take for its own."""
+
+
+def hostile_targets() -> tuple[TargetReport, ...]:
+    """Every kind of text that a report has, hostile throughout, even the file's name."""
+    path = f"/project/{HOSTILE.replace('/', '|')}.py"
+    put_source(path, "x = f(key)  # ``` `````` </details> ]]> ::error::z 🎲\n")
+    place = Place(path, 1, 5, 1, 11, HOSTILE)
+    finding = Finding(
+        code="RNG001",
+        name="shared-key-under-vmap",
+        severity="error",
+        confidence="proven",
+        message=HOSTILE,
+        place=place,
+        scopes=(Scope("vmap", 4, HOSTILE, HOSTILE, place, False, 1),),
+        related=(Related(place, HOSTILE),),
+        evidence=Evidence(4, 1, (0,) * 4, None, HOSTILE, HOSTILE),
+        help=(Help(HOSTILE, HOSTILE),),
+        notes=(HOSTILE,),
+    )
+    pairs = Pairs(True, 0.0, 6, 6, 1)
+    return (
+        TargetReport(
+            target=HOSTILE,
+            findings=(finding,),
+            comparison=Comparison(4, (Leaf(HOSTILE, (4,), HOSTILE, 0, pairs, pairs),)),
+            gaps=(Gap(HOSTILE, place), Gap(f"and {HOSTILE}")),
+            suppressed=(Suppressed(finding, "comment", HOSTILE, place),),
+            lines=place,
+        ),
+        TargetReport(HOSTILE, draws=(Draw(HOSTILE, place, HOSTILE),)),
+        TargetReport(HOSTILE, failure=Failure("run", HOSTILE, HOSTILE)),
+    )

@@ -47,13 +47,33 @@ def severities(fn, run):
     return sorted(f.severity for f in report.findings)
 
 
-pytestmark = pytest.mark.parametrize("run", [True, False], ids=["run", "no-run"])
+def test_a_watched_program(library):
+    key = jax.random.key(0)
+
+    def twice(draw):
+        with jaxrng_doctor.watch() as report:
+            for number in range(2):
+                draw(jax.random.fold_in(key, number))
+        return [(f.code, f.severity) for f in report.findings]
+
+    assert twice(library["two"]) == [("RNG014", "note")]
+    assert twice(lambda key: library["calls"](library["one"], library["one"], key)) == [
+        ("RNG014", "note")
+    ]
+    assert twice(lambda key: library["one"](key) + library["one"](key)) == [("RNG014", "error")]
+    assert twice(lambda _: library["one"](key)) == [("RNG014", "error")]
+    assert ("RNG014", "error") in twice(lambda _: library["two"](key))
 
 
+both = pytest.mark.parametrize("run", [True, False], ids=["run", "no-run"])
+
+
+@both
 def test_two_draws_within_one_call(library, run):
     assert severities(lambda key: library["two"](key), run) == ["note"]
 
 
+@both
 def test_a_helper_called_twice(library, run):
     def helper(f, key):
         return f(key)
@@ -64,6 +84,7 @@ def test_a_helper_called_twice(library, run):
     assert "error" in severities(twice, run)
 
 
+@both
 def test_two_functions_of_the_library_called_on_one_line(library, run):
     def loop(key):
         return sum(f(key) for f in (library["one"], library["other"]))
@@ -71,6 +92,7 @@ def test_two_functions_of_the_library_called_on_one_line(library, run):
     assert severities(loop, run) == ["error"]
 
 
+@both
 def test_code_of_the_users_that_the_library_calls_with_a_key_of_its_own(library, run):
     def calls_back(key):
         return library["calls"](
@@ -80,6 +102,7 @@ def test_code_of_the_users_that_the_library_calls_with_a_key_of_its_own(library,
     assert severities(calls_back, run) == ["note"]
 
 
+@both
 def test_code_of_the_users_that_the_library_calls_and_that_holds_the_key(library, run):
     def calls_back(key):
         def first(_):
@@ -93,6 +116,7 @@ def test_code_of_the_users_that_the_library_calls_and_that_holds_the_key(library
     assert severities(calls_back, run) == ["error"]
 
 
+@both
 def test_draws_of_the_users_own_that_the_library_calls(library, run):
     def calls_back(key):
         def draw(_):

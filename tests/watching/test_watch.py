@@ -112,6 +112,77 @@ def test_steps_that_take_the_memory_of_their_key():
     assert report.gaps == ()
 
 
+def test_the_keys_that_come_twice_are_counted():
+    step = jax.jit(noisy)
+
+    def program():
+        for number in (0, 1, 2, 0, 1, 2, 0):
+            step(X, jax.random.key(number))
+
+    (finding,) = watched(program).findings
+
+    assert finding.message == (
+        "jax.random.normal in noisy draws from 3 keys, each in more than one call"
+    )
+    assert finding.evidence.examples == 7
+    assert finding.evidence.distinct_keys == 3
+    assert finding.evidence.strip == (0, 0, 0, 1, 1, 2, 2)
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_key_that_eager_transformations_capture(fresh):
+    def step(x, key):
+        return x - jax.grad(lambda x: jnp.sum(noisy(x, key) ** 2))(x)
+
+    def program():
+        key, x = jax.random.key(0), X
+        for number in range(4):
+            x = step(x, jax.random.fold_in(key, number) if fresh else key)
+
+    report = watched(program)
+
+    assert codes(report) == ([] if fresh else ["RNG014"])
+    assert fresh or report.findings[0].evidence.examples == 4
+
+
+def test_a_batch_of_keys_made_of_a_captured_key_is_a_gap_from_the_second_call_on():
+    def step(key):
+        jax.vmap(lambda row, i: noisy(row, jax.random.fold_in(key, i)))(X, jnp.arange(4))
+
+    def program(calls):
+        for number in range(calls):
+            step(jax.random.key(number))
+
+    with jaxrng_doctor.watch() as once:
+        program(1)
+    with jaxrng_doctor.watch() as twice:
+        program(2)
+
+    assert once.gaps == ()
+    assert [gap.message for gap in twice.gaps] == [
+        "jax.random.normal inside of a vmap or derivative whose keys it captured was not followed"
+    ]
+
+
+@pytest.mark.parametrize("literal", [True, False])
+def test_a_constant_key_of_a_function_and_another_function(literal):
+    key = jax.random.key(3)
+    evaluate = jax.jit(lambda x: noisy(x, jax.random.key(3) if literal else key))
+    train = jax.jit(noisy)
+
+    def program():
+        for number in range(5):
+            train(X, jax.random.key(number))
+            evaluate(X)
+        evaluate(X[:2])  # a second signature is no second fault
+
+    report = watched(program)
+    (repeated,) = (finding for finding in report.findings if finding.code == "RNG014")
+
+    assert codes(report) == ["RNG011", "RNG014"]
+    assert repeated.evidence.examples == 2
+
+
 def test_one_key_in_two_functions():
     first, second = jax.jit(noisy), jax.jit(lambda x, key: x * jax.random.uniform(key))
 

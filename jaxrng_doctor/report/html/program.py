@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from jaxrng_doctor import source
+from jaxrng_doctor import paths, source
 from jaxrng_doctor.facts import Variation
 from jaxrng_doctor.findings import Finding, Place
 from jaxrng_doctor.listing import (
@@ -25,7 +25,7 @@ from jaxrng_doctor.listing import (
     Variable,
     walk,
 )
-from jaxrng_doctor.report import paths, strip
+from jaxrng_doctor.report import strip
 from jaxrng_doctor.report.layout import Layout, counted
 
 _AROUND = 2

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from jaxrng_doctor.findings import Draw, Evidence, Finding, Leaf, Place
 from jaxrng_doctor.listing import Listing
-from jaxrng_doctor.report import compared, strip, told
+from jaxrng_doctor.report import asides, compared, strip, told
 from jaxrng_doctor.report.html.noise import NoiseView
 from jaxrng_doctor.report.html.program import ProgramView
 from jaxrng_doctor.report.layout import Layout, counted, visible
@@ -94,8 +94,8 @@ class Views:
     scope = staticmethod(told.scope_text)
     confidence = staticmethod(told.confidence_text)
 
-    failed_at = staticmethod(told.failed_at)
-    how_suppressed = staticmethod(told.how_suppressed)
+    failed = staticmethod(asides.failed)
+    how = staticmethod(asides.how)
 
     def noise(self, finding: Finding) -> NoiseView | None:
         unit = told.unit_of(finding.scopes)

@@ -56,7 +56,7 @@ def _node(
     title = f"{node.label}:{node.type}" if node.kind == "draw" and node.type else node.label
     segments: list[Row] = [((symbol, ""), (visible(title), "title"))]
     if node.key is not None:
-        segments.append(writer.keys(node.key, node.over, node.scopes))
+        segments.append(writer.keys(node.key))
     scopes = (words.scope_title(mark) for mark in words.entered(node, parent))
     others = (writer.listing.tree[other].label for other in node.also)
     segments += [((f"in {visible(scope)}", ""),) for scope in scopes]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from jaxrng_doctor import paths
 from jaxrng_doctor.findings import Place
 from jaxrng_doctor.listing import Box, Fold, KeyMark, KeyNode, Line, Listing, Row, ScopeMark
-from jaxrng_doctor.report import paths, strip
+from jaxrng_doctor.report import strip
 from jaxrng_doctor.report.layout import counted, visible
 from jaxrng_doctor.report.listing import words
 from jaxrng_doctor.report.options import RenderOptions

@@ -15,13 +15,13 @@ from jaxrng_doctor.listing import (
     KeyMark,
     Line,
     Listing,
-    Over,
     ScopeMark,
     Variable,
     walk,
 )
 from jaxrng_doctor.listing import Row as ListingRow
 from jaxrng_doctor.report import strip
+from jaxrng_doctor.report.asides import gap_rows
 from jaxrng_doctor.report.console import Page
 from jaxrng_doctor.report.layout import Layout, Row, counted, visible
 from jaxrng_doctor.report.listing import words
@@ -38,15 +38,16 @@ Scopes = tuple[ScopeMark, ...]
 def render(listings: Sequence[Listing], options: RenderOptions, *, lineage: bool) -> str:
     """The equations, or with `lineage` the key trees."""
     page = Page(options)
-    for listing in listings:
+    for number, listing in enumerate(listings):
+        if number:
+            page.blank()
         page.put([page.rule(listing.target)])
         page.blank()
         writer = Writer(listing, page.layout)
         page.put(tree_rows(writer) if lineage else writer.program())
         page.blank()
-        gaps = page.gaps(listing.gaps)
-        if gaps:
-            page.put(gaps)
+        if listing.gaps:
+            page.put(gap_rows(listing.gaps, page.layout))
             page.blank()
         page.put(writer.closing())
     return page.text()
@@ -63,7 +64,7 @@ class Writer:
 
     def program(self) -> Iterator[Row]:
         for variable in self.listing.inputs:
-            yield from self.flowing((), [(("in  ", "dim"), *self.variable(variable, ()))])
+            yield from self.flowing((("in  ", "dim"),), self.variable(variable, ()), (), ())
         yield from self.rows(self.listing.rows, (), ())
         for path, atom in self.listing.results:
             label = f" {visible(path)}" if path else ""
@@ -92,15 +93,17 @@ class Writer:
         yield (*bars, (_LIGHT[2], "dim"))
 
     def line(self, line: Line, bars: Row, scopes: Scopes) -> Iterator[Row]:
-        is_key = line.kind != "other"
         operands = [visible(atom.text) for atom in line.operands]
         call = visible(words.equation_params(line.what, operands, line.params))
         segments = self.outputs(line.outputs, scopes)
         if line.kind == "draw" and line.key is not None:
-            segments.append((("= draw ", ""), *self.keys(line.key, (), ())))
-            segments.append(((call, "title"),))
+            segments.append((("= draw ", ""), *self.keys(line.key)))
         else:
-            segments.append((("= ", ""), (call, "" if is_key else "dim")))
+            call = f"= {call}"
+        style = "title" if line.kind == "draw" else "" if line.kind != "other" else "dim"
+        *parts, last = call.split(", ")
+        segments += [((f"{part},", style),) for part in parts]
+        segments.append(((last, style),))
         yield from self.flowing(bars, segments, self.location(line.place))
         yield from self.faults(line.findings, (*bars, ("  ", "")))
 
@@ -130,33 +133,36 @@ class Writer:
         hidden = {id(e) for e in others[_ENTRIES:]}
         for entry in entries:
             if id(entry) not in hidden:
-                yield from self.flowing(bars, list(self.entry(entry, scopes)))
+                head: Row = (*bars, ("in  ", "dim"))
+                yield from self.flowing(head, list(self.entry(entry, scopes)), (), bars)
         if hidden:
             yield (*bars, (f"… and {counted(len(hidden), 'more input')}", "dim"))
 
     def entry(self, entry: Entry, scopes: Scopes) -> Iterator[Row]:
         outer = "" if entry.outer is None else visible(entry.outer.text)
         if entry.inner is not None:
-            yield (("in  ", "dim"), *self.variable(entry.inner, scopes))
-            yield ((f"= {outer}" if outer else "", ""),)
-        else:
-            yield (("in  ", "dim"), (outer, ""))
+            yield from self.variable(entry.inner, scopes)
+        yield ((f"= {outer}" if outer and entry.inner else outer, ""),)
         yield ((f"({entry.how})" if entry.how else "", "dim"),)
 
     # -- its parts ---------------------------------------------------------------------
 
     def outputs(self, outputs: Sequence[Variable], scopes: Scopes) -> list[Row]:
-        rows = [self.variable(v, scopes) for v in outputs]
-        return [(*row, (",", "")) for row in rows[:-1]] + rows[-1:]
+        segments: list[Row] = []
+        for variable in outputs:
+            if segments:
+                segments[-1] = (*segments[-1], (",", ""))
+            segments += self.variable(variable, scopes)
+        return segments
 
-    def variable(self, made: Variable, scopes: Scopes) -> Row:
-        pieces: Row = ((visible(words.variable(made)), ""),)
+    def variable(self, made: Variable, scopes: Scopes) -> list[Row]:
+        segments: list[Row] = [((visible(words.variable(made)), ""),)]
         if made.key is not None:
-            pieces = (*pieces, (" ", ""), *self.keys(made.key, made.over, scopes))
+            segments.append(self.keys(made.key))
         varies = words.varying(made.over, scopes)
-        return (*pieces, (f" {{{varies}}}", "note")) if varies else pieces
+        return [*segments, ((f"{{{varies}}}", "note"),)] if varies else segments
 
-    def keys(self, mark: KeyMark, over: Over, scopes: Scopes) -> Row:
+    def keys(self, mark: KeyMark) -> Row:
         shown, have_letters = words.letters(mark)
         cells: Row = (
             tuple(
@@ -200,21 +206,25 @@ class Writer:
         Further rows are indented under `under`, which is `head` if there is no other.
         """
         below = (*(head if under is None else under), ("    ", ""))
-        row, begun = head, False
+        row, used, indent, begun = list(head), self.size(head), self.size(below), False
         for segment in segments:
-            if not self.size(segment):
+            size = self.size(segment)
+            if not size:
                 continue
-            if begun and self.size(row) + 1 + self.size(segment) > self.layout.width:
-                yield row
-                row, begun = below, False
-            row, begun = (*row, (" " if begun else "", ""), *segment), True
+            if begun and used + 1 + size > self.layout.width:
+                yield tuple(row)
+                row, used, begun = list(below), indent, False
+            if begun:
+                row.append((" ", ""))
+            row += segment
+            used, begun = used + begun + size, True
         if tail:
-            room = self.layout.width - self.size(row) - self.size(tail)
-            if begun and room < 2:
-                yield row
-                row, room = below, self.layout.width - self.size(below) - self.size(tail)
-            row = (*row, (" " * max(room, 1), ""), *tail)
-        yield row
+            size = self.size(tail)
+            if begun and used + 2 + size > self.layout.width:
+                yield tuple(row)
+                row, used = list(below), indent
+            row += ((" " * max(self.layout.width - used - size, 1), ""), *tail)
+        yield tuple(row)
 
     def closing(self) -> Iterator[Row]:
         listing = self.listing

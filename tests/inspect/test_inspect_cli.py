@@ -1,0 +1,186 @@
+"""`jaxrng-doctor inspect` as a user types it: real processes, real files, golden listings.
+
+After a wanted change of the layout, `python tests/inspect/test_inspect_cli.py` writes the golden
+files anew; read their diff before keeping it.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = Path(__file__).parent / "golden"
+
+# Programs of which JAX makes the same equations in all supported versions.
+LISTED = {
+    f"{name}{'-lineage' if lineage else ''}.txt": (f"{name}.py", *["--lineage"] * lineage)
+    for name in ("noise", "nested")
+    for lineage in (False, True)
+}
+
+SGR = re.compile(r"\x1b\[[0-9;]*m")
+
+PROGRAM = """
+    import jax
+
+    def noisy(x, key):
+        print("the user's own words")
+        return jax.vmap(lambda row: row + jax.random.normal(key, row.shape))(x)
+
+    def fails(x):
+        raise ValueError("no such thing")
+"""
+NOISY = ("prog.py:noisy", "--arg", "x=f32[32,10]")
+
+
+@pytest.fixture
+def program(write):
+    return write("prog.py", PROGRAM)
+
+
+@pytest.mark.parametrize("file", LISTED)
+def test_the_samples_are_shown_as_before(file, run_cli):
+    done = run_cli("inspect", *LISTED[file], cwd=ROOT / "sample_scripts")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (GOLDEN / file).read_text(encoding="utf-8")
+
+
+def test_findings_do_not_fail_and_stdout_has_the_listing_alone(program, run_cli):
+    done = run_cli("inspect", *NOISY)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("── prog.py:noisy ──")
+    assert "the user's own words" not in done.stdout
+    assert "the user's own words" in done.stderr
+    assert "error[RNG001]" in done.stdout
+
+
+def test_a_line_says_where_it_is_in_the_source(program, run_cli):
+    printed = run_cli("inspect", *NOISY).stdout
+    number = next(n for n, line in enumerate(program.read_text().splitlines(), 1) if "vmap" in line)
+    (scope,) = [line for line in printed.splitlines() if line.startswith("┏")]
+    assert "over 32, index i" in scope
+    assert f"prog.py:{number}:" in scope
+
+
+def test_all_unfolds(program, run_cli):
+    folded = run_cli("inspect", *NOISY).stdout
+    unfolded = run_cli("inspect", *NOISY, "--all").stdout
+    assert "… 1 equation that no key touches" in folded
+    assert "that no key touches" not in unfolded
+    assert " = add(" not in folded
+    assert " = add(" in unfolded
+    assert folded.splitlines()[-1] == unfolded.splitlines()[-1]
+
+
+def test_without_colour_letters_say_the_same(program, run_cli):
+    plain = run_cli("inspect", *NOISY).stdout
+    colored = run_cli("inspect", *NOISY, env={"FORCE_COLOR": "1"}).stdout
+    assert SGR.search(colored)
+    assert not SGR.search(plain)
+    assert SGR.sub("", colored) == plain
+    assert "«AAAAAAAAAAAAAAAA… 32 keys, 1 distinct»" in plain
+
+
+@pytest.mark.parametrize("flags", [(), ("--lineage",), ("--all",)])
+def test_a_narrow_terminal_is_not_overrun(flags, program, run_cli):
+    printed = run_cli("inspect", *NOISY, *flags, env={"COLUMNS": "60"}).stdout
+    too_long = [line for line in printed.splitlines() if len(line) > 60]
+    assert [line for line in too_long if " " in line.strip("┃ ")] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ((*NOISY, "--format", "pdf"), "--format"),
+        ((), "nothing to inspect"),
+        ((*NOISY, "--timeout", "0"), "--timeout"),
+        ((*NOISY, "--output", "no/such/folder.txt"), "--output"),
+    ],
+)
+def test_a_slip_is_told(arguments, word, program, run_cli):
+    done = run_cli("inspect", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert word in done.stderr
+
+
+def test_what_fails_is_told_and_the_others_are_shown(program, run_cli):
+    alone = run_cli("inspect", "prog.py:fails", "--arg", "x=f32[32,10]")
+    assert (alone.returncode, alone.stdout) == (3, "")
+    assert "no such thing" in alone.stderr
+    both = run_cli("inspect", *NOISY, "prog.py:fails", "--format", "json")
+    assert both.returncode == 3
+    assert [t["target"] for t in json.loads(both.stdout)["targets"]] == ["prog.py:noisy"]
+
+
+def test_output_goes_to_the_file(program, run_cli, tmp_path):
+    shown = run_cli("inspect", *NOISY).stdout
+    done = run_cli("inspect", *NOISY, "--output", "listing.txt")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert (tmp_path / "listing.txt").read_text(encoding="utf-8") == shown
+
+
+def test_nothing_is_run_where_it_is_not_wanted(write, run_cli):
+    write(
+        "calls.py",
+        """
+        import jax
+
+        def told(x, key):
+            jax.debug.callback(lambda _: open("ran", "w").close(), x)
+            return x + jax.random.normal(key, x.shape)
+        """,
+    )
+    for flags in ((), ("--no-run",)):
+        done = run_cli("inspect", "calls.py:told", "--arg", "x=f32[3]", *flags)
+        assert done.returncode == 0, done.stderr
+        assert ("the keys were not computed" in done.stdout) == bool(flags)
+    assert not Path(done.args[0]).with_name("ran").exists()
+
+
+def test_in_axes_is_a_scope(write, run_cli):
+    write("one.py", "import jax\n\ndef one(x, key):\n    return x + jax.random.normal(key)\n")
+    done = run_cli("inspect", "one.py:one", "--arg", "x=f32[4]", "--in-axes", "0,None")
+    assert "vmap(one) over 4, index i" in done.stdout, done.stderr
+
+
+def test_a_chain_of_splits_stays_in_its_column(write, run_cli):
+    write(
+        "chain.py",
+        """
+        import jax
+
+        def chain(x, key):
+            for _ in range(30):
+                key, subkey = jax.random.split(key)
+                x = x + jax.random.normal(subkey, x.shape)
+            return x
+        """,
+    )
+    printed = run_cli("inspect", "chain.py:chain", "--arg", "x=f32[3]", "--lineage").stdout
+    assert printed.count("◆ jax.random.normal") == 30
+    assert max(len(line) for line in printed.splitlines()) <= 100
+    assert max(line.find("●") for line in printed.splitlines()) <= 4
+
+
+def write_golden_files():
+    """Write the golden files anew, from what this checkout prints."""
+    for file, arguments in LISTED.items():
+        printed = subprocess.run(
+            [sys.executable, "-m", "jaxrng_doctor", "inspect", *arguments],
+            cwd=ROOT / "sample_scripts",
+            env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+            capture_output=True,
+            encoding="utf-8",
+            check=True,
+        ).stdout
+        (GOLDEN / file).write_text(printed, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_golden_files()
