@@ -1,4 +1,4 @@
-"""Writes what is made from other files: the rules' pages, README's table, the picture.
+"""Writes what is made from other files: pages, tables, README's picture, the settings' schema.
 
 `--check` writes nothing, and fails where something would change.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 import pages
 import picture
 import readme
+import settings_page
 
 from jaxrng_doctor.rules import RULES
 
@@ -29,6 +30,8 @@ def generated(root: Path) -> dict[str, str]:
         "README.md": readme.with_section(written, "rules", pages.rule_table(RULES, "docs/rules/")),
         "docs/report.svg": report_picture(written),
         "docs/python-api.md": pages.python_reference(),
+        "docs/settings.md": settings_page.page(),
+        "docs/settings.schema.json": settings_page.schema_text(),
         "docs/rules/README.md": pages.rule_index(RULES),
         **{f"docs/rules/{rule.code}.md": pages.rule_page(rule) for rule in RULES},
     }

@@ -39,7 +39,7 @@ def rule_page(rule: Rule) -> str:
         f"<!-- Made by `make docs` from {source}: edit that file. -->\n"
         f"# {rule.code} {rule.name}\n\n"
         f"Severity: {rule.severity}. [All rules](README.md)\n\n"
-        f"{inspect.cleandoc(rule.doc)}\n"
+        f"{rule.text.doc}\n"
     )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jaxrng_doctor.api import FindingsError, Report, check, watch
     from jaxrng_doctor.errors import TargetError, UsageError
     from jaxrng_doctor.findings import (
+        Choices,
         Comparison,
         Draw,
         Evidence,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Choices",
     "Comparison",
     "Draw",
     "Evidence",

@@ -12,7 +12,7 @@ import jax
 from jaxrng_doctor import __version__, findings, shells
 from jaxrng_doctor.doctor import examine, finish
 from jaxrng_doctor.errors import TargetError
-from jaxrng_doctor.findings import Expect, TargetReport
+from jaxrng_doctor.findings import Choices, Expect, Severity
 from jaxrng_doctor.report import FORMATS, RenderOptions, html
 from jaxrng_doctor.target import AS_IS, Target
 from jaxrng_doctor.target.inaxes import check_in_axes
@@ -88,12 +88,12 @@ def check(
         named = list(zip(parameter_names(target), target.args, strict=True))
         check_in_axes(in_axes, axis_size, named, target.kwargs, name)
     try:
-        found: TargetReport = examine(
-            target, run=run, select=select, ignore=ignore, detail=_in_detail(detail)
+        found = examine(
+            target, run=run, choices=_choices(select, ignore), detail=_in_detail(detail)
         )
     except TargetError as error:
         raise (error.__cause__ or error) from None
-    return Report(finish((found,), select=select, ignore=ignore), __version__, jax.__version__)
+    return Report(finish((found,)), __version__, jax.__version__)
 
 
 @contextlib.contextmanager
@@ -102,6 +102,7 @@ def watch(
     key_values: bool = True,
     select: Sequence[str] | None = None,
     ignore: Sequence[str] | None = None,
+    stop_at: Severity | None = None,
     detail: bool | None = None,
 ) -> Iterator[Report]:
     """Watch the program inside for random numbers that are shared by mistake.
@@ -112,20 +113,41 @@ def watch(
     the end (RNG014). Yields a `Report`, which is empty until the context closes. Nothing
     that the program computes changes; a fault of the analysis is among `report.gaps`.
     `detail` is that of `check`.
+    With `stop_at`, the program ends by the exception `FirstFinding` as soon as there is a
+    finding as grave as that; keys are then also compared while it runs, ever more rarely.
     """
-    recorder = Recorder(key_values=key_values, detail=_in_detail(detail))
+    with watching(
+        _choices(select, ignore), key_values=key_values, stop_at=stop_at, detail=detail
+    ) as report:
+        yield report
+
+
+@contextlib.contextmanager
+def watching(
+    choices: Choices,
+    *,
+    key_values: bool = True,
+    stop_at: Severity | None = None,
+    detail: bool | None = None,
+) -> Iterator[Report]:
+    """`watch`, with all that the project's settings may say."""
+    recorder = Recorder(choices, key_values=key_values, stop_at=stop_at, detail=_in_detail(detail))
     report = Report((), __version__, jax.__version__)
     try:
         with listening(recorder), recording_vmaps():
             yield report
     finally:
-        targets = recorder.reports(select, ignore)
+        targets = recorder.reports()
         findings.Report.__init__(report, targets, __version__, jax.__version__)
 
 
 def _in_detail(asked: bool | None) -> bool:
     """What was asked for, or else whether this is a notebook, which shows a report as a page."""
     return shells.is_notebook() if asked is None else asked
+
+
+def _choices(select: Sequence[str] | None, ignore: Sequence[str] | None) -> Choices:
+    return Choices(None if select is None else tuple(select), tuple(ignore or ()))
 
 
 __all__ = ["FindingsError", "Report", "check", "watch"]

@@ -21,12 +21,46 @@ from jaxrng_doctor import __version__
 from jaxrng_doctor.commands import FAILED, INTERRUPTED, USAGE
 from jaxrng_doctor.errors import UsageError
 from jaxrng_doctor.limits import THREAD_NAME
+from jaxrng_doctor.nearest import choose
+
+
+def _codes(incomplete: str) -> list[tuple[str, str]]:
+    """What a shell offers for a rule's code: those that begin like the last of those typed."""
+    from jaxrng_doctor.rules import RULES
+
+    before, comma, last = incomplete.rpartition(",")
+    return [
+        (f"{before}{comma}{rule.code}", rule.name) for rule in RULES if rule.code.startswith(last)
+    ]
+
 
 Select = Annotated[
     list[str] | None,
-    typer.Option(metavar="CODE", help="Only these rules: codes or beginnings, with commas."),
+    typer.Option(
+        metavar="CODE",
+        help="Only these rules: codes or beginnings, with commas.",
+        autocompletion=_codes,
+    ),
 ]
-Ignore = Annotated[list[str] | None, typer.Option(metavar="CODE", help="All but these rules.")]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CODE", help="All but these rules.", autocompletion=_codes),
+]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The findings that are known, and are not told again."),
+]
+WriteBaseline = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the findings of today there: from now on known."),
+]
+AddIgnores = Annotated[
+    bool,
+    typer.Option("--add-ignores", help="Write an ignore comment for each finding of today."),
+]
+Statistics = Annotated[
+    bool, typer.Option("--statistics", help="Say only how often each rule was broken.")
+]
 FailOn = Annotated[
     str | None,
     typer.Option(
@@ -76,8 +110,13 @@ Output = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stdout.")
 ]
 
+NAME = "jaxrng-doctor"
+COMPLETE = "_JAXRNG_DOCTOR_COMPLETE"
+"""The variable by which a shell asks for what may come next, and for its own script."""
+SHELLS = ("bash", "zsh", "fish", "powershell")
+
 app = typer.Typer(
-    name="jaxrng-doctor",
+    name=NAME,
     help="Finds JAX programs whose random numbers are not as random as their authors believe.",
     no_args_is_help=True,
     add_completion=False,
@@ -86,10 +125,14 @@ app = typer.Typer(
 )
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line, and exit."""
+    if COMPLETE in os.environ:
+        from typer.completion import get_completion_inspect_parameters
+
+        get_completion_inspect_parameters()  # makes the shells known
     try:
-        app(prog_name="jaxrng-doctor")
+        sys.exit(app(prog_name=NAME))
     except KeyboardInterrupt:
         _leave(INTERRUPTED)
 
@@ -122,23 +165,42 @@ def check(
     select: Select = None,
     ignore: Ignore = None,
     fail_on: FailOn = None,
-    no_run: NoRun = False,
+    no_run: Annotated[
+        bool | None, typer.Option("--no-run/--run", help="Trace only: run nothing on arrays.")
+    ] = None,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", help="How long the function may run.")
-    ] = 60.0,
+        float | None,
+        typer.Option(metavar="SECONDS", help="How long the function may run. Default: 60."),
+    ] = None,
+    baseline: Baseline = None,
+    write_baseline: WriteBaseline = None,
+    add_ignores: AddIgnores = False,
+    statistics: Statistics = False,
+    show_settings: Annotated[
+        bool, typer.Option("--show-settings", help="Show the settings that hold, check nothing.")
+    ] = False,
     formats: Formats = None,
     output: Output = None,
 ) -> None:
     """Check functions for random numbers that are shared by mistake."""
 
     def work() -> int:
-        from jaxrng_doctor.commands.check import check
         from jaxrng_doctor.settings import settings_of
+
+        settings = settings_of(
+            select, ignore, fail_on, formats, output, timeout=timeout, no_run=no_run,
+            baseline=baseline, write_baseline=write_baseline,
+            add_ignores=add_ignores, statistics=statistics,
+        )  # fmt: skip
+        if show_settings:
+            from jaxrng_doctor.commands.show_settings import show_settings as show
+
+            return show(settings)
+        from jaxrng_doctor.commands.check import check
         from jaxrng_doctor.target.arguments import parse_flags
 
-        settings = settings_of(select, ignore, fail_on, formats, output)
         flags = parse_flags(arg or [], static or [], in_axes, axis_size, seed, expect)
-        return check(targets or [], flags, settings, run=not no_run, timeout=timeout)
+        return check(targets or [], flags, settings)
 
     _guard(work)
 
@@ -206,9 +268,16 @@ def run(
         bool,
         typer.Option("--no-key-values", help="Do not compare the keys of different calls."),
     ] = False,
+    exit_on_first: Annotated[
+        bool, typer.Option("--exit-on-first", help="End the program with the first finding.")
+    ] = False,
     select: Select = None,
     ignore: Ignore = None,
     fail_on: FailOn = None,
+    baseline: Baseline = None,
+    write_baseline: WriteBaseline = None,
+    add_ignores: AddIgnores = False,
+    statistics: Statistics = False,
     formats: Formats = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stderr.")
@@ -223,34 +292,66 @@ def run(
         from jaxrng_doctor.commands.run import run
         from jaxrng_doctor.settings import settings_of
 
-        settings = settings_of(select, ignore, fail_on, formats, output)
+        settings = settings_of(
+            select, ignore, fail_on, formats, output, baseline=baseline,
+            write_baseline=write_baseline, add_ignores=add_ignores, statistics=statistics,
+        )  # fmt: skip
         return run(
-            program, arguments or [], settings, is_module=is_module, key_values=not no_key_values
+            program,
+            arguments or [],
+            settings,
+            is_module=is_module,
+            key_values=not no_key_values,
+            exit_on_first=exit_on_first,
         )
 
     _guard(work)
 
 
 @app.command()
-def rules() -> None:
+def rules(
+    format: Annotated[str, typer.Option(metavar="terminal|json")] = "terminal",
+) -> None:
     """List the rules."""
 
     def work() -> int:
         from jaxrng_doctor.commands.rules import rules
 
-        return rules()
+        return rules(format)
 
     _guard(work)
 
 
 @app.command()
-def explain(code: Annotated[str, typer.Argument(metavar="CODE")]) -> None:
-    """Explain a rule: what it finds, why that is bad, and what to write instead."""
+def explain(
+    codes: Annotated[
+        list[str] | None, typer.Argument(metavar="[CODE]...", autocompletion=_codes)
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Explain all rules.")] = False,
+    format: Annotated[str, typer.Option(metavar="terminal|markdown|json")] = "terminal",
+) -> None:
+    """Explain rules: what they find, why that is bad, and what to write instead."""
 
     def work() -> int:
         from jaxrng_doctor.commands.explain import explain
 
-        return explain(code)
+        return explain(codes or [], every=every, format=format)
+
+    _guard(work)
+
+
+@app.command()
+def completion(
+    shell: Annotated[
+        str,
+        typer.Argument(metavar="bash|zsh|fish|powershell", autocompletion=lambda: list(SHELLS)),
+    ],
+) -> None:
+    """Print the script with which a shell completes what is typed: see its own manual for where."""
+
+    def work() -> int:
+        os.environ[COMPLETE] = f"source_{choose('completion', shell, SHELLS)}"
+        return main()
 
     _guard(work)
 

@@ -10,7 +10,7 @@ from jaxrng_doctor import outcome
 from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.facts import RBG, ProgramFacts
-from jaxrng_doctor.findings import Comparison, Failure, Gap, TargetReport
+from jaxrng_doctor.findings import EVERYTHING, Choices, Comparison, Failure, Gap, TargetReport
 from jaxrng_doctor.inspection import listing
 from jaxrng_doctor.inspection.cost import takes_long
 from jaxrng_doctor.keytables import Ledger
@@ -38,8 +38,7 @@ def examine(
     *,
     run: bool = True,
     timeout: float | None = None,
-    select: Sequence[str] | None = None,
-    ignore: Sequence[str] | None = None,
+    choices: Choices = EVERYTHING,
     detail: bool = False,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> TargetReport:
@@ -54,7 +53,7 @@ def examine(
     progress(f"tracing {target.name}")
     call, trace = _traced(target)
     try:
-        return _examine(target, call, trace, run, timeout, select, ignore, detail, progress)
+        return _examine(target, call, trace, run, timeout, choices, detail, progress)
     except Exception as error:
         raise TargetError(doctors_own(target.name, error)) from error
 
@@ -73,8 +72,7 @@ def inspect(
     every: bool = False,
     run: bool = True,
     timeout: float | None = None,
-    select: Sequence[str] | None = None,
-    ignore: Sequence[str] | None = None,
+    choices: Choices = EVERYTHING,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Listing:
     """Trace `target` and make its program readable; `every` unfolds what no key touches.
@@ -87,7 +85,7 @@ def inspect(
     _, trace = _traced(target)
     try:
         progress(f"following {target.name}")
-        return _inspect(target, trace, every, run, timeout, select, ignore)
+        return _inspect(target, trace, every, run, timeout, choices)
     except Exception as error:
         raise TargetError(doctors_own(target.name, error)) from error
 
@@ -98,8 +96,7 @@ def _inspect(
     every: bool,
     run: bool,
     timeout: float | None,
-    select: Sequence[str] | None,
-    ignore: Sequence[str] | None,
+    choices: Choices,
 ) -> Listing:
     computed: list[Ledger] = []
 
@@ -112,7 +109,7 @@ def _inspect(
     if run and timeout is None and takes_long(trace):
         why = f"that would take long; --timeout {_TIMEOUT:g} gives it a minute"
     found = diagnose(trace, run=not why, timeout=timeout or _TIMEOUT, compute=compute)
-    findings, _ = apply(judge(found.facts), expect=target.expect, select=select, ignore=ignore)
+    findings, _ = apply(judge(found.facts), replace(choices, expect=target.expect))
     if not why and (found.unfinished or not computed):
         why = found.unfinished.removeprefix("not run: ") or "see the gaps"
     # A thread that was given up may still come to an end, too late.
@@ -126,8 +123,7 @@ def _examine(
     trace: Trace,
     run: bool,
     timeout: float | None,
-    select: Sequence[str] | None,
-    ignore: Sequence[str] | None,
+    choices: Choices,
     detail: bool,
     progress: Callable[[str], None],
 ) -> TargetReport:
@@ -141,9 +137,8 @@ def _examine(
         comparison, failed = _comparison(target, call, trace, timeout)
     elif run:
         comparison = Comparison(unavailable=found.unfinished)
-    findings, suppressed = apply(
-        judge(found.facts), expect=target.expect, select=select, ignore=ignore
-    )
+    choices = replace(choices, expect=target.expect)
+    findings, suppressed = apply(judge(found.facts), choices)
     report = TargetReport(
         target=target.name,
         findings=findings,
@@ -153,6 +148,7 @@ def _examine(
         suppressed=suppressed,
         failure=failed,
         lines=trace.place,
+        choices=choices,
     )
     return detailed(report, trace, found) if detail else report
 
@@ -221,19 +217,17 @@ def detailed(report: TargetReport, trace: Trace, found: Diagnosis) -> TargetRepo
     return replace(report, listing=shown)
 
 
-def finish(
-    reports: Sequence[TargetReport],
-    *,
-    select: Sequence[str] | None = None,
-    ignore: Sequence[str] | None = None,
-) -> tuple[TargetReport, ...]:
+def finish(reports: Sequence[TargetReport]) -> tuple[TargetReport, ...]:
     """The reports of all targets, with what only all of them together show: unused suppressions."""
     finished = list(reports)
-    for number, place, comment in unused(reports, select=select, ignore=ignore):
-        late = rng900.finding(place, comment.codes)
-        kept, _ = apply((late,), select=select, ignore=ignore)
+    for number, place, comment in unused(reports):
         report = finished[number]
-        finished[number] = replace(report, findings=(*report.findings, *kept))
+        told, suppressed = apply((rng900.finding(place, comment.text),), report.choices)
+        finished[number] = replace(
+            report,
+            findings=(*report.findings, *told),
+            suppressed=(*report.suppressed, *suppressed),
+        )
     return tuple(finished)
 
 

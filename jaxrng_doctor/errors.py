@@ -1,4 +1,4 @@
-"""The two ways to end without a verdict: the user's input is at fault, or the user's program."""
+"""The ways to end without a verdict, or before all is seen."""
 
 from __future__ import annotations
 
@@ -23,3 +23,10 @@ class TargetError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
+
+
+class FirstFinding(BaseException):
+    """Raised into a watched program that is to end with its first finding.
+
+    Not an `Exception`: the program is not to take it for a failure of its own.
+    """

@@ -17,9 +17,33 @@ Confidence = Literal["proven", "inferred", "refuted"]
 ScopeKind = Literal["vmap", "scan", "while", "device"]
 Stage = Literal["import", "trace", "analysis", "run"]
 Expect = Literal["different", "same"]
+FailOn = Literal["error", "warning", "note", "never"]
+SuppressedBy = Literal["comment", "file-comment", "expect", "per-file-ignores", "baseline"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 """From the gravest to the lightest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the user wants to hear of a target, and what of it is to fail a check.
+
+    `select` and `ignore` hold codes or beginnings of codes (`"RNG001"`, `"RNG0"`, `"ALL"`): the
+    longest match decides, and `ignore` where both match alike. No `select` is all of them. Of
+    files that match a pattern of `exclude` nothing is told; `per_file_ignores` are pairs of a
+    pattern and the codes that it suppresses. Patterns are relative to the absolute `folder`.
+    """
+
+    select: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = ()
+    expect: Expect = "different"
+    fail_on: FailOn = "warning"
+    per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    exclude: tuple[str, ...] = ()
+    folder: str = ""
+
+
+EVERYTHING = Choices()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +167,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """A finding that somebody called intended, and how: in a comment, or for the whole target."""
+    """A finding that somebody called intended or known, and how.
+
+    `by`: a comment at the draw or the scope, or one for the file, whose place is `comment`;
+    `expect="same"`; the `per-file-ignores` of the settings; or a baseline.
+    """
 
     finding: Finding
-    by: Literal["comment", "expect"]
+    by: SuppressedBy
     reason: str = ""
     comment: Place | None = None
 
@@ -241,6 +269,7 @@ class TargetReport:
     """All that was found out about one target. `lines` are those of its function, if known.
 
     `listing` is its program, where details were asked for.
+    `choices` decided what is among `findings`, and what is among `suppressed`.
     """
 
     target: str
@@ -252,6 +281,12 @@ class TargetReport:
     failure: Failure | None = None
     lines: Place | None = None
     listing: Listing | None = None
+    choices: Choices = EVERYTHING
+
+    @property
+    def failing(self) -> tuple[Finding, ...]:
+        """The findings at least as grave as `choices.fail_on`."""
+        return tuple(f for f in self.findings if _reaches(f.severity, self.choices.fail_on))
 
 
 @dataclass(frozen=True)
@@ -280,7 +315,15 @@ class Report:
         """No error and no warning was found, and every target could be examined."""
         return not self.failures and not self.at_or_over("warning")
 
+    @property
+    def fails(self) -> bool:
+        """A target has findings at least as grave as it was asked to fail for."""
+        return any(target.failing for target in self.targets)
+
     def at_or_over(self, severity: Severity) -> tuple[Finding, ...]:
         """The findings at least as grave as `severity`."""
-        grave = SEVERITIES[: SEVERITIES.index(severity) + 1]
-        return tuple(f for f in self.findings if f.severity in grave)
+        return tuple(f for f in self.findings if _reaches(f.severity, severity))
+
+
+def _reaches(severity: Severity, threshold: FailOn) -> bool:
+    return threshold != "never" and SEVERITIES.index(severity) <= SEVERITIES.index(threshold)

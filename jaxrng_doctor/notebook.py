@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from jaxrng_doctor.api import Report, check, watch
-from jaxrng_doctor.config import expand_codes
 from jaxrng_doctor.errors import UsageError
 from jaxrng_doctor.nearest import choose
 from jaxrng_doctor.rules import CODES
+from jaxrng_doctor.setting_kinds import known_codes
 from jaxrng_doctor.target import AS_IS, EXPECTATIONS
 from jaxrng_doctor.target.inaxes import parse_in_axes
 
@@ -61,7 +61,7 @@ class _Options(argparse.ArgumentParser):
         for name in ("select", "ignore"):
             codes = getattr(found, name)
             if codes is not None:
-                setattr(found, name, expand_codes(codes.split(","), CODES, f"--{name}"))
+                setattr(found, name, known_codes(codes.split(","), CODES, f"--{name}"))
         return found
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from jaxrng_doctor.errors import UsageError
-from jaxrng_doctor.report.options import RenderOptions
+
+if TYPE_CHECKING:
+    from jaxrng_doctor.report.options import RenderOptions
 
 
 def take_stdout() -> TextIO:
@@ -32,6 +35,8 @@ def take_stdout() -> TextIO:
 
 def options_for(out: TextIO | None) -> RenderOptions:
     """How to render for the stream `out`, or for a file where it is `None`."""
+    from jaxrng_doctor.report.options import RenderOptions  # with rich, which takes its time
+
     environment = os.environ
     terminal = out is not None and out.isatty()
     color = terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
@@ -75,13 +80,20 @@ def write_file(path: Path, text: str, flag: str) -> None:
     try:
         if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8")  # A device or a pipe cannot be replaced.
-            return
-        real = path.resolve()
-        part = real.with_name(f".{real.name}.{os.getpid()}.part")
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(real)
-        finally:
-            part.unlink(missing_ok=True)
+        else:
+            replace_file(path, text.encode())
     except OSError as error:
         raise UsageError(f"{flag} cannot be written: {error.strerror}") from error
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a whole file in the place of another, with the same permissions; raises `OSError`."""
+    real = path.resolve()
+    part = real.with_name(f".{real.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        if real.exists():
+            shutil.copymode(real, part)
+        part.replace(real)
+    finally:
+        part.unlink(missing_ok=True)

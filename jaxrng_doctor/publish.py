@@ -5,7 +5,7 @@ Each report is rendered for the place that it goes to: only a terminal gets colo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,7 +14,9 @@ from jaxrng_doctor.errors import UsageError
 from jaxrng_doctor.findings import Report
 from jaxrng_doctor.nearest import choose
 from jaxrng_doctor.output import check_writable, options_for, write, write_file
-from jaxrng_doctor.report import FORMATS, html
+from jaxrng_doctor.report import FORMATS, RenderOptions, html
+
+Render = Callable[[Report, RenderOptions], str]
 
 _SEVERAL = "type: --format terminal --format sarif:report.sarif"
 
@@ -23,21 +25,23 @@ _SEVERAL = "type: --format terminal --format sarif:report.sarif"
 class Destination:
     """One report. `path` is absolute, `None` for the stream; `flag` is what the user typed."""
 
-    format: str
+    render: Render
     path: Path | None
     flag: str
 
 
-def destinations(formats: Sequence[str], output: Path | None) -> tuple[Destination, ...]:
+def destinations(
+    formats: Sequence[str], output: Path | None, known: Mapping[str, Render] = FORMATS
+) -> tuple[Destination, ...]:
     """Where reports are to go, each of which can be written; raises `UsageError` otherwise.
 
-    A format is `NAME` or `NAME:FILE`, and none at all is the terminal's.
+    A format is `NAME` or `NAME:FILE`, and none at all is the terminal's; names are of `known`.
     """
-    found = [_destination(text) for text in formats or ["terminal"]]
+    found = [_destination(text, known) for text in formats or ["terminal"]]
     if output is not None:
         if len(found) > 1 or found[0].path is not None:
             raise UsageError("--output goes with one format, and that without a file", _SEVERAL)
-        found = [Destination(found[0].format, output.absolute(), f"--output {output}")]
+        found = [Destination(found[0].render, output.absolute(), f"--output {output}")]
     for n, one in enumerate(found):
         for other in found[:n]:
             if _same(one.path, other.path):
@@ -56,7 +60,7 @@ def publish(to: Sequence[Destination], report: Report, out: TextIO, **options: A
     failed: UsageError | None = None
     for one in sorted(to, key=lambda one: one.path is not None):
         stream = out if one.path is None else None
-        text = FORMATS[one.format](report, replace(options_for(stream), **options))
+        text = one.render(report, replace(options_for(stream), **options))
         if one.path is None:
             write(out, text)
             continue
@@ -68,16 +72,16 @@ def publish(to: Sequence[Destination], report: Report, out: TextIO, **options: A
         raise failed
 
 
-def _destination(text: str) -> Destination:
+def _destination(text: str, known: Mapping[str, Render]) -> Destination:
     typed, colon, file = text.partition(":")
-    name = choose("--format", typed, tuple(FORMATS))
+    name = choose("--format", typed, tuple(known))
     if name == "html":
         html.check_installed()
     if colon and not file:
         raise UsageError(
             f"--format {text} names no file", f"type: --format {name} or --format {name}:report"
         )
-    return Destination(name, Path(file).absolute() if file else None, f"--format {text}")
+    return Destination(known[name], Path(file).absolute() if file else None, f"--format {text}")
 
 
 def _same(one: Path | None, other: Path | None) -> bool:

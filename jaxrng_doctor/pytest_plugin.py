@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from jaxrng_doctor.api import Report
+    from jaxrng_doctor.config import Config
+    from jaxrng_doctor.settling import Settling
 
 _PROPERTY = "jaxrng"
+_project: pytest.StashKey[tuple[Config, Settling]] = pytest.StashKey()
 _watched = pytest.StashKey["tuple[contextlib.ExitStack, Report]"]()
 
 
@@ -37,6 +40,17 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         'jaxrng(ignore=[...], expect="same"): what --jaxrng is not to report in this test',
     )
+    if config.getoption("--jaxrng"):
+        from jaxrng_doctor.config import read_config
+        from jaxrng_doctor.errors import UsageError
+        from jaxrng_doctor.rules import CODES
+        from jaxrng_doctor.settling import settling
+
+        try:
+            found = read_config(config.rootpath, CODES)
+            config.stash[_project] = found, settling(found.folder, found.baseline)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
 
 
 class JaxRng:
@@ -78,9 +92,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     outcome = yield
     if _watched in item.stash:
         report = _finished(item)
-        if not report.ok or report.gaps:
+        fails = report.fails or report.failures
+        if fails or not report.ok or report.gaps:
             item.user_properties.append((_PROPERTY, str(report)))
-        if not report.ok and item.config.getoption("--jaxrng") == "error":
+        if fails and item.config.getoption("--jaxrng") == "error":
             pytest.fail(str(report), pytrace=False)
     return outcome
 
@@ -112,13 +127,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def _watch(item: pytest.Item) -> tuple[contextlib.ExitStack, Report]:
-    from jaxrng_doctor.api import watch
-    from jaxrng_doctor.config import read_config
-    from jaxrng_doctor.rules import CODES
-    from jaxrng_doctor.suppress import SHARING
+    from jaxrng_doctor.api import watching
+    from jaxrng_doctor.target import Overrides
 
-    config = read_config(Path(item.config.rootpath), CODES)
+    config, _ = item.config.stash[_project]
     ignore = [*config.ignore]
+    expect = config.expect
     for mark in item.iter_markers("jaxrng"):
         unknown = sorted(mark.kwargs.keys() - {"ignore", "expect"})
         if unknown or mark.args:
@@ -128,14 +142,15 @@ def _watch(item: pytest.Item) -> tuple[contextlib.ExitStack, Report]:
                 'write ignore=["RNG005"] or expect="same" in it'
             )
         ignore += mark.kwargs.get("ignore", ())
-        # Beside what is shared within one call, what is shared from call to call.
-        ignore += (*SHARING, "RNG014") if mark.kwargs.get("expect") == "same" else ()
+        expect = mark.kwargs.get("expect", expect)
+    choices = replace(config.choices(Overrides(ignore=tuple(ignore))), expect=expect)
     stack = contextlib.ExitStack()
-    return stack, stack.enter_context(watch(select=config.select, ignore=ignore))
+    return stack, stack.enter_context(watching(choices))
 
 
 def _finished(item: pytest.Item) -> Report:
     stack, report = item.stash[_watched]
     del item.stash[_watched]
     stack.close()
-    return report
+    _, settling = item.config.stash[_project]
+    return settling.settle(report, complete=False)

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from jaxrng_doctor.config import FAIL_ON, Config, FailOn, expand_codes, read_config
-from jaxrng_doctor.findings import Report
+from jaxrng_doctor.config import FAIL_ON, Config, read_config
+from jaxrng_doctor.findings import Choices, Report
 from jaxrng_doctor.nearest import choose
 from jaxrng_doctor.publish import Destination, destinations, publish
-from jaxrng_doctor.report import DETAILED
+from jaxrng_doctor.report import DETAILED, FORMATS
+from jaxrng_doctor.report.statistics import STATISTICS
 from jaxrng_doctor.rules import CODES, RULES
+from jaxrng_doctor.setting_kinds import known_codes
+from jaxrng_doctor.settling import Settling, settling
+from jaxrng_doctor.target import NO_OVERRIDES, Overrides
 
 
 @dataclass(frozen=True)
@@ -20,24 +24,33 @@ class Settings:
     """What `check` and `run` have in common: flags where they were given, else `pyproject.toml`."""
 
     config: Config
-    threshold: FailOn
-    select: Sequence[str] | None
-    ignore: Sequence[str]
+    flags: Overrides
     reports: tuple[Destination, ...]
+    settling: Settling
+
+    def choices(self, overrides: Overrides = NO_OVERRIDES) -> Choices:
+        """What is to be told of a target that has settings of its own."""
+        return self.config.choices(self.flags.over(overrides))
+
+    def runs(self, overrides: Overrides = NO_OVERRIDES) -> bool:
+        """Whether a target that has settings of its own is run on arrays."""
+        no_run = self.flags.over(overrides).no_run
+        return not (self.config.no_run if no_run is None else no_run)
+
+    def timeout(self, overrides: Overrides = NO_OVERRIDES) -> float:
+        """How many seconds a target that has settings of its own may run."""
+        timeout = self.flags.over(overrides).timeout
+        return self.config.timeout if timeout is None else timeout
 
     @property
     def detail(self) -> bool:
         """Some format shows what is found out with `detail` only."""
-        return any(one.format in DETAILED for one in self.reports)
+        return any(one.render in DETAILED for one in self.reports)
 
     def publish(self, report: Report, out: TextIO, **options: Any) -> None:
         """Write the report in each format to its file, or else to `out`."""
         rules = tuple(rule.text for rule in RULES)
-        publish(self.reports, report, out, fail_on=self.threshold, rules=rules, **options)
-
-    def fails(self, report: Report) -> bool:
-        """Whether there are findings at or over `--fail-on`."""
-        return self.threshold != "never" and bool(report.at_or_over(self.threshold))
+        publish(self.reports, report, out, rules=rules, **options)
 
 
 def settings_of(
@@ -46,14 +59,31 @@ def settings_of(
     fail_on: str | None,
     formats: list[str] | None,
     output: Path | None,
+    *,
+    timeout: float | None = None,
+    no_run: bool | None = None,
+    baseline: Path | None = None,
+    write_baseline: Path | None = None,
+    add_ignores: bool = False,
+    statistics: bool = False,
 ) -> Settings:
     config = read_config(Path.cwd(), CODES)
     return Settings(
         config,
-        config.fail_on if fail_on is None else choose("--fail-on", fail_on, FAIL_ON),
-        expand_codes(_listed(select), CODES, "--select") if select else config.select,
-        expand_codes(_listed(ignore), CODES, "--ignore") if ignore else config.ignore,
-        destinations(formats or [], output),
+        Overrides(
+            known_codes(_listed(select), CODES, "--select") if select else None,
+            known_codes(_listed(ignore), CODES, "--ignore") if ignore else None,
+            None if fail_on is None else choose("--fail-on", fail_on, FAIL_ON),
+            timeout,
+            no_run,
+        ),
+        destinations(formats or [], output, STATISTICS if statistics else FORMATS),
+        settling(
+            config.folder,
+            baseline or config.baseline,
+            new=write_baseline,
+            adds_ignores=add_ignores,
+        ),
     )
 
 

@@ -11,7 +11,7 @@ import ast
 import linecache
 import tokenize
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 
 from jaxrng_doctor.findings import Place
@@ -26,6 +26,10 @@ _SILENT = {
 """Tokens that neither begin nor belong to a logical line."""
 
 
+_FORMATTED = {"FSTRING_START": 1, "FSTRING_END": -1, "TSTRING_START": 1, "TSTRING_END": -1}
+"""Tokens that older versions of Python do not have: there an f-string is one token."""
+
+
 class _File:
     """One file's lines, tokenized and parsed at most once, and only when asked."""
 
@@ -33,11 +37,16 @@ class _File:
         self.lines = lines
 
     @cached_property
-    def _tokens(self) -> tuple[dict[int, str], dict[int, tuple[int, int]]]:
+    def _tokens(self) -> tuple[dict[int, str], dict[int, tuple[int, int]], set[int]]:
         comments: dict[int, str] = {}
         spans: dict[int, tuple[int, int]] = {}
+        ends: set[int] = set()
         start = None
+        formatted = 0  # how many f-strings are open
         for token in self._readable_tokens():
+            formatted += _FORMATTED.get(tokenize.tok_name[token.type], 0)
+            if token.type in (tokenize.NL, tokenize.NEWLINE) and not formatted:
+                ends.add(token.start[0])
             if token.type == tokenize.COMMENT:
                 comments[token.start[0]] = token.string
             if token.type == tokenize.NEWLINE:
@@ -46,7 +55,7 @@ class _File:
                 start = None
             elif start is None and token.type not in _SILENT:
                 start = token.start[0]
-        return comments, spans
+        return comments, spans, ends
 
     def _readable_tokens(self) -> Iterator[tokenize.TokenInfo]:
         try:
@@ -62,6 +71,20 @@ class _File:
     def spans(self) -> dict[int, tuple[int, int]]:
         return self._tokens[1]
 
+    @property
+    def ends(self) -> set[int]:
+        return self._tokens[2]
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The file's syntax, empty where it is broken."""
+        try:
+            with warnings.catch_warnings():  # an invalid escape is not for us to complain about
+                warnings.simplefilter("ignore")
+                return ast.parse("".join(self.lines))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return ast.Module([], [])
+
     @cached_property
     def calls(self) -> dict[tuple[int, int], list[ast.Call]]:
         """Calls by the line and byte offset of their start.
@@ -69,13 +92,7 @@ class _File:
         A method call over several lines is also at its method's name: there Python puts it.
         """
         found: dict[tuple[int, int], list[ast.Call]] = {}
-        try:
-            with warnings.catch_warnings():  # an invalid escape is not for us to complain about
-                warnings.simplefilter("ignore")
-                tree = ast.parse("".join(self.lines))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return found
-        for node in ast.walk(tree):
+        for node in ast.walk(self.tree):
             if not isinstance(node, ast.Call):
                 continue
             found.setdefault((node.lineno, node.col_offset), []).append(node)
@@ -113,6 +130,24 @@ def logical_span(path: str, line: int) -> tuple[int, int]:
 def comments(path: str) -> Mapping[int, str]:
     """The comments by line, each from its `#` on. A `#` inside a string is none."""
     return _file(path).comments
+
+
+def lines_for_comments(path: str) -> Collection[int]:
+    """The lines that may end in a comment: not inside of a string or before a backslash's."""
+    return _file(path).ends
+
+
+def functions(path: str) -> list[tuple[int, int]]:
+    """First and last line of each function of a file, methods too, that is in no other function."""
+    return list(_functions(_file(path).tree))
+
+
+def _functions(node: ast.AST) -> Iterator[tuple[int, int]]:
+    for inner in ast.iter_child_nodes(node):
+        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield inner.lineno, inner.end_lineno or inner.lineno
+        elif isinstance(inner, ast.stmt | ast.excepthandler | ast.match_case):
+            yield from _functions(inner)
 
 
 def call_at(place: Place) -> ast.Call | None:

@@ -6,120 +6,104 @@ findings to report and the suppressed ones, each sorted by place.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from jaxrng_doctor import source
-from jaxrng_doctor.findings import Expect, Finding, Place, Suppressed, TargetReport
+from jaxrng_doctor.comments import Ignore, comment_for, ignores
+from jaxrng_doctor.findings import Choices, Finding, Place, Suppressed, SuppressedBy, TargetReport
+from jaxrng_doctor.globs import matches
 
-SHARING = frozenset({"RNG001", "RNG002", "RNG003", "RNG004"})
-"""What `expect="same"` calls intended."""
-
-# An opened bracket that is never closed is a slip: it must not turn into "ignore everything".
-_IGNORE = re.compile(
-    r"#\s*jaxrng\s*:\s*ignore\b(?:\s*\[(?P<codes>[^\]]*)\]|(?!\s*\[))"
-    r"(?P<reason>.*?)(?=\s#\s|#\s*jaxrng\s*:|$)",
-    re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Ignore:
-    """One ignore comment. `codes` is `None` where it names none and so suppresses all."""
-
-    line: int
-    codes: frozenset[str] | None
-    reason: str
-
-    def covers(self, code: str) -> bool:
-        return self.codes is None or code in self.codes
+SHARING = frozenset({"RNG001", "RNG002", "RNG003", "RNG004", "RNG014"})
+"""What `expect="same"` calls intended: sharing within one call, and from call to call."""
 
 
 def apply(
-    findings: Sequence[Finding],
-    *,
-    expect: Expect = "different",
-    select: Sequence[str] | None = None,
-    ignore: Sequence[str] | None = None,
+    findings: Sequence[Finding], choices: Choices
 ) -> tuple[tuple[Finding, ...], tuple[Suppressed, ...]]:
     """Findings to report, and findings that somebody called intended.
 
-    `select` and `ignore` hold codes or prefixes of codes (`"RNG001"`, `"RNG0"`, `"ALL"`); the
-    longest match decides, and `ignore` where both match alike. No `select` is all of them. What
-    these drop is in neither result.
+    What is not selected, or is in a file that is excluded, is in neither result.
     """
     told: list[Finding] = []
     intended: list[Suppressed] = []
     for finding in sorted(findings, key=_order):
-        if not _selected(finding.code, select, ignore):
+        if not _selected(finding.code, choices):
             continue
-        comment = _comment_for(finding)
-        if comment is not None:
-            intended.append(Suppressed(finding, "comment", comment[1].reason, comment[0]))
-        elif expect == "same" and finding.code in SHARING:
-            intended.append(Suppressed(finding, "expect"))
-        else:
+        if any(_in(finding, pattern, choices) for pattern in choices.exclude):
+            continue
+        if (suppressed := _suppressed(finding, choices)) is None:
             told.append(finding)
+        else:
+            intended.append(suppressed)
     return tuple(told), tuple(intended)
 
 
-def ignores(path: str) -> tuple[Ignore, ...]:
-    """All ignore comments of a file, by line."""
-    return tuple(i for n, text in source.comments(path).items() for i in _parsed(n, text))
+def _suppressed(finding: Finding, choices: Choices) -> Suppressed | None:
+    """How the finding is suppressed: a comment's reason is worth more than a bare setting."""
+    if (found := comment_for(finding)) is not None:
+        place, comment = found
+        by: SuppressedBy = "file-comment" if comment.whole_file else "comment"
+        return Suppressed(finding, by, comment.reason, place)
+    if choices.expect == "same" and finding.code in SHARING:
+        return Suppressed(finding, "expect")
+    for pattern, codes in choices.per_file_ignores:
+        if _in(finding, pattern, choices) and _longest_match(finding.code, codes) >= 0:
+            return Suppressed(finding, "per-file-ignores", f'"{pattern}"')
+    return None
 
 
-def unused(
-    reports: Sequence[TargetReport],
-    *,
-    select: Sequence[str] | None = None,
-    ignore: Sequence[str] | None = None,
-) -> Iterator[tuple[int, Place, Ignore]]:
-    """The ignore comments inside of the examined functions that suppressed nothing in any report.
+def _in(finding: Finding, pattern: str, choices: Choices) -> bool:
+    """Whether the finding is in a file that matches."""
+    return finding.place is not None and matches(finding.place.path, pattern, choices.folder)
 
-    Yields the number of the report, the comment's place, and the comment. Reports that
-    are not complete, because of a gap, a failure or no run, judge no comment.
+
+def unused(reports: Sequence[TargetReport]) -> Iterator[tuple[int, Place, Ignore]]:
+    """The ignore comments that suppressed nothing in any report.
+
+    Yields the number of the report, the comment's place, and the comment. Reports that are not
+    complete, because of a gap, a failure or no run, judge no comment. The others judge those
+    inside of their function, and together those about a file in which no function was left out.
     """
     used = {(s.comment.path, s.comment.line) for r in reports for s in r.suppressed if s.comment}
-    for number, report in enumerate(reports):
-        if report.lines is None or report.failure or report.gaps or report.comparison is None:
-            continue
-        lines = report.lines
+    complete = [
+        (n, r, r.lines)
+        for n, r in enumerate(reports)
+        if r.lines and not r.failure and not r.gaps and r.comparison is not None
+    ]
+    seen = _lines_seen([report for _, report, _ in complete])
+    for number, report, lines in complete:
         for comment in ignores(lines.path):
             key = (lines.path, comment.line)
-            inside = lines.line <= comment.line <= (lines.end_line or lines.line)
-            codes = comment.codes if comment.codes is not None else {"RNG"}
-            if inside and key not in used and any(_selected(c, select, ignore) for c in codes):
+            if comment.whole_file:
+                judged = _all_seen(lines.path, seen)
+            else:
+                judged = lines.line <= comment.line <= (lines.end_line or lines.line)
+            codes = comment.codes or {"RNG"}
+            if judged and key not in used and any(_selected(c, report.choices) for c in codes):
                 used.add(key)
                 yield number, Place(*key), comment
 
 
-def _parsed(line: int, comment: str) -> list[Ignore]:
-    found = []
-    for match in _IGNORE.finditer(comment):
-        codes = match["codes"]
-        wanted = None if codes is None else frozenset(re.split(r"[\s,]+", codes.strip().upper()))
-        found.append(Ignore(line, wanted, match["reason"].strip()))
-    return found
+def _lines_seen(reports: Sequence[TargetReport]) -> set[tuple[str, int]]:
+    """The lines of the functions that were examined, and those of the draws of others."""
+    seen = set()
+    for report in reports:
+        for place in (report.lines, *(draw.place for draw in report.draws)):
+            if place is not None:
+                last = place.end_line or place.line
+                seen |= {(place.path, n) for n in range(place.line, last + 1)}
+    return seen
 
 
-def _comment_for(finding: Finding) -> tuple[Place, Ignore] | None:
-    """The comment at the draw, or at a scope that the draw's key does not vary over."""
-    guilty = [s.place for s in finding.scopes if s.varies is not True]
-    for place in (finding.place, *guilty):
-        if place is None:
-            continue
-        comments = source.comments(place.path)
-        first, last = source.logical_span(place.path, place.line)
-        for n in range(first, last + 1):
-            for comment in _parsed(n, comments.get(n, "")):
-                if comment.covers(finding.code):
-                    return Place(place.path, n), comment
-    return None
+def _all_seen(path: str, seen: set[tuple[str, int]]) -> bool:
+    return all(
+        any((path, n) in seen for n in range(first, last + 1))
+        for first, last in source.functions(path)
+    )
 
 
-def _selected(code: str, select: Sequence[str] | None, ignore: Sequence[str] | None) -> bool:
-    return _longest_match(code, select or ["ALL"]) > _longest_match(code, ignore or [])
+def _selected(code: str, choices: Choices) -> bool:
+    return _longest_match(code, choices.select or ["ALL"]) > _longest_match(code, choices.ignore)
 
 
 def _longest_match(code: str, prefixes: Sequence[str]) -> int:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+from jsonschema import Draft7Validator
 
-from jaxrng_doctor.config import Config, expand_codes, read_config
+from jaxrng_doctor.config import Config, read_config
 from jaxrng_doctor.errors import UsageError
-from jaxrng_doctor.target import AS_IS
+from jaxrng_doctor.known_settings import OF_A_TARGET, SETTINGS, schema
+from jaxrng_doctor.rules import CODES as ALL_CODES
+from jaxrng_doctor.setting_kinds import known_codes
+from jaxrng_doctor.target import AS_IS, Overrides
 
 CODES = ("RNG001", "RNG002", "RNG010", "RNG900")
 
@@ -25,9 +32,23 @@ def test_all_settings(write: Write) -> None:
         select = ["RNG0", "RNG900"]
         ignore = ["rng002"]
         fail-on = "never"
+        expect = "same"
+        exclude = ["vendored", "*_old.py"]
+        baseline = "sub/known.json"
+        timeout = 30
+        no-run = true
+
+        [tool.jaxrng-doctor.per-file-ignores]
+        "tests/*" = ["rng0"]
+        "a.py" = ["ALL"]
 
         [[tool.jaxrng-doctor.targets]]
         target = "lab.noise:add_noise"
+        select = ["RNG001"]
+        ignore = ["RNG002"]
+        fail-on = "error"
+        timeout = 0.5
+        no-run = false
         args = { x = "f32[32,10]", rate = 0.5 }
         in-axes = "0,None"
         axis-size = 32
@@ -41,10 +62,17 @@ def test_all_settings(write: Write) -> None:
     )
     config = read_config(path.parent, CODES)
     assert config.folder == path.parent
-    assert config.select == CODES
+    assert config.select == ("RNG0", "RNG900")
     assert config.ignore == ("RNG002",)
     assert config.fail_on == "never"
+    assert config.expect == "same"
+    assert config.per_file_ignores == (("tests/*", ("RNG0",)), ("a.py", ("ALL",)))
+    assert config.exclude == ("vendored", "*_old.py")
+    assert config.baseline == path.parent / "sub" / "known.json"
+    assert (config.timeout, config.no_run) == (30.0, True)
     first, second = config.targets
+    assert first.overrides == Overrides(("RNG001",), ("RNG002",), "error", 0.5, False)
+    assert second.overrides == Overrides()
     assert first.target == "lab.noise:add_noise"
     assert first.example.args == {"x": "f32[32,10]", "rate": 0.5}
     assert first.example.in_axes == (0, None)
@@ -81,6 +109,22 @@ def test_no_settings(tmp_path: Path) -> None:
         ("ignore = ['']", "there is no rule ''"),
         ("fail-on = 'warn'", "fail-on is 'warn'\ndid you mean warning?"),
         ("fail-on = 1", "fail-on must be a string, not 1"),
+        ("pre-file-ignores = {}", "did you mean per-file-ignores?"),
+        ("per-file-ignores = []", "per-file-ignores must be a table of patterns and codes"),
+        ("per-file-ignores = {'a.py' = 'RNG001'}", """per-file-ignores."a.py" must be an array"""),
+        ("per-file-ignores = {'a.py' = ['RNG003']}", "there is no rule 'RNG003'"),
+        ("exclude = 'a.py'", "exclude must be an array of strings"),
+        ("expect = 'sam'", "expect is 'sam'\ndid you mean same?"),
+        ("baseline = ''", "baseline must be the name of a file"),
+        ("baseline = true", "baseline must be the name of a file"),
+        ("timeout = 0", "timeout must be a number of seconds, not 0"),
+        ("timeout = nan", "timeout must be a number of seconds"),
+        ("timeout = true", "timeout must be a number of seconds"),
+        ("no-run = 1", "no-run must be true or false, not 1"),
+        ("no_run = true", "did you mean no-run?"),
+        ("targets = [{target = 'a:f', selct = []}]", "targets[0] has no setting 'selct'"),
+        ("targets = [{target = 'a:f', exclude = []}]", "targets[0] has no setting 'exclude'"),
+        ("targets = [{target = 'a:f', timeout = -1}]", "targets[0].timeout must be a number"),
         ("targets = {}", "targets must be an array of tables"),
         ("targets = ['a:f']", "targets[0] must be a table, not 'a:f'"),
         ("targets = [{}]", "targets[0] has no target"),
@@ -136,14 +180,84 @@ def test_left_out_is_not_none(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prefixes", "codes"),
+    ("given", "codes"),
     [
-        (["RNG"], CODES),
-        (["RNG0"], CODES[:3]),
-        (["RNG00"], CODES[:2]),
-        (["RNG900", "RNG001"], ("RNG001", "RNG900")),
-        ([" rng010 "], ("RNG010",)),
+        (["RNG"], ("RNG",)),
+        (["RNG900", "RNG001"], ("RNG900", "RNG001")),
+        ([" rng010 ", "all"], ("RNG010", "ALL")),
     ],
 )
-def test_expand_codes(prefixes: list[str], codes: tuple[str, ...]) -> None:
-    assert expand_codes(prefixes, CODES, "--select") == codes
+def test_codes_are_given_in_any_case(given: list[str], codes: tuple[str, ...]) -> None:
+    assert known_codes(given, CODES, "--select") == codes
+
+
+def test_flags_win_over_a_target_and_a_target_over_all() -> None:
+    config = Config(Path(), select=("RNG001",), ignore=("RNG9",), fail_on="error", expect="same")
+    target = Overrides(ignore=(), fail_on="note")
+    choices = config.choices(Overrides(fail_on="never").over(target))
+    assert (choices.select, choices.ignore) == (("RNG001",), ())
+    assert (choices.fail_on, choices.expect) == ("never", "same")
+    assert config.choices().fail_on == "error"
+
+
+def test_the_defaults_that_are_told_are_those_that_hold(write: Write) -> None:
+    defaults = "\n".join(f"{s.name} = {s.default}" for s in SETTINGS if s.default is not None)
+    path = write("pyproject.toml", f"[tool.jaxrng-doctor]\n{defaults}")
+    config = read_config(path.parent, ALL_CODES)
+    assert replace(config, select=None) == Config(path.parent)
+    assert config.select == ("ALL",)
+
+
+SAID = [
+    *(f"{setting.name} = {setting.example}" for setting in SETTINGS),
+    *(f"targets = [{{ target = 'a:f', {s.name} = {s.example} }}]" for s in OF_A_TARGET[1:]),
+    "select = []",
+    "select = ['RNG', 'ALL', 'RNG01']",
+    "per-file-ignores = { 'a.py' = [] }",
+    "targets = [{ target = 'a:f', in-axes = [0, 'None', [1, { w = 'None' }]] }]",
+    "timeout = 0.5",
+]
+
+
+@pytest.mark.parametrize("text", SAID)
+def test_an_editor_takes_what_the_doctor_takes(write: Write, text: str) -> None:
+    path = write("pyproject.toml", f"[tool.jaxrng-doctor]\n{text}")
+    read_config(path.parent, ALL_CODES)
+    jsonschema.validate(tomllib.loads(text), schema(ALL_CODES), Draft7Validator)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "selct = []",
+        "select = 'RNG001'",
+        "ignore = ['RNG777']",
+        "fail-on = 'warn'",
+        "expect = 1",
+        "exclude = [1]",
+        "baseline = ''",
+        "timeout = 0",
+        "timeout = '3'",
+        "no-run = 'yes'",
+        "per-file-ignores = { 'a.py' = 'RNG001' }",
+        "per-file-ignores = []",
+        "targets = [{}]",
+        "targets = {}",
+        "targets = ['a:f']",
+        "targets = [{ target = 'a:f', arg = {} }]",
+        "targets = [{ target = 'a:f', in-axes = 0.5 }]",
+        "targets = [{ target = 'a:f', axis-size = -1 }]",
+        "targets = [{ target = 'a:f', static = 'x' }]",
+        "targets = [{ target = 'a:f', baseline = 'b.json' }]",
+    ],
+)
+def test_an_editor_refuses_what_the_doctor_refuses(write: Write, text: str) -> None:
+    path = write("pyproject.toml", f"[tool.jaxrng-doctor]\n{text}")
+    with pytest.raises(UsageError):
+        read_config(path.parent, ALL_CODES)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(tomllib.loads(text), schema(ALL_CODES), Draft7Validator)
+
+
+def test_the_schema_is_one() -> None:
+    Draft7Validator.check_schema(schema(ALL_CODES))

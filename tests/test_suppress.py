@@ -7,8 +7,8 @@ import textwrap
 
 import pytest
 
-from jaxrng_doctor import suppress
-from jaxrng_doctor.findings import Finding, Place, Scope
+from jaxrng_doctor import comments, suppress
+from jaxrng_doctor.findings import Choices, Finding, Place, Scope
 
 PATH = "/project/noise.py"
 
@@ -31,7 +31,7 @@ def finding(code="RNG001", line=1, column=None, scopes=(), path=PATH, **more):
 
 def reason(*findings, **options):
     """The reason for which the only finding was suppressed, `None` where it was not."""
-    told, suppressed = suppress.apply(findings, **options)
+    told, suppressed = suppress.apply(findings, Choices(**options))
     assert len(told) + len(suppressed) == 1
     return suppressed[0].reason if suppressed else None
 
@@ -52,6 +52,9 @@ def reason(*findings, **options):
         ("# jaxrng: ignore[]", None),
         ("# jaxrng: ignore[RNG001", None),
         ("# jaxrng: ignored", None),
+        ("# jaxrng: ignore[RNG003 # jaxrng: ignore[RNG001] b", "b"),
+        ("# jaxrng: ignore-all", None),
+        ("# jaxrng: ignore-fil[RNG001]", None),
         ("# jaxrng: ignore[RNG00]", None),
         ("# noqa", None),
     ],
@@ -83,6 +86,18 @@ def test_the_convicted_vmap_has_its_comment(text, varies, expected):
     assert reason(finding(scopes=[elsewhere, scope])) == expected
 
 
+def test_a_comment_for_the_file_of_the_draw(text):
+    text("x = normal(key)\n# jaxrng: ignore-file[RNG001] all meant\n")
+    (intended,) = suppress.apply([finding()], Choices())[1]
+    assert (intended.by, intended.reason) == ("file-comment", "all meant")
+    assert intended.comment == Place(PATH, 2)
+    assert reason(finding("RNG003")) is None
+    scope = Scope("vmap", 4, place=Place(PATH, 1), varies=False)
+    assert reason(finding(path="/no/such/file.py", scopes=[scope])) is None
+    text("x = normal(key)  # jaxrng: ignore[RNG001] this\n# jaxrng: ignore-file[RNG001] all\n")
+    assert reason(finding()) == "this"
+
+
 def test_a_finding_without_a_place_or_a_source_is_reported():
     nowhere = Finding("RNG001", "n", "error", "proven", "m", None)
     assert reason(nowhere) is None
@@ -93,10 +108,10 @@ def test_expect_same_is_about_sharing_only(text):
     text("x = normal(key)\ny = normal(key)  # jaxrng: ignore meant\n")
     codes = ["RNG001", "RNG002", "RNG003", "RNG005"]
     findings = [finding(code) for code in codes]
-    told, suppressed = suppress.apply(findings, expect="same")
+    told, suppressed = suppress.apply(findings, Choices(expect="same"))
     assert [f.code for f in told] == ["RNG005"]
     assert [(s.finding.code, s.by) for s in suppressed] == [(c, "expect") for c in codes[:3]]
-    assert suppress.apply(findings)[0] == tuple(findings)
+    assert suppress.apply(findings, Choices())[0] == tuple(findings)
     # A comment's reason is worth more than the bare word that all is meant.
     assert reason(finding(line=2), expect="same") == "meant"
 
@@ -119,14 +134,14 @@ def test_expect_same_is_about_sharing_only(text):
 )
 def test_selection(select, ignore, expected):
     findings = [finding(c, path="/no/such/file.py") for c in ("RNG001", "RNG003", "RNG010")]
-    told, suppressed = suppress.apply(findings, select=select, ignore=ignore)
+    told, suppressed = suppress.apply(findings, Choices(select, ignore or ()))
     assert " ".join(f.code for f in told) == expected
     assert suppressed == ()
 
 
 def test_what_is_not_selected_is_not_suppressed(text):
     text("x = normal(key)  # jaxrng: ignore\n")
-    assert suppress.apply([finding()], ignore=["RNG001"]) == ((), ())
+    assert suppress.apply([finding()], Choices(ignore=["RNG001"])) == ((), ())
 
 
 def test_order():
@@ -141,21 +156,21 @@ def test_order():
         Finding("RNG001", "n", "error", "proven", "m", None),
     ]
     for findings in (ordered[::-1], ordered[3:] + ordered[:3]):
-        assert suppress.apply(findings)[0] == tuple(ordered)
+        assert suppress.apply(findings, Choices())[0] == tuple(ordered)
 
 
 def test_all_ignores_of_a_file(text):
     text("# jaxrng: ignore\nx = 1\ny = 2  # jaxrng: ignore[RNG001,RNG003] z\n")
-    assert suppress.ignores(PATH) == (
-        suppress.Ignore(1, None, ""),
-        suppress.Ignore(3, frozenset({"RNG001", "RNG003"}), "z"),
+    assert comments.ignores(PATH) == (
+        comments.Ignore(1, None, ""),
+        comments.Ignore(3, frozenset({"RNG001", "RNG003"}), "z"),
     )
-    assert suppress.ignores("/no/such/file.py") == ()
+    assert comments.ignores("/no/such/file.py") == ()
 
 
 def test_many_findings_in_one_file_are_quick(text):
     """The file is tokenized once: ten thousand times would take minutes."""
     text("x = normal(key)  # jaxrng: ignore[RNG003]\n" * 2000)
     findings = [finding(line=n % 2000 + 1) for n in range(10_000)]
-    told, _ = suppress.apply(findings)
+    told, _ = suppress.apply(findings, Choices())
     assert len(told) == 10_000

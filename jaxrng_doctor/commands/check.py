@@ -24,20 +24,22 @@ from jaxrng_doctor.trace import recording_vmaps
 from jaxrng_doctor.tracebacks import failure
 
 
-def check(
-    texts: Sequence[str], flags: Flags, settings: Settings, *, run: bool, timeout: float
-) -> int:
-    """Examine the targets that `texts` name, or else the configured ones; `timeout` in seconds."""
-    allow(timeout)
-    texts, folder = asked_for(texts, settings.config, "check")
+def check(texts: Sequence[str], flags: Flags, settings: Settings) -> int:
+    """Examine the targets that `texts` name, or else the configured ones."""
+    allow(settings.timeout())
+    config = settings.config
+    # A part of the configured ones, or of the rules, is no reason to miss what a baseline knows.
+    complete = not ((texts and config.targets) or settings.flags.select or settings.flags.ignore)
+    texts, folder = asked_for(texts, config, "check")
     out = take_stdout()
     with Progress() as progress:
-        found = find(texts, folder, flags, settings.config, progress)
-        report = _examine(found, progress, settings, run=run, timeout=timeout)
+        found = find(texts, folder, flags, config, progress)
+        report = _examine(found, progress, settings)
+    report = settings.settling.settle(report, complete=complete)
     settings.publish(report, out)
     if report.failures:
         return FAILED
-    return FOUND if settings.fails(report) else CLEAN
+    return FOUND if report.fails else CLEAN
 
 
 def allow(timeout: float) -> None:
@@ -79,9 +81,6 @@ def _examine(
     found: Sequence[Target | TargetReport],
     progress: Progress,
     settings: Settings,
-    *,
-    run: bool,
-    timeout: float,
 ) -> Report:
     reports = []
     for target in found:
@@ -92,10 +91,9 @@ def _examine(
             reports.append(
                 examine(
                     target,
-                    run=run,
-                    timeout=timeout,
-                    select=settings.select,
-                    ignore=settings.ignore,
+                    run=settings.runs(target.overrides),
+                    timeout=settings.timeout(target.overrides),
+                    choices=settings.choices(target.overrides),
                     detail=settings.detail,
                     progress=progress.stage,
                 )
@@ -106,5 +104,4 @@ def _examine(
             # The user's code may not choose the exit code of the doctor, least of all 0.
             failed = failure("run", target.name, error)
             reports.append(TargetReport(target=target.name, failure=failed))
-    finished = finish(reports, select=settings.select, ignore=settings.ignore)
-    return Report(finished, tool_version=__version__, jax_version=jax.__version__)
+    return Report(finish(reports), tool_version=__version__, jax_version=jax.__version__)

@@ -2,19 +2,59 @@
 
 from __future__ import annotations
 
-import inspect
+import json
+import os
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 from jaxrng_doctor.commands import CLEAN
+from jaxrng_doctor.errors import UsageError
 from jaxrng_doctor.nearest import choose
-from jaxrng_doctor.output import write
+from jaxrng_doctor.output import options_for, write
 from jaxrng_doctor.rules import RULES
+from jaxrng_doctor.rules.rule import Rule
 
 
-def explain(code: str) -> int:
-    """Print the doc of the rule with this code; raises `UsageError` where there is none."""
+def explain(codes: Sequence[str], *, every: bool, format: str) -> int:
+    """Print the docs of the rules with these codes, or of `every` rule.
+
+    Raises `UsageError` where there is no such rule or format.
+    """
     known = {rule.code: rule for rule in RULES}
-    rule = known[choose("explain", code.strip().upper(), tuple(known))]
-    text = inspect.cleandoc(rule.doc)
-    write(sys.stdout, f"{rule.code} {rule.name} ({rule.severity})\n\n{text}\n")
+    rules = [known[choose("explain", code.strip().upper(), tuple(known))] for code in codes]
+    if every:
+        rules = list(RULES)
+    if not rules:
+        raise UsageError("explain needs a rule's code", "type: jaxrng-doctor explain RNG001")
+    show = _FORMATS[choose("--format", format, tuple(_FORMATS))]
+    write(sys.stdout, show(rules))
     return CLEAN
+
+
+def _terminal(rules: Sequence[Rule]) -> str:
+    if not sys.stdout.isatty() and not os.environ.get("FORCE_COLOR"):
+        return "\n\n".join(
+            f"{rule.code} {rule.name} ({rule.severity})\n\n{rule.text.doc}\n" for rule in rules
+        )
+    from jaxrng_doctor.rendered import rendered
+
+    return rendered(_markdown(rules), options_for(sys.stdout))
+
+
+def _markdown(rules: Sequence[Rule]) -> str:
+    return "\n".join(
+        f"# {rule.code} {rule.name}\n\nSeverity: {rule.severity}.\n\n{rule.text.doc}\n"
+        for rule in rules
+    )
+
+
+def _json(rules: Sequence[Rule]) -> str:
+    return json.dumps([asdict(rule.text) for rule in rules], indent=2) + "\n"
+
+
+_FORMATS: dict[str, Callable[[Sequence[Rule]], str]] = {
+    "terminal": _terminal,
+    "markdown": _markdown,
+    "json": _json,
+}

@@ -63,8 +63,7 @@ def inspect(
                         every=every,
                         run=run,
                         timeout=timeout,
-                        select=settings.select,
-                        ignore=settings.ignore,
+                        choices=settings.choices(target.overrides),
                         progress=progress.stage,
                     )
                 )

@@ -6,24 +6,36 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxrng_doctor.api import watch
+from jaxrng_doctor.api import watching
 from jaxrng_doctor.commands import CLEAN, FOUND
+from jaxrng_doctor.findings import Severity
 from jaxrng_doctor.settings import Settings
 from jaxrng_doctor.watching import script
 
 
 def run(
-    program: str, arguments: Sequence[str], settings: Settings, *, is_module: bool, key_values: bool
+    program: str,
+    arguments: Sequence[str],
+    settings: Settings,
+    *,
+    is_module: bool,
+    key_values: bool,
+    exit_on_first: bool,
 ) -> int:
     """Run the script or module; returns its own exit code, or that of the findings if it is 0."""
     folder = str(Path.cwd())
     started = script.program(program, arguments, is_module=is_module)
-    with watch(
+    choices = settings.choices()
+    # Where no finding is to fail, the first that would by default ends the program.
+    stop_at: Severity = choices.fail_on if choices.fail_on != "never" else "warning"
+    with watching(
+        choices,
         key_values=key_values,
-        select=settings.select,
-        ignore=settings.ignore,
+        stop_at=stop_at if exit_on_first else None,
         detail=settings.detail,
     ) as report:
         code = started()
+    # What one program does not do, another may: a baseline is not told to have too much.
+    report = settings.settling.settle(report, complete=False)
     settings.publish(report, sys.stderr, brief=True, root=folder)
-    return code or (FOUND if settings.fails(report) else CLEAN)
+    return code or (FOUND if report.fails else CLEAN)

@@ -21,7 +21,7 @@ FORMATS: dict[str, Callable[[Report, RenderOptions], str]] = {
     "markdown": markdown.render,
 }
 
-DETAILED = frozenset({"html"})
+DETAILED = frozenset({html.render})
 """The formats that show what `examine` finds out with `detail` only."""
 
 __all__ = ["DETAILED", "FORMATS", "RenderOptions"]

@@ -7,6 +7,13 @@ from collections.abc import Iterator, Sequence
 from jaxrng_doctor.findings import Failure, Gap, Suppressed, TargetReport
 from jaxrng_doctor.report.layout import Layout, Row, visible
 
+_SUPPRESSED_BY = {
+    "comment": "ignored by a comment",
+    "file-comment": "ignored by a comment for the whole file",
+    "expect": 'expect = "same"',
+    "per-file-ignores": "per-file-ignores",
+    "baseline": "known from the baseline",
+}
 _STAGES = {"import": "imported", "trace": "traced", "run": "run", "analysis": "analysed"}
 
 
@@ -17,7 +24,7 @@ def failed(failure: Failure) -> str:
 
 def how(suppressed: Suppressed) -> str:
     """Who called it intended, and why."""
-    by = 'expect = "same"' if suppressed.by == "expect" else "ignored by a comment"
+    by = _SUPPRESSED_BY[suppressed.by]
     return f"{by}: {suppressed.reason}" if suppressed.reason else by
 
 

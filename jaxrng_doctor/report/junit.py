@@ -1,6 +1,6 @@
 """The report as JUnit XML, for programs that show test results. In: a `Report`. Out: XML.
 
-A target is a test case: it fails where it has findings at or over `options.fail_on`, and is an
+A target is a test case: it fails where it has findings at or over its `choices.fail_on`, and is an
 error where it could not be examined. All else that there is to say is its output. The text is
 ASCII, so that no pipe's encoding can spoil it.
 """
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 
-from jaxrng_doctor.findings import SEVERITIES, Finding, Report, TargetReport
+from jaxrng_doctor.findings import Finding, Report, TargetReport
 from jaxrng_doctor.paths import shown
 from jaxrng_doctor.report.asides import failed
 from jaxrng_doctor.report.options import RenderOptions
@@ -48,7 +49,7 @@ def _case(target: TargetReport, options: RenderOptions) -> ET.Element:
         case.set("file", _xml(shown(target.lines.path, options.root)))
         case.set("line", str(target.lines.line))
     text = target_text(target, options.root)
-    failing = [f for f in target.findings if _fails(f, options)]
+    failing = target.failing
     if target.failure is not None:
         result = _element("error", type=target.failure.stage, message=failed(target.failure))
     elif failing:
@@ -62,13 +63,7 @@ def _case(target: TargetReport, options: RenderOptions) -> ET.Element:
     return case
 
 
-def _fails(finding: Finding, options: RenderOptions) -> bool:
-    if options.fail_on == "never":
-        return False
-    return SEVERITIES.index(finding.severity) <= SEVERITIES.index(options.fail_on)
-
-
-def _summary(findings: list[Finding], options: RenderOptions) -> str:
+def _summary(findings: Sequence[Finding], options: RenderOptions) -> str:
     first = findings[0]
     where = f"{location(first.place, options.root)}: " if first.place else ""
     more = f" (and {len(findings) - 1:,} more)" if len(findings) > 1 else ""

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from jaxrng_doctor.findings import RuleText, Severity
+from jaxrng_doctor.findings import RuleText
 
 
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
     """`width` is in terminal cells. Paths under the absolute folder `root` are shown from there.
 
-    `brief`: leave out the targets of which there is nothing to say. `fail_on`: the lightest
-    findings that make the command fail. `rules`: those that were asked, for formats that
-    carry their texts.
+    `brief`: leave out the targets of which there is nothing to say. `rules`: those that were
+    asked, for formats that carry their texts.
     """
 
     color: bool = False
     width: int = 100
     root: str = ""
     brief: bool = False
-    fail_on: Severity | Literal["never"] = "warning"
     rules: tuple[RuleText, ...] = ()

@@ -135,7 +135,7 @@ class _Writer:
         }
 
     def suppression(self, suppressed: Suppressed) -> _Json:
-        in_source = suppressed.by == "comment"
+        in_source = suppressed.by in ("comment", "file-comment")
         comment = suppressed.comment
         return {
             "kind": "inSource" if in_source else "external",

@@ -23,6 +23,8 @@ def verdict(report: Report) -> tuple[str, bool]:
     varying = [{s.varies for s in d.scopes if s.size not in (0, 1)} for d in report.draws]
     if unknown := sum(None in v for v in varying):
         return f"{nothing}, of which {unknown:,} could not be judged", False
+    if known := sum(s.by == "baseline" for s in report.suppressed):
+        return f"No new findings in {draws}: {known:,} known from the baseline", False
     if report.suppressed:
         return f"All clear in {draws}, apart from the sharing that is called intended", True
     if shared := sum(False in v for v in varying):

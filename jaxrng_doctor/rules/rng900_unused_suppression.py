@@ -2,7 +2,8 @@
 
 ## What it does
 After all targets are examined, looks through the lines of their functions for
-`# jaxrng: ignore[...]` comments to which no finding belonged.
+`# jaxrng: ignore[...]` comments to which no finding belonged, and through files of
+which every function was examined for `# jaxrng: ignore-file[...]`.
 
 ## Why is this bad?
 Either the fault is gone, and the comment now hides the next one, or the comment
@@ -22,8 +23,8 @@ noise = jax.random.normal(key, x.shape)
 Leave the comment out, or use `--ignore RNG900`.
 
 ## How it is proven
-All findings of the run are known; none was at the comment. A run with a gap, or
-without executing the function, judges no comment.
+All findings of the run are known; none was at the comment, or in the file that it is
+about. A run with a gap, or without executing the function, judges no comment.
 """
 
 from __future__ import annotations
@@ -32,15 +33,14 @@ from jaxrng_doctor.findings import Finding, Help, Place
 from jaxrng_doctor.rules.rule import Rule
 
 
-def finding(place: Place, codes: frozenset[str] | None) -> Finding:
-    """The finding for a comment at `place`; `codes` is `None` where it names none."""
-    named = f"[{', '.join(sorted(codes))}]" if codes else ""
+def finding(place: Place, comment: str) -> Finding:
+    """The finding for a comment at `place`, by its text without the reason."""
     return Finding(
         code=RULE.code,
         name=RULE.name,
         severity=RULE.severity,
         confidence="proven",
-        message=f"`# jaxrng: ignore{named}` suppresses nothing",
+        message=f"`{comment}` suppresses nothing",
         place=place,
         label="the comment on this line",
         proof="no finding of this run is at the comment",

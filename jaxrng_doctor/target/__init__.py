@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, Final
 
-from jaxrng_doctor.findings import Expect
+from jaxrng_doctor.findings import Expect, FailOn
 
 
 class _AsIs(Enum):
@@ -23,6 +23,28 @@ AS_IS: Final = _AsIs.AS_IS
 """`in_axes` left out: the target is called as it is. `None` will not do: `vmap` takes it."""
 
 EXPECTATIONS: tuple[Expect, ...] = ("different", "same")
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What flags, or the settings of one target, say otherwise; `None` where they say nothing.
+
+    `select` and `ignore` are codes or beginnings of codes, `timeout` is in seconds.
+    """
+
+    select: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] | None = None
+    fail_on: FailOn | None = None
+    timeout: float | None = None
+    no_run: bool | None = None
+
+    def over(self, others: Overrides) -> Overrides:
+        """Both together, where these win."""
+        said = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(others, **{name: v for name, v in said.items() if v is not None})
+
+
+NO_OVERRIDES = Overrides()
 
 
 @dataclass(frozen=True)
@@ -46,3 +68,4 @@ class Target:
     axis_size: int | None = None
     expect: Expect = "different"
     static: frozenset[str] = frozenset()
+    overrides: Overrides = NO_OVERRIDES

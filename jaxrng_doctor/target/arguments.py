@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from jaxrng_doctor.config import Config
+from jaxrng_doctor.config import Config, ConfiguredTarget
 from jaxrng_doctor.errors import UsageError
 from jaxrng_doctor.findings import Expect
 from jaxrng_doctor.nearest import choose
@@ -132,18 +132,21 @@ def _targets_of(
     name = f"{loaded.where}:{attribute}"
     declared = _declared_on(loaded, attribute, fn)
     configured = [
-        entry.example
+        entry
         for entry in config.targets
         if split(entry.target)[1] == attribute
         and same_module(split(entry.target)[0], config.folder, loaded.module)
     ]
-    examples = declared or configured or [Example()]
+    nothing = ConfiguredTarget(name, Example())
     # Where both say something, the configuration fills in what the declaration leaves out.
-    rest = configured[0] if declared and configured else Example()
+    first = configured[0] if configured else nothing
+    rest = first.example if declared else nothing.example
+    rest = replace(rest, expect=rest.expect or config.expect)
+    examples = [(e, first) for e in declared] or [(c.example, c) for c in configured or [nothing]]
     near = Path(getattr(loaded.module, "__file__", None) or ".").parent
     folder = near if declared else config.folder
     made = []
-    for number, example in enumerate(examples, start=1):
+    for number, (example, entry) in enumerate(examples, start=1):
         label = example.name or (str(number) if len(examples) > 1 else "")
         given: Given = {
             **{key: (spec, config.folder) for key, spec in rest.args.items()},
@@ -151,7 +154,7 @@ def _targets_of(
             **{key: (spec, Path()) for key, spec in flags.args.items()},
         }
         asked = _Asked(f"{name}[{label}]" if label else name, name, fn, given, flags)
-        made.append(asked.target(example, rest))
+        made.append(replace(asked.target(example, rest), overrides=entry.overrides))
     return made
 
 

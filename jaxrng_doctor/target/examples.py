@@ -44,7 +44,7 @@ def example(
     in_axes: Any = AS_IS,
     axis_size: int | None = None,
     name: str | None = None,
-    expect: Expect = "different",
+    expect: Expect | None = None,
     static: str | Collection[str] = (),
     **more_args: Any,
 ) -> Callable[[Fn], Fn]:
@@ -54,11 +54,12 @@ def example(
     was. Each argument is a spec, such as `x="f32[32,10]"` or `key="key"`, or the
     value itself; parameters whose names are taken by the options of this
     decorator go in the mapping. `in_axes` and `axis_size` are those of
-    `jax.vmap`, and left out they mean: call the function as it is.
+    `jax.vmap`, and left out they mean: call the function as it is. `expect="same"` says that
+    sharing is intended; left out, the project's settings say, which say `"different"` in turn.
 
     Raises `TypeError` where the function does not take attributes.
     """
-    if expect not in EXPECTATIONS:
+    if expect not in (None, *EXPECTATIONS):
         raise TypeError(f"expect is 'different' or 'same', not {expect!r}")
     caller = sys._getframe(1).f_globals.get("__name__")
     names = frozenset([static] if isinstance(static, str) else static)

@@ -68,33 +68,53 @@ def _own_states() -> dict[str, Any]:
     return {"NumPy": repr(np.random.get_state()), "Python": random.getstate()}
 
 
+def generators() -> list[Any]:
+    """NumPy's generators, all but the one behind `np.random.normal` and the like."""
+    kinds = (np.random.Generator, np.random.RandomState)
+    own = getattr(np.random.get_state, "__self__", None)
+    return [g for g in gc.get_objects() if type(g) in kinds and g is not own]
+
+
+class Standing:
+    """Where the generators stand now."""
+
+    def __init__(self) -> None:
+        self._own = _own_states()
+        self._others = [(g, _state(g)) for g in generators()]
+
+    def moved(self) -> str:
+        """The library whose generator has been drawn from since, `""` if none."""
+        now = _own_states()
+        if any(state != _state(g) for g, state in self._others):
+            return "NumPy"
+        return next((library for library in now if now[library] != self._own[library]), "")
+
+
 @contextlib.contextmanager
-def watching_host_rng() -> Iterator[HostRng]:
+def watching_host_rng(known: Sequence[Any] | None = None) -> Iterator[HostRng]:
     """Note every draw from the host's generators until the context closes.
 
-    States are only read, so the program draws what it always draws.
+    States are only read, so the program draws what it always draws. `known` are the
+    `generators()`, where somebody has looked for them already.
     """
     seen = HostRng(_own_states())
-    kinds = (np.random.Generator, np.random.RandomState)
-    own = getattr(np.random.get_state, "__self__", None)  # behind `np.random.normal` and the like
-    generators = [(g, _state(g)) for g in gc.get_objects() if type(g) in kinds and g is not own]
+    others = [(g, _state(g)) for g in (generators() if known is None else known)]
     with contextlib.ExitStack() as stack:
         stack.enter_context(_wrapped(np.random, np.random.__all__, "NumPy", seen))
         stack.enter_context(_wrapped(random, random.__all__, "Python", seen))
         yield seen
-    for generator, before, place in (*((g, b, None) for g, b in generators), *seen.made):
+    for generator, before, place in (*((g, b, None) for g, b in others), *seen.made):
         if before != _state(generator):
             seen.draws.append(HostDraw("NumPy", "", place, generator))
     seen.look()
 
 
 @contextlib.contextmanager
-def preserving_host_rng() -> Iterator[None]:
-    """Afterwards the host's generators go on as if nothing had been drawn inside."""
-    found = gc.get_objects()
-    streams = [g.bit_generator for g in found if type(g) is np.random.Generator]
+def preserving_host_rng(known: Sequence[Any]) -> Iterator[None]:
+    """Afterwards the `known` and the modules' own generators go on as if nothing had been drawn."""
+    streams = [g.bit_generator for g in known if isinstance(g, np.random.Generator)]
     states = [stream.state for stream in streams]
-    olds = [(g, g.get_state()) for g in found if type(g) is np.random.RandomState]
+    olds = [(g, g.get_state()) for g in known if isinstance(g, np.random.RandomState)]
     own, python = np.random.get_state(), random.getstate()
     try:
         yield

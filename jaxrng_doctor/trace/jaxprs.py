@@ -271,6 +271,38 @@ def each_jit_call(note: Callable[[JitCall], None]) -> Patch:
     return attribute(_pjit, _INFER, replaced)
 
 
+@functools.cache
+def each_trace(begin: Callable[[str], Any], end: Callable[[Any], None]) -> Patch:
+    """While open, `end(begin(source))` around each trace that ordinary Python starts.
+
+    `source` is `"name at file:line"` of the traced function. Every jaxpr is made in a new frame
+    of a new `DynamicJaxprTrace`, by `to_jaxpr` of the frame (0.6 to 0.12).
+    """
+
+    def install() -> Callable[[], None]:
+        started: dict[int, Any] = {}
+        make, finish = _pe.DynamicJaxprTrace.__init__, _pe.JaxprStackFrame.to_jaxpr
+
+        def made(self: Any, debug_info: Any, *args: Any, **kwargs: Any) -> None:
+            make(self, debug_info, *args, **kwargs)
+            if debug_info is not None and is_plain():
+                started[id(self.frame)] = begin(debug_info.func_src_info or "")
+
+        def finished(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if id(self) in started:
+                end(started.pop(id(self)))
+            return finish(self, *args, **kwargs)
+
+        _pe.DynamicJaxprTrace.__init__, _pe.JaxprStackFrame.to_jaxpr = made, finished
+
+        def remove() -> None:
+            _pe.DynamicJaxprTrace.__init__, _pe.JaxprStackFrame.to_jaxpr = make, finish
+
+        return remove
+
+    return Patch(install)
+
+
 _INFER = "_infer_params" if hasattr(_pjit, "_infer_params") else "_trace_for_jit"  # 0.9.0, 0.9.1
 
 

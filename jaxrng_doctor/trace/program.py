@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,13 +57,16 @@ class Trace:
         return Slice(self.lineage_slice.draws, self.jaxpr, self.key_outputs, to_run=True)
 
 
-def trace_program(call: ArrayCall) -> Trace:
-    """Trace `call` with `jax.make_jaxpr`; raises whatever the user's function raises."""
+def trace_program(call: ArrayCall, generators: Sequence[Any] | None = None) -> Trace:
+    """Trace `call` with `jax.make_jaxpr`; raises whatever the user's function raises.
+
+    `generators` are NumPy's, where somebody has looked for them already.
+    """
 
     def program(*arrays: Any) -> Any:
         return call.call(*arrays)
 
-    with recording_vmaps(), watching_host_rng() as host, keeping_vmaps() as keeping:
+    with recording_vmaps(), watching_host_rng(generators) as host, keeping_vmaps() as keeping:
         closed, shapes = jax.make_jaxpr(program, return_shape=True)(*call.arrays)
         closed = expanded(closed)
     outputs, _ = jax.tree_util.tree_flatten_with_path(shapes)

@@ -17,6 +17,8 @@ import jax
 
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.calldata import JitCall
+from jaxrng_doctor.trace.files import JAX_DIR
+from jaxrng_doctor.trace.hostrng import Standing
 from jaxrng_doctor.trace.patches import Patch, attribute
 from jaxrng_doctor.watching.shortcuts import Noted, Shortcuts
 
@@ -58,6 +60,9 @@ class Listener(Protocol):
     def drew(self, sampler: str, key: Any) -> None:
         """A sampler is called outside of compiled functions."""
 
+    def drew_while_tracing(self, library: str, source: str) -> None:
+        """A function, `"name at file:line"`, drew from NumPy's or Python's generators."""
+
     def missed(self, what: str) -> None:
         """Something was seen too late to be followed."""
 
@@ -66,6 +71,7 @@ class Listener(Protocol):
 def listening(listener: Listener) -> Iterator[None]:
     """Hand everything that happens in the program to `listener`, in all threads."""
     with (
+        jaxprs.each_trace(_trace_begins, _trace_ends),
         jaxprs.each_jit_call(_jitted),
         jaxprs.slow_path_where(_made),
         jaxprs.serving_jit_calls(_serve),
@@ -99,6 +105,18 @@ def _is_deaf() -> bool:
 def _forget() -> None:
     _shortcuts.clear()
     jaxprs.forget_fast_paths()
+
+
+def _trace_begins(source: str) -> tuple[str, Standing] | None:
+    is_jaxs = source.partition(" at ")[2].startswith(JAX_DIR)
+    return None if is_jaxs or _is_deaf() else (source, Standing())
+
+
+def _trace_ends(began: tuple[str, Standing] | None) -> None:
+    library = began[1].moved() if began else ""
+    if began and library:
+        for listener in _open:
+            listener.drew_while_tracing(library, began[0])
 
 
 def _jitted(call: JitCall) -> None:

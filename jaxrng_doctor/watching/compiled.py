@@ -26,7 +26,7 @@ from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.draws import Draws
 from jaxrng_doctor.trace.equations import Frame, function_of
 from jaxrng_doctor.trace.files import JAX_DIR
-from jaxrng_doctor.trace.hostrng import preserving_host_rng
+from jaxrng_doctor.trace.hostrng import generators, preserving_host_rng
 from jaxrng_doctor.trace.program import trace_program
 from jaxrng_doctor.watching.calls import Transformed
 
@@ -77,16 +77,17 @@ class Compiled:
         )
 
 
-def compiled(call: JitCall, *, detail: bool = False) -> Compiled | None:
+def compiled(call: JitCall, *, moved: bool, detail: bool = False) -> Compiled | None:
     """Examine the function of `call`; `None` where it neither draws nor is anybody's to mend.
 
-    With `detail` the diagnosis keeps its keys, those of all variables.
-    Raises whatever goes wrong: the function is traced again, and may not like it.
+    `moved`: a host generator was drawn from while JAX traced it. With `detail` the
+    diagnosis keeps its keys, those of all variables. Raises whatever goes wrong:
+    the function is traced again, and may not like it.
     """
     name, file = function_of(call.jaxpr)
     # Of JAX's own functions only the loops and branches that a program runs by themselves.
     is_jaxs = file.startswith(JAX_DIR) and not file.endswith("dispatch.py")
-    if is_jaxs or not Draws().inside(call.jaxpr):
+    if is_jaxs or not (moved or Draws().inside(call.jaxpr)):
         return None
     return _examined(name, call.jaxpr, _array_call(name, call), len(call.flat), detail)
 
@@ -104,20 +105,21 @@ def transformed(call: Transformed, *, detail: bool = False) -> Compiled | None:
 
 
 def _examined(name: str, jaxpr: Any, array: ArrayCall, leaves: int, detail: bool) -> Compiled:
-    with preserving_host_rng(), _silence():
-        trace = trace_program(array)
+    known = generators()
+    with preserving_host_rng(known), _silence():
+        trace = trace_program(array, known)
     program = KeyProgram(trace)
     # jit takes the leaves in this very order, the static ones left out.
-    known = len(array.arrays) == leaves
-    flat = tuple(trace.argument[i] if known else None for i in program.wanted)
+    has_all = len(array.arrays) == leaves
+    flat = tuple(trace.argument[i] if has_all else None for i in program.wanted)
     values = tuple(trace.values[i] for i in program.wanted)
     compute = (lambda: all_keys(trace)) if detail else (lambda: program.compute(values))
     diagnosis = diagnose(trace, run=True, compute=compute)
     if not detail:  # there are as many of them as functions, as long as the program runs
         diagnosis = replace(diagnosis, ledger=Ledger())
     sizes = [np.size(x) for x, j in zip(values, flat, strict=True) if j is not None]
-    if not known or sum(sizes) > MOST_WORDS:
-        why = "its keys are made of large arrays" if known else "its arguments are not all arrays"
+    if not has_all or sum(sizes) > MOST_WORDS:
+        why = "its keys are made of large arrays" if has_all else "its arguments are not all arrays"
         gap = Gap(f"calls of {name} are not compared: {why}")
         flat = (None,) * len(flat)
         diagnosis = replace(diagnosis, gaps=(*diagnosis.gaps, gap))

@@ -7,14 +7,25 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
 
 from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.doctor import detailed, finish
-from jaxrng_doctor.facts import ProgramFacts
-from jaxrng_doctor.findings import Draw, Finding, Gap, TargetReport
+from jaxrng_doctor.errors import FirstFinding
+from jaxrng_doctor.facts import HostDrawFacts, ProgramFacts
+from jaxrng_doctor.findings import (
+    SEVERITIES,
+    Choices,
+    Draw,
+    Finding,
+    Gap,
+    Place,
+    Severity,
+    TargetReport,
+)
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
@@ -35,16 +46,28 @@ class Recorder:
     """A `Listener`. `key_values`: keep the keys of each call, to find those that come twice.
 
     `detail`: keep also what the details of a report are made of, see `doctor.detailed`.
+    With `stop_at` it raises `FirstFinding` into the program as soon as there is a finding as
+    grave as that.
     """
 
-    def __init__(self, *, key_values: bool = True, detail: bool = False) -> None:
+    def __init__(
+        self,
+        choices: Choices,
+        *,
+        key_values: bool = True,
+        stop_at: Severity | None = None,
+        detail: bool = False,
+    ) -> None:
         self.key_values = key_values
         self.detail = detail
+        self._choices = choices
+        self._stop_at = stop_at
         self._functions: dict[Any, Compiled | None] = {}
         self._held: list[Any] = []  # so that an `id` stays theirs
         self._waiting: dict[int, JitCall] = {}
         self._eager: list[EagerDraw] = []
         self._gaps: list[Gap] = []
+        self._host_draws: dict[tuple[str, str], HostDrawFacts] = {}
         self._ways: dict[Any, tuple[Frame, ...]] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
@@ -69,8 +92,10 @@ class Recorder:
         if known in self._functions:
             return self._functions[known]  # as in every step of a loop
         self._waiting.pop(known, None)
-        name = function_of(call.jaxpr)[0]
-        return self._function(known, call.jaxpr, name, lambda: compiled(call, detail=self.detail))
+        source = function_of(call.jaxpr)
+        moved = source in self._host_draws
+        examine = functools.partial(compiled, call, moved=moved, detail=self.detail)
+        return self._function(known, call.jaxpr, source[0], examine)
 
     def transformed(self, call: calls.Transformed) -> bool:
         leaves = [x for x in jax.tree_util.tree_leaves((call.args, call.kwargs)) if is_array(x)]
@@ -97,6 +122,7 @@ class Recorder:
         note = Made(next(self._numbers), self._way(), values)
         with self._lock:
             function.calls.append(note)
+        self._stop_if_repeated(note.number)
 
     def _way(self) -> tuple[Frame, ...]:
         """The way here, kept once: a loop comes by the same way in each step."""
@@ -117,7 +143,16 @@ class Recorder:
                     # The program goes on as if nobody looked; that nobody could is in the report.
                     self._functions[known] = None
                     self._gaps.append(Gap(f"{name} could not be examined: {in_a_line(error)}"))
+                found = self._functions[known]
+                if found is not None:
+                    self._stop_if_found(found.diagnosis.facts)
         return self._functions[known]
+
+    def drew_while_tracing(self, library: str, source: str) -> None:
+        name, _, where = source.partition(" at ")
+        path, _, line = where.rpartition(":")
+        place = Place(path, int(line), function=name) if is_users(path) else None
+        self._host_draws[name, path] = HostDrawFacts(library, "", place)
 
     def missed(self, what: str) -> None:
         self._gaps.append(Gap(f"{what} was not followed", users_place(_way())))
@@ -132,24 +167,41 @@ class Recorder:
         draw = EagerDraw(next(self._numbers), sampler, self._way(), key)
         with self._lock:
             self._eager.append(draw)
+        self._stop_if_repeated(draw.number)
+
+    def _stop_if_repeated(self, number: int) -> None:
+        # Ever more rarely: each time all keys are compared.
+        if self._stop_at and number.bit_count() == 1:
+            with self._lock, calls.deaf():
+                repeated = repeats.repeated_keys(self._examined(), self._eager)
+                self._stop_if_found(ProgramFacts(repeated=repeated))
+
+    def _stop_if_found(self, facts: ProgramFacts) -> None:
+        if self._stop_at:
+            findings, _ = apply(judge(facts), self._choices)
+            grave = SEVERITIES[: SEVERITIES.index(self._stop_at) + 1]
+            if any(finding.severity in grave for finding in findings):
+                raise FirstFinding
+
+    def _examined(self) -> list[Compiled]:
+        return [f for f in self._functions.values() if f is not None]
 
     # -- at the end ------------------------------------------------------------------------
 
-    def reports(
-        self, select: Sequence[str] | None = None, ignore: Sequence[str] | None = None
-    ) -> tuple[TargetReport, ...]:
+    def reports(self) -> tuple[TargetReport, ...]:
         """A report for each function that draws, and one of what only several calls show."""
+        self._stop_at = None
         for call in list(self._waiting.values()):
             self.first(call)  # it was lowered, and never called by its name
         with self._lock, calls.deaf():
-            functions = [f for f in self._functions.values() if f is not None]
+            functions = self._examined()
             told: set[Any] = set()
             found = []
             for function in functions:
                 # What two signatures of one function share is told once.
                 new = [f for f in judge(function.diagnosis.facts) if _key(f) not in told]
                 told.update(map(_key, new))
-                findings, suppressed = apply(new, select=select, ignore=ignore)
+                findings, suppressed = apply(new, self._choices)
                 report = TargetReport(
                     function.name,
                     findings,
@@ -157,30 +209,37 @@ class Recorder:
                     gaps=function.diagnosis.gaps,
                     suppressed=suppressed,
                     lines=function.program.trace.place,
+                    choices=self._choices,
                 )
                 if self.detail:
                     trace = function.program.trace
                     report = detailed(report, trace, function.diagnosis)
                 found.append(report)
-            found.append(self._across(functions, select, ignore))
-            return finish(found, select=select, ignore=ignore)
+            found.append(self._across(functions))
+            return finish(found)
 
-    def _across(
-        self,
-        functions: Sequence[Compiled],
-        select: Sequence[str] | None,
-        ignore: Sequence[str] | None,
-    ) -> TargetReport:
+    def _across(self, functions: Sequence[Compiled]) -> TargetReport:
         gaps = list(dict.fromkeys(self._gaps))
-        facts = ProgramFacts()
+        # A second trace showed the lines, unless there was none, or it drew nothing any more.
+        told = {function_of(f.jaxpr) for f in functions if f.jaxpr and f.diagnosis.facts.host_draws}
+        facts = ProgramFacts(
+            host_draws=tuple(d for source, d in self._host_draws.items() if source not in told)
+        )
         try:
-            facts = ProgramFacts(repeated=repeats.repeated_keys(functions, self._eager))
+            facts = replace(facts, repeated=repeats.repeated_keys(functions, self._eager))
         except Exception as error:
             gaps.append(Gap(f"the calls could not be compared: {in_a_line(error)}"))
-        findings, suppressed = apply(judge(facts), select=select, ignore=ignore)
+        findings, suppressed = apply(judge(facts), self._choices)
         draws = (repeats.call_draw(draw) for draw in self._eager)
         seen = dict.fromkeys(Draw(d.sampler, d.place, "a key of the program") for d in draws)
-        return TargetReport(ACROSS, findings, None, tuple(seen), tuple(gaps), suppressed)
+        return TargetReport(
+            ACROSS,
+            findings,
+            draws=tuple(seen),
+            gaps=tuple(gaps),
+            suppressed=suppressed,
+            choices=self._choices,
+        )
 
 
 class _Noted:

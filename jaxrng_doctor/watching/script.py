@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jaxrng_doctor.errors import UsageError
+from jaxrng_doctor.errors import FirstFinding, UsageError
 from jaxrng_doctor.trace.files import OWN_DIR
 
 INTERRUPTED = 130  # as a shell says it: 128 and the number of SIGINT
@@ -59,6 +59,8 @@ def _exit_code(run: Callable[[], object]) -> int:
             return int(error.code or 0) & 0xFF
         print(error.code, file=sys.stderr)
         return 1
+    except FirstFinding:
+        return 0
     except KeyboardInterrupt as error:
         _print(error)
         return INTERRUPTED

@@ -6,7 +6,7 @@ import junitparser
 import pytest
 import sample_reports as samples
 
-from jaxrng_doctor.findings import Finding, Place, TargetReport
+from jaxrng_doctor.findings import Choices, Finding, Place, TargetReport
 from jaxrng_doctor.report import FORMATS, RenderOptions
 
 
@@ -66,7 +66,7 @@ def finding(severity):
 )
 def test_a_case_fails_where_the_command_does(fail_on, failing):
     for severity in ("error", "warning", "note"):
-        (case,) = read(TargetReport("t", (finding(severity),)), fail_on=fail_on)
+        (case,) = read(TargetReport("t", (finding(severity),), choices=Choices(fail_on=fail_on)))
         assert bool(case.result) == (severity in failing)
         assert case.is_passed == (severity not in failing)
         told = case.result[0].text if case.result else case.system_out

@@ -175,3 +175,45 @@ def test_ctrl_c(write, cli_environment, tmp_path):
     assert process.returncode == 130
     assert "KeyboardInterrupt" in errors
     assert "error[RNG001]" in errors
+
+
+ONE_KEY_AGAIN = """
+    import jax
+
+    key = jax.random.key(0)
+    step = jax.jit(lambda x, key: x + jax.random.normal(key))
+    try:
+        for i in range(100):
+            print(i, float(step(0.0, key)) != 0.0)
+    except Exception:
+        print("taken for a failure of its own")
+    finally:
+        print("cleaned up")
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "code"), [(SHARED, "RNG001"), (ONE_KEY_AGAIN, "RNG014")], ids=["draw", "calls"]
+)
+def test_exit_on_first(write, run_cli, program, code):
+    write("script.py", program)
+
+    done = run_cli("run", "--exit-on-first", "script.py")
+
+    assert done.returncode == 1
+    assert f"error[{code}]" in done.stderr
+    assert "Traceback" not in done.stderr
+    if code == "RNG014":
+        *steps, last = done.stdout.splitlines()
+        assert last == "cleaned up"
+        assert len(steps) < 3  # the second call is the first to repeat a key
+    else:
+        assert done.stdout == ""
+
+
+def test_exit_on_first_of_what_is_asked_for(write, run_cli):
+    write("script.py", SHARED)
+
+    done = run_cli("run", "--exit-on-first", "--ignore", "RNG001", "script.py")
+
+    assert (done.returncode, done.stdout) == (0, "(4, 3)\n")

@@ -1,7 +1,5 @@
 """A watched program computes bit for bit what it computes alone, by the same compiled code."""
 
-import contextlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +7,7 @@ import pytest
 from jax import lax
 
 import jaxrng_doctor
+from tests.watching.alike import assert_alike, same
 
 X = jnp.arange(12.0).reshape(4, 3)
 
@@ -167,33 +166,10 @@ PROGRAMS = [
 ]
 
 
-def result(program):
-    jax.clear_caches()
-    lowered, outputs = program()
-    return (
-        lowered.as_text(),
-        lowered.compile().as_text(),
-        [np.asarray(leaf) for leaf in jax.tree.leaves(outputs)],
-    )
-
-
-def same(alone, seen):
-    return len(alone) == len(seen) and all(
-        a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in zip(alone, seen, strict=True)
-    )
-
-
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
 def test_numbers_and_compiled_code_are_the_same(program):
-    found = []
-    for context in (contextlib.nullcontext(), jaxrng_doctor.watch()):
-        with context as report:
-            found.append(result(program))  # on one line: it is in the compiled code's metadata
+    report = assert_alike(program)
 
-    (stable, hlo, outputs), (seen_stable, seen_hlo, seen_outputs) = found
-    assert seen_stable == stable
-    assert seen_hlo == hlo
-    assert same(outputs, seen_outputs)
     assert report.draws
     assert report.gaps == ()
 

@@ -1,0 +1,177 @@
+"""What a setting may hold: in comes a value as TOML gives it, out comes a checked one.
+
+Each kind also says, as JSON Schema, which values it takes, so that an editor knows as much as
+the doctor does. Wrong values raise `UsageError`, in words that name the file and the setting.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jaxrng_doctor.errors import UsageError
+from jaxrng_doctor.nearest import nearest
+from jaxrng_doctor.target.inaxes import parse_in_axes
+from jaxrng_doctor.target.loading import split
+
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Where:
+    """A value's place: the file, its name in it, such as `tool.jaxrng-doctor.select`.
+
+    `codes` are the known rules'.
+    """
+
+    path: Path
+    name: str
+    codes: Collection[str]
+
+    def inside(self, key: str) -> Where:
+        return Where(self.path, f"{self.name}{key}", self.codes)
+
+    def wrong(self, words: str, found: Any) -> NoReturn:
+        raise UsageError(f"{self}: {self.name} must be {words}, not {found!r}")
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`read` checks a value, `schema` describes it, given the codes of the known rules."""
+
+    read: Callable[[Any, Where], Any]
+    schema: Callable[[Collection[str]], Schema]
+
+
+def wrong_word(said: str, word: str, known: Collection[str], what: str) -> UsageError:
+    """The complaint of `word`, which is not among `known`, with the nearest that is."""
+    guess = nearest(word, known)
+    listed = f"{what} are {', '.join(known)}"
+    return UsageError(said, f"did you mean {guess[0]}?\n{listed}" if guess else listed)
+
+
+def known_codes(given: Iterable[str], codes: Collection[str], what: str) -> tuple[str, ...]:
+    """`given`, codes, beginnings of codes or `ALL`, in capitals; `what` names the setting.
+
+    Raises `UsageError` for one with which no code begins.
+    """
+    wanted = tuple(prefix.strip().upper() for prefix in given)
+    for prefix in wanted:
+        if prefix != "ALL" and (not prefix or not any(c.startswith(prefix) for c in codes)):
+            raise wrong_word(f"{what}: there is no rule {prefix!r}", prefix, codes, "the rules")
+    return wanted
+
+
+def _typed(kind: type | tuple[type, ...], words: str) -> Callable[[Any, Where], Any]:
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+
+    def read(found: Any, where: Where) -> Any:
+        if type(found) not in kinds:  # to TOML, unlike to Python, `true` is no number
+            where.wrong(words, found)
+        return found
+
+    return read
+
+
+def _strings(found: Any, where: Where) -> list[str]:
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        where.wrong("an array of strings", found)
+    return found
+
+
+def _codes(found: Any, where: Where) -> tuple[str, ...]:
+    return known_codes(_strings(found, where), where.codes, f"{where}: {where.name}")
+
+
+def _codes_schema(codes: Collection[str]) -> Schema:
+    beginnings = {code[:n] for code in codes for n in range(len("RNG"), len(code) + 1)}
+    return {"type": "array", "items": {"enum": ["ALL", *sorted(beginnings)]}}
+
+
+def _codes_by_pattern(found: Any, where: Where) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    table = _typed(dict, "a table of patterns and codes")(found, where)
+    return tuple((key, _codes(table[key], where.inside(f'."{key}"'))) for key in table)
+
+
+def _seconds(found: Any, where: Where) -> float:
+    if type(found) not in (int, float) or not 0 < found < threading.TIMEOUT_MAX:
+        where.wrong("a number of seconds", found)
+    return float(found)
+
+
+def _whole_number(found: Any, where: Where) -> int:
+    if type(found) is not int or found < 0:
+        where.wrong("a whole number", found)
+    return found
+
+
+def _path(found: Any, where: Where) -> Path:
+    if type(found) is not str or not found:
+        where.wrong("the name of a file", found)
+    return where.path.parent / found
+
+
+def _target(found: Any, where: Where) -> str:
+    text: str = _typed(str, "a string")(found, where)
+    try:
+        split(text)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error.message}", error.hint) from error
+    return text
+
+
+def _in_axes(found: Any, where: Where) -> Any:
+    """`in-axes` written in TOML, which has no `None` and no tuples."""
+    if isinstance(found, str):
+        return parse_in_axes(found, f"{where}: {where.name}")
+    return _axes(found, where)
+
+
+def _axes(found: Any, where: Where) -> Any:
+    if found == "None":
+        return None
+    if type(found) is int:
+        return found
+    if isinstance(found, list):
+        return tuple(_axes(item, where) for item in found)
+    if isinstance(found, Mapping):
+        return {key: _axes(item, where) for key, item in found.items()}
+    return where.wrong('a string, or axes and "None"s in arrays and tables', found)
+
+
+def choice(known: Sequence[str]) -> Kind:
+    """One of `known`."""
+
+    def read(found: Any, where: Where) -> str:
+        text: str = _typed(str, "a string")(found, where)
+        if text not in known:
+            said = f"{where}: {where.name} is {text!r}"
+            raise wrong_word(said, text, known, "the choices")
+        return text
+
+    return Kind(read, lambda codes: {"enum": list(known)})
+
+
+_STRINGS_SCHEMA: Schema = {"type": "array", "items": {"type": "string"}}
+_AXES_SCHEMA: Schema = {"type": ["string", "integer", "array", "object"]}
+
+ARGUMENTS = Kind(_typed(dict, "a table"), lambda codes: {"type": "object"})
+AXES = Kind(_in_axes, lambda codes: _AXES_SCHEMA)
+CODES = Kind(_codes, _codes_schema)
+CODES_BY_PATTERN = Kind(
+    _codes_by_pattern,
+    lambda codes: {"type": "object", "additionalProperties": _codes_schema(codes)},
+)
+NAMES = Kind(lambda found, where: frozenset(_strings(found, where)), lambda codes: _STRINGS_SCHEMA)
+PATH = Kind(_path, lambda codes: {"type": "string", "minLength": 1})
+PATTERNS = Kind(lambda found, where: tuple(_strings(found, where)), lambda codes: _STRINGS_SCHEMA)
+SECONDS = Kind(_seconds, lambda codes: {"type": "number", "exclusiveMinimum": 0})
+SWITCH = Kind(_typed(bool, "true or false"), lambda codes: {"type": "boolean"})
+TARGET = Kind(_target, lambda codes: {"type": "string", "minLength": 1})
+WHOLE_NUMBER = Kind(_whole_number, lambda codes: {"type": "integer", "minimum": 0})
