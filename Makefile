@@ -78,9 +78,10 @@ types: $(MADE) ## mypy
 layers: $(MADE) ## import-linter: who may import whom
 	$(BIN)/lint-imports
 
-docs: $(MADE) ## make again what is made: the rules' pages, README's table and picture, key_reuse.md
+docs: $(MADE) ## make again what is made: the rules' pages, README's table and pictures, key_reuse.md
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/make_key_reuse.py
+	$(BIN)/python docs/make_page_picture.py
 
 stale: $(MADE) ## fail where `make docs` would change something, or the changelog contradicts the version
 	$(BIN)/python docs/generate.py --check
@@ -109,6 +110,7 @@ clean: ## remove the environments and the caches
 $(MADE): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade -e '.[dev]'
+	@$(BIN)/python tests/browser.py
 	@touch $@
 
 $(OLDEST_MADE): pyproject.toml

@@ -40,13 +40,19 @@ def generated(root: Path) -> dict[str, str]:
 def report_picture(written: str) -> str:
     """The report of README's first command, on the file that README begins with."""
     step = readme.steps(written)[0]
+    shown = f"$ {step.command}\n{output_of(step)}"
+    return picture.svg(shown, f"What is printed by {step.command}")
+
+
+def output_of(step: readme.Step, *more: str) -> str:
+    """What a command of README's prints, with `more` arguments."""
     with tempfile.TemporaryDirectory() as folder:
         for name, text in step.files.items():
             Path(folder, name).write_text(text, encoding="utf-8")
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
         fixed = {"FORCE_COLOR": "1", "COLUMNS": "100", "JAX_PLATFORMS": "cpu", "PYTHONUTF8": "1"}
         report = subprocess.run(
-            [sys.executable, "-m", "jaxrng_doctor", *shlex.split(step.command)[1:]],
+            [sys.executable, "-m", "jaxrng_doctor", *shlex.split(step.command)[1:], *more],
             cwd=folder,
             env={**os.environ, **fixed, "PYTHONPATH": path},
             capture_output=True,
@@ -55,8 +61,7 @@ def report_picture(written: str) -> str:
         )
     if report.returncode not in (0, 1):
         raise SystemExit(f"$ {step.command}\n{report.stderr}")
-    shown = f"$ {step.command}\n{report.stdout}"
-    return picture.svg(shown, f"What is printed by {step.command}")
+    return report.stdout
 
 
 def stale(root: Path, made: Mapping[str, str]) -> list[str]:

@@ -77,5 +77,10 @@ def __getattr__(name: str) -> Any:
     return getattr(home, name)
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext jaxrng_doctor` calls."""
+    importlib.import_module(f"{__name__}.notebook").register(shell)
+
+
 def __dir__() -> list[str]:
     return __all__

@@ -9,12 +9,12 @@ from typing import Any
 
 import jax
 
-from jaxrng_doctor import __version__, findings
+from jaxrng_doctor import __version__, findings, shells
 from jaxrng_doctor.doctor import examine
 from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.findings import Choices, Expect, Severity
 from jaxrng_doctor.finishing import finish
-from jaxrng_doctor.report import FORMATS, RenderOptions
+from jaxrng_doctor.report import FORMATS, RenderOptions, html
 from jaxrng_doctor.target import AS_IS, Target
 from jaxrng_doctor.target.inaxes import check_in_axes
 from jaxrng_doctor.trace import recording_vmaps
@@ -37,6 +37,19 @@ class Report(findings.Report):
         """The report as JSON text, in the format of `docs/report.schema.json`."""
         return FORMATS["json"](self, RenderOptions(root=os.getcwd()))
 
+    def to_html(self) -> str:
+        """The report as one HTML page that needs no other file.
+
+        Raises `UsageError` where Jinja2 is not installed.
+        """
+        return FORMATS["html"](self, RenderOptions(root=os.getcwd()))
+
+    def _repr_html_(self) -> str:
+        return html.framed(self, RenderOptions(root=os.getcwd()))
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
     def raise_for_findings(self) -> None:
         """Raise `FindingsError` unless the report is ok: no error, no warning, no failure."""
         if not self.ok:
@@ -54,6 +67,7 @@ def check(
     run: bool = True,
     select: Sequence[str] | None = None,
     ignore: Sequence[str] | None = None,
+    detail: bool | None = None,
 ) -> Report:
     """Examine `fn(*args, **kwargs)` for random numbers that are shared by mistake.
 
@@ -62,7 +76,8 @@ def check(
     per-example function and is examined under that vmap; without, it is called as
     it is and the vmaps inside of it are examined. `run=False` executes nothing.
     `expect="same"` says that sharing is intended; `select` and `ignore` are rule
-    codes or their beginnings.
+    codes or their beginnings. `detail` keeps what only the HTML page shows, the program
+    itself and pictures of the noise; without a word it is kept in notebooks.
 
     Returns a `Report`. An exception of `fn` itself is raised as it is while `fn` is
     traced, and is among `report.failures` if it comes only when `fn` runs. Raises
@@ -74,7 +89,9 @@ def check(
         named = list(zip(parameter_names(target), target.args, strict=True))
         check_in_axes(in_axes, axis_size, named, target.kwargs, name)
     try:
-        found = examine(target, run=run, choices=_choices(select, ignore))
+        found = examine(
+            target, run=run, choices=_choices(select, ignore), detail=_in_detail(detail)
+        )
     except TargetError as error:
         raise (error.__cause__ or error) from None
     return Report(finish((found,)), __version__, jax.__version__)
@@ -87,6 +104,7 @@ def watch(
     select: Sequence[str] | None = None,
     ignore: Sequence[str] | None = None,
     stop_at: Severity | None = None,
+    detail: bool | None = None,
 ) -> Iterator[Report]:
     """Watch the program inside for random numbers that are shared by mistake.
 
@@ -95,19 +113,26 @@ def watch(
     of each call and of each draw outside of compiled functions are kept, and compared at
     the end (RNG014). Yields a `Report`, which is empty until the context closes. Nothing
     that the program computes changes; a fault of the analysis is among `report.gaps`.
+    `detail` is that of `check`.
     With `stop_at`, the program ends by the exception `FirstFinding` as soon as there is a
     finding as grave as that; keys are then also compared while it runs, ever more rarely.
     """
-    with watching(_choices(select, ignore), key_values=key_values, stop_at=stop_at) as report:
+    with watching(
+        _choices(select, ignore), key_values=key_values, stop_at=stop_at, detail=detail
+    ) as report:
         yield report
 
 
 @contextlib.contextmanager
 def watching(
-    choices: Choices, *, key_values: bool = True, stop_at: Severity | None = None
+    choices: Choices,
+    *,
+    key_values: bool = True,
+    stop_at: Severity | None = None,
+    detail: bool | None = None,
 ) -> Iterator[Report]:
     """`watch`, with all that the project's settings may say."""
-    recorder = Recorder(choices, key_values=key_values, stop_at=stop_at)
+    recorder = Recorder(choices, key_values=key_values, stop_at=stop_at, detail=_in_detail(detail))
     report = Report((), __version__, jax.__version__)
     try:
         with listening(recorder), recording_vmaps():
@@ -115,6 +140,11 @@ def watching(
     finally:
         targets = recorder.reports()
         findings.Report.__init__(report, targets, __version__, jax.__version__)
+
+
+def _in_detail(asked: bool | None) -> bool:
+    """What was asked for, or else whether this is a notebook, which shows a report as a page."""
+    return shells.is_notebook() if asked is None else asked
 
 
 def _choices(select: Sequence[str] | None, ignore: Sequence[str] | None) -> Choices:

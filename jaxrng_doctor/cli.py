@@ -72,8 +72,8 @@ Formats = Annotated[
     typer.Option(
         "--format",
         metavar="FORMAT[:FILE]",
-        help="terminal (the default), json, sarif, github, junit or markdown; to a file with "
-        "sarif:report.sarif. May be given several times.",
+        help="terminal (the default), html, json, sarif, github, junit or markdown; to a "
+        "file with sarif:report.sarif. May be given several times.",
     ),
 ]
 Targets = Annotated[
@@ -240,7 +240,7 @@ def inspect(
             help="How long to compute keys. If not given, they are computed where that is quick.",
         ),
     ] = None,
-    format: Annotated[str, typer.Option(metavar="text|json|dot")] = "text",
+    format: Annotated[str, typer.Option(metavar="text|html|json|dot")] = "text",
     output: Output = None,
 ) -> None:
     """Show the program of a function: its scopes as boxes, its keys in colours."""

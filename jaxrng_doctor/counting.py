@@ -32,6 +32,23 @@ class KeyCount:
         """
         if self.reached.size == 0:
             return Evidence(0, 0)
+        row, distinct = self._fewest(axis)
+        others = [n for i, n in enumerate(names) if i != axis]
+        sizes = [n for i, n in enumerate(self.shape) if i != axis]
+        index = np.unravel_index(row, sizes) if sizes else ()
+        fixed = ", ".join(f"{name} {i}" for name, i in zip(others, index, strict=True))
+        numbers, reached, words = self._row(axis, row)
+        return _evidence(numbers, np.flatnonzero(reached), words, distinct, fixed)
+
+    def keys_along(self, axis: int) -> tuple[np.ndarray, np.ndarray]:
+        """The examples that `along` counts, shape (n,), and their keys, uint32 (n, words)."""
+        if self.reached.size == 0:
+            return np.zeros(0, int), self.words.reshape(0, self.words.shape[-1])
+        _, reached, words = self._row(axis, self._fewest(axis)[0])
+        return np.flatnonzero(reached), words[reached]
+
+    def _fewest(self, axis: int) -> tuple[int, int]:
+        """At which index of the other scopes the keys are fewest, and how many they are there."""
         rows = np.moveaxis(self.numbers, axis, -1).reshape(-1, self.shape[axis])
         there = np.moveaxis(self.reached, axis, -1).reshape(rows.shape)
         # A draw that was not reached gets a number of its own, which counts for nothing.
@@ -41,13 +58,15 @@ class KeyCount:
         distinct = 1 + (np.diff(ordered, axis=1) != 0).sum(axis=1) - (~there).sum(axis=1)
         # Of rows that repeat equally often, the first with most draws tells most.
         row = int(np.argmax((drawn - distinct) * (self.shape[axis] + 1) + drawn))
-        others = [n for i, n in enumerate(names) if i != axis]
-        sizes = [n for i, n in enumerate(self.shape) if i != axis]
-        index = np.unravel_index(row, sizes) if sizes else ()
-        fixed = ", ".join(f"{name} {i}" for name, i in zip(others, index, strict=True))
-        examples = np.flatnonzero(there[row])
-        words = np.moveaxis(self.words, axis, -2).reshape(*rows.shape, -1)[row]
-        return _evidence(rows[row], examples, words, int(distinct[row]), fixed)
+        return row, int(distinct[row])
+
+    def _row(self, axis: int, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Numbers, marks and words along one scope, at the flat index `row` of the others."""
+        along = self.shape[axis]
+        numbers = np.moveaxis(self.numbers, axis, -1).reshape(-1, along)[row]
+        reached = np.moveaxis(self.reached, axis, -1).reshape(-1, along)[row]
+        words = np.moveaxis(self.words, axis, -2).reshape(-1, along, self.words.shape[-1])[row]
+        return numbers, reached, words
 
     def everywhere(self) -> Evidence:
         """The keys over all scopes together, in row-major order."""

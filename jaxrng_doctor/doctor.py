@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -20,11 +21,13 @@ from jaxrng_doctor.findings import (
 )
 from jaxrng_doctor.inspection import listing
 from jaxrng_doctor.inspection.cost import takes_long
-from jaxrng_doctor.keytables import Ledger, Path
+from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.ledger import compute_keys
 from jaxrng_doctor.limits import OutOfTime, within
 from jaxrng_doctor.lineage.engine import Engine
+from jaxrng_doctor.lineage.use import Use
 from jaxrng_doctor.listing import Listing
+from jaxrng_doctor.pictures import with_pictures
 from jaxrng_doctor.program_facts import program_facts
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
@@ -46,11 +49,13 @@ def examine(
     run: bool = True,
     timeout: float | None = None,
     choices: Choices = EVERYTHING,
+    detail: bool = False,
     progress: Tell = lambda stage, told: None,
 ) -> TargetReport:
     """Trace `target`, follow its keys, prove, run, judge.
 
-    With `run=False` nothing is executed on arrays, and every finding is inferred.
+    With `run=False` nothing is executed on arrays, and every finding is inferred. With
+    `detail` the report has what only some formats show: see `detailed`.
     `timeout` is in seconds, for each of the two runs. Raises `TargetError` if the
     target cannot be traced; one that fails as it is run is reported with what the
     trace alone shows, and the failure. `progress` hears of each stage as it begins.
@@ -58,7 +63,7 @@ def examine(
     progress("trace", f"tracing {target.name}")
     call, trace = _traced(target)
     try:
-        return _examine(target, call, trace, run, timeout, choices, progress)
+        return _examine(target, call, trace, run, timeout, choices, detail, progress)
     except Exception as error:
         raise TargetError(doctors_own(target.name, error)) from error
 
@@ -129,6 +134,7 @@ def _examine(
     run: bool,
     timeout: float | None,
     choices: Choices,
+    detail: bool,
     progress: Tell,
 ) -> TargetReport:
     progress("analysis", f"following the keys of {target.name}")
@@ -136,6 +142,7 @@ def _examine(
         trace,
         run=run,
         timeout=timeout,
+        compute=functools.partial(all_keys, trace) if detail else None,
         computing=lambda: progress("run", f"computing the keys of {target.name}"),
     )
     comparison: Comparison | None = None
@@ -147,7 +154,7 @@ def _examine(
         comparison = Comparison(unavailable=found.unfinished)
     choices = replace(choices, expect=target.expect)
     findings, suppressed = apply(judge(found.facts), choices)
-    return TargetReport(
+    report = TargetReport(
         target=target.name,
         findings=findings,
         comparison=comparison,
@@ -158,18 +165,20 @@ def _examine(
         lines=trace.place,
         choices=choices,
     )
+    return detailed(report, trace, found) if detail else report
 
 
 @dataclass(frozen=True)
 class Diagnosis:
     """What the trace of one call shows. `unfinished` says why its keys were not all computed.
 
-    `paths` are the ways to `facts.draws`, one each.
+    `draws` are the uses that `facts.draws` are about, one each, and `ledger` has the keys.
     """
 
     facts: ProgramFacts
-    paths: tuple[Path, ...]
+    draws: tuple[Use, ...]
     gaps: tuple[Gap, ...]
+    ledger: Ledger
     unfinished: str = ""
 
 
@@ -197,10 +206,32 @@ def diagnose(
         unfinished = "" if in_time else "not run: its keys alone took too long to compute"
     return Diagnosis(
         program_facts(trace, engine, ledger),
-        tuple(draw.path for draw in engine.draws),
+        tuple(engine.draws),
         tuple(dict.fromkeys(gaps)),
+        ledger,
         unfinished,
     )
+
+
+def detailed(report: TargetReport, trace: Trace, found: Diagnosis) -> TargetReport:
+    """The report with what takes time to make, and only some formats show."""
+    eqns = [draw.at.eqn for draw in found.draws]
+    tables = [found.ledger.keys.get(draw.path) for draw in found.draws]
+    report = replace(
+        report, findings=with_pictures(report.findings, found.facts.draws, eqns, tables)
+    )
+    why = ""
+    if found.draws and not found.ledger.keys:
+        why = found.unfinished.removeprefix("not run: ")
+        why = why or ("see the gaps" if report.gaps else "nothing was run")
+    try:
+        shown = listing(
+            report.target, trace, found.ledger, report.findings, report.gaps, not_computed=why
+        )
+    except Exception as error:
+        gap = Gap(f"the program could not be shown: {in_a_line(error)}")
+        return replace(report, gaps=(*report.gaps, gap))
+    return replace(report, listing=shown)
 
 
 def _may_never_end(trace: Trace, engine: Engine) -> bool:
@@ -225,6 +256,14 @@ def _keys(
         # What cannot be proven is still reported as inferred; it must never look clean.
         gaps.append(Gap(f"the keys could not be computed: {in_a_line(error)}"))
         return Ledger(), True
+
+
+def all_keys(trace: Trace) -> Ledger:
+    """The keys of all variables too, which a listing shows, or else those of draws alone."""
+    try:
+        return compute_keys(trace, variables=True)
+    except Exception:
+        return compute_keys(trace)  # whose fault counts
 
 
 def _comparison(

@@ -7,7 +7,10 @@ frozen, so that a report means the same wherever it is read.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from jaxrng_doctor.listing import Listing
 
 Severity = Literal["error", "warning", "note"]
 Confidence = Literal["proven", "inferred", "refuted"]
@@ -108,6 +111,28 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """What a convicted draw gives, and what it would give with a key of its own for each example.
+
+    A row of `shared` or `healed` is an example, its numbers up to 32 of those drawn, cut
+    evenly; `examples` says which of `size` examples the rows are, cut evenly too, and `keys`
+    numbers their keys as a strip does. `drawn` is how many numbers the draw has. `distinct`
+    counts the different rows of each, whole rows. `sampler` made the numbers: the draw's own
+    one, or if `stands_in` another one with the same keys.
+    """
+
+    size: int
+    drawn: int
+    examples: tuple[int, ...]
+    keys: tuple[int, ...]
+    shared: tuple[tuple[float, ...], ...]
+    healed: tuple[tuple[float, ...], ...]
+    distinct: tuple[int, int]
+    sampler: str
+    stands_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Help:
     """One way to write it instead: when it suits, and the code."""
 
@@ -120,7 +145,8 @@ class Finding:
     """One fault, at one place: mostly the draw's in the user's code, where there is one.
 
     `label` says what is at `place`, `proof` what the confidence rests on; without it
-    the confidence speaks for itself: computed keys, or the trace alone.
+    the confidence speaks for itself: computed keys, or the trace alone. `picture` is there
+    where details were asked for, and the keys of the draw convict it.
     """
 
     code: str
@@ -136,6 +162,7 @@ class Finding:
     notes: tuple[str, ...] = ()
     label: str = "drawn here"
     proof: str = ""
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +268,7 @@ class RuleText:
 class TargetReport:
     """All that was found out about one target. `lines` are those of its function, if known.
 
+    `listing` is its program, where details were asked for.
     `choices` decided what is among `findings`, and what is among `suppressed`.
     """
 
@@ -252,6 +280,7 @@ class TargetReport:
     suppressed: tuple[Suppressed, ...] = ()
     failure: Failure | None = None
     lines: Place | None = None
+    listing: Listing | None = None
     choices: Choices = EVERYTHING
 
     @property

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
+from jaxrng_doctor import shells
+
 
 def shown(path: str, root: str) -> str:
-    """`path` from `root` on with forward slashes where it lies under it, else as it is."""
+    """`path` from `root` on with forward slashes where it lies under it, else as it is.
+
+    A notebook's cell is shown by its number.
+    """
+    if (cell := shells.cell(path)) is not None:
+        return cell
     if root and PurePath(path).is_relative_to(root):
         return PurePath(path).relative_to(root).as_posix()
     return path

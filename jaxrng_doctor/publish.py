@@ -14,7 +14,7 @@ from jaxrng_doctor.errors import UsageError
 from jaxrng_doctor.findings import Report
 from jaxrng_doctor.nearest import choose
 from jaxrng_doctor.output import check_writable, options_for, write, write_file
-from jaxrng_doctor.report import FORMATS, RenderOptions
+from jaxrng_doctor.report import FORMATS, RenderOptions, html
 
 Render = Callable[[Report, RenderOptions], str]
 
@@ -75,6 +75,8 @@ def publish(to: Sequence[Destination], report: Report, out: TextIO, **options: A
 def _destination(text: str, known: Mapping[str, Render]) -> Destination:
     typed, colon, file = text.partition(":")
     name = choose("--format", typed, tuple(known))
+    if name == "html":
+        html.check_installed()
     if colon and not file:
         raise UsageError(
             f"--format {text} names no file", f"type: --format {name} or --format {name}:report"

@@ -11,7 +11,7 @@ from jaxrng_doctor.config import FAIL_ON, read_config
 from jaxrng_doctor.findings import Report
 from jaxrng_doctor.nearest import choose
 from jaxrng_doctor.publish import Destination, destinations, publish
-from jaxrng_doctor.report import FORMATS
+from jaxrng_doctor.report import DETAILED, FORMATS
 from jaxrng_doctor.report.statistics import STATISTICS
 from jaxrng_doctor.rules import CODES, RULES
 from jaxrng_doctor.setting_kinds import known_codes
@@ -26,6 +26,11 @@ class Settings(TargetSettings):
 
     reports: tuple[Destination, ...]
     settling: Settling
+
+    @property
+    def detail(self) -> bool:
+        """Some format shows what is found out with `detail` only."""
+        return any(one.render in DETAILED for one in self.reports)
 
     def publish(self, report: Report, out: TextIO, **options: Any) -> None:
         """Write the report in each format to its file, or else to `out`."""

@@ -8,7 +8,9 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import browser
 import pytest
 
 # Four devices for shard_map and pmap, in this process and in those that it starts: JAX
@@ -50,6 +52,17 @@ def run_cli(tmp_path: Path, cli_environment: dict[str, str]) -> RunCli:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A running browser. Without one tests are skipped, and in CI they fail."""
+    with browser.started() as chromium:
+        if chromium is None and os.environ.get("CI") == "true":
+            pytest.fail(browser.ABSENT)
+        if chromium is None:
+            pytest.skip(browser.ABSENT)
+        yield chromium
 
 
 @pytest.fixture

@@ -35,9 +35,10 @@ TESTS = [name for name in readme.files(TEXT) if name.startswith("test_")]
 NOT_RUN = {
     "make demo",
     "make test",
-    "pip install .",
+    "pip install '.[html]'",
     "source <(jaxrng-doctor completion bash)",  # it is in test_explain.py
 }
+PAGE = "--format html --output report.html"
 HEALED, NOISY = "healed.py:healed_batch", "noisy.py:noisy_batch"
 
 PROGRESS = re.compile(r"^jaxrng-doctor: .*…\n", re.MULTILINE)
@@ -94,8 +95,15 @@ def test_another_output_is_noticed():
     assert not agrees("a\nb\n", "a\n")
 
 
-def test_only_the_command_of_the_picture_shows_no_output():
-    assert [step.command for step in STEPS if step not in SHOWN] == [STEPS[0].command]
+def test_only_the_commands_of_the_pictures_show_no_output():
+    commands = [step.command for step in STEPS if step not in SHOWN]
+    assert commands == [STEPS[0].command, f"{STEPS[0].command} {PAGE}"]
+
+
+def test_the_command_of_the_page_writes_one(shell, folder):
+    done = shell(f"{STEPS[0].command} {PAGE}", folder)
+    assert PROGRESS.sub("", done.stdout) == ""
+    assert (folder / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
 @pytest.mark.parametrize("step", SHOWN, ids=lambda step: step.command)
@@ -242,5 +250,5 @@ def test_every_flag_exists(run_cli):
 
 def test_every_linked_file_exists():
     links = [link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if "://" not in link]
-    assert "docs/report.svg" in links
+    assert {"docs/report.svg", "docs/page.png"} <= set(links)
     assert [link for link in links if not (ROOT / link).exists()] == []

@@ -29,7 +29,7 @@ def check(texts: Sequence[str], flags: Flags, settings: Settings, crew: Crew, *,
     # A part of the configured ones, or of the rules, is no reason to miss what a baseline knows.
     complete = not ((texts and config.targets) or settings.flags.select or settings.flags.ignore)
     texts, folder = asked_for(texts, config, "check")
-    plan = Plan(flags, folder, TargetSettings(config, settings.flags))
+    plan = Plan(flags, folder, TargetSettings(config, settings.flags), settings.detail)
     with Progress() as progress:
         examination = Examination(crew, workers, plan, progress)
         reports = examination.reports(texts)

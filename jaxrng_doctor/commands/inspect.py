@@ -16,6 +16,7 @@ from jaxrng_doctor.listing import Listing
 from jaxrng_doctor.nearest import choose
 from jaxrng_doctor.output import check_writable, options_for, take_stdout, write, write_file
 from jaxrng_doctor.progress import Progress
+from jaxrng_doctor.report import html
 from jaxrng_doctor.report.listing import FORMATS
 from jaxrng_doctor.settings import Settings
 from jaxrng_doctor.target import Target
@@ -41,6 +42,8 @@ def inspect(
     A target that cannot be shown is told on stderr; findings change no exit code.
     """
     render = FORMATS[choose("--format", format, tuple(FORMATS))]
+    if format == "html":
+        html.check_installed()
     flag = f"--output {output}"
     if output is not None:
         output = output.absolute()  # the user's module may go to another folder

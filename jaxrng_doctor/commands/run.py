@@ -29,7 +29,10 @@ def run(
     # Where no finding is to fail, the first that would by default ends the program.
     stop_at: Severity = choices.fail_on if choices.fail_on != "never" else "warning"
     with watching(
-        choices, key_values=key_values, stop_at=stop_at if exit_on_first else None
+        choices,
+        key_values=key_values,
+        stop_at=stop_at if exit_on_first else None,
+        detail=settings.detail,
     ) as report:
         code = started()
     # What one program does not do, another may: a baseline is not told to have too much.

@@ -51,6 +51,7 @@ class Examiner:
                 run=settings.runs(own),
                 timeout=self._limit,
                 choices=settings.choices(own),
+                detail=self._plan.detail,
                 progress=self._tell,
             )
         except UsageError as error:

@@ -29,6 +29,7 @@ class Plan:
     flags: Flags
     folder: Path
     settings: TargetSettings
+    detail: bool = False
 
 
 @dataclass(frozen=True)

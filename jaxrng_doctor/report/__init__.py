@@ -8,16 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jaxrng_doctor.findings import Report
-from jaxrng_doctor.report import github, json, junit, markdown, sarif, terminal
+from jaxrng_doctor.report import github, html, json, junit, markdown, sarif, terminal
 from jaxrng_doctor.report.options import RenderOptions
 
 FORMATS: dict[str, Callable[[Report, RenderOptions], str]] = {
     "terminal": terminal.render,
     "json": json.render,
+    "html": html.render,
     "sarif": sarif.render,
     "github": github.render,
     "junit": junit.render,
     "markdown": markdown.render,
 }
 
-__all__ = ["FORMATS", "RenderOptions"]
+DETAILED = frozenset({html.render})
+"""The formats that show what `examine` finds out with `detail` only."""
+
+__all__ = ["DETAILED", "FORMATS", "RenderOptions"]

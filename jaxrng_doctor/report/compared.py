@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from jaxrng_doctor.findings import Comparison, Leaf, Pairs
 from jaxrng_doctor.report.layout import Layout, Row, counted, visible
 
-_LEAVES = 12
+MOST_LEAVES = 12
 """More leaves than this are counted, not shown: a model has hundreds."""
 
 
@@ -20,9 +20,8 @@ def panel_rows(comparison: Comparison, layout: Layout) -> Iterator[Row]:
     if not comparison.leaves:
         yield from layout.hanging((), "the function returns no arrays")
         return
-    # The leaves that can be compared come first, for they must not be the ones left out.
-    leaves = sorted(comparison.leaves, key=lambda leaf: leaf.axis is None)
-    shown = leaves[:_LEAVES]
+    leaves = in_order(comparison.leaves)
+    shown = leaves[:MOST_LEAVES]
     table = _widths(shown)
     for leaf in shown:
         yield from _leaf(leaf, table, layout)
@@ -41,7 +40,7 @@ def _leaf(leaf: Leaf, widths: list[int], layout: Layout) -> Iterator[Row]:
     for inputs, pairs in (("given inputs", leaf.given), ("replicated inputs", leaf.replicated)):
         if pairs is None:
             continue
-        facts = _facts(pairs)
+        facts = facts_of(pairs)
         line = "   ".join(f"{fact:<{w}}" for fact, w in zip((inputs, *facts), widths, strict=True))
         if layout.measure(line) + 2 <= layout.width:
             yield ((f"  {line.rstrip()}", ""),)
@@ -61,7 +60,8 @@ def _fitting(first: Row, text: str, layout: Layout) -> Iterator[Row]:
             yield from layout.hanging((("  " if n else "", ""),), piece, style)
 
 
-def _facts(pairs: Pairs) -> tuple[str, str, str]:
+def facts_of(pairs: Pairs) -> tuple[str, str, str]:
+    """How first and last differ, how many pairs are equal, how many rows there are."""
     return (
         _difference(pairs),
         f"{pairs.equal_pairs:,} of {counted(pairs.pairs, 'pair')} equal",
@@ -82,11 +82,21 @@ def _difference(pairs: Pairs) -> str:
 def _widths(leaves: list[Leaf]) -> list[int]:
     """Column widths that hold for all leaves, so that their numbers can be read downwards."""
     both = [p for leaf in leaves for p in (leaf.given, leaf.replicated) if p is not None]
-    facts = [_facts(pairs) for pairs in both]
+    facts = [facts_of(pairs) for pairs in both]
     return [len("replicated inputs"), *(max(map(len, c)) for c in zip(*facts, strict=True))]
 
 
 def _meanings(leaves: list[Leaf], layout: Layout) -> Iterator[Row]:
+    for text in meanings_of(leaves):
+        yield from layout.hanging((("→ ", "title"),), text)
+
+
+def in_order(leaves: Sequence[Leaf]) -> list[Leaf]:
+    """Those that can be compared first, for they must not be the ones left out."""
+    return sorted(leaves, key=lambda leaf: leaf.axis is None)
+
+
+def meanings_of(leaves: Sequence[Leaf]) -> Iterator[str]:
     """What the replicated run means, in a sentence for all leaves that share it."""
     paths: dict[str, list[str]] = {}
     for leaf in leaves:
@@ -94,8 +104,7 @@ def _meanings(leaves: list[Leaf], layout: Layout) -> Iterator[Row]:
             paths.setdefault(_meaning(leaf.replicated), []).append(leaf.path or "output")
     for meaning, which in paths.items():
         names = ", ".join(which[:3]) + (", …" if len(which) > 3 else "")
-        text = meaning if len(paths) == 1 else f"{names}: {meaning}"
-        yield from layout.hanging((("→ ", "title"),), text)
+        yield meaning if len(paths) == 1 else f"{names}: {meaning}"
 
 
 def _meaning(pairs: Pairs) -> str:

@@ -39,12 +39,12 @@ def gutter(marks: Sequence[Mark]) -> int:
 def snippets(marks: Sequence[Mark], layout: Layout) -> list[Row]:
     """All the snippets of one finding, the marks given in order of importance."""
     rows: list[Row] = []
-    for n, chunk in enumerate(_chunks(marks)):
+    for n, chunk in enumerate(chunks_of(marks)):
         rows += _Snippet(chunk, gutter(marks), layout).rows(arrow="::: " if n else "--> ")
     return rows
 
 
-def _chunks(marks: Sequence[Mark]) -> list[list[Mark]]:
+def chunks_of(marks: Sequence[Mark]) -> list[list[Mark]]:
     """Groups of near marks, in order of their most important one, which comes first in each."""
     chunks: list[list[int]] = []
     by_place = sorted(range(len(marks)), key=lambda n: (marks[n].place.path, marks[n].place.line))
@@ -56,6 +56,17 @@ def _chunks(marks: Sequence[Mark]) -> list[list[Mark]]:
         else:
             chunks.append([n])
     return [[marks[n] for n in sorted(chunk)] for chunk in sorted(chunks, key=min)]
+
+
+def lines_of(marks: Sequence[Mark]) -> dict[int, str | None]:
+    """The lines that a chunk spans, by number, and the one above; `None` for one not found."""
+    path = marks[0].place.path
+    first, last = (edge(m.place.line for m in marks) for edge in (min, max))
+    above = source.line(path, first - 1)
+    texts = {n: source.line(path, n) for n in range(first, last + 1)}
+    if above is not None and above.strip() and texts[first] is not None:
+        texts = {first - 1: above, **texts}
+    return texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +81,7 @@ class _Snippet:
         function = f" in {visible(head.function)}" if head.function else ""
         yield ((" " * self.gutter + arrow, "gutter"), (where, ""), (function, "dim"))
         yield self.bar()
-        first, last = (edge(m.place.line for m in self.marks) for edge in (min, max))
-        above = source.line(head.path, first - 1)
-        texts = {n: source.line(head.path, n) for n in range(first, last + 1)}
-        if above is not None and above.strip() and texts[first] is not None:
-            texts = {first - 1: above, **texts}
+        texts = lines_of(self.marks)
         dedent = self.dedent([t for t in texts.values() if t is not None])
         for n, text in texts.items():
             marks = [m for m in self.marks if m.place.line == n]
@@ -106,7 +113,7 @@ class _Snippet:
     def line(self, number: int, text: str, dedent: int, marks: list[Mark]) -> Iterator[Row]:
         """A numbered line of source, and a row or more under it for each of its marks."""
         measure = self.layout.measure
-        spans = [_span(m.place, text) for m in marks]
+        spans = [span_of(m.place, text) for m in marks]
         spans = [(max(s - dedent, 0), max(e - dedent, 1), more) for s, e, more in spans]
         pieces = [visible(char) for char in text.rstrip()[dedent:]]
         first, last = self.window(pieces, [(s, e) for s, e, _ in spans])
@@ -165,7 +172,7 @@ def _union(spans: list[tuple[int, int]], length: int) -> tuple[int, int]:
     return min(start, length), min(max((e for _, e in spans), default=0), length)
 
 
-def _span(place: Place, text: str) -> tuple[int, int, bool]:
+def span_of(place: Place, text: str) -> tuple[int, int, bool]:
     """First character, character after the last, and whether the place goes on below this line."""
     whole = (len(text) - len(text.lstrip()), len(text.rstrip()))
     if place.column is None:

@@ -12,21 +12,25 @@ from jaxrng_doctor.report.strip import cells
 
 def finding_rows(finding: Finding, layout: Layout) -> Iterator[Row]:
     """The whole finding, without a blank row at its end."""
-    marks = _marks(finding)
+    marks = marks_of(finding)
     yield from _headline(finding, layout)
     yield from snippets(marks, layout)
     margin = " " * (gutter(marks) + 1)
     if finding.evidence is not None and finding.evidence.examples > 1:
-        yield from _keys(finding.evidence, _unit(finding.scopes), margin, layout)
+        yield from _keys(finding.evidence, unit_of(finding.scopes), margin, layout)
     if finding.scopes:
         yield from _scopes(finding.scopes, margin, layout)
-    yield from _remark(finding.confidence, _confidence(finding), margin, layout)
+    yield from _remark(finding.confidence, confidence_text(finding), margin, layout)
     for note in finding.notes:
         yield from _remark("note", note, margin, layout)
     for way in finding.help:
         yield from layout.hanging(((f"{margin}help: ", "help"),), way.message)
         for line in way.code.splitlines():
             yield ((f"{margin}  |  ", "gutter"), (visible(line), ""))
+
+
+STRIP = 256
+"""No strip is longer; a terminal that is wider than that has no use for it either."""
 
 
 def draw_rows(draw: Draw, layout: Layout) -> Iterator[Row]:
@@ -36,15 +40,22 @@ def draw_rows(draw: Draw, layout: Layout) -> Iterator[Row]:
     yield from layout.hanging(first, f"key: {draw.origin}")
     if draw.scopes:
         yield from _scopes(draw.scopes, "  ", layout)
+    seen = differing_keys(draw)
+    if seen is not None:
+        yield from _keys(seen, unit_of(draw.scopes[-1:]), "  ", layout)
+
+
+def differing_keys(draw: Draw) -> Evidence | None:
+    """The keys over the innermost scope, where they were counted and all differ."""
     for scope in draw.scopes[-1:]:
         # Only the ledger's count shows that keys differ; without it there is no strip to draw.
         if scope.varies and scope.size and scope.distinct == scope.size:
-            strip = tuple(range(min(scope.size, layout.width)))
-            seen = Evidence(scope.size, scope.distinct, strip)
-            yield from _keys(seen, _unit((scope,)), "  ", layout)
+            return Evidence(scope.size, scope.distinct, tuple(range(min(scope.size, STRIP))))
+    return None
 
 
-def _marks(finding: Finding) -> list[Mark]:
+def marks_of(finding: Finding) -> list[Mark]:
+    """The finding's places with their labels, the primary first."""
     marks = [Mark(r.place, r.message, "secondary") for r in finding.related]
     if finding.place is not None:
         marks.insert(0, Mark(finding.place, finding.label, finding.severity, "^"))
@@ -67,12 +78,7 @@ def _keys(evidence: Evidence, unit: str, margin: str, layout: Layout) -> Iterato
     """The strip, as much of it as there is room for, and the counts."""
     first: Row = ((f"{margin}= ", "gutter"), ("keys: ", "title"))
     indent = len(margin) + len("= keys: ")
-    examples = counted(evidence.examples, unit)
-    counts = f"{examples}, {counted(evidence.distinct_keys, 'distinct key')}"
-    if evidence.equal_pair is not None and evidence.distinct_keys > 1:
-        counts += f"; {unit}s {evidence.equal_pair[0]:,} and {evidence.equal_pair[1]:,} share one"
-    if evidence.fixed:
-        counts += f" ({evidence.fixed})"
+    counts = keys_counted(evidence, unit)
     if not evidence.strip:
         yield from layout.hanging(first, counts)
         return
@@ -89,11 +95,22 @@ def _keys(evidence: Evidence, unit: str, margin: str, layout: Layout) -> Iterato
     yield from layout.hanging(((" " * indent, ""),), counts)
 
 
+def keys_counted(evidence: Evidence, unit: str) -> str:
+    """`32 examples, 1 distinct key`, and which two of several share one."""
+    counts = counted(evidence.examples, unit)
+    counts += f", {counted(evidence.distinct_keys, 'distinct key')}"
+    if evidence.equal_pair is not None and evidence.distinct_keys > 1:
+        counts += f"; {unit}s {evidence.equal_pair[0]:,} and {evidence.equal_pair[1]:,} share one"
+    if evidence.fixed:
+        counts += f" ({evidence.fixed})"
+    return counts
+
+
 def _scopes(scopes: tuple[Scope, ...], margin: str, layout: Layout) -> Iterator[Row]:
     """Each scope and whether the keys differ over it: on one row, or on one each."""
     first: Row = ((f"{margin}= ", "gutter"), ("scopes: ", "title"))
     indent = len(margin) + len("= scopes: ")
-    texts = [_scope(scope) for scope in scopes]
+    texts = [scope_text(scope) for scope in scopes]
     if indent + layout.measure("; ".join(texts)) <= layout.width:
         yield (*first, ("; ".join(texts), ""))
         return
@@ -101,7 +118,8 @@ def _scopes(scopes: tuple[Scope, ...], margin: str, layout: Layout) -> Iterator[
         yield from layout.hanging(((" " * indent, ""),) if n else first, text)
 
 
-def _scope(scope: Scope) -> str:
+def scope_text(scope: Scope) -> str:
+    """`vmap(add_noise) over 32: shared`."""
     name = f"({visible(scope.name)})" if scope.name else ""
     axis = f" '{visible(scope.axis_name)}'" if scope.axis_name else ""
     size = f" over {scope.size:,}" if scope.size is not None else ""
@@ -117,7 +135,7 @@ def _varying(scope: Scope) -> str:
     return counted(scope.distinct or 0, "distinct key") if some else "shared"
 
 
-def _unit(scopes: tuple[Scope, ...]) -> str:
+def unit_of(scopes: tuple[Scope, ...]) -> str:
     """What is counted along the convicted scope: a loop has steps where a vmap has examples."""
     if not scopes:
         return "use"  # of one key, at two places
@@ -127,7 +145,8 @@ def _unit(scopes: tuple[Scope, ...]) -> str:
     return "device" if kinds == {"device"} else "step"
 
 
-def _confidence(finding: Finding) -> str:
+def confidence_text(finding: Finding) -> str:
+    """What the finding rests on."""
     if finding.confidence == "refuted":
         return "the trace says so, but the run says otherwise; please report this"
     if finding.confidence == "inferred":

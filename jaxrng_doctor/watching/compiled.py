@@ -16,8 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrng_doctor.doctor import Diagnosis, diagnose
+from jaxrng_doctor.doctor import Diagnosis, all_keys, diagnose
 from jaxrng_doctor.findings import Gap
+from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.ledger import KeyProgram
 from jaxrng_doctor.target import Target
 from jaxrng_doctor.trace.call import ArrayCall, array_call, is_array, parameter_names
@@ -76,10 +77,11 @@ class Compiled:
         )
 
 
-def compiled(call: JitCall, *, moved: bool) -> Compiled | None:
+def compiled(call: JitCall, *, moved: bool, detail: bool = False) -> Compiled | None:
     """Examine the function of `call`; `None` where it neither draws nor is anybody's to mend.
 
-    `moved`: a host generator was drawn from while JAX traced it. Raises whatever goes wrong:
+    `moved`: a host generator was drawn from while JAX traced it. With `detail` the
+    diagnosis keeps its keys, those of all variables. Raises whatever goes wrong:
     the function is traced again, and may not like it.
     """
     name, file = function_of(call.jaxpr)
@@ -87,21 +89,22 @@ def compiled(call: JitCall, *, moved: bool) -> Compiled | None:
     is_jaxs = file.startswith(JAX_DIR) and not file.endswith("dispatch.py")
     if is_jaxs or not (moved or Draws().inside(call.jaxpr)):
         return None
-    return _examined(name, call.jaxpr, _array_call(name, call), len(call.flat))
+    return _examined(name, call.jaxpr, _array_call(name, call), len(call.flat), detail)
 
 
-def transformed(call: Transformed) -> Compiled | None:
+def transformed(call: Transformed, *, detail: bool = False) -> Compiled | None:
     """Examine a function that was transformed, and is called outside of compiled ones.
 
+    `detail` is that of `compiled`.
     Raises whatever goes wrong; `None` where it draws nothing.
     """
     name = getattr(call.original, "__name__", type(call.original).__name__)
     array = array_call(Target(name, call.fun, call.args, call.kwargs))
-    found = _examined(f"{call.name}({name})", None, array, len(array.arrays))
+    found = _examined(f"{call.name}({name})", None, array, len(array.arrays), detail)
     return found if found.diagnosis.facts.draws or found.diagnosis.gaps else None
 
 
-def _examined(name: str, jaxpr: Any, array: ArrayCall, leaves: int) -> Compiled:
+def _examined(name: str, jaxpr: Any, array: ArrayCall, leaves: int, detail: bool) -> Compiled:
     known = generators()
     with preserving_host_rng(known), _silence():
         trace = trace_program(array, known)
@@ -110,7 +113,10 @@ def _examined(name: str, jaxpr: Any, array: ArrayCall, leaves: int) -> Compiled:
     has_all = len(array.arrays) == leaves
     flat = tuple(trace.argument[i] if has_all else None for i in program.wanted)
     values = tuple(trace.values[i] for i in program.wanted)
-    diagnosis = diagnose(trace, run=True, compute=lambda: program.compute(values))
+    compute = (lambda: all_keys(trace)) if detail else (lambda: program.compute(values))
+    diagnosis = diagnose(trace, run=True, compute=compute)
+    if not detail:  # there are as many of them as functions, as long as the program runs
+        diagnosis = replace(diagnosis, ledger=Ledger())
     sizes = [np.size(x) for x, j in zip(values, flat, strict=True) if j is not None]
     if not has_all or sum(sizes) > MOST_WORDS:
         why = "its keys are made of large arrays" if has_all else "its arguments are not all arrays"

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 
 from jaxrng_doctor.diagnosis import as_draws
+from jaxrng_doctor.doctor import detailed
 from jaxrng_doctor.errors import FirstFinding
 from jaxrng_doctor.facts import HostDrawFacts, ProgramFacts
 from jaxrng_doctor.findings import (
@@ -48,6 +49,7 @@ MOST_CALLS = 1 << 20
 class Recorder:
     """A `Listener`. `key_values`: keep the keys of each call, to find those that come twice.
 
+    `detail`: keep also what the details of a report are made of, see `doctor.detailed`.
     With `stop_at` it raises `FirstFinding` into the program as soon as there is a finding as
     grave as that.
     """
@@ -58,8 +60,10 @@ class Recorder:
         *,
         key_values: bool = True,
         stop_at: Severity | None = None,
+        detail: bool = False,
     ) -> None:
         self.key_values = key_values
+        self.detail = detail
         self._choices = choices
         self._stop_at = stop_at
         self._functions: dict[Any, Compiled | None] = {}
@@ -94,7 +98,8 @@ class Recorder:
         self._waiting.pop(known, None)
         source = function_of(call.jaxpr)
         moved = source in self._host_draws
-        return self._function(known, call.jaxpr, source[0], lambda: compiled(call, moved=moved))
+        examine = functools.partial(compiled, call, moved=moved, detail=self.detail)
+        return self._function(known, call.jaxpr, source[0], examine)
 
     def transformed(self, call: calls.Transformed) -> bool:
         leaves = [x for x in jax.tree_util.tree_leaves((call.args, call.kwargs)) if is_array(x)]
@@ -104,7 +109,7 @@ class Recorder:
             (call.name, id(code), shapes),
             (code, call.fun),
             call.name,
-            lambda: transformed(call),
+            lambda: transformed(call, detail=self.detail),
         )
         # After its first call, what it captured may be another value.
         if function is None or (function.calls and None in function.flat):
@@ -214,17 +219,19 @@ class Recorder:
                 new = [f for f in judge(function.diagnosis.facts) if _key(f) not in told]
                 told.update(map(_key, new))
                 findings, suppressed = apply(new, self._choices)
-                found.append(
-                    TargetReport(
-                        function.name,
-                        findings,
-                        draws=as_draws(function.diagnosis.facts.draws),
-                        gaps=function.diagnosis.gaps,
-                        suppressed=suppressed,
-                        lines=function.program.trace.place,
-                        choices=self._choices,
-                    )
+                report = TargetReport(
+                    function.name,
+                    findings,
+                    draws=as_draws(function.diagnosis.facts.draws),
+                    gaps=function.diagnosis.gaps,
+                    suppressed=suppressed,
+                    lines=function.program.trace.place,
+                    choices=self._choices,
                 )
+                if self.detail:
+                    trace = function.program.trace
+                    report = detailed(report, trace, function.diagnosis)
+                found.append(report)
             found.append(self._across(functions))
             return finish(found)
 

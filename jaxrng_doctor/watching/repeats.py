@@ -135,8 +135,8 @@ def _of_calls(function: Compiled, numbers: Sequence[int]) -> Iterator[_Uses]:
         if each not in started:
             started[each] = function.start(call.values)
     ledgers = {each: function.program.finish(outputs) for each, outputs in started.items()}
-    for which, path in enumerate(function.diagnosis.paths):
-        tables = [ledgers[each].keys.get(path) for each in ids]
+    for which, use in enumerate(function.diagnosis.draws):
+        tables = [ledgers[each].keys.get(use.path) for each in ids]
         if tables and all(table is not None for table in tables):
             yield _of_draw(
                 function, which, numbers, [table for table in tables if table is not None]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from jaxrng_doctor.listing import Listing
+from jaxrng_doctor.report import html
 from jaxrng_doctor.report.listing import dot, json, text
 from jaxrng_doctor.report.options import RenderOptions
 
@@ -25,4 +26,5 @@ FORMATS: dict[str, Render] = {
     "text": text.render,
     "json": json.render,
     "dot": dot.render,
+    "html": html.render_listings,
 }

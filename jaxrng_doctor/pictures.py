@@ -1,0 +1,178 @@
+"""The noise itself, to look at: in come findings and the computed keys, out come findings with it.
+
+Each shared draw is made once more from the keys that the ledger computed, and once from keys as
+the cure would split them. A picture that cannot be made is left out: it is there to be looked
+at, and proves nothing that the keys do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxrng_doctor.counting import KeyCount, numbered
+from jaxrng_doctor.facts import RBG, DrawFacts, Variation
+from jaxrng_doctor.findings import Evidence, Finding, Picture
+from jaxrng_doctor.keytables import KeyTable
+from jaxrng_doctor.trace import equations
+from jaxrng_doctor.trace.draws import is_key
+
+ROWS = COLUMNS = 32
+"""A picture's size at most: enough to see whether rows are alike."""
+
+MOST_PICTURES = 24
+"""Each picture may have a sampler compiled: a program with hundreds of findings has the first."""
+
+MOST_NUMBERS = 1 << 18
+"""A draw of more numbers is not made again, some numbers of another sampler stand in for it."""
+
+_IMPLS = {"fry": "threefry2x32", **RBG}
+
+_Sampler = Callable[[Any], Any]
+
+
+def with_pictures(
+    findings: Sequence[Finding],
+    draws: Sequence[DrawFacts],
+    eqns: Sequence[Any],
+    tables: Sequence[KeyTable | None],
+) -> tuple[Finding, ...]:
+    """The findings, those that one draw's keys prove with a picture.
+
+    `eqns` are the draws' equations and `tables` their keys, one each.
+    """
+    found: list[Finding] = []
+    made = 0
+    for finding in findings:
+        picture: Picture | None = None
+        if finding.confidence == "proven" and finding.evidence is not None and made < MOST_PICTURES:
+            try:
+                picture = _picture(finding.evidence, draws, eqns, tables)
+            except Exception:
+                picture = None  # a sampler that does not run alone, or a key that is none
+        made += picture is not None
+        found.append(finding if picture is None else replace(finding, picture=picture))
+    return tuple(found)
+
+
+def _picture(
+    evidence: Evidence,
+    draws: Sequence[DrawFacts],
+    eqns: Sequence[Any],
+    tables: Sequence[KeyTable | None],
+) -> Picture | None:
+    for draw, eqn, table in zip(draws, eqns, tables, strict=True):
+        for axis, scope in enumerate(draw.scopes):
+            # A rule hands on the very count that convicted the scope.
+            if scope.evidence is not evidence or table is None:
+                continue
+            if draw.impl in RBG and scope.variation is not Variation.CONSTANT:
+                return None  # under a vmap such a draw is not that of each key alone (RNG012)
+            count = KeyCount(table.words, table.reached)
+            examples, words = count.keys_along(axis)
+            if len(words) < 2:
+                return None
+            return _of(draw, eqn, examples, words, evidence.equal_pair or ())
+    return None
+
+
+def _of(
+    draw: DrawFacts, eqn: Any, examples: np.ndarray, words: np.ndarray, alike: tuple[int, ...]
+) -> Picture:
+    pair = [int(i) for i in np.searchsorted(examples, alike)]
+    rows = _rows(words, pair)
+    impl = _IMPLS[draw.impl]
+    keys = [jax.random.wrap_key_data(words[i], impl=impl) for i in rows]
+    shared = jax.random.wrap_key_data(words[pair[0] if pair else 0], impl=impl)
+    cure = jax.random.split(shared, len(rows))
+    name, sampler = draw.sampler, _again(draw, eqn)
+    stands_in = sampler is None
+    try:
+        before, after = _drawn(sampler or _stand_in, keys), _drawn(sampler or _stand_in, [*cure])
+    except Exception:
+        if stands_in:
+            raise
+        stands_in = True
+        before, after = _drawn(_stand_in, keys), _drawn(_stand_in, [*cure])
+    if stands_in:
+        name = "jax.random.normal"
+    columns = _evenly(before.shape[1], COLUMNS)
+    return Picture(
+        size=len(words),
+        drawn=before.shape[1],
+        examples=tuple(int(examples[i]) for i in rows),
+        keys=_first_seen(numbered(words[rows])),
+        shared=_plain(before[:, columns]),
+        healed=_plain(after[:, columns]),
+        distinct=(len(np.unique(before, axis=0)), len(np.unique(after, axis=0))),
+        sampler=name,
+        stands_in=stands_in,
+    )
+
+
+def _again(draw: DrawFacts, eqn: Any) -> _Sampler | None:
+    """The draw itself as a function of its key, `None` where it takes more than a key."""
+    keys = [i for i, v in enumerate(eqn.invars) if is_key(v.aval)]
+    others = [v for i, v in enumerate(eqn.invars) if i not in keys]
+    size = sum(int(np.prod(v.aval.shape)) for v in eqn.outvars)
+    if len(keys) != 1 or eqn.invars[keys[0]].aval.shape or not 0 < size <= MOST_NUMBERS:
+        return None
+    if not all(isinstance(v, equations.Literal) for v in others):
+        return None  # such as the logits of `categorical`
+
+    def sampler(key: Any) -> Any:
+        values = [key if i in keys else v.val for i, v in enumerate(eqn.invars)]
+        return equations.evaluate(eqn, values)[0]
+
+    return sampler
+
+
+def _stand_in(key: Any) -> Any:
+    return jax.random.normal(key, (COLUMNS,))
+
+
+def _drawn(sampler: _Sampler, keys: Sequence[Any]) -> np.ndarray:
+    """What each key gives, float64 of shape (keys, numbers drawn); a key is drawn from once."""
+    known: dict[bytes, np.ndarray] = {}
+    rows = []
+    for key in keys:
+        words = np.asarray(jax.random.key_data(key)).tobytes()
+        if words not in known:
+            values = np.asarray(sampler(key))
+            known[words] = np.real(values).astype(np.float64).reshape(-1)
+        rows.append(known[words])
+    return np.stack(rows)
+
+
+def _rows(words: np.ndarray, pair: Sequence[int]) -> list[int]:
+    """Which examples to show: some, evenly, and among them two that have one key."""
+    rows = _evenly(len(words), ROWS)
+    if len(set(numbered(words[rows]).tolist())) < len(rows):
+        return rows
+    for i in (i for i in pair if i not in rows):  # in the place of the nearest
+        others = [row for row in rows if row not in pair]
+        rows[rows.index(min(others, key=lambda row: abs(row - i)))] = i
+    return sorted(rows)
+
+
+def _evenly(size: int, most: int) -> list[int]:
+    if size <= most:
+        return list(range(size))
+    return [round(i * (size - 1) / (most - 1)) for i in range(most)]
+
+
+def _first_seen(numbers: np.ndarray) -> tuple[int, ...]:
+    seen: dict[int, int] = {}
+    return tuple(seen.setdefault(int(n), len(seen)) for n in numbers)
+
+
+def _plain(values: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    # What is not finite has no place on a scale, and is drawn at its end.
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    return tuple(tuple(float(f"{x:.4g}") for x in row) for row in values)
