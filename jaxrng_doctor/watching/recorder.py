@@ -40,6 +40,7 @@ class Recorder:
         self._eager: list[EagerDraw] = []
         self._gaps: list[Gap] = []
         self._ways: dict[Any, tuple[Frame, ...]] = {}
+        self._within: dict[Any, int] = {}  # the numbers of calls that were transformed
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._latest = threading.local()
@@ -81,22 +82,16 @@ class Recorder:
         name = function_of(call.jaxpr)[0]
         return self._function(known, call.jaxpr, name, lambda: compiled(call))
 
-    def transformed(self, call: calls.Transformed) -> bool:
+    def transformed(self, call: calls.Transformed) -> None:
         leaves = [x for x in jax.tree_util.tree_leaves((call.args, call.kwargs)) if is_array(x)]
         code = getattr(call.original, "__code__", call.original)
         shapes = tuple((x.shape, str(x.dtype)) for x in leaves)
-        function = self._function(
-            (call.name, id(code), shapes),
-            (code, call.fun),
-            call.name,
-            lambda: transformed(call),
-        )
-        # After its first call, what it captured may be another value.
-        if function is None or (function.calls and None in function.flat):
-            return False
-        if self.key_values:
-            self._note(function, function.values_of(leaves))
-        return True
+        known = (call.name, id(code), shapes)
+        again = known in self._functions
+        function = self._function(known, (code, call.fun), call.name, lambda: transformed(call))
+        if again and self.key_values and function is not None and function.draws_out_of_sight:
+            what = f"calls of {call.title} are not compared: it draws inside of compiled code"
+            self._gaps.append(Gap(what, users_place(_way())))
 
     def _note(self, function: Compiled, values: tuple[Any, ...]) -> None:
         note = Made(next(self._numbers), self._way(), values)
@@ -127,15 +122,19 @@ class Recorder:
     def missed(self, what: str) -> None:
         self._gaps.append(Gap(f"{what} was not followed", users_place(_way())))
 
-    def drew(self, sampler: str, key: Any) -> None:
+    def drew(self, sampler: str, key: Any, around: tuple[int, str] | None) -> None:
         if not self.key_values:
             return
         outermost = _outermost_sampler()
         if outermost is not None and outermost is getattr(self._latest, "frame", None):
             return  # a sampler that calls another one
         self._latest.frame = outermost
-        draw = EagerDraw(next(self._numbers), sampler, self._way(), key)
         with self._lock:
+            number = self._within.get(around) or next(self._numbers)
+            if around is not None:
+                self._within[around] = number
+            function = "" if around is None else around[1]
+            draw = EagerDraw(number, sampler, self._way(), key, function)
             self._eager.append(draw)
 
     # -- at the end ------------------------------------------------------------------------

@@ -19,12 +19,13 @@ from jaxrng_doctor.watching.compiled import Compiled
 
 @dataclass(frozen=True)
 class EagerDraw:
-    """A draw outside of compiled functions."""
+    """A draw outside of compiled functions; `function` is the transformed one that it is in."""
 
     number: int
     sampler: str
     way: tuple[Frame, ...]
     key: Any
+    function: str = ""
 
 
 def repeated_keys(
@@ -62,12 +63,14 @@ def _where(draw: CallDraw) -> Any:
 def call_draw(draw: EagerDraw) -> CallDraw:
     """A draw that is a call of its own."""
     place = users_place(draw.way)
-    return CallDraw(f"jax.random.{draw.sampler}", place, "", place, draw.number)
+    return CallDraw(f"jax.random.{draw.sampler}", place, draw.function, place, draw.number)
 
 
 def _of_eager(draws: Iterable[EagerDraw]) -> Iterator[tuple[bytes, CallDraw]]:
     for draw in draws:
-        yield _words(draw.key).tobytes(), call_draw(draw)
+        words = _words(draw.key)
+        for row in np.unique(words.reshape(-1, words.shape[-1]), axis=0):
+            yield row.tobytes(), call_draw(draw)
 
 
 def _of_compiled(functions: Iterable[Compiled]) -> Iterator[tuple[bytes, CallDraw]]:
