@@ -59,6 +59,8 @@ class Recorder:
             if call.donates:
                 with calls.deaf():
                     values = function.values_of(call.flat, copy=True)
+        elif _asks_for_shapes():
+            return None
         else:
             # Not before it was made: compiled code names the lines that it was first traced from.
             self._waiting[known] = call
@@ -198,6 +200,12 @@ def _way() -> tuple[Frame, ...]:
             if is_users(found[0].code.co_filename):
                 break
     return tuple(found)
+
+
+def _asks_for_shapes() -> bool:
+    """`jax.eval_shape` traces a function: nothing is drawn."""
+    stack = itertools.takewhile(lambda f: is_machinery(f.code.co_filename), python_stack())
+    return any(frame.code.co_name in ("eval_shape", "jit_eval_shape") for frame in stack)
 
 
 def _outermost_sampler() -> Any:

@@ -1,6 +1,7 @@
 """`jaxrng_doctor.watch()`: what a running program does wrong is found, and nothing changes."""
 
 import contextlib
+import functools
 import io
 import random
 import threading
@@ -200,6 +201,17 @@ def test_a_constant_key_of_a_function_and_another_function(literal):
 
     assert codes(report) == ["RNG011", "RNG014"]
     assert repeated.evidence.examples == 2
+
+
+@pytest.mark.parametrize("jitted", [True, False])
+def test_only_the_shapes_are_asked_for(jitted):
+    def init(x):
+        return noisy(x, jax.random.key(0))
+
+    shapes = jax.jit(init).eval_shape if jitted else functools.partial(jax.eval_shape, init)
+
+    assert watched(lambda: shapes(X)).findings == ()
+    assert codes(watched(lambda: jax.jit(init).lower(X).compile()(X))) == ["RNG011"]
 
 
 def test_one_key_in_two_functions():
