@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import jax
 
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.calldata import JitCall
+from jaxrng_doctor.trace.concrete import concrete
 from jaxrng_doctor.trace.files import JAX_DIR
 from jaxrng_doctor.trace.hostrng import Standing
 from jaxrng_doctor.trace.patches import Patch, attribute
@@ -39,10 +41,16 @@ class Transformed:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 
+    @property
+    def title(self) -> str:
+        """Such as `grad(loss)`."""
+        return f"{self.name}({getattr(self.original, '__name__', type(self.original).__name__)})"
+
 
 _state = threading.local()
 _open: list[Listener] = []
 _shortcuts = Shortcuts()
+_numbers = itertools.count(1)
 
 
 class Listener(Protocol):
@@ -51,14 +59,14 @@ class Listener(Protocol):
     def jitted(self, call: JitCall) -> Noted | None:
         """A call of a jitted function, from outside of any other, is about to be made."""
 
-    def transformed(self, call: Transformed) -> bool:
-        """A function made by `jax.vmap` or `jax.grad` is called outside of compiled functions.
+    def transformed(self, call: Transformed) -> None:
+        """A function made by `jax.vmap` or `jax.grad` is called outside of compiled functions."""
 
-        Whether that call was noted whole; if not, its draws from plain keys are shown.
+    def drew(self, sampler: str, key: Any, around: tuple[int, str] | None) -> None:
+        """A sampler is called outside of compiled functions; inside of a vmap with all its keys.
+
+        `around`: the number and the title of the transformed call that it is in.
         """
-
-    def drew(self, sampler: str, key: Any) -> None:
-        """A sampler is called outside of compiled functions."""
 
     def drew_while_tracing(self, library: str, source: str) -> None:
         """A function, `"name at file:line"`, drew from NumPy's or Python's generators."""
@@ -166,16 +174,15 @@ def _serve(fun: Any, info: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 def _drew(function: str, key: Any, plain: bool) -> None:
     if _is_deaf() or function in _NO_DRAWS or not hasattr(jax.random, function):
         return
-    traced = isinstance(key, jax.core.Tracer)
-    around: list[Listener] | None = getattr(_state, "around", None)  # those who noted it whole
+    around: tuple[int, str] | None = getattr(_state, "around", None)
+    with deaf():
+        value = concrete(key)
     for listener in _open:
-        if around is not None and listener in around:
-            continue
-        if not traced:
-            listener.drew(function, key)
-        if not plain and (traced or around is None):
-            why = "made before watching began" if around is None else "whose keys it captured"
-            listener.missed(f"jax.random.{function} inside of a vmap or derivative {why}")
+        if not plain and around is None:
+            what = f"jax.random.{function} inside of a vmap or derivative"
+            listener.missed(f"{what} made before watching began")
+        if value is not None:
+            listener.drew(function, value, around)
 
 
 @contextlib.contextmanager
@@ -227,7 +234,9 @@ def _shown(name: str, original: Any, fun: Any, args: Any, kwargs: Any) -> Iterat
         yield
         return
     call = Transformed(name, original, fun, args, kwargs)
-    _state.around = [listener for listener in list(_open) if listener.transformed(call)]
+    for listener in _open:
+        listener.transformed(call)
+    _state.around = next(_numbers), call.title
     try:
         yield
     finally:

@@ -63,6 +63,15 @@ class Compiled:
         """Its keys come from its arguments; else its first call tells all there is to tell."""
         return any(j is not None for j in self.flat)
 
+    @property
+    def draws_out_of_sight(self) -> bool:
+        """It draws where only a trace comes: inside of a jit, a loop or a branch."""
+        for use, draw in zip(self.diagnosis.draws, self.diagnosis.facts.draws, strict=True):
+            vmaps = sum(around.scope.kind == "vmap" for around in draw.scopes)
+            if len(use.path) > 1 + vmaps:
+                return True
+        return False
+
     def values_of(self, leaves: Sequence[Any], donated: Sequence[bool] = ()) -> tuple[Any, ...]:
         """What the keys of a call are made of, of its leaves; copied if the call takes these."""
         return tuple(
@@ -98,9 +107,8 @@ def transformed(call: Transformed, *, detail: bool = False) -> Compiled | None:
     `detail` is that of `compiled`.
     Raises whatever goes wrong; `None` where it draws nothing.
     """
-    name = getattr(call.original, "__name__", type(call.original).__name__)
-    array = array_call(Target(name, call.fun, call.args, call.kwargs))
-    found = _examined(f"{call.name}({name})", None, array, len(array.arrays), detail)
+    array = array_call(Target(call.title, call.fun, call.args, call.kwargs))
+    found = _examined(call.title, None, array, len(array.arrays), detail)
     return found if found.diagnosis.facts.draws or found.diagnosis.gaps else None
 
 

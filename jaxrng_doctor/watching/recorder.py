@@ -73,6 +73,7 @@ class Recorder:
         self._gaps: list[Gap] = []
         self._host_draws: dict[tuple[str, str], HostDrawFacts] = {}
         self._ways: dict[Any, tuple[Frame, ...]] = {}
+        self._within: dict[Any, int] = {}  # the numbers of calls that were transformed
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._latest = threading.local()
@@ -85,6 +86,8 @@ class Recorder:
             function = self.first(call)
             if function is None or not self.notes(function):
                 return None
+        elif _asks_for_shapes():
+            return None
         else:
             # Not before it was made: compiled code names the lines that it was first traced from.
             self._waiting[known] = call
@@ -101,22 +104,17 @@ class Recorder:
         examine = functools.partial(compiled, call, moved=moved, detail=self.detail)
         return self._function(known, call.jaxpr, source[0], examine)
 
-    def transformed(self, call: calls.Transformed) -> bool:
+    def transformed(self, call: calls.Transformed) -> None:
         leaves = [x for x in jax.tree_util.tree_leaves((call.args, call.kwargs)) if is_array(x)]
         code = getattr(call.original, "__code__", call.original)
         shapes = tuple((x.shape, str(x.dtype)) for x in leaves)
-        function = self._function(
-            (call.name, id(code), shapes),
-            (code, call.fun),
-            call.name,
-            lambda: transformed(call, detail=self.detail),
-        )
-        # After its first call, what it captured may be another value.
-        if function is None or (function.calls and None in function.flat):
-            return False
-        if self.key_values:
-            self.note(function, function.values_of(leaves))
-        return True
+        known = (call.name, id(code), shapes)
+        again = known in self._functions
+        examine = functools.partial(transformed, call, detail=self.detail)
+        function = self._function(known, (code, call.fun), call.name, examine)
+        if again and self.key_values and function is not None and function.draws_out_of_sight:
+            what = f"calls of {call.title} are not compared: it draws inside of compiled code"
+            self._gaps.append(Gap(what, users_place(_way())))
 
     def notes(self, function: Compiled) -> bool:
         """The keys of its next call are worth keeping: constant ones are known after the first."""
@@ -171,18 +169,21 @@ class Recorder:
     def missed(self, what: str) -> None:
         self._gaps.append(Gap(f"{what} was not followed", users_place(_way())))
 
-    def drew(self, sampler: str, key: Any) -> None:
+    def drew(self, sampler: str, key: Any, around: tuple[int, str] | None) -> None:
         if not self.key_values:
             return
         outermost = _outermost_sampler()
         if outermost is not None and outermost is getattr(self._latest, "frame", None):
             return  # a sampler that calls another one
         self._latest.frame = outermost
-        number = self._number()
-        if number is None:
-            return
-        draw = EagerDraw(number, sampler, self._way(), key)
         with self._lock:
+            number = self._within.get(around) or self._number()
+            if number is None:
+                return
+            if around is not None:
+                self._within[around] = number
+            function = "" if around is None else around[1]
+            draw = EagerDraw(number, sampler, self._way(), key, function)
             self._eager.append(draw)
         self._stop_if_repeated(draw.number)
 
@@ -312,6 +313,12 @@ def _way() -> tuple[Frame, ...]:
             if is_users(found[0].code.co_filename):
                 break
     return tuple(found)
+
+
+def _asks_for_shapes() -> bool:
+    """`jax.eval_shape` traces a function: nothing is drawn."""
+    stack = itertools.takewhile(lambda f: is_machinery(f.code.co_filename), python_stack())
+    return any(frame.code.co_name in ("eval_shape", "jit_eval_shape") for frame in stack)
 
 
 def _outermost_sampler() -> Any:

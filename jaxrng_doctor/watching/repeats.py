@@ -21,12 +21,13 @@ from jaxrng_doctor.watching.compiled import Compiled
 
 @dataclass(frozen=True)
 class EagerDraw:
-    """A draw outside of compiled functions."""
+    """A draw outside of compiled functions; `function` is the transformed one that it is in."""
 
     number: int
     sampler: str
     way: tuple[Frame, ...]
     key: Any
+    function: str = ""
 
 
 def repeated_keys(
@@ -97,14 +98,16 @@ def _where(draw: CallDraw) -> Any:
 def call_draw(draw: EagerDraw) -> CallDraw:
     """A draw that is a call of its own."""
     place = users_place(draw.way)
-    return CallDraw(f"jax.random.{draw.sampler}", place, "", place, draw.number)
+    return CallDraw(f"jax.random.{draw.sampler}", place, draw.function, place, draw.number)
 
 
 def _of_eager(draws: Sequence[EagerDraw]) -> Iterator[_Uses]:
     by_width: dict[int, list[tuple[np.ndarray, EagerDraw]]] = defaultdict(list)
     for draw in draws:
-        words = np.asarray(key_words(draw.key)).reshape(-1)
-        by_width[len(words)].append((words, draw))
+        words = np.asarray(key_words(draw.key))
+        rows = words.reshape(-1, words.shape[-1])
+        for row in rows if len(rows) == 1 else np.unique(rows, axis=0):
+            by_width[len(row)].append((row, draw))
     for each in by_width.values():
         keys, made = zip(*each, strict=True)
         numbers = np.array([draw.number for draw in made])

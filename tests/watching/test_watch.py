@@ -1,6 +1,7 @@
 """`jaxrng_doctor.watch()`: what a running program does wrong is found, and nothing changes."""
 
 import contextlib
+import functools
 import io
 import random
 import threading
@@ -145,13 +146,32 @@ def test_a_key_that_eager_transformations_capture(fresh):
     assert fresh or report.findings[0].evidence.examples == 4
 
 
-def test_a_batch_of_keys_made_of_a_captured_key_is_a_gap_from_the_second_call_on():
-    def step(key):
-        jax.vmap(lambda row, i: noisy(row, jax.random.fold_in(key, i)))(X, jnp.arange(4))
+@pytest.mark.parametrize("fresh", [True, False])
+@pytest.mark.parametrize("make", [jax.random.key, jax.random.PRNGKey])
+def test_keys_inside_of_eager_vmaps(make, fresh):
+    def step(key, number):
+        def row_noise(row, i):
+            return jax.grad(lambda row: noisy(row, jax.random.fold_in(key, i + number)).sum())(row)
+
+        jax.vmap(jax.vmap(row_noise))(X[None], jnp.arange(4)[None])
+
+    def program():
+        for number in range(3):
+            step(make(0), 4 * number if fresh else 0)  # a number that the function captures
+
+    report = watched(program)
+
+    assert codes(report) == ([] if fresh else ["RNG014"])
+    assert fresh or report.findings[0].evidence.distinct_keys == 4
+    assert fresh or report.findings[0].evidence.examples == 12
+
+
+def test_a_compiled_function_inside_of_an_eager_derivative_is_a_gap_from_the_second_call_on():
+    loss = jax.jit(lambda x, key: jnp.sum(noisy(x, key) ** 2))
 
     def program(calls):
         for number in range(calls):
-            step(jax.random.key(number))
+            jax.grad(loss)(X, jax.random.key(number))
 
     with jaxrng_doctor.watch() as once:
         program(1)
@@ -160,7 +180,7 @@ def test_a_batch_of_keys_made_of_a_captured_key_is_a_gap_from_the_second_call_on
 
     assert once.gaps == ()
     assert [gap.message for gap in twice.gaps] == [
-        "jax.random.normal inside of a vmap or derivative whose keys it captured was not followed"
+        "calls of grad(<lambda>) are not compared: it draws inside of compiled code"
     ]
 
 
@@ -181,6 +201,17 @@ def test_a_constant_key_of_a_function_and_another_function(literal):
 
     assert codes(report) == ["RNG011", "RNG014"]
     assert repeated.evidence.examples == 2
+
+
+@pytest.mark.parametrize("jitted", [True, False])
+def test_only_the_shapes_are_asked_for(jitted):
+    def init(x):
+        return noisy(x, jax.random.key(0))
+
+    shapes = jax.jit(init).eval_shape if jitted else functools.partial(jax.eval_shape, init)
+
+    assert watched(lambda: shapes(X)).findings == ()
+    assert codes(watched(lambda: jax.jit(init).lower(X).compile()(X))) == ["RNG011"]
 
 
 def test_one_key_in_two_functions():
