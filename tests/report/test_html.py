@@ -178,6 +178,11 @@ def test_a_picture_of_noise_is_drawn_row_by_row():
     assert "3 examples, 2 distinct rows" in words(text)
     assert "3 examples, 3 distinct rows" in words(text)
     assert "jax.random.uniform stands in for it" in words(text)
+    assert "Rows are all 3 examples and columns all 2 numbers that each draws." in words(text)
+    cut = dataclasses.replace(picture, size=3000, drawn=50, examples=(0, 1500, 2999))
+    finding = dataclasses.replace(finding, picture=cut)
+    told = words(render(samples.report(TargetReport("noise.py:noisy_batch", (finding,)))))
+    assert "Rows are 3 of the 3,000 examples, numbers 0 to 2,999, and columns 2 of the 50" in told
     alts = [a["aria-label"] for tag, a in Reader(text).elements if a.get("role") == "img"]
     assert len(alts) == 2
     assert "2 distinct rows" in alts[0]

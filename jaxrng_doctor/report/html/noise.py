@@ -52,8 +52,11 @@ class NoiseView:
             self._matrix("with a key for each row", picture.healed, after, own, unit),
         )
         rows, columns = len(picture.shared), len(picture.shared[0]) if picture.shared else 0
+        where = ""
+        if rows < picture.size:
+            where = f", numbers {picture.examples[0]:,} to {picture.examples[-1]:,},"
         self.caption = (
-            f"Rows are {_of(rows, picture.size, unit)}, and columns "
+            f"Rows are {_of(rows, picture.size, unit)}{where} and columns "
             f"{_of(columns, picture.drawn, 'number')} that each draws. {_source(picture)}"
         )
 
