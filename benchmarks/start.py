@@ -36,7 +36,8 @@ print(jax.make_jaxpr(noisy)(x, key))
 print(noisy(x, key))
 """
 
-DOCTOR = [sys.executable, "-m", "jaxrng_doctor"]
+# What the installed script does.
+DOCTOR = [sys.executable, "-c", "from jaxrng_doctor.cli import main; main()"]
 
 
 def main():
