@@ -128,7 +128,11 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 def _watch(item: pytest.Item) -> tuple[contextlib.ExitStack, Report]:
     from jaxrng_doctor.api import watching
-    from jaxrng_doctor.target import Overrides
+    from jaxrng_doctor.errors import UsageError
+    from jaxrng_doctor.nearest import choose
+    from jaxrng_doctor.rules import CODES
+    from jaxrng_doctor.setting_kinds import known_codes
+    from jaxrng_doctor.target import EXPECTATIONS, Overrides
 
     config, _ = item.config.stash[_project]
     ignore = [*config.ignore]
@@ -141,8 +145,13 @@ def _watch(item: pytest.Item) -> tuple[contextlib.ExitStack, Report]:
                 f"pytest.mark.jaxrng has no {typed!r}: "
                 'write ignore=["RNG005"] or expect="same" in it'
             )
-        ignore += mark.kwargs.get("ignore", ())
-        expect = mark.kwargs.get("expect", expect)
+        try:
+            ignore += known_codes(mark.kwargs.get("ignore", ()), CODES, "pytest.mark.jaxrng ignore")
+            if "expect" in mark.kwargs:
+                typed = mark.kwargs["expect"]
+                expect = choose("pytest.mark.jaxrng expect", typed, EXPECTATIONS)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
     choices = replace(config.choices(Overrides(ignore=tuple(ignore))), expect=expect)
     stack = contextlib.ExitStack()
     return stack, stack.enter_context(watching(choices))

@@ -111,12 +111,20 @@ def test_marks_say_what_is_intended(run):
     result.stdout.fnmatch_lines(["*::test_of_another_rule"])
 
 
-def test_a_mark_that_says_nothing_known_is_an_error(run):
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ('ignores=["RNG001"]', "*pytest.mark.jaxrng has no 'ignores'*ignore=*expect=*"),
+        ('ignore=["RNG100"]', "*pytest.mark.jaxrng ignore: there is no rule 'RNG100'"),
+        ('expect="sane"', "*pytest.mark.jaxrng expect: there is no 'sane'"),
+    ],
+)
+def test_a_mark_that_says_nothing_known_is_an_error(run, typed, told):
     result = run(
-        """
+        f"""
         import pytest
 
-        @pytest.mark.jaxrng(ignores=["RNG001"])
+        @pytest.mark.jaxrng({typed})
         def test_typo():
             pass
         """,
@@ -124,7 +132,7 @@ def test_a_mark_that_says_nothing_known_is_an_error(run):
     )
 
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*pytest.mark.jaxrng has no 'ignores'*ignore=*expect=*"])
+    result.stdout.fnmatch_lines([told])
 
 
 def test_what_fixtures_draw_belongs_to_the_test(run):
