@@ -30,6 +30,9 @@ _NO_DRAWS = frozenset({"clone", "fold_in", "key_data", "key_impl", "split", "wra
 _MAKING = ("grad", "hessian", "jacfwd", "jacrev", "value_and_grad", "vmap")
 _CALLING = ("jvp", "linearize", "vjp")
 
+# What JAX compiles by itself, after it has traced the function with its vmaps dissolved.
+_LOOPING = ("cond", "fori_loop", "map", "scan", "switch", "while_loop")
+
 
 @dataclass(frozen=True, slots=True)
 class Transformed:
@@ -56,8 +59,11 @@ _numbers = itertools.count(1)
 class Listener(Protocol):
     """Somebody who watches. Both raise nothing."""
 
-    def jitted(self, call: JitCall) -> Noted | None:
-        """A call of a jitted function, from outside of any other, is about to be made."""
+    def jitted(self, call: JitCall, loop: Transformed | None) -> Noted | None:
+        """A call of a jitted function, from outside of any other, is about to be made.
+
+        `loop` is the loop or branch that JAX makes it for, where nothing else compiles that.
+        """
 
     def transformed(self, call: Transformed) -> None:
         """A function made by `jax.vmap` or `jax.grad` is called outside of compiled functions."""
@@ -129,7 +135,8 @@ def _trace_ends(began: tuple[str, Standing] | None) -> None:
 
 def _jitted(call: JitCall) -> None:
     if not _is_deaf():
-        noted = [listener.jitted(call) for listener in list(_open)]
+        loop = getattr(_state, "loop", None)
+        noted = [listener.jitted(call, loop) for listener in list(_open)]
         # `lower` and `eval_shape` come by here too, and make no call.
         _state.pending = call, [each for each in noted if each is not None]
 
@@ -193,12 +200,14 @@ def _transformations() -> Iterator[None]:
             stack.enter_context(_patch(name, _making))
         for name in _CALLING:
             stack.enter_context(_patch(name, _calling))
+        for name in _LOOPING:
+            stack.enter_context(_patch(name, _looping, jax.lax))
         yield
 
 
 @functools.cache
-def _patch(name: str, showing: Callable[[str, Any], Callable[..., Any]]) -> Patch:
-    return attribute(jax, name, functools.partial(showing, name))
+def _patch(name: str, showing: Callable[[str, Any], Callable[..., Any]], home: Any = jax) -> Patch:
+    return attribute(home, name, functools.partial(showing, name))
 
 
 def _making(name: str, original: Any) -> Callable[..., Any]:
@@ -226,6 +235,21 @@ def _calling(name: str, original: Any) -> Callable[..., Any]:
             return original(fun, *args, **kwargs)
 
     return transformation
+
+
+def _looping(name: str, original: Any) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def loop(*args: Any, **kwargs: Any) -> Any:
+        if _is_deaf() or not jaxprs.is_plain():
+            return original(*args, **kwargs)
+        body = next(filter(callable, reversed([*args, *kwargs.values()])), original)
+        _state.loop = Transformed(name, body, original, args, kwargs)
+        try:
+            return original(*args, **kwargs)
+        finally:
+            _state.loop = None
+
+    return loop
 
 
 @contextlib.contextmanager

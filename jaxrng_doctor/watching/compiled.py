@@ -57,6 +57,7 @@ class Compiled:
     flat: tuple[int | None, ...]
     fixed: tuple[Any, ...]
     calls: list[Made] = field(default_factory=list)
+    if_called_again: Gap | None = None
 
     @property
     def compares_calls(self) -> bool:
@@ -86,19 +87,30 @@ class Compiled:
         )
 
 
-def compiled(call: JitCall, *, moved: bool, detail: bool = False) -> Compiled | None:
+def compiled(
+    call: JitCall, *, moved: bool, loop: Transformed | None = None, detail: bool = False
+) -> Compiled | None:
     """Examine the function of `call`; `None` where it neither draws nor is anybody's to mend.
 
-    `moved`: a host generator was drawn from while JAX traced it. With `detail` the
-    diagnosis keeps its keys, those of all variables. Raises whatever goes wrong:
-    the function is traced again, and may not like it.
+    `moved`: a host generator was drawn from while JAX traced it. `loop` is the loop that
+    JAX makes the call for: it is examined where the call no longer shows its vmaps. With
+    `detail` the diagnosis keeps its keys, those of all variables. Raises whatever goes
+    wrong: the function is traced again, and may not like it.
     """
     name, file = function_of(call.jaxpr)
     # Of JAX's own functions only the loops and branches that a program runs by themselves.
     is_jaxs = file.startswith(JAX_DIR) and not file.endswith("dispatch.py")
     if is_jaxs or not (moved or Draws().inside(call.jaxpr)):
         return None
-    return _examined(name, call.jaxpr, _array_call(name, call), len(call.flat), detail)
+    found = _examined(name, call.jaxpr, _array_call(name, call), len(call.flat), detail)
+    whole = transformed(loop, detail=detail) if loop is not None and found.diagnosis.gaps else None
+    if loop is None or whole is None or whole.diagnosis.gaps:
+        return found
+    # What its body has captured may be another value in another call.
+    seen_once = Gap(f"calls of {loop.title} after the first are not compared")
+    return replace(
+        whole, jaxpr=call.jaxpr, flat=(None,) * len(whole.flat), if_called_again=seen_once
+    )
 
 
 def transformed(call: Transformed, *, detail: bool = False) -> Compiled | None:

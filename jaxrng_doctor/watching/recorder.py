@@ -80,20 +80,21 @@ class Recorder:
 
     # -- while the program runs ------------------------------------------------------------
 
-    def jitted(self, call: JitCall) -> _Noted | None:
+    def jitted(self, call: JitCall, loop: calls.Transformed | None) -> _Noted | None:
         known, function = id(call.jaxpr), None
         if any(call.donated) or known in self._functions:
-            function = self.first(call)
+            function = self.first(call, loop)
             if function is None or not self.notes(function):
+                self.miss(function)
                 return None
         elif _asks_for_shapes():
             return None
         else:
             # Not before it was made: compiled code names the lines that it was first traced from.
             self._waiting[known] = call
-        return _Noted(self, call, function)
+        return _Noted(self, call, loop, function)
 
-    def first(self, call: JitCall) -> Compiled | None:
+    def first(self, call: JitCall, loop: calls.Transformed | None = None) -> Compiled | None:
         """The function of `call`, examined if this is the first call of its signature."""
         known = id(call.jaxpr)
         if known in self._functions:
@@ -101,7 +102,7 @@ class Recorder:
         self._waiting.pop(known, None)
         source = function_of(call.jaxpr)
         moved = source in self._host_draws
-        examine = functools.partial(compiled, call, moved=moved, detail=self.detail)
+        examine = functools.partial(compiled, call, moved=moved, loop=loop, detail=self.detail)
         return self._function(known, call.jaxpr, source[0], examine)
 
     def transformed(self, call: calls.Transformed) -> None:
@@ -115,6 +116,11 @@ class Recorder:
         if again and self.key_values and function is not None and function.draws_out_of_sight:
             what = f"calls of {call.title} are not compared: it draws inside of compiled code"
             self._gaps.append(Gap(what, users_place(_way())))
+
+    def miss(self, function: Compiled | None) -> None:
+        gap = None if function is None or not self.key_values else function.if_called_again
+        if gap is not None and gap not in self._gaps:
+            self._gaps.append(gap)
 
     def notes(self, function: Compiled) -> bool:
         """The keys of its next call are worth keeping: constant ones are known after the first."""
@@ -263,27 +269,37 @@ class Recorder:
 class _Noted:
     """A jitted call, to be noted once it was made, and its like again. `function` if known."""
 
-    def __init__(self, recorder: Recorder, call: JitCall, function: Compiled | None) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        call: JitCall,
+        loop: calls.Transformed | None,
+        function: Compiled | None,
+    ) -> None:
         self._recorder = recorder
+        self._loop = loop
         self._function = function
         self._donated = call.donated if any(call.donated) else ()
         self._call: JitCall | None = call
         self._note = self.again(call.flat) if self._donated else None
 
     def made(self) -> bool:
-        call, note = self._call, self._note
-        self._call = self._note = None  # its arguments may be large
+        call, loop, note = self._call, self._loop, self._note
+        self._call = self._loop = self._note = None  # its arguments may be large
         if call is None:
             return False
         if self._function is None:
-            self._function = self._recorder.first(call)
+            self._function = self._recorder.first(call, loop)
         if self._function is None or not self._recorder.notes(self._function):
             return False
         (note or self.again(call.flat))()
-        return self._function.compares_calls
+        return self._function.compares_calls or self._function.if_called_again is not None
 
     def again(self, leaves: Sequence[Any]) -> Callable[[], None]:
         if self._function is None:
+            return _nothing
+        if self._function.calls and not self._recorder.notes(self._function):
+            self._recorder.miss(self._function)
             return _nothing
         try:
             if self._donated:

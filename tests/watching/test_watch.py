@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 import jaxrng_doctor
 
@@ -485,3 +486,34 @@ def test_more_calls_than_can_be_kept(monkeypatch):
             step(X, key)
 
     assert [gap.message for gap in report.gaps] == ["calls after the first 3 are not compared"]
+
+
+@pytest.mark.parametrize("in_axes", [(0, 0), (0, None)], ids=["split", "shared"])
+@pytest.mark.parametrize("loop", ["scan", "fori_loop"])
+def test_a_vmap_inside_of_a_loop_that_nothing_compiles(loop, in_axes):
+    step = jax.jit(jax.vmap(noisy, in_axes=in_axes))
+
+    def body(i, carry):
+        x, key = carry
+        key, own = jax.random.split(key)
+        return step(x, own if in_axes[1] is None else jax.random.split(own, len(x))), key
+
+    def scanned(carry, i):
+        return body(i, carry), None
+
+    def program():
+        if loop == "scan":
+            return lax.scan(scanned, (X, jax.random.key(0)), jnp.arange(3))
+        return lax.fori_loop(0, 3, body, (X, jax.random.key(0)))
+
+    with jaxrng_doctor.watch() as report:
+        program()
+    assert codes(report) == (["RNG001"] if in_axes[1] is None else [])
+    assert report.gaps == ()
+    assert [len(draw.scopes) for draw in report.draws] == [2]
+
+    with jaxrng_doctor.watch() as report:
+        program()
+        program()  # with the same keys
+    assert "RNG014" not in codes(report)
+    assert len(report.gaps) == 1
