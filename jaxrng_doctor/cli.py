@@ -30,9 +30,7 @@ def _codes(incomplete: str) -> list[tuple[str, str]]:
 
     before, comma, last = incomplete.rpartition(",")
     return [
-        (f"{before}{comma}{rule.code}", rule.name)
-        for rule in RULES
-        if rule.code.startswith(last.upper())
+        (f"{before}{comma}{rule.code}", rule.name) for rule in RULES if rule.code.startswith(last)
     ]
 
 

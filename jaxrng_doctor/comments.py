@@ -7,6 +7,7 @@ about its file; without brackets about every rule, and with commas about several
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jaxrng_doctor import source
@@ -43,9 +44,32 @@ class Ignore:
         return f"# jaxrng: ignore{'-file' if self.whole_file else ''}{named}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Ignores:
+    """Those of one file, of which `comments` are all comments."""
+
+    comments: Mapping[int, str]
+    by_line: Mapping[int, list[Ignore]]
+    whole_file: tuple[Ignore, ...]
+
+
+_files: dict[str, _Ignores] = {}
+
+
+def _of(path: str) -> _Ignores:
+    comments = source.comments(path)
+    known = _files.get(path)
+    # One mapping for as long as the file is the same.
+    if known is None or known.comments is not comments:
+        by_line = {n: _parsed(n, text) for n, text in comments.items()}
+        whole_file = tuple(i for found in by_line.values() for i in found if i.whole_file)
+        known = _files[path] = _Ignores(comments, by_line, whole_file)
+    return known
+
+
 def ignores(path: str) -> tuple[Ignore, ...]:
     """All ignore comments of a file, by line."""
-    return tuple(i for n, text in source.comments(path).items() for i in _parsed(n, text))
+    return tuple(ignore for found in _of(path).by_line.values() for ignore in found)
 
 
 def comment_for(finding: Finding) -> tuple[Place, Ignore] | None:
@@ -55,15 +79,15 @@ def comment_for(finding: Finding) -> tuple[Place, Ignore] | None:
     whole file that the draw is in.
     """
     for place in places_of_comments(finding):
-        comments = source.comments(place.path)
+        by_line = _of(place.path).by_line
         first, last = source.logical_span(place.path, place.line)
         for n in range(first, last + 1):
-            for comment in _parsed(n, comments.get(n, "")):
+            for comment in by_line.get(n, ()):
                 if comment.covers(finding.code) and not comment.whole_file:
                     return Place(place.path, n), comment
     if finding.place is not None:
-        for comment in ignores(finding.place.path):
-            if comment.covers(finding.code) and comment.whole_file:
+        for comment in _of(finding.place.path).whole_file:
+            if comment.covers(finding.code):
                 return Place(finding.place.path, comment.line), comment
     return None
 

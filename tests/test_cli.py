@@ -60,7 +60,19 @@ def noise(write: Write) -> Path:
     return write("noise.py", NOISE).parent
 
 
-@pytest.mark.parametrize("command", [["--version"], ["--help"], ["rules"], ["explain", "RNG001"]])
+NO_JAX = [
+    ["--version"],
+    ["--help"],
+    ["check", "--help"],
+    ["rules"],
+    ["rules", "--format", "json"],
+    ["explain", "RNG001"],
+    ["explain", "--all", "--format", "markdown"],
+    ["completion", "zsh"],
+]
+
+
+@pytest.mark.parametrize("command", NO_JAX)
 def test_what_needs_no_jax_does_not_import_it(
     command: list[str], cli_environment: dict[str, str]
 ) -> None:

@@ -83,7 +83,7 @@ def test_output_is_for_one_format(run_cli, noise):
     [
         (["terminal", "json"], None, "--format terminal and --format json both go to one stream"),
         (["json:r", "sarif:./r"], None, "both go to"),
-        (["json:new", "sarif:./new"], None, "both go to"),
+        (["json:new", "sarif:here/new"], None, "both go to"),
         (["json:r", "sarif:link"], None, "both go to"),
         (["sarif:"], None, "--format sarif: names no file\ntype: --format sarif or"),
         (["sarf:r"], None, "did you mean sarif?"),
@@ -97,10 +97,11 @@ def test_output_is_for_one_format(run_cli, noise):
 def test_what_cannot_be(fresh_imports, formats, file, words):
     (fresh_imports / "r").write_text("old")
     (fresh_imports / "link").symlink_to("r")
+    (fresh_imports / "here").symlink_to(".")
     with pytest.raises(UsageError) as refused:
         destinations(formats, None if file is None else Path(file))
     assert words in str(refused.value)
-    assert {path.name for path in fresh_imports.iterdir()} == {"r", "link"}
+    assert {path.name for path in fresh_imports.iterdir()} == {"r", "link", "here"}
     assert (fresh_imports / "r").read_text() == "old"
 
 

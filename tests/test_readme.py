@@ -32,7 +32,12 @@ IN_CI = re.findall(
 )
 SCRIPTS = [b.text for b in readme.blocks(TEXT) if b.language == "python" and not b.file]
 TESTS = [name for name in readme.files(TEXT) if name.startswith("test_")]
-NOT_RUN = {"make demo", "make test", "pip install ."}
+NOT_RUN = {
+    "make demo",
+    "make test",
+    "pip install .",
+    "source <(jaxrng-doctor completion bash)",  # it is in test_explain.py
+}
 HEALED, NOISY = "healed.py:healed_batch", "noisy.py:noisy_batch"
 
 PROGRESS = re.compile(r"^jaxrng-doctor: .*…\n", re.MULTILINE)

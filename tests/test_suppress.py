@@ -86,6 +86,18 @@ def test_the_convicted_vmap_has_its_comment(text, varies, expected):
     assert reason(finding(scopes=[elsewhere, scope])) == expected
 
 
+def test_a_comment_for_the_file_of_the_draw(text):
+    text("x = normal(key)\n# jaxrng: ignore-file[RNG001] all meant\n")
+    (intended,) = suppress.apply([finding()], Choices())[1]
+    assert (intended.by, intended.reason) == ("file-comment", "all meant")
+    assert intended.comment == Place(PATH, 2)
+    assert reason(finding("RNG003")) is None
+    scope = Scope("vmap", 4, place=Place(PATH, 1), varies=False)
+    assert reason(finding(path="/no/such/file.py", scopes=[scope])) is None
+    text("x = normal(key)  # jaxrng: ignore[RNG001] this\n# jaxrng: ignore-file[RNG001] all\n")
+    assert reason(finding()) == "this"
+
+
 def test_a_finding_without_a_place_or_a_source_is_reported():
     nowhere = Finding("RNG001", "n", "error", "proven", "m", None)
     assert reason(nowhere) is None

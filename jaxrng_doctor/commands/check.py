@@ -29,8 +29,8 @@ def check(texts: Sequence[str], flags: Flags, settings: Settings, crew: Crew, *,
     if not 0 < timeout < threading.TIMEOUT_MAX:
         raise UsageError(f"--timeout {timeout:g} is no time to wait", "type: --timeout 60")
     workers = _number(jobs)
-    # Of the configured ones, and of all others where none is, no finding is left out.
-    complete = not (texts and config.targets)
+    # A part of the configured ones, or of the rules, is no reason to miss what a baseline knows.
+    complete = not ((texts and config.targets) or settings.flags.select or settings.flags.ignore)
     folder = Path.cwd() if texts else config.folder
     texts = texts or list(dict.fromkeys(entry.target for entry in config.targets))
     if not texts:

@@ -89,7 +89,9 @@ def _shown(char: str) -> str:
     if char == "\t":
         return "    "
     # Control, format (which can reorder a line), separator and surrogate characters.
-    if unicodedata.category(char) in {"Cc", "Cf", "Zl", "Zp", "Cs"} and char not in _JOINERS:
+    steers = unicodedata.category(char) in {"Cc", "Cf", "Zl", "Zp", "Cs"} and char not in _JOINERS
+    # The last two of each plane are no characters, and programs choke on them.
+    if steers or ord(char) & 0xFFFE == 0xFFFE:
         return char.encode("unicode_escape", "surrogatepass").decode("ascii")
     return char
 

@@ -58,9 +58,8 @@ def render(report: Report, options: RenderOptions) -> str:
         },
     }
     if options.root:
-        run["originalUriBaseIds"] = {
-            _ROOT: {"uri": f"{PurePath(options.root).as_uri().rstrip('/')}/"}
-        }
+        within = PurePath(options.root, "_").as_uri()  # for the slash that a folder ends in
+        run["originalUriBaseIds"] = {_ROOT: {"uri": within.removesuffix("_")}}
     document = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
     # Half of a surrogate pair, as an odd file name may hold, is more than strict readers take.
     document = json.loads(json.dumps(document, ensure_ascii=False).encode(errors="replace"))

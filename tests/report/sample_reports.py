@@ -278,7 +278,7 @@ RULES = (
 HOSTILE = (
     "a\nb\r\nc,d:e=f%0A%3A\n::error file=x::y\n"
     "]]> </details> <script>1</script> &amp; \" ' | \\| \\\n"
-    "`x` ```` ~~~~\n# h\n- i\n[l](http://evil.example) ![p](q) <http://evil.example> "
+    "`x` ~~~~\n`````\n# h\n- i\n[l](http://evil.example) ![p](q) <http://evil.example> "
     "http://evil.example www.evil.example @ghost #1 :tada: **b** _e_ ~~s~~ $m$ {0} {{ [x](0)\n"
     "\x1b[31m \x00 \x07 \x85 \ufffe \u2028 \u202e \udc80 é 日本 🎲"
 )

@@ -119,7 +119,7 @@ def test_hostile_text_is_shown_and_never_obeyed():
     rows = cells(text)
     assert len(rows) == 5  # the head, a finding, two gaps, a failure
     assert {len(row) for row in rows} == {4}
-    assert "<script>1</script> &amp; \" ' | \\| \\ `x` ```` ~~~~ # h - i [l](http" in rows[1][1]
+    assert "<script>1</script> &amp; \" ' | \\| \\ `x` ~~~~ ````` # h - i [l](http" in rows[1][1]
     blocks = [token.content for token in tokens(text) if token.type == "fence"]
     told = (targets[0], targets[2])
     assert blocks == [f"{target_text(target, samples.ROOT)}\n" for target in told]

@@ -104,6 +104,22 @@ def test_what_a_reader_finds():
     ]
 
 
+def test_related_places_are_told_apart():
+    first, *_ = read(samples.gap_target())["results"]
+    assert [place["id"] for place in first["relatedLocations"]] == [0, 1]
+
+
+def test_the_root_is_a_folder():
+    for root, uri in (
+        ("/project", "file:///project/"),
+        ("/", "file:///"),
+        ("/a b", "file:///a%20b/"),
+    ):
+        bases = read(samples.shared_target(), root=root)["originalUriBaseIds"]
+        assert bases == {"%SRCROOT%": {"uri": uri}}
+    assert "originalUriBaseIds" not in read(samples.shared_target(), root="")
+
+
 def test_suppressions_are_known_of_all_results_or_of_none():
     for make in samples.REPORTS.values():
         for result in read(*make().targets)["results"]:
@@ -184,6 +200,7 @@ def test_columns_count_characters():
         (Place("/project/noise.py", 7), {"startLine": 7}),
         (Place("/project/noise.py", 7, 16, 7, 3), {"startLine": 7, "startColumn": 16}),
         (Place("/project/noise.py", 7, 16, 6, 30), {"startLine": 7, "startColumn": 16}),
+        (Place("/project/noise.py", 7, None, 6), {"startLine": 7}),
         (Place("/project/noise.py", 7, None, 9), {"startLine": 7, "endLine": 9}),
     ],
 )

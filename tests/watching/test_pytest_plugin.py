@@ -182,6 +182,34 @@ def test_settings_of_the_project(run, pytester):
     run(TESTS, "--jaxrng").assert_outcomes(failed=1, passed=2)
 
 
+@pytest.mark.parametrize(
+    ("settings", "outcome"),
+    [
+        ('per-file-ignores = {"test_*.py" = ["RNG"]}', {"failed": 1, "passed": 2}),
+        ('exclude = ["test_*.py"]', {"failed": 1, "passed": 2}),
+        ('expect = "same"', {"failed": 1, "passed": 2}),
+        ('fail-on = "never"', {"failed": 1, "passed": 2}),
+    ],
+)
+def test_each_setting_of_the_project(run, pytester, settings, outcome):
+    pytester.makepyprojecttoml(f"[tool.jaxrng-doctor]\n{settings}\n")
+
+    run(TESTS, "--jaxrng").assert_outcomes(**outcome)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [('ignor = ["RNG001"]', "did you mean ignore?"), ('baseline = "b.json"', "no baseline b.json")],
+)
+def test_wrong_settings_of_the_project(run, pytester, settings, words):
+    pytester.makepyprojecttoml(f"[tool.jaxrng-doctor]\n{settings}\n")
+
+    result = run(TESTS, "--jaxrng")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*{words}*"])
+
+
 @pytest.mark.skipif(importlib.util.find_spec("xdist") is None, reason="needs pytest-xdist")
 def test_several_processes(run):
     result = run(TESTS, "--jaxrng=warn", "-n", "2")
