@@ -400,6 +400,23 @@ def test_a_terminal_shows_a_spinner_that_vanishes(monkeypatch: pytest.MonkeyPatc
     assert shown.endswith("\x1b[2K"), "the line is erased at the end"
 
 
+def test_a_terminal_shows_how_many_targets_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", 0.01)
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress.Progress() as told:
+        for lane in range(3):
+            told.stage(f"[red]tracing {lane}", lane)
+        told.total(7)
+        told.done()
+        deadline = time.monotonic() + 10
+        while "1/7" not in terminal.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert "1/7" in terminal.getvalue()
+    assert "[red]tracing 2" in terminal.getvalue()
+
+
 def test_all_public_names_are_there() -> None:
     for name in jaxrng_doctor.__all__:
         assert getattr(jaxrng_doctor, name) is not None

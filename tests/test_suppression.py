@@ -86,7 +86,8 @@ def test_a_target_has_settings_of_its_own_and_flags_win(run_cli: RunCli, project
     done = run_cli("check", "--format", "json")
     document = read(done)
     assert told(document) == {"one": ["RNG005"], "two": []}
-    assert [target["comparison"] is None for target in document["targets"]] == [True, False]
+    compared = {t["target"]: t["comparison"] is not None for t in document["targets"]}
+    assert compared == {"lab/one.py:one": False, "lab/old/two.py:two": True}
     assert done.returncode == 1
     done = run_cli("check", "--format", "json", "--ignore", "RNG001", "--fail-on", "never")
     assert told(read(done)) == {"one": ["RNG005"], "two": ["RNG005"]}

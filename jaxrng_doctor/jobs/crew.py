@@ -80,7 +80,9 @@ class Crew:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for name in ("SIGTERM", "SIGHUP"):
-                if (number := getattr(signal, name, None)) is not None:
+                number = getattr(signal, name, None)
+                # Under nohup, for one, the signal is ignored, and is to stay so.
+                if number is not None and signal.getsignal(number) is signal.SIG_DFL:
                     self._handlers[number] = signal.signal(number, self._terminated)
         self.start()
         return self
@@ -115,7 +117,7 @@ class Crew:
         """
         said: list[tuple[Worker, Any]] = []
         now = time.monotonic()
-        wait = min(HEARTBEAT, *(worker.deadline - now for worker in self.workers), HEARTBEAT)
+        wait = min([HEARTBEAT, *(worker.deadline - now for worker in self.workers)])
         try:
             process, message = self._events.get(timeout=max(0.0, wait))
         except Empty:
