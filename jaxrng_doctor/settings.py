@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -41,6 +41,10 @@ class Settings:
         """How many seconds a target that has settings of its own may run."""
         timeout = self.flags.over(overrides).timeout
         return self.config.timeout if timeout is None else timeout
+
+    def to_stream(self) -> Settings:
+        """The same for one of several processes, another of which writes the files."""
+        return replace(self, reports=destinations([], None))
 
     def publish(self, report: Report, out: TextIO, **options: Any) -> None:
         """Write the report in each format to its file, or else to `out`."""
