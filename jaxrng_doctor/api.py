@@ -20,6 +20,7 @@ from jaxrng_doctor.target.inaxes import check_in_axes
 from jaxrng_doctor.trace import recording_vmaps
 from jaxrng_doctor.trace.call import parameter_names
 from jaxrng_doctor.watching.calls import listening
+from jaxrng_doctor.watching.processes import Meeting
 from jaxrng_doctor.watching.recorder import Recorder
 
 
@@ -130,15 +131,27 @@ def watching(
     key_values: bool = True,
     stop_at: Severity | None = None,
     detail: bool | None = None,
+    meeting: Meeting | None = None,
 ) -> Iterator[Report]:
-    """`watch`, with all that the project's settings may say."""
-    recorder = Recorder(choices, key_values=key_values, stop_at=stop_at, detail=_in_detail(detail))
+    """`watch`, with all that the project's settings may say.
+
+    With a `meeting`, the processes of `jax.distributed` are compared at the end.
+    """
+    recorder = Recorder(
+        choices,
+        key_values=key_values,
+        samples=meeting is not None,
+        stop_at=stop_at,
+        detail=_in_detail(detail),
+    )
     report = Report((), __version__, jax.__version__)
     try:
         with listening(recorder), recording_vmaps():
             yield report
     finally:
         targets = recorder.reports()
+        if meeting is not None:
+            targets = meeting.hold(targets, recorder.functions(), choices)
         findings.Report.__init__(report, targets, __version__, jax.__version__)
 
 

@@ -202,6 +202,22 @@ class Repeated:
 
 
 @dataclass(frozen=True, slots=True)
+class Alike:
+    """A draw with the same keys in several `processes`, whose numbers meet data of their own.
+
+    `data` names what differs between the processes. It was so in `calls` of the first
+    `compared` calls; `draw` is in the first of them, and `key` is the words of its first key.
+    """
+
+    draw: CallDraw
+    processes: tuple[int, ...]
+    data: tuple[str, ...]
+    calls: int
+    compared: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class HostDrawFacts:
     """A draw from NumPy's or Python's generators while the function was traced."""
 
@@ -219,3 +235,4 @@ class ProgramFacts:
     returned: tuple[Returned, ...] = ()
     host_draws: tuple[HostDrawFacts, ...] = ()
     repeated: tuple[Repeated, ...] = ()
+    alike: tuple[Alike, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -31,6 +31,10 @@ class Settings(TargetSettings):
     def detail(self) -> bool:
         """Some format shows what is found out with `detail` only."""
         return any(one.render in DETAILED for one in self.reports)
+
+    def to_stream(self) -> Settings:
+        """The same for one of several processes, another of which writes the files."""
+        return replace(self, reports=destinations([], None))
 
     def publish(self, report: Report, out: TextIO, **options: Any) -> None:
         """Write the report in each format to its file, or else to `out`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,6 +33,15 @@ class Settling:
     known: Mapping[str, baseline.Entry] = field(default_factory=dict)
     new: Path | None = None
     adds_ignores: bool = False
+
+    @property
+    def writes(self) -> bool:
+        """What is found today is to be known from now on."""
+        return self.new is not None or self.adds_ignores
+
+    def reading_only(self) -> Settling:
+        """The same for one of several processes, another of which does the writing."""
+        return replace(self, new=None, adds_ignores=False)
 
     def settle(self, report: AnyReport, *, complete: bool) -> AnyReport:
         """The report without what is known; writes the comments or the baseline asked for.

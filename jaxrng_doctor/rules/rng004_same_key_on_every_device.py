@@ -6,9 +6,15 @@ the mesh axes. Where it is replicated, the numbers are followed to what they mee
 that differs from device to device, such as each device's part of a batch, it is a
 fault. Parameters that all devices make alike are none.
 
+Where a watched program runs in several processes (`jax.distributed`), the first 8 calls
+of each function are compared between them in the same way: a draw that has one key in
+several processes, and meets arrays that each process has for itself, such as its own
+batch, is a fault. Draws outside of compiled functions are not compared: nobody can know
+what they are for.
+
 ## Why is this bad?
 The same noise is laid over every part of the batch: with eight devices, examples 0,
-n/8, 2n/8, ... share their dropout mask.
+n/8, 2n/8, ... share their dropout mask. The same holds for the batches of several hosts.
 
 ## Example
 ```python
@@ -29,6 +35,7 @@ parts = x.reshape(jax.device_count(), -1, x.shape[-1])
 jax.pmap(dropout, axis_name="data", in_axes=(0, None))(parts, key)
 ```
 Or split the key by the number of devices outside, and shard the keys as the data.
+Between processes: `key = jax.random.fold_in(key, jax.process_index())`.
 
 ## When it is intended
 Noise that must be alike on all devices, such as a mask of shared features: say so
@@ -36,17 +43,27 @@ with `# jaxrng: ignore[RNG004] reason` on the line of the draw or of the device 
 
 ## How it is proven
 The keys of all devices are computed, on one device, and counted along each mesh axis.
+Those of several processes are computed in each, and compared in process 0.
 """
 
 from __future__ import annotations
 
-from jaxrng_doctor.facts import DrawFacts, ScopeFacts
-from jaxrng_doctor.findings import Finding, Help
+from collections.abc import Iterator
+
+from jaxrng_doctor.facts import Alike, DrawFacts, ProgramFacts, ScopeFacts
+from jaxrng_doctor.findings import Evidence, Finding, Help
 from jaxrng_doctor.rules import telling
-from jaxrng_doctor.rules.rule import Rule, of_each_draw
+from jaxrng_doctor.rules.rule import Rule
 
 
-def check(draw: DrawFacts) -> Finding | None:
+def check(program: ProgramFacts) -> Iterator[Finding]:
+    for draw in program.draws:
+        if (found := _on_devices(draw)) is not None:
+            yield found
+    yield from map(_in_processes, program.alike)
+
+
+def _on_devices(draw: DrawFacts) -> Finding | None:
     shared = [s for s in draw.scopes if _is_shared(s)]
     if not shared:
         return None
@@ -74,6 +91,35 @@ def check(draw: DrawFacts) -> Finding | None:
     )
 
 
+def _in_processes(alike: Alike) -> Finding:
+    draw, count = alike.draw, len(alike.processes)
+    which = ", ".join(map(str, alike.processes[:_NAMED])) + (", ..." if count > _NAMED else "")
+    data = " and ".join(alike.data) or "their data"
+    return Finding(
+        code=RULE.code,
+        name=RULE.name,
+        severity=RULE.severity,
+        confidence="proven",
+        message=f"{draw.sampler} in {draw.function} draws the same numbers in {count:,} processes, "
+        f"of which each has its own {data}",
+        place=draw.place,
+        related=telling.at(draw.call if draw.call != draw.place else None, "called from here"),
+        evidence=Evidence(count, 1, (0,) * min(count, _STRIP), (0, 1), alike.key),
+        help=(
+            Help(
+                "fold in the number of the process, for what is drawn for its own data",
+                "key = jax.random.fold_in(key, jax.process_index())",
+            ),
+        ),
+        notes=(f"the processes {which}: so it was in {alike.calls} of {alike.compared} calls",),
+        proof=f"the keys were computed in each process and are equal ({alike.key})",
+    )
+
+
+_NAMED = 8
+_STRIP = 256  # so many processes are shown one by one
+
+
 def _axis(facts: ScopeFacts) -> str:
     return repr(facts.scope.axis_name) if facts.scope.axis_name else "axis_name"
 
@@ -86,4 +132,4 @@ def _is_shared(facts: ScopeFacts) -> bool:
     return telling.repeats(facts.evidence)
 
 
-RULE = Rule("RNG004", "same-key-on-every-device", "error", of_each_draw(check), __doc__)
+RULE = Rule("RNG004", "same-key-on-every-device", "error", check, __doc__)

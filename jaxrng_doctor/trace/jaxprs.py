@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jax._src import core as _core
+from jax._src import distributed as _distributed
 from jax._src import linear_util as _lu
 from jax._src import pjit as _pjit
 from jax._src import random as _random
@@ -249,6 +250,17 @@ def no_axis_name(name: Any) -> bool:
 
 
 # -- a running program ----------------------------------------------------------------
+
+
+def distributed() -> tuple[Any, int, int] | None:
+    """The client of `jax.distributed`, the number of this process, and how many there are.
+
+    `None` in a program of one process. No client is left after `jax.distributed.shutdown`
+    (0.6 to 0.12).
+    """
+    state = _distributed.global_state
+    count = state.num_processes
+    return (state.client, state.process_id, count) if count > 1 else None
 
 
 @functools.cache

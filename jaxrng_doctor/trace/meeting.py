@@ -4,17 +4,19 @@ A mask that every device draws alike and lays over its own part of the batch is 
 fault; parameters that every device makes alike are not. So a draw on replicated
 keys is followed forward through the device map's body, to the first equation in
 which it meets something that differs from device to device. Likewise parameters that
-leave a vmap with `out_axes=None` are said by their author to be one for all examples.
+leave a vmap with `out_axes=None` are said by their author to be one for all examples,
+and numbers that several processes draw alike are a fault where they meet data of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.control import Call, Cond, Map, Scan, ShardMap, While, control
+from jaxrng_doctor.trace.draws import is_key
 
 _REDUCING = frozenset({"psum", "pmax", "pmin", "psum_invariant", "all_gather"})
 
@@ -44,6 +46,14 @@ def meets_varying(over: Map | ShardMap, axis: Any, draw: tuple[tuple[int, int], 
     walk = _Walk(axis)
     outs = walk.jaxpr(over.body, [_Flag(varies=c) for c in cut_in], draw)
     return walk.met or any(o.drawn and c for o, c in zip(outs, cut_out, strict=True))
+
+
+def meets_inputs(program: Any, inputs: Collection[int], draw: tuple[tuple[int, int], ...]) -> bool:
+    """Whether the draw at `draw` in a whole program meets data made of any of these `inputs`."""
+    walk = _Walk(axis=object())
+    count = len(equations.open_jaxpr(program)[0].invars)
+    walk.jaxpr(program, [_Flag(varies=i in inputs) for i in range(count)], draw)
+    return walk.met
 
 
 def leaves_as_one(over: Map, draw: tuple[tuple[int, int], ...]) -> bool:
@@ -79,7 +89,11 @@ class _Walk:
         self, eqn: Any, ins: list[_Flag], draw: tuple[tuple[int, int], ...] | None
     ) -> Sequence[_Flag]:
         if draw and len(draw) == 1:
-            return [_Flag(drawn=True)] * len(eqn.outvars)
+            # What the numbers are made to fit, such as a probability, they have met by then.
+            data = [flag for v, flag in zip(eqn.invars, ins, strict=True) if not is_key(v.aval)]
+            varies = len(data) < len(ins) and _any(data).varies
+            self.met |= varies
+            return [_Flag(varies, True)] * len(eqn.outvars)
 
         def inside(sub: int = 0) -> tuple[tuple[int, int], ...] | None:
             return draw[1:] if draw and draw[0][1] == sub else None

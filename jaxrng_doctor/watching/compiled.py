@@ -7,8 +7,9 @@ and the small arrays that its keys are made of are kept from each call.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,8 +28,10 @@ from jaxrng_doctor.trace.draws import Draws
 from jaxrng_doctor.trace.equations import Frame, function_of
 from jaxrng_doctor.trace.files import JAX_DIR
 from jaxrng_doctor.trace.hostrng import generators, preserving_host_rng
+from jaxrng_doctor.trace.jaxprs import distributed
 from jaxrng_doctor.trace.program import trace_program
 from jaxrng_doctor.watching.calls import Transformed
+from jaxrng_doctor.watching.hostdata import SPREAD, here, is_spread, sample
 
 MOST_WORDS = 1 << 16
 """Calls of functions whose keys are made of larger arrays are not compared: too much to keep."""
@@ -36,26 +39,34 @@ MOST_WORDS = 1 << 16
 
 @dataclass(frozen=True)
 class Made:
-    """One call: its number in the program, the way to it, what its keys are made of."""
+    """One call: its number in the program, the way to it, what its keys are made of.
+
+    `data` has samples of its other arrays, by input; `None` where nobody asked for them.
+    """
 
     number: int
     way: tuple[Frame, ...]
     values: tuple[Any, ...]
+    data: Mapping[int, Any] | None = None
 
 
 @dataclass
 class Compiled:
     """A function for one signature. `flat` says which leaf of a call each key input is.
 
+    `argument` says so of each input of the program; it is `None` for what it captured.
     `fixed` are the key inputs that are the same for all calls, at the others is `None`.
+    `computes`: this process has all that the keys are made of.
     """
 
     name: str
     jaxpr: Any
     diagnosis: Diagnosis
     program: KeyProgram
+    argument: tuple[int | None, ...]
     flat: tuple[int | None, ...]
     fixed: tuple[Any, ...]
+    computes: bool
     calls: list[Made] = field(default_factory=list)
     if_called_again: Gap | None = None
 
@@ -74,11 +85,33 @@ class Compiled:
         return False
 
     def values_of(self, leaves: Sequence[Any], donated: Sequence[bool] = ()) -> tuple[Any, ...]:
-        """What the keys of a call are made of, of its leaves; copied if the call takes these."""
-        return tuple(
+        """What the keys of a call are made of, of its leaves; copied if the call takes these.
+
+        Raises `Spread` where some of it is cut up over several processes.
+        """
+        values = (
             None if j is None else jnp.array(leaves[j]) if donated and donated[j] else leaves[j]
             for j in self.flat
         )
+        return tuple(map(here, values) if distributed() else values)
+
+    def data_of(self, leaves: Sequence[Any]) -> dict[int, Any]:
+        """Samples of those leaves of a call that no key is made of, by input of the program."""
+        every = {i: leaves[j] for i, j in self._data.items() if j is not None}
+        return _samples(every)
+
+    @functools.cached_property
+    def captured(self) -> dict[int, Any]:
+        """Samples of the arrays that the function captured, by input of the program."""
+        values = self.program.trace.values
+        return _samples({i: values[i] for i, j in self._data.items() if j is None})
+
+    @functools.cached_property
+    def _data(self) -> dict[int, int | None]:
+        """The inputs that no key is made of, each with the leaf of a call that it is."""
+        trace = self.program.trace
+        of_keys = trace.lineage_slice.inputs(trace.jaxpr)
+        return {i: j for i, j in enumerate(self.argument) if i not in of_keys}
 
     def start(self, values: Sequence[Any]) -> Any:
         """The keys of a call, being computed: for `program.finish`."""
@@ -133,17 +166,30 @@ def _examined(name: str, jaxpr: Any, array: ArrayCall, leaves: int, detail: bool
     has_all = len(array.arrays) == leaves
     flat = tuple(trace.argument[i] if has_all else None for i in program.wanted)
     values = tuple(trace.values[i] for i in program.wanted)
+    is_here = not any(map(is_spread, values))
+    values = tuple(map(here, values)) if is_here else values
     compute = (lambda: all_keys(trace)) if detail else (lambda: program.compute(values))
-    diagnosis = diagnose(trace, run=True, compute=compute)
+    diagnosis = diagnose(trace, run=is_here, compute=compute)
     if not detail:  # there are as many of them as functions, as long as the program runs
         diagnosis = replace(diagnosis, ledger=Ledger())
     sizes = [np.size(x) for x, j in zip(values, flat, strict=True) if j is not None]
-    if not has_all or sum(sizes) > MOST_WORDS:
-        why = "its keys are made of large arrays" if has_all else "its arguments are not all arrays"
+    why = ""
+    if not is_here:
+        why = SPREAD
+    elif not has_all:
+        why = "its arguments are not all arrays"
+    elif sum(sizes) > MOST_WORDS:
+        why = "its keys are made of large arrays"
+    if why:
         gap = Gap(f"calls of {name} are not compared: {why}")
         flat = (None,) * len(flat)
         diagnosis = replace(diagnosis, gaps=(*diagnosis.gaps, gap))
-    return Compiled(name, jaxpr, diagnosis, program, flat, values)
+    argument = trace.argument if has_all else (None,) * len(trace.argument)
+    return Compiled(name, jaxpr, diagnosis, program, argument, flat, values, is_here)
+
+
+def _samples(values: Mapping[int, Any]) -> dict[int, Any]:
+    return {i: taken for i, value in values.items() if (taken := sample(value)) is not None}
 
 
 def _array_call(name: str, call: JitCall) -> ArrayCall:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import sys
@@ -20,7 +21,6 @@ from jaxrng_doctor.findings import (
     SEVERITIES,
     Choices,
     Draw,
-    Finding,
     Gap,
     Place,
     Severity,
@@ -33,11 +33,17 @@ from jaxrng_doctor.trace.call import is_array
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.equations import Frame, function_of
 from jaxrng_doctor.trace.files import is_sampler_file
+from jaxrng_doctor.trace.jaxprs import distributed
 from jaxrng_doctor.trace.places import is_machinery, is_users, python_stack, users_place
 from jaxrng_doctor.tracebacks import in_a_line
 from jaxrng_doctor.watching import calls, repeats
 from jaxrng_doctor.watching.compiled import Compiled, Made, compiled, transformed
+from jaxrng_doctor.watching.hostdata import SPREAD, Spread
+from jaxrng_doctor.watching.merging import known_by
 from jaxrng_doctor.watching.repeats import EagerDraw
+
+FIRST_CALLS = 8
+"""Of so many calls of each function the data are sampled, to be compared between processes."""
 
 ACROSS = "across calls"
 """The name under which the keys that repeat from call to call are reported."""
@@ -50,6 +56,7 @@ class Recorder:
     """A `Listener`. `key_values`: keep the keys of each call, to find those that come twice.
 
     `detail`: keep also what the details of a report are made of, see `doctor.detailed`.
+    `samples`: in a program of several processes, keep samples of each function's first calls.
     With `stop_at` it raises `FirstFinding` into the program as soon as there is a finding as
     grave as that.
     """
@@ -59,11 +66,13 @@ class Recorder:
         choices: Choices,
         *,
         key_values: bool = True,
+        samples: bool = False,
         stop_at: Severity | None = None,
         detail: bool = False,
     ) -> None:
         self.key_values = key_values
         self.detail = detail
+        self._samples = samples
         self._choices = choices
         self._stop_at = stop_at
         self._functions: dict[Any, Compiled | None] = {}
@@ -124,13 +133,39 @@ class Recorder:
 
     def notes(self, function: Compiled) -> bool:
         """The keys of its next call are worth keeping: constant ones are known after the first."""
-        return self.key_values and (function.compares_calls or not function.calls)
+        repeats = function.compares_calls or not function.calls
+        return self.key_values and function.computes and repeats
 
-    def note(self, function: Compiled, values: tuple[Any, ...]) -> None:
+    def prepared(
+        self, function: Compiled, leaves: Sequence[Any], donated: Sequence[bool] = ()
+    ) -> Callable[[], None]:
+        """What notes a call with these leaves, once it was made."""
+        try:
+            with calls.deaf() if donated else contextlib.nullcontext():
+                values = function.values_of(leaves, donated)
+        except Spread:
+            return functools.partial(self._spread, function)
+        except Exception:
+            return _nothing  # of no use to the call either, as an array that was donated before
+        return functools.partial(self.note, function, values, self._data_of(function, leaves))
+
+    def _data_of(self, function: Compiled, leaves: Sequence[Any]) -> dict[int, Any] | None:
+        """Samples of the data of a call, if it is one of the first and other processes run too."""
+        if not self._samples or len(function.calls) >= FIRST_CALLS or not distributed():
+            return None
+        try:
+            with calls.deaf():
+                return function.data_of(leaves)
+        except Exception:
+            return None
+
+    def note(
+        self, function: Compiled, values: tuple[Any, ...], data: dict[int, Any] | None
+    ) -> None:
         number = self._number()
         if number is None:
             return
-        note = Made(number, self._way(), values)
+        note = Made(number, self._way(), values, data)
         with self._lock:
             function.calls.append(note)
         self._stop_if_repeated(note.number)
@@ -141,6 +176,11 @@ class Recorder:
         if number == MOST_CALLS + 1:
             self._gaps.append(Gap(f"calls after the first {MOST_CALLS:,} are not compared"))
         return number if number <= MOST_CALLS else None
+
+    def _spread(self, function: Compiled) -> None:
+        gap = Gap(f"calls of {function.name} are not compared: {SPREAD}")
+        if gap not in self._gaps:
+            self._gaps.append(gap)
 
     def _way(self) -> tuple[Frame, ...]:
         """The way here, kept once: a loop comes by the same way in each step."""
@@ -197,7 +237,7 @@ class Recorder:
         # Ever more rarely: each time all keys are compared.
         if self._stop_at and number.bit_count() == 1:
             with self._lock, calls.deaf():
-                repeated = repeats.repeated_keys(self._examined(), self._eager)
+                repeated = repeats.repeated_keys(self.functions(), self._eager)
                 self._stop_if_found(ProgramFacts(repeated=repeated))
 
     def _stop_if_found(self, facts: ProgramFacts) -> None:
@@ -207,7 +247,8 @@ class Recorder:
             if any(finding.severity in grave for finding in findings):
                 raise FirstFinding
 
-    def _examined(self) -> list[Compiled]:
+    def functions(self) -> list[Compiled]:
+        """Those that draw, as far as they could be examined."""
         return [f for f in self._functions.values() if f is not None]
 
     # -- at the end ------------------------------------------------------------------------
@@ -218,13 +259,13 @@ class Recorder:
         for call in list(self._waiting.values()):
             self.first(call)  # it was lowered, and never called by its name
         with self._lock, calls.deaf():
-            functions = self._examined()
+            functions = self.functions()
             told: set[Any] = set()
             found = []
             for function in functions:
                 # What two signatures of one function share is told once.
-                new = [f for f in judge(function.diagnosis.facts) if _key(f) not in told]
-                told.update(map(_key, new))
+                new = [f for f in judge(function.diagnosis.facts) if known_by(f) not in told]
+                told.update(map(known_by, new))
                 findings, suppressed = apply(new, self._choices)
                 report = TargetReport(
                     function.name,
@@ -301,23 +342,11 @@ class _Noted:
         if self._function.calls and not self._recorder.notes(self._function):
             self._recorder.miss(self._function)
             return _nothing
-        try:
-            if self._donated:
-                with calls.deaf():
-                    values = self._function.values_of(leaves, self._donated)
-            else:
-                values = self._function.values_of(leaves)
-        except Exception:
-            return _nothing  # of no use to the call either, as an array that was donated before
-        return functools.partial(self._recorder.note, self._function, values)
+        return self._recorder.prepared(self._function, leaves, self._donated)
 
 
 def _nothing() -> None:
     pass
-
-
-def _key(finding: Finding) -> Any:
-    return finding.code, finding.place, finding.message
 
 
 def _way() -> tuple[Frame, ...]:

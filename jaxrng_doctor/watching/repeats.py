@@ -56,7 +56,7 @@ def _repeated(pair: Sequence[_Pair], ways: Mapping[int, tuple[Frame, ...]]) -> R
     libraries = {parting_library(ways[a.number], ways[b.number])[0] for _, a, b in pair}
     library = "" if "" in libraries else min(libraries)
     times = tuple(1 + n for n in seconds.values())
-    return Repeated(first, second, times, _hexadecimal(key), library)
+    return Repeated(first, second, times, hexadecimal(key), library)
 
 
 @dataclass(frozen=True)
@@ -162,5 +162,6 @@ def _of_draw(
     return _Uses(words[reached], np.array(numbers)[at], draw)
 
 
-def _hexadecimal(key: bytes) -> str:
+def hexadecimal(key: bytes) -> str:
+    """The words of a key, as they are shown."""
     return " ".join(f"{word:08x}" for word in np.frombuffer(key, np.uint32).tolist())

@@ -1,0 +1,355 @@
+"""Programs of several processes: two real ones on this machine, each watched by `run`."""
+
+import contextlib
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import jax
+import pytest
+
+START = """
+    import sys
+
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    process, port = int(sys.argv[1]), sys.argv[2]
+    jax.distributed.initialize(f"localhost:{port}", 2, process)
+"""
+
+OWN_NOISE = """
+    @jax.jit
+    def augment(batch, key):
+        return batch + 0.1 * jax.random.normal(key, batch.shape)
+
+    batch = jnp.arange(12.0).reshape(4, 3) + 100 * process
+    key = jax.random.key(0)
+    for step in range(3):
+        key, step_key = jax.random.split(key)
+        OWN
+        print(step, augment(batch, step_key).sum())
+"""
+REPEATED = OWN_NOISE.replace("OWN\n", "pass\n")
+FOLDED = OWN_NOISE.replace(
+    "OWN\n", "step_key = jax.random.fold_in(step_key, jax.process_index())\n"
+)
+
+SHARED = """
+    @jax.jit
+    def noisy(x, key):
+        return jax.vmap(lambda row: row + jax.random.normal(key, row.shape))(x)
+
+    print(noisy(jnp.zeros((4, 3)), jax.random.fold_in(jax.random.key(0), process)).sum())
+"""
+
+CLEAN = "0 errors, 0 warnings, 0 notes"
+
+
+class Pair:
+    """Two processes of one program; `texts` is what each has said so far on stderr."""
+
+    def __init__(self, command, folder, environment):
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            port = str(free.getsockname()[1])
+        self.processes = [
+            subprocess.Popen(
+                [sys.executable, *command, str(index), port],
+                cwd=folder,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+            )
+            for index in (0, 1)
+        ]
+        self.texts = ["", ""]
+        self.outputs = ["", ""]
+        self._readers = [
+            threading.Thread(target=self._read, args=(which, stream, index))
+            for index, process in enumerate(self.processes)
+            for which, stream in ((self.texts, process.stderr), (self.outputs, process.stdout))
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, which, stream, index):
+        for line in stream:
+            which[index] += line
+
+    def codes(self):
+        """The exit codes, once both have ended by themselves."""
+        found = [process.wait(120) for process in self.processes]
+        for reader in self._readers:
+            reader.join()
+        return found
+
+    def said(self, index, words):
+        """Whether the process says these words before long; its end may take JAX longer."""
+        until = time.monotonic() + 90
+        while time.monotonic() < until and words not in self.texts[index]:
+            time.sleep(0.1)
+        return words in self.texts[index]
+
+    def end(self):
+        for process in self.processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+        for reader in self._readers:
+            reader.join()
+        for process in self.processes:
+            process.stdout.close()
+            process.stderr.close()
+
+
+@pytest.fixture
+def start(write, cli_environment, tmp_path):
+    """Start two processes of a program, under `run` with these flags or under `python`."""
+    pairs = []
+
+    def pair(program, *flags, watched=True):
+        write("script.py", START + program)
+        command = ["-m", "jaxrng_doctor", "run", *flags, "script.py"] if watched else ["script.py"]
+        environment = {**cli_environment, "XLA_FLAGS": "", "PYTHONUNBUFFERED": "1"}
+        pairs.append(Pair(command, tmp_path, environment))
+        return pairs[-1]
+
+    yield pair
+    for each in pairs:
+        each.end()
+
+
+def codes_told(text):
+    return re.findall(r"^(?:error|warning|note)\[(RNG\d+)\]", text, re.MULTILINE)
+
+
+def test_a_fault_of_all_is_told_once(start):
+    pair = start(SHARED)
+
+    assert pair.codes() == [1, 1], pair.texts
+    assert codes_told(pair.texts[0]) == ["RNG001"], pair.texts[0]
+    assert pair.texts[0].rstrip().endswith("1 draw seen · 0 gaps · 0 suppressed")
+    [line] = [x for x in pair.texts[1].splitlines() if "jaxrng-doctor" in x]
+    assert line == "jaxrng-doctor: process 1: 1 finding, told in the report of process 0"
+    assert codes_told(pair.texts[1]) == []
+
+
+def test_a_fault_of_one_is_told_with_its_process(start):
+    pair = start("    if process == 1:\n" + SHARED.replace("\n    ", "\n        "))
+
+    assert pair.codes() == [1, 1], pair.texts
+    assert codes_told(pair.texts[0]) == ["RNG001"]
+    assert "seen in process 1 of 2, not in process 0" in pair.texts[0]
+
+
+def test_noise_that_is_the_same_for_the_batches_of_all(start):
+    pair = start(REPEATED, "--format", "json")
+
+    # Process 1 alone cannot know.
+    assert pair.codes() == [1, 0], pair.texts
+    targets = json.loads(pair.texts[0][pair.texts[0].index("{") :])["targets"]
+    [finding] = [f for target in targets for f in target["findings"]]
+    assert finding["code"] == "RNG004"
+    assert finding["confidence"] == "proven"
+    assert finding["line"] == 12
+    assert finding["message"] == (
+        "jax.random.normal in augment draws the same numbers in 2 processes, "
+        "of which each has its own batch"
+    )
+    assert finding["notes"] == ["the processes 0, 1: so it was in 3 of 3 calls"]
+    [help] = finding["help"]
+    assert help["code"] == "key = jax.random.fold_in(key, jax.process_index())"
+
+
+def test_noise_with_the_process_in_its_key(start):
+    pair = start(FOLDED)
+
+    assert pair.codes() == [0, 0], pair.texts
+    assert CLEAN in pair.texts[0]
+    assert "0 gaps" in pair.texts[0]
+
+
+HEALTHY = {
+    "parameters of one key": """
+        @jax.jit
+        def init(key, batch):
+            w = jax.random.normal(key, (batch.shape[1], 2))
+            predicted = batch @ w
+            return w
+
+        print(init(jax.random.key(0), jnp.ones((4, 3)) * process).sum())
+        """,
+    "equal data": """
+        @jax.jit
+        def sampled(x, key):
+            return x + jax.random.normal(key, x.shape)
+
+        print(sampled(jnp.ones((4, 3)), jax.random.key(0)).sum())
+        """,
+    "data that the noise never meets": """
+        @jax.jit
+        def both(batch, w, key):
+            return batch * 2, w + jax.random.normal(key, w.shape)
+
+        print(both(jnp.ones((4, 3)) * process, jnp.zeros(3), jax.random.key(0))[1].sum())
+        """,
+    "arrays of all processes together": """
+        mesh = jax.sharding.Mesh(np.array(jax.devices()), ("data",))
+        cut = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+        whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+        batch = jax.make_array_from_process_local_data(cut, np.full((2, 3), process, np.float32))
+        keys = jax.jit(lambda: jax.random.split(jax.random.key(0), 3), out_shardings=whole)()
+
+        @jax.jit
+        def step(batch, keys, i):
+            return batch + jax.random.normal(keys[i], batch.shape)
+
+        for i in range(3):
+            noisy = step(batch, keys, i)
+        print(noisy.addressable_data(0).sum())
+        """,
+}
+
+
+@pytest.mark.parametrize("program", HEALTHY.values(), ids=HEALTHY)
+def test_keys_that_are_rightly_equal(start, program):
+    pair = start(program.replace("\n    ", "\n"))
+
+    assert pair.codes() == [0, 0], pair.texts
+    assert CLEAN in pair.texts[0]
+    assert "0 gaps" in pair.texts[0]
+
+
+FAULTY = {
+    "numpy": ("np.ones((4, 3)) * process", "batch + jax.random.normal(key, batch.shape)"),
+    "a probability": ("jnp.ones((4, 3)) / (2 + process)", "jax.random.bernoulli(key, batch)"),
+    "inside of a loop": (
+        "jnp.ones((4, 3)) * process",
+        "jax.lax.scan(lambda c, row: (c, row + jax.random.normal(key)), 0, batch)[1]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("batch", "noisy"), FAULTY.values(), ids=FAULTY)
+def test_data_of_each_process_of_every_kind(start, batch, noisy):
+    program = f"""
+    @jax.jit
+    def step(batch, key):
+        return {noisy}
+
+    print(step({batch}, jax.random.key(0)).sum())
+    """
+    pair = start(program, "--select", "RNG004")
+
+    assert pair.codes() == [1, 0], pair.texts
+    assert codes_told(pair.texts[0]) == ["RNG004"], pair.texts[0]
+
+
+def test_a_comment_says_that_it_is_meant(start):
+    line = "return batch + 0.1 * jax.random.normal(key, batch.shape)"
+    pair = start(REPEATED.replace(line, f"{line}  # jaxrng: ignore[RNG004] one mask for all"))
+
+    assert pair.codes() == [0, 0], pair.texts
+    assert "1 suppressed" in pair.texts[0]
+
+
+@pytest.mark.parametrize("ending", ["", "sys.exit(3 + process)"])
+def test_numbers_and_exit_codes_are_as_unwatched(start, ending):
+    program = f"{FOLDED}\n    {ending}\n"
+    alone, watched = start(program, watched=False), start(program)
+
+    assert watched.codes() == alone.codes()
+    assert watched.outputs == alone.outputs
+    assert alone.outputs[0] != alone.outputs[1] != ""
+
+
+def test_an_exception_in_one_of_them(start):
+    pair = start(SHARED + "    if process == 1:\n        raise KeyError('the end')\n")
+
+    assert pair.codes() == [1, 1]
+    assert "KeyError: 'the end'" in pair.texts[1]
+    assert codes_told(pair.texts[0] + pair.texts[1]) == ["RNG001"]
+    assert "0 gaps" in pair.texts[0]
+
+
+def test_one_that_died_is_a_gap(start):
+    pair = start(SHARED + "    if process == 1:\n        import os\n        os._exit(7)\n")
+
+    # JAX itself lets process 0 not go for as long as it takes the other for alive.
+    assert pair.said(0, "1 gap"), pair.texts
+    assert "gap: process 1 of 2 has handed over no report" in pair.texts[0]
+    assert codes_told(pair.texts[0]) == ["RNG001"]
+    assert pair.processes[1].wait() == 7
+
+
+def test_one_that_comes_too_late_tells_what_it_found(start, monkeypatch):
+    pair = start(SHARED + "    if process == 1:\n        import time\n        time.sleep(45)\n")
+
+    assert pair.codes() == [1, 1]
+    assert "process 1 of 2 has handed over no report" in pair.texts[0]
+    assert "process 0 waited no longer" in pair.texts[1]
+    assert codes_told(pair.texts[0]) == codes_told(pair.texts[1]) == ["RNG001"]
+
+
+def test_a_program_that_shuts_down_by_itself(start):
+    pair = start(SHARED + "    jax.distributed.shutdown()\n")
+
+    assert pair.codes() == [1, 1]
+    for text in pair.texts:
+        assert codes_told(text) == ["RNG001"]
+        assert "the program itself has shut jax.distributed down" in text
+
+
+def test_files_are_those_of_process_0(start, tmp_path):
+    pair = start(SHARED, "--output", "report.txt", "--write-baseline", "baseline.json")
+
+    assert pair.codes() == [0, 0], pair.texts
+    assert "1 suppressed" in (tmp_path / "report.txt").read_text(encoding="utf-8")
+    assert len(json.loads((tmp_path / "baseline.json").read_text())["findings"]) == 1
+    assert "told in the report of process 0" in pair.texts[1]
+
+
+def test_keys_that_no_process_has_all_of(start):
+    pair = start(
+        """
+    mesh = jax.sharding.Mesh(np.array(jax.devices()), ("data",))
+    cut = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    keys = jax.jit(lambda: jax.random.split(jax.random.key(0), 2), out_shardings=cut)()
+    step = jax.jit(jax.vmap(lambda key: jax.random.normal(key, (3,))))
+    for _ in range(2):
+        noise = step(keys)
+    one = jax.random.key(1)
+    print(jax.random.normal(one), jax.random.normal(one))
+    """
+    )
+
+    assert pair.codes() == [1, 1], pair.texts
+    assert codes_told(pair.texts[0]) == ["RNG014"]  # what can be compared is compared
+    assert "its keys are made of arrays that are cut up over several processes" in " ".join(
+        pair.texts[0].split()
+    )
+
+
+def test_data_only_of_the_doctors_own_are_read():
+    import io
+    import pickle
+
+    from jaxrng_doctor.findings import Gap
+    from jaxrng_doctor.watching.mailbox import _PlainData
+
+    def read(value):
+        return _PlainData(io.BytesIO(pickle.dumps(value))).load()
+
+    assert read((Gap("as it was"), {"a": (1, b"2")})) == (Gap("as it was"), {"a": (1, b"2")})
+    for value in (print, jax.jit, subprocess.Popen, codes_told):
+        with pytest.raises(pickle.UnpicklingError, match="no data of the doctor's"):
+            read(value)
