@@ -9,8 +9,8 @@ fault. Parameters that all devices make alike are none.
 Where a watched program runs in several processes (`jax.distributed`), the first 8 calls
 of each function are compared between them in the same way: a draw that has one key in
 several processes, and meets arrays that each process has for itself, such as its own
-batch, is a fault. Draws outside of compiled functions are not compared: nobody can know
-what they are for.
+batch, is a fault. Draws outside of compiled functions are not compared, as nobody can
+know what they are for, nor is data that a compiled function captured.
 
 ## Why is this bad?
 The same noise is laid over every part of the batch: with eight devices, examples 0,

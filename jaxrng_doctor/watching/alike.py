@@ -43,8 +43,12 @@ def first_calls(functions: Sequence[Compiled]) -> FirstCalls:
     }
 
 
-def alike(functions: Sequence[Compiled], processes: Mapping[int, FirstCalls]) -> Iterator[Alike]:
+def alike(functions: Sequence[Compiled], processes: Mapping[int, FirstCalls]) -> tuple[Alike, ...]:
     """The draws of `functions` that have the same keys in several of the `processes`."""
+    return tuple(_found(functions, processes))
+
+
+def _found(functions: Sequence[Compiled], processes: Mapping[int, FirstCalls]) -> Iterator[Alike]:
     for known, calls in _by_function(functions).items():
         each = {process: first.get(known, ()) for process, first in processes.items()}
         compared = [

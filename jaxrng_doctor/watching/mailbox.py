@@ -20,7 +20,7 @@ SECONDS = 30.0
 _FOLDER = "jaxrng_doctor"
 _CLOSED = f"{_FOLDER}/closed"
 _PART = 1 << 20  # bytes; a message of over 4 MiB is refused (seen on 0.6)
-_POLL = 500  # ms, so that Ctrl-C is heard
+_POLL = 0.5  # s, so that Ctrl-C is heard
 _PATIENCE = 2.0  # s, before a word is said
 
 
@@ -35,9 +35,9 @@ class Mailbox:
     def post(self, value: Any) -> bool:
         """Leave `value` for process 0; false if that does not look for it any more."""
         content = pickle.dumps(value)
-        parts = range(0, len(content), _PART)
-        for number, start in enumerate(parts):
-            self._client.key_value_set_bytes(_part(self._index, number), content[start:][:_PART])
+        parts = [content[start : start + _PART] for start in range(0, len(content), _PART)]
+        for number, part in enumerate(parts):
+            self._client.key_value_set_bytes(_part(self._index, number), part)
         self._client.key_value_set_bytes(_count(self._index), str(len(parts)).encode())
         # In this order, and process 0 in the other: one of the two sees what the other has done.
         return not self._has(_CLOSED)
@@ -61,17 +61,19 @@ class Mailbox:
     def _wait(self, key: str, until: float) -> tuple[float, bool]:
         """Whether the key came before `until`; with Ctrl-C, nobody waits from then on."""
         try:
-            while not (came := self._came(key)) and time.monotonic() < until:
-                if not self._told and time.monotonic() > until - SECONDS + _PATIENCE:
+            while (left := until - time.monotonic()) > 0:
+                if self._came(key, min(left, _POLL)):
+                    return until, True
+                if left < SECONDS - _PATIENCE and not self._told:
                     self._told = True
                     _tell("waiting for the other processes to end; Ctrl-C to wait no longer")
         except KeyboardInterrupt:
             return 0.0, False
-        return until, came
+        return until, self._has(key)
 
-    def _came(self, key: str) -> bool:
+    def _came(self, key: str, seconds: float) -> bool:
         try:
-            self._client.blocking_key_value_get_bytes(key, _POLL)
+            self._client.blocking_key_value_get_bytes(key, max(int(seconds * 1000), 1))
         except Exception as error:
             if "DEADLINE_EXCEEDED" not in str(error):
                 raise

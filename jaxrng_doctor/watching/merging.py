@@ -30,7 +30,7 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
 
 def merged(
     own: Sequence[TargetReport], others: Mapping[int, Sequence[TargetReport]], count: int
-) -> list[TargetReport]:
+) -> tuple[TargetReport, ...]:
     """The targets of process 0, of `count`, and what only those of `others` have."""
     targets = list(own)
     at: dict[Any, int] = {}
@@ -49,7 +49,7 @@ def merged(
                 kind: (*getattr(mine, kind), _told(one, _named(processes, count)))
             }
             targets[at[_who(target)]] = replace(mine, **more)
-    return targets
+    return tuple(targets)
 
 
 def _new(

@@ -5,7 +5,7 @@ The others hand theirs over, with what is needed to compare keys between process
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxrng_doctor.facts import Alike, ProgramFacts
@@ -56,12 +56,17 @@ class Meeting:
             return (*targets, _between([Gap(f"the processes were not compared: {why}")], choices))
         gaps: list[Gap] = []
         with calls.deaf():
-            own = Summary(targets, _first_calls(functions, gaps))
+            first = _first_calls(functions, gaps)
+            mailbox = Mailbox(client, index)
             try:
                 if index == 0:
-                    return _together(own, Mailbox(client, 0), count, functions, choices, gaps)
+                    summaries = _collected(mailbox, count, gaps)
+                    shared = _alike(functions, first, summaries, gaps)
+                    own = (*targets, _between(gaps, choices, shared))
+                    return merged(own, {i: s.targets for i, s in summaries.items()}, count)
                 self.process = index
-                self.handed_over = Mailbox(client, index).post(own)
+                own = (*targets, _between(gaps, choices))
+                self.handed_over = mailbox.post(Summary(own, first))
                 why = "" if self.handed_over else "process 0 waited no longer"
             except Exception as error:
                 why = in_a_line(error)
@@ -78,31 +83,28 @@ def _first_calls(functions: Sequence[Compiled], gaps: list[Gap]) -> FirstCalls:
         return {}
 
 
-def _together(
-    own: Summary,
-    mailbox: Mailbox,
-    count: int,
-    functions: Sequence[Compiled],
-    choices: Choices,
-    gaps: list[Gap],
-) -> Targets:
-    """The report of process 0, which is that of all."""
-    summaries = {0: own}
+def _collected(mailbox: Mailbox, count: int, gaps: list[Gap]) -> dict[int, Summary]:
+    found: dict[int, Summary] = {}
     for index, came in mailbox.collect(range(1, count)):
         if isinstance(came, Summary):
-            summaries[index] = came
+            found[index] = came
         else:
             why = in_a_line(came)
             gaps.append(Gap(f"process {index} of {count} has handed over no report: {why}"))
-    others = {index: summary.targets for index, summary in summaries.items() if index}
-    shared: tuple[Alike, ...] = ()
+    return found
+
+
+def _alike(
+    functions: Sequence[Compiled],
+    first: FirstCalls,
+    others: Mapping[int, Summary],
+    gaps: list[Gap],
+) -> tuple[Alike, ...]:
     try:
-        every = {index: summary.calls for index, summary in summaries.items()}
-        shared = tuple(alike(functions, every))
+        return alike(functions, {0: first, **{i: other.calls for i, other in others.items()}})
     except Exception as error:
         gaps.append(_not_compared(error))
-    between = _between(gaps, choices, shared)
-    return (*merged(own.targets, others, count), between)
+        return ()
 
 
 def _between(gaps: Sequence[Gap], choices: Choices, shared: tuple[Alike, ...] = ()) -> TargetReport:

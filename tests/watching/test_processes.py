@@ -1,7 +1,9 @@
 """Programs of several processes: two real ones on this machine, each watched by `run`."""
 
 import contextlib
+import io
 import json
+import pickle
 import re
 import socket
 import subprocess
@@ -11,6 +13,9 @@ import time
 
 import jax
 import pytest
+
+from jaxrng_doctor.findings import Gap
+from jaxrng_doctor.watching.mailbox import _PlainData
 
 START = """
     import sys
@@ -144,14 +149,15 @@ def test_a_fault_of_all_is_told_once(start):
 
 
 def test_a_fault_of_one_is_told_with_its_process(start):
-    pair = start("    if process == 1:\n" + SHARED.replace("\n    ", "\n        "))
+    branch = "\n    if process == 1:\n" + SHARED.replace("\n    ", "\n        ")
+    pair = start("    jax.devices()  # which all processes find together" + branch)
 
     assert pair.codes() == [1, 1], pair.texts
     assert codes_told(pair.texts[0]) == ["RNG001"]
     assert "seen in process 1 of 2, not in process 0" in pair.texts[0]
 
 
-def test_noise_that_is_the_same_for_the_batches_of_all(start):
+def test_noise_that_is_the_same_for_the_batches_of_all(start, tmp_path):
     pair = start(REPEATED, "--format", "json")
 
     # Process 1 alone cannot know.
@@ -160,7 +166,8 @@ def test_noise_that_is_the_same_for_the_batches_of_all(start):
     [finding] = [f for target in targets for f in target["findings"]]
     assert finding["code"] == "RNG004"
     assert finding["confidence"] == "proven"
-    assert finding["line"] == 12
+    lines = (tmp_path / "script.py").read_text(encoding="utf-8").splitlines()
+    assert "return batch + 0.1 * jax.random.normal" in lines[finding["line"] - 1]
     assert finding["message"] == (
         "jax.random.normal in augment draws the same numbers in 2 processes, "
         "of which each has its own batch"
@@ -178,80 +185,98 @@ def test_noise_with_the_process_in_its_key(start):
     assert "0 gaps" in pair.texts[0]
 
 
-HEALTHY = {
-    "parameters of one key": """
-        @jax.jit
-        def init(key, batch):
-            w = jax.random.normal(key, (batch.shape[1], 2))
-            predicted = batch @ w
-            return w
+HEALTHY = """
+    key = jax.random.key(0)
+    batch = jnp.ones((4, 3)) * process
 
-        print(init(jax.random.key(0), jnp.ones((4, 3)) * process).sum())
-        """,
-    "equal data": """
-        @jax.jit
-        def sampled(x, key):
-            return x + jax.random.normal(key, x.shape)
+    @jax.jit
+    def init(key, batch):
+        w = jax.random.normal(key, (batch.shape[1], 2))
+        predicted = batch @ w  # and nobody uses it
+        return w
 
-        print(sampled(jnp.ones((4, 3)), jax.random.key(0)).sum())
-        """,
-    "data that the noise never meets": """
-        @jax.jit
-        def both(batch, w, key):
-            return batch * 2, w + jax.random.normal(key, w.shape)
+    w = init(key, batch)
 
-        print(both(jnp.ones((4, 3)) * process, jnp.zeros(3), jax.random.key(0))[1].sum())
-        """,
-    "arrays of all processes together": """
-        mesh = jax.sharding.Mesh(np.array(jax.devices()), ("data",))
-        cut = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
-        whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-        batch = jax.make_array_from_process_local_data(cut, np.full((2, 3), process, np.float32))
-        keys = jax.jit(lambda: jax.random.split(jax.random.key(0), 3), out_shardings=whole)()
+    @jax.jit
+    def on_equal_data(x, key):
+        return x + jax.random.normal(key, x.shape)
 
-        @jax.jit
-        def step(batch, keys, i):
-            return batch + jax.random.normal(keys[i], batch.shape)
+    on_equal_data(jnp.ones((4, 3)), jax.random.fold_in(key, 1))
 
-        for i in range(3):
-            noisy = step(batch, keys, i)
-        print(noisy.addressable_data(0).sum())
-        """,
-}
+    @jax.jit
+    def beside_the_data(batch, w, key):
+        return batch * 2, w + jax.random.normal(key, w.shape)
+
+    beside_the_data(batch, w, jax.random.fold_in(key, 2))
+
+    mesh = jax.sharding.Mesh(np.array(jax.devices()), ("data",))
+    cut = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    together = jax.make_array_from_process_local_data(cut, np.full((2, 3), process, np.float32))
+    keys = jax.jit(lambda: jax.random.split(jax.random.key(1), 3), out_shardings=whole)()
+
+    @jax.jit
+    def on_all_data(batch, keys, i):
+        return batch + jax.random.normal(keys[i], batch.shape)
+
+    for i in range(3):
+        noisy = on_all_data(together, keys, i)
+    print(noisy.addressable_data(0).sum())
+"""
 
 
-@pytest.mark.parametrize("program", HEALTHY.values(), ids=HEALTHY)
-def test_keys_that_are_rightly_equal(start, program):
-    pair = start(program.replace("\n    ", "\n"))
+def test_keys_that_are_rightly_equal(start):
+    pair = start(HEALTHY)
 
     assert pair.codes() == [0, 0], pair.texts
     assert CLEAN in pair.texts[0]
-    assert "0 gaps" in pair.texts[0]
+    assert "4 draws seen · 0 gaps" in pair.texts[0]
 
 
-FAULTY = {
-    "numpy": ("np.ones((4, 3)) * process", "batch + jax.random.normal(key, batch.shape)"),
-    "a probability": ("jnp.ones((4, 3)) / (2 + process)", "jax.random.bernoulli(key, batch)"),
-    "inside of a loop": (
-        "jnp.ones((4, 3)) * process",
-        "jax.lax.scan(lambda c, row: (c, row + jax.random.normal(key)), 0, batch)[1]",
-    ),
-}
+FAULTY = """
+    key = jax.random.key(0)
+    ones = np.ones((4, 3), np.float32)
 
-
-@pytest.mark.parametrize(("batch", "noisy"), FAULTY.values(), ids=FAULTY)
-def test_data_of_each_process_of_every_kind(start, batch, noisy):
-    program = f"""
     @jax.jit
-    def step(batch, key):
-        return {noisy}
+    def on_numpy(batch, key):
+        return batch + jax.random.normal(key, batch.shape)  # RNG004
 
-    print(step({batch}, jax.random.key(0)).sum())
-    """
-    pair = start(program, "--select", "RNG004")
+    @jax.jit
+    def by_probability(batch, key):
+        return jax.random.bernoulli(key, batch)  # RNG004
+
+    @jax.jit
+    def in_a_loop(batch, key):
+        def body(carry, row):
+            carry = carry + jax.random.normal(key)  # RNG004
+            return carry, row * carry
+
+        return jax.lax.scan(body, 0.0, batch)[1]
+
+    @jax.jit
+    def takes_its_memory(batch, key):
+        return batch + jax.random.normal(key, batch.shape)  # RNG004
+
+    donating = jax.jit(takes_its_memory, donate_argnums=0)
+
+    captured = jnp.array(ones) * process
+
+    on_numpy(ones * process, jax.random.fold_in(key, 1))
+    by_probability(ones / (2 + process), jax.random.fold_in(key, 2))
+    in_a_loop(ones * process, jax.random.fold_in(key, 3))
+    donating(jnp.array(ones) * process, jax.random.fold_in(key, 4))
+    jax.vmap(lambda row: row + jax.random.normal(key, (3,)))(captured)  # RNG004
+"""
+
+
+def test_data_of_each_process_of_every_kind(start, tmp_path):
+    pair = start(FAULTY, "--select", "RNG004", "--format", "json")
 
     assert pair.codes() == [1, 0], pair.texts
-    assert codes_told(pair.texts[0]) == ["RNG004"], pair.texts[0]
+    targets = json.loads(pair.texts[0][pair.texts[0].index("{") :])["targets"]
+    lines = (tmp_path / "script.py").read_text(encoding="utf-8").splitlines()
+    marked = [n for n, line in enumerate(lines, 1) if line.endswith("# RNG004")]
+    assert sorted(f["line"] for target in targets for f in target["findings"]) == marked
 
 
 def test_a_comment_says_that_it_is_meant(start):
@@ -286,12 +311,13 @@ def test_one_that_died_is_a_gap(start):
 
     # JAX itself lets process 0 not go for as long as it takes the other for alive.
     assert pair.said(0, "1 gap"), pair.texts
+    assert pair.texts[0].count("waiting for the other processes to end") == 1
     assert "gap: process 1 of 2 has handed over no report" in pair.texts[0]
     assert codes_told(pair.texts[0]) == ["RNG001"]
     assert pair.processes[1].wait() == 7
 
 
-def test_one_that_comes_too_late_tells_what_it_found(start, monkeypatch):
+def test_one_that_comes_too_late_tells_what_it_found(start):
     pair = start(SHARED + "    if process == 1:\n        import time\n        time.sleep(45)\n")
 
     assert pair.codes() == [1, 1]
@@ -340,12 +366,6 @@ def test_keys_that_no_process_has_all_of(start):
 
 
 def test_data_only_of_the_doctors_own_are_read():
-    import io
-    import pickle
-
-    from jaxrng_doctor.findings import Gap
-    from jaxrng_doctor.watching.mailbox import _PlainData
-
     def read(value):
         return _PlainData(io.BytesIO(pickle.dumps(value))).load()
 
