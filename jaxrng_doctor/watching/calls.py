@@ -27,7 +27,7 @@ from jaxrng_doctor.watching.shortcuts import Noted, Shortcuts
 _NO_DRAWS = frozenset({"clone", "fold_in", "key_data", "key_impl", "split", "wrap_key_data"})
 
 # What returns a function that is transformed, and what calls the given one at once.
-_MAKING = ("grad", "hessian", "jacfwd", "jacrev", "value_and_grad", "vmap")
+_MAKING = ("grad", "hessian", "jacfwd", "jacrev", "pmap", "value_and_grad", "vmap")
 _CALLING = ("jvp", "linearize", "vjp")
 
 # What JAX compiles by itself, after it has traced the function with its vmaps dissolved.
@@ -222,6 +222,8 @@ def _making(name: str, original: Any) -> Callable[..., Any]:
             with _shown(name, args[0], made, xs, options):
                 return made(*xs, **options)
 
+        if hasattr(made, "lower"):  # what `pmap` returns on 0.6, which `wraps` cannot look into
+            transformed.lower = made.lower  # type: ignore[attr-defined]
         return transformed
 
     return transformation
