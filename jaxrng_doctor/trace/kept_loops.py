@@ -57,6 +57,7 @@ def _keep(original: Any) -> patches.Patch:
     jaxprs.batchers[kept] = batch
     if original in jaxprs.dce_rules:
         jaxprs.dce_rules[kept] = dce
+    jaxprs.discharge_like(kept, original)
     mlir.register_lowering(kept, mlir.lower_fun(run, multiple_results=True))
 
     def replaced(bind: Any) -> Callable[..., Any]:
