@@ -286,14 +286,14 @@ _RULES: list[dict[Any, Any]] = [
 
 
 def discharge_like(primitive: Any, original: Any) -> None:
-    """Refs of `primitive` are discharged by the rule of `original`, and become its (0.6 to 0.12)."""
+    """State is discharged by the rule of `original`, which makes that of it (0.6 to 0.12)."""
     for rules in _RULES:
         if original in rules:
             rules[primitive] = rules[original]
 
 
 def register_discharge(primitive: Any, rule: Callable[..., tuple[list[Any], list[Any]]]) -> None:
-    """Refs are discharged by `rule(values, **params)`: see `jax._src.state.discharge`.
+    """State is discharged by `rule(values, **params)`, as `DischargeRule` of JAX's says.
 
     Rules get two lists of types before the values, or one context from 0.12 on.
     """

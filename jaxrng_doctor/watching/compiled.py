@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -23,7 +24,7 @@ from jaxrng_doctor.target import Target
 from jaxrng_doctor.trace.call import ArrayCall, array_call, is_array, parameter_names
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.draws import Draws
-from jaxrng_doctor.trace.equations import Frame, function_of
+from jaxrng_doctor.trace.equations import Frame, content, function_of, is_mutable
 from jaxrng_doctor.trace.files import JAX_DIR
 from jaxrng_doctor.trace.hostrng import generators, preserving_host_rng
 from jaxrng_doctor.trace.program import trace_program
@@ -46,7 +47,8 @@ class Made:
 class Compiled:
     """A function for one signature. `flat` says which leaf of a call each key input is.
 
-    `fixed` are the key inputs that are the same for all calls, at the others is `None`.
+    `fixed` are the key inputs that are the same for all calls, at the others is `None`. `refs`
+    are the numbers of those that a mutable ref holds, another value at each call.
     """
 
     name: str
@@ -55,19 +57,32 @@ class Compiled:
     program: KeyProgram
     flat: tuple[int | None, ...]
     fixed: tuple[Any, ...]
+    refs: tuple[int, ...]
     calls: list[Made] = field(default_factory=list)
 
     @property
     def compares_calls(self) -> bool:
-        """Its keys come from its arguments; else its first call tells all there is to tell."""
-        return any(j is not None for j in self.flat)
+        """Its keys come from its arguments or refs; else its first call tells all there is."""
+        return any(j is not None for j in self.flat) or bool(self.refs)
 
-    def values_of(self, leaves: Sequence[Any], donated: Sequence[bool] = ()) -> tuple[Any, ...]:
-        """What the keys of a call are made of, of its leaves; copied if the call takes these."""
-        return tuple(
+    def values_of(
+        self,
+        leaves: Sequence[Any],
+        donated: Sequence[bool] = (),
+        before: Mapping[int, Any] = MappingProxyType({}),
+    ) -> tuple[Any, ...]:
+        """What the keys of a call are made of, of its leaves; copied if the call takes these.
+
+        If it was made already, `before` has what was in its refs, by their `id`.
+        """
+        values = [
             None if j is None else jnp.array(leaves[j]) if donated and donated[j] else leaves[j]
             for j in self.flat
-        )
+        ]
+        for i in self.refs:
+            ref = self.fixed[i] if values[i] is None else values[i]
+            values[i] = before[id(ref)] if id(ref) in before else ref[...]
+        return tuple(values)
 
     def start(self, values: Sequence[Any]) -> Any:
         """The keys of a call, being computed: for `program.finish`."""
@@ -109,15 +124,17 @@ def _examined(name: str, jaxpr: Any, array: ArrayCall, leaves: int) -> Compiled:
     # jit takes the leaves in this very order, the static ones left out.
     has_all = len(array.arrays) == leaves
     flat = tuple(trace.argument[i] if has_all else None for i in program.wanted)
-    values = tuple(trace.values[i] for i in program.wanted)
+    fixed = tuple(trace.values[i] for i in program.wanted)
+    refs = tuple(i for i, value in enumerate(fixed) if is_mutable(value))
+    values = tuple(map(content, fixed))
     diagnosis = diagnose(trace, run=True, compute=lambda: program.compute(values))
-    sizes = [np.size(x) for x, j in zip(values, flat, strict=True) if j is not None]
+    sizes = [np.size(x) for i, x in enumerate(values) if flat[i] is not None or i in refs]
     if not has_all or sum(sizes) > MOST_WORDS:
         why = "its keys are made of large arrays" if has_all else "its arguments are not all arrays"
         gap = Gap(f"calls of {name} are not compared: {why}")
-        flat = (None,) * len(flat)
+        flat, fixed, refs = (None,) * len(flat), values, ()
         diagnosis = replace(diagnosis, gaps=(*diagnosis.gaps, gap))
-    return Compiled(name, jaxpr, diagnosis, program, flat, values)
+    return Compiled(name, jaxpr, diagnosis, program, flat, fixed, refs)
 
 
 def _array_call(name: str, call: JitCall) -> ArrayCall:

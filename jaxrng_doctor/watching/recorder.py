@@ -30,7 +30,7 @@ from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
 from jaxrng_doctor.trace.calldata import JitCall
-from jaxrng_doctor.trace.equations import Frame, function_of
+from jaxrng_doctor.trace.equations import Frame, function_of, is_mutable, open_jaxpr
 from jaxrng_doctor.trace.files import is_sampler_file
 from jaxrng_doctor.trace.places import is_machinery, is_users, python_stack, users_place
 from jaxrng_doctor.tracebacks import in_a_line
@@ -260,6 +260,11 @@ class _Noted:
         self._function = function
         self._donated = call.donated if any(call.donated) else ()
         self._call: JitCall | None = call
+        captured = open_jaxpr(call.jaxpr)[1]
+        self._refs = [value for value in (*call.flat, *captured) if is_mutable(value)]
+        with calls.deaf():
+            before = {id(ref): ref[...] for ref in self._refs}
+        self._before = before
         self._note = self.again(call.flat) if self._donated else None
 
     def made(self) -> bool:
@@ -272,15 +277,16 @@ class _Noted:
         if self._function is None or not self._recorder.notes(self._function):
             return False
         (note or self.again(call.flat))()
+        self._before = {}
         return self._function.compares_calls
 
     def again(self, leaves: Sequence[Any]) -> Callable[[], None]:
         if self._function is None:
             return _nothing
         try:
-            if self._donated:
+            if self._donated or self._function.refs:
                 with calls.deaf():
-                    values = self._function.values_of(leaves, self._donated)
+                    values = self._function.values_of(leaves, self._donated, self._before)
             else:
                 values = self._function.values_of(leaves)
         except Exception:
