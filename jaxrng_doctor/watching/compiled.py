@@ -75,7 +75,7 @@ class Compiled:
 
         If it was made already, `before` has what was in its refs, by their `id`.
         """
-        values = [
+        values: list[Any] = [
             None if j is None else jnp.array(leaves[j]) if donated and donated[j] else leaves[j]
             for j in self.flat
         ]
