@@ -88,7 +88,7 @@ class KeyProgram:
 def compute_keys(trace: Trace, *, variables: bool = False) -> Ledger:
     """The keys of the very call that was traced."""
     program = KeyProgram(trace, variables=variables)
-    return program.compute([trace.values[i] for i in program.wanted])
+    return program.compute([equations.content(trace.values[i]) for i in program.wanted])
 
 
 class _Run:

@@ -19,7 +19,9 @@ from jaxrng_doctor.findings import Comparison, Leaf, Pairs
 from jaxrng_doctor.trace.batch_axes import batch_axes
 from jaxrng_doctor.trace.call import ArrayCall
 from jaxrng_doctor.trace.draws import is_key
+from jaxrng_doctor.trace.equations import is_mutable
 from jaxrng_doctor.trace.program import Trace
+from jaxrng_doctor.trace.state import unchanged
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,14 @@ def compare(call: ArrayCall, trace: Trace) -> Comparison:
     batch = _batch(call, trace)
     arrays = [_own(a) for a in call.arrays] if trace.donates else list(call.arrays)
     if batch.size is None:
-        jax.block_until_ready(call.call(*arrays))
+        with unchanged(trace.refs):
+            jax.block_until_ready(call.call(*arrays))
         return Comparison(None, _leaves(trace, batch), _no_batch(trace))
     # The repeated run comes first: its outputs can go before the others come.
-    repeated = _pairs(_replicated(call, trace, batch), batch)
-    given = _pairs(call.call(*arrays), batch)
+    with unchanged(trace.refs):
+        repeated = _pairs(_replicated(call, trace, batch), batch)
+    with unchanged(trace.refs):
+        given = _pairs(call.call(*arrays), batch)
     leaves = tuple(
         replace(leaf, given=a, replicated=b)
         for leaf, a, b in zip(_leaves(trace, batch), given, repeated, strict=True)
@@ -74,14 +79,16 @@ def _replicated(call: ArrayCall, trace: Trace, batch: _Batch) -> Any:
     of_keys = {trace.argument[i] for i in trace.slice.inputs(trace.jaxpr)}
     repeated = {i: axis for i, axis in batch.inputs.items() if i not in of_keys and batch.size}
     arrays = [_own(a) if trace.donates else a for a in call.arrays]
+    for i in [i for i in repeated if is_mutable(arrays[i])]:
+        arrays[i][...] = _first_repeated(arrays[i][...], repeated.pop(i))
     if call.unmapped is not None:
         return call.unmapped(repeated)(*arrays)
     for i, axis in repeated.items():
-        arrays[i] = _repeated(arrays[i], axis)
+        arrays[i] = _first_repeated(arrays[i], axis)
     return call.call(*arrays)
 
 
-def _repeated(array: Any, axis: int) -> Any:
+def _first_repeated(array: Any, axis: int) -> Any:
     """The first slice of an array along `axis`, as often as there are slices."""
     spread = isinstance(array, jax.Array) and len(array.sharding.device_set) > 1
     if spread or is_key(array):
@@ -117,4 +124,4 @@ def _leaves(trace: Trace, batch: _Batch) -> tuple[Leaf, ...]:
 
 def _own(array: Any) -> Any:
     """A copy, so that a function that donates its arguments does not take the user's."""
-    return jnp.array(array, copy=True)
+    return array if is_mutable(array) else jnp.array(array, copy=True)

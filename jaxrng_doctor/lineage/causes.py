@@ -96,12 +96,30 @@ def made_at(key: Value) -> At | None:
 
 def constant_of(key: Value, jit: At) -> Step | None:
     """Where inside of `jit` a key comes from nothing that `jit` is given; `None` if it does not."""
-    root = list(ancestry(key))[-1]
+    line = list(ancestry(key))
+    root = line[-1]
+    if not all(_is_constant(arg) for v in line if v.op != "carry" for arg in v.args[1:]):
+        return None  # folded with a step, or with a count that a ref holds
     if root.op == "random_seed" and all(arg.op in ("literal", "const") for arg in root.args):
         inside = root.birth is not None and jit in root.birth.above()
         return Step("seed", locate(root.birth)) if inside else None
-    # A constant that comes in as an argument has a name; a captured one is only a number.
-    return Step("captured", None) if root.op == "const" and isinstance(root.params, int) else None
+    return Step("captured", None) if root.op == "const" and _is_constant(root) else None
+
+
+def _is_constant(value: Value) -> bool:
+    """Nothing that is given to a program goes into it, as far as its start in a loop tells."""
+    seen: set[int] = set()
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        # A constant that comes in as an argument has a name; a captured one is only a number.
+        if value.op == "input" or (value.op == "const" and not isinstance(value.params, int)):
+            return False
+        waiting += value.args[:1] if value.op == "carry" else value.args
+    return True
 
 
 def maps_words(key: Value, depth: int) -> bool:

@@ -21,6 +21,7 @@ from jax import lax
 from jaxrng_doctor.findings import Place
 from jaxrng_doctor.target import AS_IS, Target
 from jaxrng_doctor.trace import sites
+from jaxrng_doctor.trace.equations import is_mutable
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ def array_call(target: Target, is_traced: Callable[[Any], bool] | None = None) -
 
 
 def is_array(leaf: Any) -> bool:
-    return isinstance(leaf, (jax.Array, np.ndarray, np.generic))
+    """A mutable ref is one too: what it holds goes in, and out."""
+    return isinstance(leaf, (jax.Array, np.ndarray, np.generic)) or is_mutable(leaf)
 
 
 def _surroundings(fn: Callable[..., Any]) -> dict[str, Any]:

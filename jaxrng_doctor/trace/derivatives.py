@@ -16,7 +16,7 @@ import jax
 from jax.extend import core as jex_core
 from jax.interpreters import ad, batching, mlir
 
-from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace import equations, jaxprs
 from jaxrng_doctor.trace.keeping import ordinary
 
 TANGENT_NAME = "jaxrng_doctor_tangent"
@@ -26,13 +26,52 @@ def is_tangent(eqn: Any) -> bool:
     return bool(eqn.params.get("name") == TANGENT_NAME)
 
 
-def tangents_of(
+def derived(
+    bind: Callable[..., list[Any]],
+    run: Callable[..., Any],
+    bodies: Sequence[Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+) -> tuple[list[Any], list[Any]]:
+    """The outputs of a kept equation, which `bind` makes, and their tangents.
+
+    `run` does the same in the ordinary way, `bodies` are the jaxprs that the equation holds.
+    """
+    if not any(jaxprs.has_state(equations.open_jaxpr(body)[0]) for body in bodies):
+        outs = bind(*primals)
+        return outs, _tangents_of(run, primals, tangents, outs)
+    # The tangent must not write what the equation has written: it starts from what was in the
+    # refs before, and only what becomes of their tangents is written.
+    pure = _without_refs(run, primals)
+    refs = [i for i, p in enumerate(primals) if equations.is_mutable(p)]
+    before, moving = list(primals), list(tangents)
+    for i in refs:
+        before[i] = primals[i][...]
+        is_zero = type(tangents[i]) is ad.Zero or tangents[i].dtype == jax.dtypes.float0
+        moving[i] = jaxprs.zero_tangent(before[i]) if is_zero else tangents[i][...]
+    outs = bind(*primals)
+    ends = [primals[i][...] for i in refs]
+    moved = _tangents_of(pure, before, moving, [*outs, *ends])
+    for i, tangent in zip(refs, moved[len(outs) :], strict=True):
+        if type(moving[i]) is not ad.Zero:
+            tangents[i][...] = ad.instantiate_zeros(tangent)
+    return outs, moved[: len(outs)]
+
+
+def _without_refs(run: Callable[..., Any], primals: Sequence[Any]) -> Callable[..., list[Any]]:
+    """`run` on what is in the refs, which also returns what is in them at the end."""
+    pure, consts = jaxprs.discharged(jax.make_jaxpr(run)(*primals))
+    fun = jex_core.jaxpr_as_fun(equations.closed(pure))
+    return lambda *values: list(fun(*consts, *values))
+
+
+def _tangents_of(
     run: Callable[..., Any],
     primals: Sequence[Any],
     tangents: Sequence[Any],
     outs: Sequence[Any],
 ) -> list[Any]:
-    """The tangents of `outs`, the outputs of the kept equation that does what `run` does."""
+    """The tangents of `outs`, which are what `run` returns."""
     live = [i for i, t in enumerate(tangents) if type(t) is not ad.Zero]
 
     def tangent_outs(

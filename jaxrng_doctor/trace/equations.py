@@ -56,6 +56,16 @@ def is_ref(aval: Any) -> bool:
     return hasattr(aval, "inner_aval")
 
 
+def is_mutable(value: object) -> bool:
+    """A mutable reference itself, as `jax.new_ref` returns it outside of a trace (0.6 to 0.12)."""
+    return is_ref(getattr(value, "aval", None))
+
+
+def content(value: Any) -> Any:
+    """A value, or what the mutable ref holds now."""
+    return value[...] if is_mutable(value) else value
+
+
 def is_stateful(eqn: Any) -> bool:
     """The equation makes, reads or writes a mutable reference."""
     return any(is_ref(atom.aval) for atom in (*eqn.invars, *eqn.outvars))

@@ -26,6 +26,7 @@ from jax._src import source_info_util as _source_info
 from jax._src import traceback_util as _traceback
 from jax._src.interpreters import batching as _batching
 from jax._src.interpreters import partial_eval as _pe
+from jax._src.state import discharge as _discharge
 from jax.extend.core import primitives as jex_primitives
 from jax.interpreters import ad
 
@@ -221,14 +222,19 @@ def trace_in_axis(
     """
     debug_info = call.debug_info._replace(arg_names=tuple(arg_names), result_paths=None)
     wrapped = _lu.wrap_init(fun, debug_info=debug_info)
-    data = call.axis_data
+    with _in_axis(call.axis_data):
+        jaxpr, _, consts, *_ = _pe.trace_to_jaxpr_dynamic(wrapped, list(avals))
+    return _pe.convert_constvars_jaxpr(jaxpr), list(consts)
+
+
+@contextlib.contextmanager
+def _in_axis(data: Any) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(_core.extend_axis_env_nd([(data.name, data.size)]))
         stack.enter_context(_core.add_spmd_axis_names(data.spmd_name))
         if hasattr(_core, "add_explicit_mesh_axis_names"):
             stack.enter_context(_core.add_explicit_mesh_axis_names(data.explicit_mesh_axis))
-        jaxpr, _, consts, *_ = _pe.trace_to_jaxpr_dynamic(wrapped, list(avals))
-    return _pe.convert_constvars_jaxpr(jaxpr), list(consts)
+        yield
 
 
 def effects_outside(jaxpr: Any, axis_name: Any, invars: Sequence[Any] | None = None) -> Any:
@@ -247,6 +253,53 @@ def effects_outside(jaxpr: Any, axis_name: Any, invars: Sequence[Any] | None = N
 
 def no_axis_name(name: Any) -> bool:
     return name is None or name is _core.no_axis_name
+
+
+# -- mutable refs ---------------------------------------------------------------------
+
+
+def has_state(jaxpr: Any) -> bool:
+    """An open jaxpr reads, writes or makes a mutable ref, at any depth (0.6 to 0.12)."""
+    refs = any(equations.is_ref(var.aval) for var in jaxpr.invars)
+    return refs or _core.internal_mutable_array_effect in jaxpr.effects
+
+
+def discharged(jaxpr: Any, axis_data: Any = None) -> tuple[Any, list[Any]]:
+    """A closed jaxpr with values in place of refs, open; and the values of its first inputs.
+
+    Behind its outputs are those of the refs among its inputs at the end, in their order. A body
+    of a vmap is in the scope of its axis (0.6 to 0.12).
+    """
+    with contextlib.nullcontext() if axis_data is None else _in_axis(axis_data):
+        if "consts" in inspect.signature(_discharge.discharge_state).parameters:  # up to 0.6
+            inner, consts = equations.open_jaxpr(jaxpr)
+            pure = _core.ClosedJaxpr(*_discharge.discharge_state(inner, consts))
+        else:
+            pure = _discharge.discharge_state(jaxpr)
+    return constants_as_inputs(pure)
+
+
+_RULES: list[dict[Any, Any]] = [
+    getattr(_discharge, name)
+    for name in ("_discharge_rules", "_partial_discharge_rules")  # one table from 0.12 on
+    if hasattr(_discharge, name)
+]
+
+
+def discharge_like(primitive: Any, original: Any) -> None:
+    """State is discharged by the rule of `original`, which makes that of it (0.6 to 0.12)."""
+    for rules in _RULES:
+        if original in rules:
+            rules[primitive] = rules[original]
+
+
+def register_discharge(primitive: Any, rule: Callable[..., tuple[list[Any], list[Any]]]) -> None:
+    """State is discharged by `rule(values, **params)`, as `DischargeRule` of JAX's says.
+
+    Rules get two lists of types before the values, or one context from 0.12 on.
+    """
+    first = 1 if hasattr(_discharge, "DischargeContext") else 2
+    _RULES[0][primitive] = lambda *args, **params: rule(args[first:], **params)
 
 
 # -- a running program ----------------------------------------------------------------

@@ -10,6 +10,7 @@ vmap of the same jaxpr.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -201,7 +202,6 @@ def _abstract_eval(*_: Any, jaxpr: Any, out_axes: Any, axis: Any, **__: Any) -> 
 
 
 def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
-    outs = kept_vmap.bind(*primals, **params)
     # As a jit: JAX 0.6.0 cannot batch a custom_vjp that is being differentiated meanwhile,
     # but it can batch a jit that holds one.
     example = jax.jit(jex_core.jaxpr_as_fun(params["jaxpr"]))
@@ -210,7 +210,8 @@ def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         axes = params["in_axes"], list(params["out_axes"])
         return as_ordinary(lambda *xs: list(example(*xs)), *axes, params["axis"])(*args)
 
-    return outs, derivatives.tangents_of(run, primals, tangents, outs)
+    bind = functools.partial(kept_vmap.bind, **params)
+    return derivatives.derived(bind, run, [params["jaxpr"]], primals, tangents)
 
 
 def _batch(axis_data: Any, args: Sequence[Any], dims: Sequence[Any], **params: Any) -> Any:
@@ -236,6 +237,33 @@ def _transpose(cotangents: Sequence[Any], *args: Any, **params: Any) -> list[Any
     for i, value in zip(linear, given, strict=True):
         found[i] = value
     return found
+
+
+def _discharge(
+    args: Sequence[Any], *, jaxpr: Any, in_axes: Any, out_axes: Any, axis: Any, site: Site
+) -> tuple[list[Any], list[Any]]:
+    """What each operand is afterwards (`None`: what it was), and the outputs."""
+    pure, consts = jaxprs.discharged(jaxpr, axis)
+    own = pure.invars[len(consts) :]
+    invars = equations.open_jaxpr(jaxpr)[0].invars
+    refs = [i for i, var in enumerate(invars) if equations.is_ref(var.aval)]
+    ends = zip(refs, pure.outvars[len(out_axes) :], strict=True)
+    written = {i: end for i, end in ends if end is not own[i]}
+    if any(in_axes[i] is None for i in written):
+        raise NotImplementedError("every example writes one ref, which JAX refuses when it runs")
+    nothing = (None,) * len(consts)
+    outs = [*pure.outvars[: len(out_axes)], *written.values()]
+    found = kept_vmap.bind(
+        *consts,
+        *args,
+        jaxpr=equations.part(pure, pure.invars, outs, pure.eqns),
+        in_axes=(*nothing, *in_axes),
+        out_axes=(*out_axes, *(in_axes[i] for i in written)),
+        axis=axis,
+        site=replace(site, operands=(*nothing, *site.operands)),
+    )
+    after = dict(zip(written, found[len(out_axes) :], strict=True))
+    return [after.get(i) for i in range(len(args))], found[: len(out_axes)]
 
 
 def _dce(used_outputs: Sequence[bool], *rest: Any) -> tuple[list[bool], Any]:
@@ -265,6 +293,7 @@ def _dce(used_outputs: Sequence[bool], *rest: Any) -> tuple[list[bool], Any]:
 
 
 jaxprs.dce_rules[kept_vmap] = _dce
+jaxprs.register_discharge(kept_vmap, _discharge)
 kept_vmap.def_impl(lambda *args, **params: list(_run(*args, **params)))
 kept_vmap.def_effectful_abstract_eval(_abstract_eval)
 ad.primitive_jvps[kept_vmap] = _jvp

@@ -9,6 +9,7 @@ parameters, for which no such rule is known.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -33,12 +34,9 @@ def _keep(original: Any) -> patches.Patch:
             return list(original.bind(*args, **params))
 
     def jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
-        outs = kept.bind(*primals, **params)
-
-        def ordinarily(*args: Any) -> list[Any]:
-            return run(*args, **params)
-
-        return outs, derivatives.tangents_of(ordinarily, primals, tangents, outs)
+        bodies = [value for value in params.values() if equations.is_jaxpr(value)]
+        bind, ordinarily = (functools.partial(f, **params) for f in (kept.bind, run))
+        return derivatives.derived(bind, ordinarily, bodies, primals, tangents)
 
     def batch(axis_data: Any, args: Sequence[Any], dims: Sequence[Any], **params: Any) -> Any:
         return jaxprs.batchers[original](axis_data, args, dims, **params)
@@ -57,6 +55,7 @@ def _keep(original: Any) -> patches.Patch:
     jaxprs.batchers[kept] = batch
     if original in jaxprs.dce_rules:
         jaxprs.dce_rules[kept] = dce
+    jaxprs.discharge_like(kept, original)
     mlir.register_lowering(kept, mlir.lower_fun(run, multiple_results=True))
 
     def replaced(bind: Any) -> Callable[..., Any]:

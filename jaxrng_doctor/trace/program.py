@@ -18,6 +18,7 @@ from jaxrng_doctor.trace.hostrng import watching_host_rng
 from jaxrng_doctor.trace.kept import keeping_vmaps
 from jaxrng_doctor.trace.sites import recording_vmaps
 from jaxrng_doctor.trace.slices import Slice
+from jaxrng_doctor.trace.state import without_refs
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Trace:
 
     jaxpr: open, without constants; `inputs` has for each of its inputs the variable,
         its name, and whether it is an argument (else a captured constant).
-    values: the concrete values of those inputs.
+    values: the concrete values of those inputs; a ref for one that is what the ref holds.
+    refs: the mutable refs that the call was given or captured.
     out_paths: the tree path of each output leaf, `""` for a lone one; `out_avals`
         have their shapes and dtypes.
     argument: for each input, which of the call's arrays it is, `None` for a constant.
@@ -42,6 +44,7 @@ class Trace:
     jaxpr: Any
     inputs: tuple[tuple[Any, str, bool], ...]
     values: tuple[Any, ...]
+    refs: tuple[Any, ...]
     out_paths: tuple[str, ...]
     out_avals: tuple[Any, ...]
     argument: tuple[int | None, ...]
@@ -68,11 +71,12 @@ def trace_program(call: ArrayCall, generators: Sequence[Any] | None = None) -> T
 
     with recording_vmaps(), watching_host_rng(generators) as host, keeping_vmaps() as keeping:
         closed, shapes = jax.make_jaxpr(program, return_shape=True)(*call.arrays)
-        closed = expanded(closed)
+        program_jaxpr, consts = jaxprs.constants_as_inputs(expanded(closed))
+        program_jaxpr, made = without_refs(program_jaxpr)
     outputs, _ = jax.tree_util.tree_flatten_with_path(shapes)
-    program_jaxpr, consts = jaxprs.constants_as_inputs(closed)
+    consts = [*made, *consts]
     live, used = jaxprs.without_dead_code(program_jaxpr, [True] * len(program_jaxpr.outvars))
-    names = [*(call.name_of(const) for const in consts), *call.names]
+    names = [*(_name(call, const) for const in consts), *call.names]
     values = [*consts, *call.arrays]
     key_outputs = tuple(i for i, v in enumerate(live.outvars) if may_be_key(v.aval))
     left = [i for i, is_used in enumerate(used) if is_used]
@@ -82,6 +86,7 @@ def trace_program(call: ArrayCall, generators: Sequence[Any] | None = None) -> T
             (var, names[i], i >= len(consts)) for var, i in zip(live.invars, left, strict=True)
         ),
         values=tuple(values[i] for i in left),
+        refs=tuple(filter(equations.is_mutable, values)),
         out_paths=tuple(jax.tree_util.keystr(path) for path, _ in outputs),
         out_avals=tuple(shape for _, shape in outputs),
         argument=tuple(i - len(consts) if i >= len(consts) else None for i in left),
@@ -95,6 +100,10 @@ def trace_program(call: ArrayCall, generators: Sequence[Any] | None = None) -> T
         ),
         gaps=tuple(keeping.gaps),
     )
+
+
+def _name(call: ArrayCall, const: Any) -> str:
+    return call.name_of(const) or ("what a ref holds" if equations.is_mutable(const) else "")
 
 
 def _donates(jaxpr: Any) -> bool:

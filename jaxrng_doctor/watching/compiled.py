@@ -11,6 +11,7 @@ import functools
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -25,7 +26,7 @@ from jaxrng_doctor.target import Target
 from jaxrng_doctor.trace.call import ArrayCall, array_call, is_array, parameter_names
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.draws import Draws
-from jaxrng_doctor.trace.equations import Frame, function_of
+from jaxrng_doctor.trace.equations import Frame, content, function_of, is_mutable
 from jaxrng_doctor.trace.files import JAX_DIR
 from jaxrng_doctor.trace.hostrng import generators, preserving_host_rng
 from jaxrng_doctor.trace.jaxprs import distributed
@@ -55,7 +56,8 @@ class Compiled:
     """A function for one signature. `flat` says which leaf of a call each key input is.
 
     `argument` says so of each input of the program; it is `None` for what it captured.
-    `fixed` are the key inputs that are the same for all calls, at the others is `None`.
+    `fixed` are the key inputs that are the same for all calls, at the others is `None`. `refs`
+    are the numbers of those that a mutable ref holds, another value at each call.
     `computes`: this process has all that the keys are made of.
     """
 
@@ -66,14 +68,15 @@ class Compiled:
     argument: tuple[int | None, ...]
     flat: tuple[int | None, ...]
     fixed: tuple[Any, ...]
+    refs: tuple[int, ...]
     computes: bool
     calls: list[Made] = field(default_factory=list)
     if_called_again: Gap | None = None
 
     @property
     def compares_calls(self) -> bool:
-        """Its keys come from its arguments; else its first call tells all there is to tell."""
-        return any(j is not None for j in self.flat)
+        """Its keys come from its arguments or refs; else its first call tells all there is."""
+        return any(j is not None for j in self.flat) or bool(self.refs)
 
     @property
     def draws_out_of_sight(self) -> bool:
@@ -84,15 +87,24 @@ class Compiled:
                 return True
         return False
 
-    def values_of(self, leaves: Sequence[Any], donated: Sequence[bool] = ()) -> tuple[Any, ...]:
+    def values_of(
+        self,
+        leaves: Sequence[Any],
+        donated: Sequence[bool] = (),
+        before: Mapping[int, Any] = MappingProxyType({}),
+    ) -> tuple[Any, ...]:
         """What the keys of a call are made of, of its leaves; copied if the call takes these.
 
-        Raises `Spread` where some of it is cut up over several processes.
+        If it was made already, `before` has what was in its refs, by their `id`. Raises
+        `Spread` where some of it is cut up over several processes.
         """
-        values = (
+        values: list[Any] = [
             None if j is None else jnp.array(leaves[j]) if donated and donated[j] else leaves[j]
             for j in self.flat
-        )
+        ]
+        for i in self.refs:
+            ref = self.fixed[i] if values[i] is None else values[i]
+            values[i] = before[id(ref)] if id(ref) in before else ref[...]
         return tuple(map(here, values) if distributed() else values)
 
     def data_of(self, leaves: Sequence[Any]) -> dict[int, Any]:
@@ -165,14 +177,18 @@ def _examined(name: str, jaxpr: Any, array: ArrayCall, leaves: int, detail: bool
     # jit takes the leaves in this very order, the static ones left out.
     has_all = len(array.arrays) == leaves
     flat = tuple(trace.argument[i] if has_all else None for i in program.wanted)
-    values = tuple(trace.values[i] for i in program.wanted)
+    fixed = tuple(trace.values[i] for i in program.wanted)
+    refs = tuple(i for i, value in enumerate(fixed) if is_mutable(value))
+    values = tuple(map(content, fixed))
     is_here = not any(map(is_spread, values))
-    values = tuple(map(here, values)) if is_here else values
+    if is_here:
+        values = tuple(map(here, values))
+        fixed = tuple(old if i in refs else values[i] for i, old in enumerate(fixed))
     compute = (lambda: all_keys(trace)) if detail else (lambda: program.compute(values))
     diagnosis = diagnose(trace, run=is_here, compute=compute)
     if not detail:  # there are as many of them as functions, as long as the program runs
         diagnosis = replace(diagnosis, ledger=Ledger())
-    sizes = [np.size(x) for x, j in zip(values, flat, strict=True) if j is not None]
+    sizes = [np.size(x) for i, x in enumerate(values) if flat[i] is not None or i in refs]
     why = ""
     if not is_here:
         why = SPREAD
@@ -182,10 +198,10 @@ def _examined(name: str, jaxpr: Any, array: ArrayCall, leaves: int, detail: bool
         why = "its keys are made of large arrays"
     if why:
         gap = Gap(f"calls of {name} are not compared: {why}")
-        flat = (None,) * len(flat)
+        flat, fixed, refs = (None,) * len(flat), values, ()
         diagnosis = replace(diagnosis, gaps=(*diagnosis.gaps, gap))
     argument = trace.argument if has_all else (None,) * len(trace.argument)
-    return Compiled(name, jaxpr, diagnosis, program, argument, flat, values, is_here)
+    return Compiled(name, jaxpr, diagnosis, program, argument, flat, fixed, refs, is_here)
 
 
 def _samples(values: Mapping[int, Any]) -> dict[int, Any]:

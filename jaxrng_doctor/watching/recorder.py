@@ -7,7 +7,7 @@ import functools
 import itertools
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +31,7 @@ from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
 from jaxrng_doctor.trace.calldata import JitCall
-from jaxrng_doctor.trace.equations import Frame, function_of
+from jaxrng_doctor.trace.equations import Frame, function_of, is_mutable, open_jaxpr
 from jaxrng_doctor.trace.files import is_sampler_file
 from jaxrng_doctor.trace.jaxprs import distributed
 from jaxrng_doctor.trace.places import is_machinery, is_users, python_stack, users_place
@@ -137,12 +137,16 @@ class Recorder:
         return self.key_values and function.computes and repeats
 
     def prepared(
-        self, function: Compiled, leaves: Sequence[Any], donated: Sequence[bool] = ()
+        self,
+        function: Compiled,
+        leaves: Sequence[Any],
+        donated: Sequence[bool],
+        before: Mapping[int, Any],
     ) -> Callable[[], None]:
         """What notes a call with these leaves, once it was made."""
         try:
-            with calls.deaf() if donated else contextlib.nullcontext():
-                values = function.values_of(leaves, donated)
+            with calls.deaf() if donated or function.refs else contextlib.nullcontext():
+                values = function.values_of(leaves, donated, before)
         except Spread:
             return functools.partial(self._spread, function)
         except Exception:
@@ -322,6 +326,11 @@ class _Noted:
         self._function = function
         self._donated = call.donated if any(call.donated) else ()
         self._call: JitCall | None = call
+        captured = open_jaxpr(call.jaxpr)[1]
+        self._refs = [value for value in (*call.flat, *captured) if is_mutable(value)]
+        with calls.deaf():
+            before = {id(ref): ref[...] for ref in self._refs}
+        self._before = before
         self._note = self.again(call.flat) if self._donated else None
 
     def made(self) -> bool:
@@ -334,6 +343,7 @@ class _Noted:
         if self._function is None or not self._recorder.notes(self._function):
             return False
         (note or self.again(call.flat))()
+        self._before = {}
         return self._function.compares_calls or self._function.if_called_again is not None
 
     def again(self, leaves: Sequence[Any]) -> Callable[[], None]:
@@ -342,7 +352,7 @@ class _Noted:
         if self._function.calls and not self._recorder.notes(self._function):
             self._recorder.miss(self._function)
             return _nothing
-        return self._recorder.prepared(self._function, leaves, self._donated)
+        return self._recorder.prepared(self._function, leaves, self._donated, self._before)
 
 
 def _nothing() -> None:

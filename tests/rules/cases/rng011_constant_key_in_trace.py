@@ -170,6 +170,22 @@ def constant_folded_into_the_key(x, key):
     return f(x, key)
 
 
+def argument_folded_into_a_constant_key(x, key):
+    @jax.jit
+    def f(x, step):
+        return noisy(x, jax.random.fold_in(STATIC, step))
+
+    return f(x, jnp.int32(x[0, 0]))
+
+
+def one_of_the_keys_of_a_seed(x, key):
+    @jax.jit
+    def f(x, step):
+        return noisy(x, jax.random.split(jax.random.key(0), 3)[step])
+
+    return f(x, jnp.int32(x[0, 0]))
+
+
 def key_in_a_jitted_training_step(x, key):
     @jax.jit
     def step(state):

@@ -1,0 +1,42 @@
+"""A program without mutable refs: what it keeps in them becomes values that come in and go out.
+
+In comes a traced jaxpr in which refs are made, read and written, out comes one of pure
+equations that computes the same. JAX "discharges" the state in this way before it compiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from jaxrng_doctor.trace import equations, jaxprs
+
+
+def without_refs(jaxpr: Any) -> tuple[Any, list[Any]]:
+    """An open jaxpr without constants, made pure, and the values of the inputs that come first.
+
+    These are new, and constants; behind them are its own.
+    The inputs that were refs are what is in them at the beginning; what is in them at the end
+    is dropped. Where JAX has no way to do without its refs, the jaxpr stays as it is.
+    """
+    if not jaxprs.has_state(jaxpr):
+        return jaxpr, []
+    try:
+        pure, consts = jaxprs.discharged(equations.closed(jaxpr))
+    except Exception:  # an equation without a rule: the keys in its refs are a gap
+        return jaxpr, []
+    outs = pure.outvars[: len(jaxpr.outvars)]
+    return equations.open_jaxpr(equations.part(pure, pure.invars, outs, pure.eqns))[0], consts
+
+
+@contextmanager
+def unchanged(values: Sequence[Any]) -> Iterator[None]:
+    """Those of the values that are refs hold afterwards what they held before."""
+    refs = [value for value in values if equations.is_mutable(value)]
+    before = [ref[...] for ref in refs]
+    try:
+        yield
+    finally:
+        for ref, value in zip(refs, before, strict=True):
+            ref[...] = value
