@@ -326,11 +326,7 @@ class _Noted:
         self._function = function
         self._donated = call.donated if any(call.donated) else ()
         self._call: JitCall | None = call
-        captured = open_jaxpr(call.jaxpr)[1]
-        self._refs = [value for value in (*call.flat, *captured) if is_mutable(value)]
-        with calls.deaf():
-            before = {id(ref): ref[...] for ref in self._refs}
-        self._before = before
+        self._before = _held_by_refs(call)
         self._note = self.again(call.flat) if self._donated else None
 
     def made(self) -> bool:
@@ -353,6 +349,17 @@ class _Noted:
             self._recorder.miss(self._function)
             return _nothing
         return self._recorder.prepared(self._function, leaves, self._donated, self._before)
+
+
+def _held_by_refs(call: JitCall) -> dict[int, Any]:
+    """What the refs that a call reads hold now, before it is made, by their `id`."""
+    captured = open_jaxpr(call.jaxpr)[1]
+    refs = [value for value in (*call.flat, *captured) if is_mutable(value)]
+    try:
+        with calls.deaf():
+            return {id(ref): ref[...] for ref in refs}
+    except Exception:
+        return {}  # of no use to the call either
 
 
 def _nothing() -> None:
