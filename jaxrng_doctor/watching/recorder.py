@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import sys
@@ -260,11 +261,7 @@ class _Noted:
         self._function = function
         self._donated = call.donated if any(call.donated) else ()
         self._call: JitCall | None = call
-        captured = open_jaxpr(call.jaxpr)[1]
-        self._refs = [value for value in (*call.flat, *captured) if is_mutable(value)]
-        with calls.deaf():
-            before = {id(ref): ref[...] for ref in self._refs}
-        self._before = before
+        self._before = _in_refs((*call.flat, *open_jaxpr(call.jaxpr)[1]))
         self._note = self.again(call.flat) if self._donated else None
 
     def made(self) -> bool:
@@ -292,6 +289,16 @@ class _Noted:
         except Exception:
             return _nothing  # of no use to the call either, as an array that was donated before
         return functools.partial(self._recorder.note, self._function, values)
+
+
+def _in_refs(values: Sequence[Any]) -> dict[int, Any]:
+    """What is in those of the values that are mutable refs, by their `id`."""
+    found: dict[int, Any] = {}
+    for value in filter(is_mutable, values):
+        # One that was freed is of no use to the call either.
+        with calls.deaf(), contextlib.suppress(Exception):
+            found[id(value)] = value[...]
+    return found
 
 
 def _nothing() -> None:
