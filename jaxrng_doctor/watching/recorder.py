@@ -326,7 +326,7 @@ class _Noted:
         self._function = function
         self._donated = call.donated if any(call.donated) else ()
         self._call: JitCall | None = call
-        self._before = _held_by_refs(call)
+        self._before = _in_refs((*call.flat, *open_jaxpr(call.jaxpr)[1]))
         self._note = self.again(call.flat) if self._donated else None
 
     def made(self) -> bool:
@@ -351,15 +351,14 @@ class _Noted:
         return self._recorder.prepared(self._function, leaves, self._donated, self._before)
 
 
-def _held_by_refs(call: JitCall) -> dict[int, Any]:
-    """What the refs that a call reads hold now, before it is made, by their `id`."""
-    captured = open_jaxpr(call.jaxpr)[1]
-    refs = [value for value in (*call.flat, *captured) if is_mutable(value)]
-    try:
-        with calls.deaf():
-            return {id(ref): ref[...] for ref in refs}
-    except Exception:
-        return {}  # of no use to the call either
+def _in_refs(values: Sequence[Any]) -> dict[int, Any]:
+    """What is in those of the values that are mutable refs, by their `id`."""
+    found: dict[int, Any] = {}
+    for value in filter(is_mutable, values):
+        # One that was freed is of no use to the call either.
+        with calls.deaf(), contextlib.suppress(Exception):
+            found[id(value)] = value[...]
+    return found
 
 
 def _nothing() -> None:
