@@ -259,13 +259,10 @@ FAULTY = """
 
     donating = jax.jit(takes_its_memory, donate_argnums=0)
 
-    captured = jnp.array(ones) * process
-
     on_numpy(ones * process, jax.random.fold_in(key, 1))
     by_probability(ones / (2 + process), jax.random.fold_in(key, 2))
     in_a_loop(ones * process, jax.random.fold_in(key, 3))
     donating(jnp.array(ones) * process, jax.random.fold_in(key, 4))
-    jax.vmap(lambda row: row + jax.random.normal(key, (3,)))(captured)  # RNG004
 """
 
 
