@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ import typer
 from jaxrng_doctor import __version__
 from jaxrng_doctor.commands import FAILED, INTERRUPTED, USAGE
 from jaxrng_doctor.errors import UsageError
-from jaxrng_doctor.limits import THREAD_NAME
+from jaxrng_doctor.limits import is_left_running
 from jaxrng_doctor.nearest import choose
 
 
@@ -384,7 +383,7 @@ def _guard(work: Callable[[], int]) -> NoReturn:
 def _leave(code: int) -> NoReturn:
     if code == INTERRUPTED:
         print("interrupted", file=sys.stderr)
-    if any(thread.name == THREAD_NAME for thread in threading.enumerate()):
+    if is_left_running():
         # The user's function still runs, and nothing can stop it but the end of the process.
         sys.stdout.flush()
         sys.stderr.flush()

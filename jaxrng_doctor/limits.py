@@ -16,6 +16,11 @@ T = TypeVar("T")
 THREAD_NAME = "jaxrng-run"
 
 
+def is_left_running() -> bool:
+    """A call that was given up still runs, and nothing but the end of the process stops it."""
+    return any(thread.name == THREAD_NAME for thread in threading.enumerate())
+
+
 class OutOfTime(Exception):
     """The call did not end within its limit."""
 

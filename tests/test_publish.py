@@ -9,11 +9,12 @@ from pathlib import Path
 import jsonschema
 import junitparser
 import pytest
-from conftest import ROOT
 
 from jaxrng_doctor.errors import UsageError
 from jaxrng_doctor.publish import destinations
 from jaxrng_doctor.report import FORMATS
+
+ROOT = Path(__file__).parent.parent
 
 NOISE = """
 import jax

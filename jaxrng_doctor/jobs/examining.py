@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from jaxrng_doctor.doctor import examine
 from jaxrng_doctor.errors import TargetError, UsageError
 from jaxrng_doctor.findings import Failure, Stage, TargetReport
 from jaxrng_doctor.jobs.messages import Begun, Done, Examine, Find, Found, Misused, Plan
-from jaxrng_doctor.limits import THREAD_NAME
+from jaxrng_doctor.limits import is_left_running
 from jaxrng_doctor.target import Target
 from jaxrng_doctor.target.arguments import targets
 from jaxrng_doctor.trace import recording_vmaps
@@ -60,9 +59,7 @@ class Examiner:
             report = TargetReport(task.name, failure=error.failure)
         except BaseException as error:
             report = TargetReport(task.name, failure=_failure(self._stage, task.name, error))
-        # What was given up runs on, and nothing stops it but the end of the process.
-        worn = any(thread.name == THREAD_NAME for thread in threading.enumerate())
-        return Done(report, worn)
+        return Done(report, worn=is_left_running())
 
     def _tell(self, stage: Stage, told: str) -> None:
         self._stage = stage

@@ -8,7 +8,6 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -16,7 +15,7 @@ import jax
 from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.doctor import detailed
 from jaxrng_doctor.errors import FirstFinding
-from jaxrng_doctor.facts import HostDrawFacts, ProgramFacts
+from jaxrng_doctor.facts import HostDrawFacts, ProgramFacts, Repeated
 from jaxrng_doctor.findings import (
     SEVERITIES,
     Choices,
@@ -79,7 +78,7 @@ class Recorder:
         self._held: list[Any] = []  # so that an `id` stays theirs
         self._waiting: dict[int, JitCall] = {}
         self._eager: list[EagerDraw] = []
-        self._gaps: list[Gap] = []
+        self._gaps: dict[Gap, None] = {}  # each once: a loop comes by again and again
         self._host_draws: dict[tuple[str, str], HostDrawFacts] = {}
         self._ways: dict[Any, tuple[Frame, ...]] = {}
         self._within: dict[Any, int] = {}  # the numbers of calls that were transformed
@@ -124,12 +123,15 @@ class Recorder:
         function = self._function(known, (code, call.fun), call.name, examine)
         if again and self.key_values and function is not None and function.draws_out_of_sight:
             what = f"calls of {call.title} are not compared: it draws inside of compiled code"
-            self._gaps.append(Gap(what, users_place(_way())))
+            self._gap(what, users_place(_way()))
 
     def miss(self, function: Compiled | None) -> None:
         gap = None if function is None or not self.key_values else function.if_called_again
-        if gap is not None and gap not in self._gaps:
-            self._gaps.append(gap)
+        if gap is not None:
+            self._gap(gap.message, gap.place)
+
+    def _gap(self, message: str, place: Place | None = None) -> None:
+        self._gaps[Gap(message, place)] = None
 
     def notes(self, function: Compiled) -> bool:
         """The keys of its next call are worth keeping: constant ones are known after the first."""
@@ -178,13 +180,11 @@ class Recorder:
         """Of the next call, `None` where so many are kept that more would fill the memory."""
         number = next(self._numbers)
         if number == MOST_CALLS + 1:
-            self._gaps.append(Gap(f"calls after the first {MOST_CALLS:,} are not compared"))
+            self._gap(f"calls after the first {MOST_CALLS:,} are not compared")
         return number if number <= MOST_CALLS else None
 
     def _spread(self, function: Compiled) -> None:
-        gap = Gap(f"calls of {function.name} are not compared: {SPREAD}")
-        if gap not in self._gaps:
-            self._gaps.append(gap)
+        self._gap(f"calls of {function.name} are not compared: {SPREAD}")
 
     def _way(self) -> tuple[Frame, ...]:
         """The way here, kept once: a loop comes by the same way in each step."""
@@ -204,7 +204,7 @@ class Recorder:
                 except (Exception, SystemExit) as error:
                     # The program goes on as if nobody looked; that nobody could is in the report.
                     self._functions[known] = None
-                    self._gaps.append(Gap(f"{name} could not be examined: {in_a_line(error)}"))
+                    self._gap(f"{name} could not be examined: {in_a_line(error)}")
                 found = self._functions[known]
                 if found is not None:
                     self._stop_if_found(found.diagnosis.facts)
@@ -217,7 +217,7 @@ class Recorder:
         self._host_draws[name, path] = HostDrawFacts(library, "", place)
 
     def missed(self, what: str) -> None:
-        self._gaps.append(Gap(f"{what} was not followed", users_place(_way())))
+        self._gap(f"{what} was not followed", users_place(_way()))
 
     def drew(self, sampler: str, key: Any, around: tuple[int, str] | None) -> None:
         if not self.key_values:
@@ -241,8 +241,15 @@ class Recorder:
         # Ever more rarely: each time all keys are compared.
         if self._stop_at and number.bit_count() == 1:
             with self._lock, calls.deaf():
-                repeated = repeats.repeated_keys(self.functions(), self._eager)
-                self._stop_if_found(ProgramFacts(repeated=repeated))
+                self._stop_if_found(ProgramFacts(repeated=self._repeated(self.functions())))
+
+    def _repeated(self, functions: Sequence[Compiled]) -> tuple[Repeated, ...]:
+        """The keys that come twice; where they cannot be compared, none and a gap."""
+        try:
+            return repeats.repeated_keys(functions, self._eager)
+        except Exception as error:
+            self._gap(f"the calls could not be compared: {in_a_line(error)}")
+            return ()
 
     def _stop_if_found(self, facts: ProgramFacts) -> None:
         if self._stop_at:
@@ -288,16 +295,12 @@ class Recorder:
             return finish(found)
 
     def _across(self, functions: Sequence[Compiled]) -> TargetReport:
-        gaps = list(dict.fromkeys(self._gaps))
         # A second trace showed the lines, unless there was none, or it drew nothing any more.
         told = {function_of(f.jaxpr) for f in functions if f.jaxpr and f.diagnosis.facts.host_draws}
         facts = ProgramFacts(
-            host_draws=tuple(d for source, d in self._host_draws.items() if source not in told)
+            host_draws=tuple(d for source, d in self._host_draws.items() if source not in told),
+            repeated=self._repeated(functions),
         )
-        try:
-            facts = replace(facts, repeated=repeats.repeated_keys(functions, self._eager))
-        except Exception as error:
-            gaps.append(Gap(f"the calls could not be compared: {in_a_line(error)}"))
         findings, suppressed = apply(judge(facts), self._choices)
         draws = (repeats.call_draw(draw) for draw in self._eager)
         seen = dict.fromkeys(Draw(d.sampler, d.place, "a key of the program") for d in draws)
@@ -305,7 +308,7 @@ class Recorder:
             ACROSS,
             findings,
             draws=tuple(seen),
-            gaps=tuple(gaps),
+            gaps=tuple(self._gaps),
             suppressed=suppressed,
             choices=self._choices,
         )
