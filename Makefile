@@ -4,14 +4,12 @@ PYTHON ?= python3
 OLDEST_JAX := jax==0.6.0 jaxlib==0.6.0
 OLDEST_PYTHON ?= $(PYTHON)
 NEWEST_PYTHON ?= $(shell $(find_newest_python))
-FRAMEWORKS_PYTHON ?= $(or $(NEWEST_PYTHON),$(PYTHON))
 
 VENV := .venv
 BIN := $(VENV)/bin
 MADE := $(VENV)/made
 OLDEST_MADE := .venv-oldest/made
 NEWEST_MADE := .venv-newest/made
-FRAMEWORKS_MADE := .venv-frameworks/made
 
 # The newest Python on the PATH or in pyenv that is newer than PYTHON; nothing where there is none.
 define find_newest_python
@@ -24,11 +22,13 @@ for version in 3.14 3.13 3.12; do \
 done; true
 endef
 
-# What another JAX can change. The command line, configuration, reports and pages are alike on all.
+# What another JAX can change. The command line, configuration, reports and pages are alike on all,
+# and so is what is marked `one_jax`.
 JAX_TESTS := tests/trace tests/rules tests/target tests/test_samplers.py tests/test_samples.py \
-  tests/test_ledger.py tests/test_outcome.py tests/test_api.py tests/watching tests/inspect/test_listings.py
+  tests/test_ledger.py tests/test_outcome.py tests/test_api.py tests/test_refs.py tests/watching \
+  tests/inspect/test_listings.py
 
-# The many cases of the rules: on the oldest with legacy keys, on the newest with typed ones.
+# What comes with either kind of keys: on the oldest with legacy keys, on the newest with typed ones.
 without = not no-run and not (findings_are_the_comments and $(1))
 
 .DEFAULT_GOAL := help
@@ -52,16 +52,16 @@ test: $(MADE) ## run the tests
 	$(BIN)/pytest -n 2
 
 test-oldest: $(OLDEST_MADE) ## run what depends on JAX on the oldest that is supported
-	.venv-oldest/bin/pytest -n 2 -k '$(call without,typed)' $(JAX_TESTS)
+	.venv-oldest/bin/pytest -n 2 -m 'not one_jax' -k '$(call without,typed)' $(JAX_TESTS)
 
 test-newest: ## run what depends on JAX on the newest Python here, and with it on the newest JAX
 	@python="$(NEWEST_PYTHON)"; \
 	if [ -z "$$python" ]; then echo "skipped: no newer Python here than $$($(PYTHON) -V)"; \
-	else $(MAKE) --no-print-directory NEWEST_PYTHON="$$python" $(NEWEST_MADE) && \
-	  echo ".venv-newest/bin/pytest" && .venv-newest/bin/pytest -n 2 -k '$(call without,legacy)' $(JAX_TESTS); fi
+	else $(MAKE) --no-print-directory NEWEST_PYTHON="$$python" $(NEWEST_MADE) && echo ".venv-newest/bin/pytest" && \
+	  .venv-newest/bin/pytest -n 2 -m 'not one_jax' -k '$(call without,legacy)' $(JAX_TESTS); fi
 
-test-frameworks: $(FRAMEWORKS_MADE) ## run the tests of programs that use Flax, Equinox, Haiku and others
-	.venv-frameworks/bin/pytest -n 2 tests/frameworks
+test-frameworks: $(NEWEST_MADE) ## run the tests of programs that use Flax, Equinox, Haiku and others
+	.venv-newest/bin/pytest -n 2 tests/frameworks
 
 test-wheel: $(MADE) ## build the wheel, and use it in an empty environment outside of this tree
 	.ci/try-wheel $(BIN)/python
@@ -103,7 +103,7 @@ release-check: $(MADE) ## fail unless version, changelog and recipes are ready f
 	$(BIN)/python .ci/release.py --release
 
 clean: ## remove the environments and the caches
-	rm -rf .venv .venv-oldest .venv-newest .venv-frameworks .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-oldest .venv-newest .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: an environment is made once, and again when what it is made from changes.
@@ -118,12 +118,10 @@ $(OLDEST_MADE): pyproject.toml
 	.venv-oldest/bin/pip install --quiet -e '.[dev]' $(OLDEST_JAX)
 	@touch $@
 
+# With the frameworks, unless one of them would not have the newest JAX: then that is told.
 $(NEWEST_MADE): pyproject.toml
-	$(NEWEST_PYTHON) -m venv .venv-newest
+	$(or $(NEWEST_PYTHON),$(PYTHON)) -m venv .venv-newest
 	.venv-newest/bin/pip install --quiet --upgrade -e '.[dev]'
-	@touch $@
-
-$(FRAMEWORKS_MADE): pyproject.toml
-	$(FRAMEWORKS_PYTHON) -m venv .venv-frameworks
-	.venv-frameworks/bin/pip install --quiet --upgrade -e '.[dev,frameworks]'
+	.venv-newest/bin/pip freeze | grep -E '^jax(lib)?==' > .venv-newest/jax.txt
+	.venv-newest/bin/pip install --quiet -e '.[dev,frameworks]' -c .venv-newest/jax.txt
 	@touch $@

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
+import itertools
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +24,25 @@ FOUR = "--xla_force_host_platform_device_count=4"
 if FOUR not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FOUR}".strip()
 
+# Most of the time of these tests goes into compiling what runs once, for a moment. The flag halves
+# that for jaxlib 0.10; 0.6 takes no less with it, and 0.12 has it no more.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+SLOW = "--xla_cpu_use_fusion_emitters=false"
+if version("jaxlib").startswith("0.10.") and SLOW not in os.environ["XLA_FLAGS"]:
+    os.environ["XLA_FLAGS"] += f" {SLOW}"
+
+# A shell that runs the tests in the background has it ignored, and so would what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = Path(__file__).resolve().parent.parent
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_configure() -> None:
+    """Keep what JAX consists of from the doctor's searches for generators among all objects."""
+    importlib.import_module("jax")
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -89,3 +110,15 @@ def fresh_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
         file = getattr(sys.modules[name], "__file__", None)
         if file and Path(file).is_relative_to(tmp_path):
             del sys.modules[name]
+
+
+_run = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _few_objects() -> Iterator[None]:
+    """JAX keeps what it has traced, for good: among millions of objects each search takes long."""
+    yield
+    if next(_run) % 32 == 0:
+        sys.modules["jax"].clear_caches()
+        gc.collect()

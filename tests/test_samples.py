@@ -45,6 +45,7 @@ def marked(pattern, text):
     return {(number, mark[1]) for number, line in lines if (mark := pattern.search(line))}
 
 
+@pytest.mark.one_jax
 @every_sample
 def test_a_sample_is_a_plain_script(sample):
     process = run_script(sample)
@@ -53,6 +54,7 @@ def test_a_sample_is_a_plain_script(sample):
     assert "last" in process.stdout
 
 
+@pytest.mark.one_jax
 def test_the_dropout_sample_shows_the_shared_mask():
     printed = run_script(ROOT / "sample_scripts" / "dropout_training.py").stdout
     pairs = [
@@ -63,28 +65,31 @@ def test_the_dropout_sample_shows_the_shared_mask():
     assert equal == [[False] * 5, [True] * 5]
 
 
-@every_sample
 @pytest.mark.parametrize("keys", ["typed", "legacy"])
-def test_the_findings_are_the_comments(sample, keys, run_cli, tmp_path):
-    text = sample.read_text(encoding="utf-8")
+def test_the_findings_are_the_comments(keys, run_cli, tmp_path):
+    texts = {sample.name: sample.read_text(encoding="utf-8") for sample in SAMPLES}
     if keys == "legacy":
-        typed, text = text, with_legacy_keys(text)
-        assert text != typed
-    (tmp_path / sample.name).write_text(text, encoding="utf-8")
+        assert all(with_legacy_keys(text) != text for text in texts.values())
+        texts = {name: with_legacy_keys(text) for name, text in texts.items()}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
 
-    process = run_cli("check", sample.name, "--format", "json")
+    process = run_cli("check", *texts, "--format", "json")
 
-    expected = marked(BAD_LINE, text)
-    assert process.returncode == (1 if expected else 0), process.stderr + process.stdout
-    targets = json.loads(process.stdout)["targets"]
-    assert len(targets) == text.count("\n@example(")
-    findings = [(t["target"], f["line"], f["code"]) for t in targets for f in t["findings"]]
-    assert len(findings) == len(set(findings))
-    assert {(line, code) for _, line, code in findings} == expected
-    assert {f["confidence"] for t in targets for f in t["findings"]} <= {"proven"}
-    assert [t["gaps"] for t in targets if t["gaps"]] == []
+    assert process.returncode == 1, process.stderr + process.stdout
+    by_sample = {name: [] for name in texts}
+    for target in json.loads(process.stdout)["targets"]:
+        by_sample[target["target"].partition(":")[0]].append(target)
+    for name, targets in by_sample.items():
+        findings = [(t["target"], f["line"], f["code"]) for t in targets for f in t["findings"]]
+        assert len(targets) == texts[name].count("\n@example(")
+        assert len(findings) == len(set(findings))
+        assert {(line, code) for _, line, code in findings} == marked(BAD_LINE, texts[name]), name
+        assert {f["confidence"] for t in targets for f in t["findings"]} <= {"proven"}
+        assert [t["gaps"] for t in targets if t["gaps"]] == []
 
 
+@pytest.mark.one_jax
 def test_what_is_meant_is_suppressed_and_counted(run_cli):
     sample = ROOT / "sample_scripts" / "intended.py"
     ignored = marked(IGNORED_LINE, sample.read_text(encoding="utf-8"))

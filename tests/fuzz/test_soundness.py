@@ -15,15 +15,13 @@ AT_ONCE = 10
 
 
 @pytest.fixture
-def quick_compilation():
-    """Each program is compiled to run once."""
-    jax.config.update("jax_disable_most_optimizations", True)
+def forgotten():
+    """What is compiled for these programs is of no use to any other."""
     yield
-    jax.config.update("jax_disable_most_optimizations", False)
     jax.clear_caches()
 
 
-@pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.usefixtures("forgotten")
 @pytest.mark.parametrize("first", range(0, PROGRAMS, AT_ONCE))
 def test_verdicts_on_random_programs_are_the_oracles(first):
     told = {}
@@ -36,7 +34,7 @@ def test_verdicts_on_random_programs_are_the_oracles(first):
     assert len(told) > AT_ONCE // 2
 
 
-@pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.usefixtures("forgotten")
 @pytest.mark.parametrize("name", REGRESSIONS)
 def test_what_was_once_wrong_stays_right(name):
     assert disagreements(REGRESSIONS[name]) == []

@@ -148,6 +148,7 @@ def test_a_fault_of_all_is_told_once(start):
     assert codes_told(pair.texts[1]) == []
 
 
+@pytest.mark.one_jax
 def test_a_fault_of_one_is_told_with_its_process(start):
     branch = "\n    if process == 1:\n" + SHARED.replace("\n    ", "\n        ")
     pair = start("    jax.devices()  # which all processes find together" + branch)
@@ -177,6 +178,7 @@ def test_noise_that_is_the_same_for_the_batches_of_all(start, tmp_path):
     assert help["code"] == "key = jax.random.fold_in(key, jax.process_index())"
 
 
+@pytest.mark.one_jax
 def test_noise_with_the_process_in_its_key(start):
     pair = start(FOLDED)
 
@@ -266,6 +268,7 @@ FAULTY = """
 """
 
 
+@pytest.mark.one_jax
 def test_data_of_each_process_of_every_kind(start, tmp_path):
     pair = start(FAULTY, "--select", "RNG004", "--format", "json")
 
@@ -276,6 +279,7 @@ def test_data_of_each_process_of_every_kind(start, tmp_path):
     assert sorted(f["line"] for target in targets for f in target["findings"]) == marked
 
 
+@pytest.mark.one_jax
 def test_a_comment_says_that_it_is_meant(start):
     line = "return batch + 0.1 * jax.random.normal(key, batch.shape)"
     pair = start(REPEATED.replace(line, f"{line}  # jaxrng: ignore[RNG004] one mask for all"))
@@ -284,6 +288,7 @@ def test_a_comment_says_that_it_is_meant(start):
     assert "1 suppressed" in pair.texts[0]
 
 
+@pytest.mark.one_jax
 @pytest.mark.parametrize("ending", ["", "sys.exit(3 + process)"])
 def test_numbers_and_exit_codes_are_as_unwatched(start, ending):
     program = f"{FOLDED}\n    {ending}\n"
@@ -294,6 +299,7 @@ def test_numbers_and_exit_codes_are_as_unwatched(start, ending):
     assert alone.outputs[0] != alone.outputs[1] != ""
 
 
+@pytest.mark.one_jax
 def test_an_exception_in_one_of_them(start):
     pair = start(SHARED + "    if process == 1:\n        raise KeyError('the end')\n")
 
@@ -303,6 +309,7 @@ def test_an_exception_in_one_of_them(start):
     assert "0 gaps" in pair.texts[0]
 
 
+@pytest.mark.one_jax
 def test_one_that_died_is_a_gap(start):
     pair = start(SHARED + "    if process == 1:\n        import os\n        os._exit(7)\n")
 
@@ -314,8 +321,16 @@ def test_one_that_died_is_a_gap(start):
     assert pair.processes[1].wait() == 7
 
 
+@pytest.mark.one_jax
 def test_one_that_comes_too_late_tells_what_it_found(start):
-    pair = start(SHARED + "    if process == 1:\n        import time\n        time.sleep(45)\n")
+    waits = """
+    import time
+
+    import jaxrng_doctor.watching.mailbox
+
+    jaxrng_doctor.watching.mailbox.SECONDS = 5.0
+"""
+    pair = start(f"{waits}{SHARED}    if process == 1:\n        time.sleep(15)\n")
 
     assert pair.codes() == [1, 1]
     assert "process 1 of 2 has handed over no report" in pair.texts[0]
@@ -323,6 +338,7 @@ def test_one_that_comes_too_late_tells_what_it_found(start):
     assert codes_told(pair.texts[0]) == codes_told(pair.texts[1]) == ["RNG001"]
 
 
+@pytest.mark.one_jax
 def test_a_program_that_shuts_down_by_itself(start):
     pair = start(SHARED + "    jax.distributed.shutdown()\n")
 
@@ -332,6 +348,7 @@ def test_a_program_that_shuts_down_by_itself(start):
         assert "the program itself has shut jax.distributed down" in text
 
 
+@pytest.mark.one_jax
 def test_files_are_those_of_process_0(start, tmp_path):
     pair = start(SHARED, "--output", "report.txt", "--write-baseline", "baseline.json")
 
@@ -341,6 +358,7 @@ def test_files_are_those_of_process_0(start, tmp_path):
     assert "told in the report of process 0" in pair.texts[1]
 
 
+@pytest.mark.one_jax
 def test_keys_that_no_process_has_all_of(start):
     pair = start(
         """
@@ -362,6 +380,7 @@ def test_keys_that_no_process_has_all_of(start):
     )
 
 
+@pytest.mark.one_jax
 def test_data_only_of_the_doctors_own_are_read():
     def read(value):
         return _PlainData(io.BytesIO(pickle.dumps(value))).load()

@@ -61,6 +61,7 @@ def test_a_test_that_shares_noise_fails_with_the_finding_as_its_reason(run):
     )
 
 
+@pytest.mark.one_jax
 def test_without_the_flag_nothing_is_watched(run):
     result = run(TESTS)
 
@@ -68,6 +69,7 @@ def test_without_the_flag_nothing_is_watched(run):
     result.stdout.no_fnmatch_line("*RNG001*")
 
 
+@pytest.mark.one_jax
 def test_warn_only_tells(run):
     result = run(TESTS, "--jaxrng=warn")
 
@@ -75,12 +77,14 @@ def test_warn_only_tells(run):
     result.stdout.fnmatch_lines(["*= jaxrng-doctor =*", "*::test_shared", "*error[[]RNG001[]]*"])
 
 
+@pytest.mark.one_jax
 def test_a_word_that_is_no_mode(run):
     result = run(TESTS, "--jaxrng=loud")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
 
 
+@pytest.mark.one_jax
 def test_marks_say_what_is_intended(run):
     result = run(
         """
@@ -111,6 +115,7 @@ def test_marks_say_what_is_intended(run):
     result.stdout.fnmatch_lines(["*::test_of_another_rule"])
 
 
+@pytest.mark.one_jax
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
@@ -135,6 +140,7 @@ def test_a_mark_that_says_nothing_known_is_an_error(run, typed, told):
     result.stdout.fnmatch_lines([told])
 
 
+@pytest.mark.one_jax
 def test_what_fixtures_draw_belongs_to_the_test(run):
     result = run(
         """
@@ -155,6 +161,7 @@ def test_what_fixtures_draw_belongs_to_the_test(run):
     result.stdout.fnmatch_lines(["*error[[]RNG014[]]*"])
 
 
+@pytest.mark.one_jax
 def test_the_fixture(run):
     result = run(
         """
@@ -184,12 +191,14 @@ def test_the_fixture(run):
     result.assert_outcomes(passed=2)
 
 
+@pytest.mark.one_jax
 def test_settings_of_the_project(run, pytester):
     pytester.makepyprojecttoml('[tool.jaxrng-doctor]\nignore = ["RNG001"]\n')
 
     run(TESTS, "--jaxrng").assert_outcomes(failed=1, passed=2)
 
 
+@pytest.mark.one_jax
 @pytest.mark.parametrize(
     ("settings", "outcome"),
     [
@@ -205,6 +214,7 @@ def test_each_setting_of_the_project(run, pytester, settings, outcome):
     run(TESTS, "--jaxrng").assert_outcomes(**outcome)
 
 
+@pytest.mark.one_jax
 @pytest.mark.parametrize(
     ("settings", "words"),
     [('ignor = ["RNG001"]', "did you mean ignore?"), ('baseline = "b.json"', "no baseline b.json")],
@@ -218,6 +228,7 @@ def test_wrong_settings_of_the_project(run, pytester, settings, words):
     result.stderr.fnmatch_lines([f"*{words}*"])
 
 
+@pytest.mark.one_jax
 @pytest.mark.skipif(importlib.util.find_spec("xdist") is None, reason="needs pytest-xdist")
 def test_several_processes(run):
     result = run(TESTS, "--jaxrng=warn", "-n", "2")
