@@ -12,7 +12,7 @@ import jax
 from jaxrng_doctor import __version__, findings, shells
 from jaxrng_doctor.doctor import examine
 from jaxrng_doctor.errors import TargetError
-from jaxrng_doctor.findings import Choices, Expect, Severity
+from jaxrng_doctor.findings import Choices, Expect, Finding, Severity
 from jaxrng_doctor.finishing import finish
 from jaxrng_doctor.report import FORMATS, RenderOptions, html
 from jaxrng_doctor.target import AS_IS, Target
@@ -130,18 +130,21 @@ def watching(
     *,
     key_values: bool = True,
     stop_at: Severity | None = None,
+    new: Callable[[Sequence[Finding]], Sequence[Finding]] = tuple,
     detail: bool | None = None,
     meeting: Meeting | None = None,
 ) -> Iterator[Report]:
     """`watch`, with all that the project's settings may say.
 
-    With a `meeting`, the processes of `jax.distributed` are compared at the end.
+    The program ends only by a finding that is among those that `new` leaves. With a `meeting`,
+    the processes of `jax.distributed` are compared at the end.
     """
     recorder = Recorder(
         choices,
         key_values=key_values,
         samples=meeting is not None,
         stop_at=stop_at,
+        new=new,
         detail=_in_detail(detail),
     )
     report = Report((), __version__, jax.__version__)

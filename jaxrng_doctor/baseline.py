@@ -82,6 +82,14 @@ def apply(
     return replace(report, targets=tuple(targets)), gone
 
 
+def new_among(
+    findings: Sequence[Finding], entries: Mapping[str, Entry], folder: str
+) -> Sequence[Finding]:
+    """The findings that the entries do not have."""
+    known_by = fingerprints.fingerprints(findings, folder)
+    return [f for f, by in zip(findings, known_by, strict=True) if by not in entries]
+
+
 def _known_by(report: Report, folder: str) -> tuple[Sequence[Finding], Sequence[str]]:
     return report.findings, fingerprints.fingerprints(report.findings, folder)
 

@@ -172,11 +172,13 @@ def _examine(
 class Diagnosis:
     """What the trace of one call shows. `unfinished` says why its keys were not all computed.
 
-    `draws` are the uses that `facts.draws` are about, one each, and `ledger` has the keys.
+    `draws` are the uses that `facts.draws` are about, one each; `ledger` has their keys, and
+    those of `splits`.
     """
 
     facts: ProgramFacts
     draws: tuple[Use, ...]
+    splits: tuple[Use, ...]
     gaps: tuple[Gap, ...]
     ledger: Ledger
     unfinished: str = ""
@@ -207,6 +209,7 @@ def diagnose(
     return Diagnosis(
         program_facts(trace, engine, ledger),
         tuple(engine.draws),
+        tuple(engine.splits),
         tuple(dict.fromkeys(gaps)),
         ledger,
         unfinished,

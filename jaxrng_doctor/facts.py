@@ -173,29 +173,34 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True)
-class CallDraw:
-    """A draw in one call: `call` is where the user called, `number` counts the program's calls.
+class CallUse:
+    """A use of a key in one call: `op` is a draw's sampler or `split`.
 
-    `function` is the compiled function that holds the draw, `""` for one made at once.
+    `function` is the compiled function that holds it, `""` for one made at once. `call` is where
+    the user called, and `number` counts the program's calls.
     """
 
-    sampler: str
+    op: str
     place: Place | None
     function: str
     call: Place | None
     number: int
 
+    @property
+    def is_split(self) -> bool:
+        return self.op == "split"
+
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """Key values that two draws use in different calls, or one draw in several.
+    """Key values that are used in different calls, in two places or in one.
 
     `calls` says for each such key in how many calls; `key` is the first one's words.
     `library` names a library that makes all of them in one call of the user's.
     """
 
-    first: CallDraw
-    second: CallDraw
+    first: CallUse
+    second: CallUse
     calls: tuple[int, ...]
     key: str
     library: str = ""
@@ -209,7 +214,7 @@ class Alike:
     `compared` calls; `draw` is in the first of them, and `key` is the words of its first key.
     """
 
-    draw: CallDraw
+    draw: CallUse
     processes: tuple[int, ...]
     data: tuple[str, ...]
     calls: int

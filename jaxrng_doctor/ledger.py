@@ -19,6 +19,7 @@ from jax import lax
 from jaxrng_doctor import devices
 from jaxrng_doctor.keytables import KeyTable, Ledger, Path
 from jaxrng_doctor.trace import equations
+from jaxrng_doctor.trace.concrete import over_vmaps
 from jaxrng_doctor.trace.control import Call, Cond, Map, Scan, ShardMap, While, control
 from jaxrng_doctor.trace.derivatives import is_tangent
 from jaxrng_doctor.trace.draws import SPLIT, is_key, may_be_key
@@ -35,9 +36,8 @@ MAX_KEPT = 1 << 22
 MAX_HELD = 1 << 16
 """More keys of one variable, over all scopes, are not kept."""
 
-_Record = tuple[
-    Any, Any
-]  # key words, shape (..., words); whether the draw was reached, shape (...)
+# Key words, shape (..., words); whether the draw was reached, shape (...).
+_Record = tuple[Any, Any]
 _Records = dict[Path, _Record]
 
 
@@ -54,15 +54,18 @@ class KeyProgram:
         self.wanted = sorted(trace.slice.inputs(trace.jaxpr))
         self._paths: list[Path] = []
         self._returned: list[int] = []
-        self._compiled = jax.jit(self._listed)
+        self._compiled = jax.jit(self._listed, compiler_options=_options())
 
     def compute(self, values: Sequence[Any]) -> Ledger:
         """The keys where the inputs `wanted` have these values."""
         return self.finish(self.start(values))
 
-    def start(self, values: Sequence[Any]) -> Any:
-        """What `finish` makes a `Ledger` of; nobody waits for the device before."""
-        return self._compiled(*values)
+    def start(self, values: Sequence[Any], vmaps: Sequence[Sequence[Any]] = ()) -> Any:
+        """What `finish` makes a `Ledger` of; nobody waits for the device before.
+
+        `vmaps` is of `over_vmaps`, where the values are those of many examples.
+        """
+        return over_vmaps(self._compiled, vmaps)(*values)
 
     def finish(self, started: Any) -> Ledger:
         tables, outputs = jax.tree_util.tree_map(np.asarray, started)
@@ -85,6 +88,11 @@ class KeyProgram:
         return list(records.values()), [_rows(outs[i]) for i in self._returned]
 
 
+def _options() -> dict[str, Any] | None:
+    """What runs once or a few times is not worth most of the time that XLA takes to optimize it."""
+    return {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+
+
 def compute_keys(trace: Trace, *, variables: bool = False) -> Ledger:
     """The keys of the very call that was traced."""
     program = KeyProgram(trace, variables=variables)
@@ -101,11 +109,7 @@ class _Run:
         self._outlines: dict[Path, tuple[list[Path], list[Any]]] = {}
 
     def jaxpr(
-        self,
-        jaxpr: Any,
-        args: Sequence[Any],
-        path: Path,
-        room: int,
+        self, jaxpr: Any, args: Sequence[Any], path: Path, room: int
     ) -> tuple[list[Any], _Records]:
         """The outputs and the records of one jaxpr. `room` is how many examples share it."""
         inner, consts = equations.open_jaxpr(jaxpr)

@@ -6,7 +6,7 @@ On demand they become known: by comments in the source, or in a baseline.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +14,7 @@ from typing import TypeVar
 from jaxrng_doctor import baseline
 from jaxrng_doctor.adding import add_ignores
 from jaxrng_doctor.errors import UsageError
-from jaxrng_doctor.findings import Report
+from jaxrng_doctor.findings import Finding, Report
 from jaxrng_doctor.output import check_writable, write_file
 from jaxrng_doctor.report.layout import counted
 
@@ -42,6 +42,10 @@ class Settling:
     def reading_only(self) -> Settling:
         """The same for one of several processes, another of which does the writing."""
         return replace(self, new=None, adds_ignores=False)
+
+    def new_among(self, findings: Sequence[Finding]) -> Sequence[Finding]:
+        """Those that the baseline does not know."""
+        return baseline.new_among(findings, self.known, str(self.project))
 
     def settle(self, report: AnyReport, *, complete: bool) -> AnyReport:
         """The report without what is known; writes the comments or the baseline asked for.

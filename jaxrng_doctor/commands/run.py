@@ -35,6 +35,7 @@ def run(
         choices,
         key_values=key_values,
         stop_at=stop_at if exit_on_first else None,
+        new=settings.settling.new_among,
         detail=settings.detail,
         meeting=meeting,
     ) as report:

@@ -100,7 +100,7 @@ def _in_processes(alike: Alike) -> Finding:
         name=RULE.name,
         severity=RULE.severity,
         confidence="proven",
-        message=f"{draw.sampler} in {draw.function} draws the same numbers in {count:,} processes, "
+        message=f"{draw.op} in {draw.function} draws the same numbers in {count:,} processes, "
         f"of which each has its own {data}",
         place=draw.place,
         related=telling.at(draw.call if draw.call != draw.place else None, "called from here"),

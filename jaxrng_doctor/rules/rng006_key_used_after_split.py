@@ -2,7 +2,8 @@
 
 ## What it does
 Finds keys that are drawn from before or after they are split, and keys that are
-split in two places.
+split in two places. While a program is watched, also where that happens in different
+calls.
 
 ## Why is this bad?
 A split makes new keys from a key; the old one is spent. Drawing from it as well gives
@@ -36,7 +37,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jaxrng_doctor.facts import ProgramFacts, Shared, UseFacts
+from jaxrng_doctor.facts import CallUse, ProgramFacts, Repeated, Shared, UseFacts
 from jaxrng_doctor.findings import Finding, Help
 from jaxrng_doctor.rules import telling
 from jaxrng_doctor.rules.rule import Rule
@@ -63,17 +64,46 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
                 message=f"the key `{shared.second.origin}` is {_done(shared.second)} "
                 f"after it was {_done(shared.first)}",
                 related=telling.at(shared.first.place, f"{_done(shared.first)} here"),
-                help=(
-                    Help(
-                        "split once, and use each part for one thing",
-                        "key, subkey = jax.random.split(key)  # draw from subkey, go on with key",
-                    ),
-                ),
+                help=(_HELP,),
             )
+    for repeated in program.repeated:
+        if repeated.first.is_split or repeated.second.is_split:
+            yield _across_calls(repeated)
 
 
-def _done(use: UseFacts) -> str:
+def _across_calls(repeated: Repeated) -> Finding:
+    first, second = repeated.first, repeated.second
+    keys = len(repeated.calls)
+    which = "a key is" if keys == 1 else f"{keys:,} keys are"
+    by = [
+        f" by {telling.use_in_call(use)}" if not use.is_split else _inside(use)
+        for use in (first, second)
+    ]
+    compiled = first.function or second.function
+    where = " in another call" if compiled and not repeated.library else ""
+    return telling.of_calls(
+        RULE.code,
+        RULE.name,
+        RULE.severity,
+        repeated,
+        message=f"{which} {_done(second)}{by[1]} after being {_done(first)}{by[0]}{where}",
+        related=telling.at(first.place, f"{_done(first)} here"),
+        help=(_HELP,),
+    )
+
+
+def _inside(split: CallUse) -> str:
+    return f" in {split.function}" if split.function else ""
+
+
+def _done(use: UseFacts | CallUse) -> str:
     return "split" if use.is_split else "drawn from"
+
+
+_HELP = Help(
+    "split once, and use each part for one thing",
+    "key, subkey = jax.random.split(key)  # draw from subkey, go on with key",
+)
 
 
 RULE = Rule("RNG006", "key-used-after-split", "warning", check, __doc__)

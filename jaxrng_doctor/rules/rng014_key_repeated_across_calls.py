@@ -40,60 +40,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jaxrng_doctor.facts import CallDraw, ProgramFacts, Repeated
-from jaxrng_doctor.findings import Evidence, Finding, Help, Related
+from jaxrng_doctor.facts import ProgramFacts, Repeated
+from jaxrng_doctor.findings import Finding, Help
+from jaxrng_doctor.rules import telling
 from jaxrng_doctor.rules.rule import Rule
 
 
 def check(program: ProgramFacts) -> Iterator[Finding]:
     for repeated in program.repeated:
-        yield _finding(repeated)
+        first, second = repeated.first, repeated.second
+        if not (first.is_split or second.is_split):
+            yield telling.of_calls(
+                RULE.code,
+                RULE.name,
+                RULE.severity,
+                repeated,
+                message=_message(repeated),
+                related=telling.at(
+                    first.place if first.place != second.place else None,
+                    "the first draw from this key",
+                ),
+                help=(_HELP,),
+            )
 
 
-def _finding(repeated: Repeated) -> Finding:
+def _message(repeated: Repeated) -> str:
     first, second = repeated.first, repeated.second
     keys = len(repeated.calls)
-    what, before, inside = _what(second), _what(first), repeated.library
+    what = telling.use_in_call(second)
     if first.place != second.place or first.function != second.function:
         which = "the key" if keys == 1 else f"{keys:,} keys"
-        message = f"{what} draws from {which} that {before} has drawn from"
-        message += "" if inside else " in another call"
-    elif keys == 1:
-        message = f"{what} draws from one key in {repeated.calls[0]:,} calls"
-    else:
-        message = f"{what} draws from {keys:,} keys, each in more than one call"
-    if first.call == second.call:
-        calls = [(first.call, "called from here")]
-    else:
-        calls = [(first.call, "the first call is here"), (second.call, "and the next one here")]
-    own = (first.place, second.place)
-    related = [Related(place, words) for place, words in calls if place and place not in own]
-    if first.place is not None and first.place != second.place:
-        related.insert(0, Related(first.place, "the first draw from this key"))
-    strip = tuple(key for key, calls in enumerate(repeated.calls) for _ in range(calls))[:_STRIP]
-    return Finding(
-        code=RULE.code,
-        name=RULE.name,
-        severity="note" if inside else RULE.severity,
-        confidence="proven",
-        message=message,
-        place=second.place,
-        related=tuple(related),
-        evidence=Evidence(sum(repeated.calls), keys, strip, key=repeated.key),
-        help=() if inside else (_HELP,),
-        notes=(f"{inside} makes both uses, in one call of yours",) if inside else (),
-    )
+        message = f"{what} draws from {which} that {telling.use_in_call(first)} has drawn from"
+        return message if repeated.library else f"{message} in another call"
+    if keys == 1:
+        return f"{what} draws from one key in {repeated.calls[0]:,} calls"
+    return f"{what} draws from {keys:,} keys, each in more than one call"
 
 
 _HELP = Help(
     "split the key before each call, and pass on a part that is used once",
     "key, step_key = jax.random.split(key)",
 )
-_STRIP = 256  # so many calls are shown one by one
-
-
-def _what(draw: CallDraw) -> str:
-    return f"{draw.sampler} in {draw.function}" if draw.function else draw.sampler
 
 
 RULE = Rule("RNG014", "key-repeated-across-calls", "error", check, __doc__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from jaxrng_doctor.facts import Cause, DrawFacts, ScopeFacts, Shared
+from jaxrng_doctor.facts import CallUse, Cause, DrawFacts, Repeated, ScopeFacts, Shared
 from jaxrng_doctor.findings import (
     Confidence,
     Evidence,
@@ -208,6 +208,50 @@ def of_pair(
         help=() if inside else help,
         notes=(f"{inside} makes both uses, in one call of yours",) if inside else (),
     )
+
+
+def of_calls(
+    code: str,
+    name: str,
+    severity: Severity,
+    repeated: Repeated,
+    *,
+    message: str,
+    related: tuple[Related, ...],
+    help: tuple[Help, ...],
+) -> Finding:
+    """A finding about uses of one key in different calls, at the second use.
+
+    What a library does within one call is only a note: the user cannot change it.
+    """
+    first, second, inside = repeated.first, repeated.second, repeated.library
+    if first.call == second.call:
+        calls = [(first.call, "called from here")]
+    else:
+        calls = [(first.call, "the first call is here"), (second.call, "and the next one here")]
+    own = (first.place, second.place)
+    used = [key for key, calls in enumerate(repeated.calls) for _ in range(calls)]
+    return Finding(
+        code=code,
+        name=name,
+        severity="note" if inside else severity,
+        confidence="proven",
+        message=message,
+        place=second.place,
+        label="split here" if second.is_split else "drawn here",
+        related=(*related, *(Related(p, words) for p, words in calls if p and p not in own)),
+        evidence=Evidence(len(used), len(repeated.calls), tuple(used[:_STRIP]), key=repeated.key),
+        help=() if inside else help,
+        notes=(f"{inside} makes both uses, in one call of yours",) if inside else (),
+    )
+
+
+def use_in_call(use: CallUse) -> str:
+    """Such as `jax.random.normal in train_step`."""
+    return f"{use.op} in {use.function}" if use.function else use.op
+
+
+_STRIP = 256  # so many calls are shown one by one
 
 
 def finding(

@@ -97,7 +97,6 @@ _splits_stay = Patch(_installed_rule)
 # `batch` returns the output axes beside the outputs since it takes `sum_match` (0.9).
 _BATCH_RETURNS_AXES = "sum_match" in inspect.signature(_batching.batch).parameters
 
-
 Take = Callable[[VmapCall, Callable[[], list[Any]]], list[Any]]
 
 
@@ -192,6 +191,14 @@ def key_words(key: Any) -> Any:
 def is_staging() -> bool:
     """Operations are being recorded, not computed at once (0.6 to 0.12)."""
     return not isinstance(_core.trace_ctx.trace, _core.EvalTrace)
+
+
+def _is_eager() -> bool:
+    """Operations are computed at once, for a vmap or derivative too (0.6 to 0.12)."""
+    trace = _core.trace_ctx.trace
+    while hasattr(trace, "parent_trace") and not isinstance(trace, _pe.DynamicJaxprTrace):
+        trace = trace.parent_trace
+    return isinstance(trace, _core.EvalTrace)
 
 
 def aval_of(value: Any) -> Any:
@@ -317,18 +324,19 @@ def distributed() -> tuple[Any, int, int] | None:
 
 
 @functools.cache
-def each_jit_call(note: Callable[[JitCall], None]) -> Patch:
-    """While open, `note(call)` for each jitted call that JAX's C++ cache cannot serve alone.
+def each_jit_call(note: Callable[[JitCall, bool], None]) -> Patch:
+    """While open, `note(call, plain)` for each jitted call that C++ cannot serve alone.
 
-    One function stands in the way of every such call, and of `lower` (0.6 to 0.12).
+    It is `plain` where no vmap and no derivative is around it. One function stands in the way of
+    every such call, and of `lower` (0.6 to 0.12).
     """
 
     def replaced(original: Any) -> Callable[..., Any]:
         def infer_params(fun: Any, info: Any, args: Any, kwargs: Any) -> Any:
             params, flat = original(fun, info, args, kwargs)
-            if _core.trace_state_clean():
-                donated = tuple(params.params.get("donated_invars", ()))
-                note(JitCall(fun, info, args, kwargs, donated, params.params["jaxpr"], flat))
+            if _is_eager():
+                jaxpr, donated = params.params["jaxpr"], params.params.get("donated_invars", ())
+                note(JitCall(fun, info, args, kwargs, tuple(donated), jaxpr, flat), is_plain())
             return params, flat
 
         return infer_params
@@ -369,7 +377,6 @@ def each_trace(begin: Callable[[str], Any], end: Callable[[Any], None]) -> Patch
 
 
 _INFER = "_infer_params" if hasattr(_pjit, "_infer_params") else "_trace_for_jit"  # 0.9.0, 0.9.1
-
 
 Serve = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], tuple[Any] | None]
 
@@ -472,7 +479,7 @@ def forget_fast_paths() -> None:
 
 
 @functools.cache
-def each_eager_draw(note: Callable[[str, Any, bool], None]) -> Patch:
+def each_eager_use(note: Callable[[str, Any, bool], None]) -> Patch:
     """While open, `note(function, key, plain)` for each `jax.random` function that is not staged.
 
     It is `plain` where no vmap and no derivative is around it. Each of these functions
@@ -481,11 +488,8 @@ def each_eager_draw(note: Callable[[str, Any, bool], None]) -> Patch:
 
     def replaced(original: Any) -> Callable[..., Any]:
         def check(name: str, key: Any, **options: Any) -> Any:
-            trace = _core.trace_ctx.trace
-            while hasattr(trace, "parent_trace") and not isinstance(trace, _pe.DynamicJaxprTrace):
-                trace = trace.parent_trace
-            if isinstance(trace, _core.EvalTrace):
-                note(name, key, _core.trace_state_clean())
+            if _is_eager():
+                note(name, key, is_plain())
             return original(name, key, **options)
 
         return check

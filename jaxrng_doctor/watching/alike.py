@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jaxrng_doctor.facts import Alike, CallDraw
+from jaxrng_doctor.facts import Alike, CallUse
 from jaxrng_doctor.trace.jaxprs import aval_of
 from jaxrng_doctor.trace.meeting import meets_inputs
 from jaxrng_doctor.trace.places import users_place
@@ -77,10 +77,10 @@ def _alike(
 ) -> Alike:
     trace, path = function.program.trace, function.diagnosis.draws[draw].path
     facts = function.diagnosis.facts.draws[draw]
-    table = function.program.finish(function.start(call.values)).keys[path]
+    table = function.program.finish(function.start(call)).keys[path]
     met = (trace.inputs[i][1] for i in inputs if meets_inputs(trace.jaxpr, (i,), path))
     return Alike(
-        CallDraw(facts.sampler, facts.place, function.name, users_place(call.way), call.number),
+        CallUse(facts.sampler, facts.place, function.name, users_place(call.way), call.number),
         processes,
         tuple(name for name in itertools.islice(met, _MOST_NAMES) if name),
         calls,
@@ -127,7 +127,7 @@ def _known_by(function: Compiled) -> Any:
 
 
 def _first_call(function: Compiled, call: Made) -> FirstCall:
-    tables = function.program.finish(function.start(call.values)).keys
+    tables = function.program.finish(function.start(call)).keys
     keys = []
     for use in function.diagnosis.draws:
         table = tables.get(use.path)

@@ -24,7 +24,7 @@ from jaxrng_doctor.trace.hostrng import Standing
 from jaxrng_doctor.trace.patches import Patch, attribute
 from jaxrng_doctor.watching.shortcuts import Noted, Shortcuts
 
-_NO_DRAWS = frozenset({"clone", "fold_in", "key_data", "key_impl", "split", "wrap_key_data"})
+_NO_USES = frozenset({"clone", "fold_in", "key_data", "key_impl", "wrap_key_data"})
 
 # What returns a function that is transformed, and what calls the given one at once.
 _MAKING = ("grad", "hessian", "jacfwd", "jacrev", "pmap", "value_and_grad", "vmap")
@@ -65,13 +65,23 @@ class Listener(Protocol):
         `loop` is the loop or branch that JAX makes it for, where nothing else compiles that.
         """
 
+    def jitted_within(self, call: JitCall, around: tuple[int, str] | None) -> None:
+        """A call of a jitted function inside of an eager vmap or derivative is about to be made.
+
+        Its arguments are what these hand to it. `around` is that of `used`.
+        """
+
     def transformed(self, call: Transformed) -> None:
         """A function made by `jax.vmap` or `jax.grad` is called outside of compiled functions."""
 
-    def drew(self, sampler: str, key: Any, around: tuple[int, str] | None) -> None:
-        """A sampler is called outside of compiled functions; inside of a vmap with all its keys.
+    def returned(self) -> None:
+        """The call of a transformed function has ended."""
 
-        `around`: the number and the title of the transformed call that it is in.
+    def used(self, op: str, key: Any, around: tuple[int, str] | None) -> None:
+        """A key is drawn from or split outside of compiled functions; in a vmap, all its keys.
+
+        `op` is the function's name in `jax.random`. `around`: the number and the title of the
+        transformed call that it is in.
         """
 
     def drew_while_tracing(self, library: str, source: str) -> None:
@@ -89,7 +99,7 @@ def listening(listener: Listener) -> Iterator[None]:
         jaxprs.each_jit_call(_jitted),
         jaxprs.slow_path_where(_made),
         jaxprs.serving_jit_calls(_serve),
-        jaxprs.each_eager_draw(_drew),
+        jaxprs.each_eager_use(_used),
         _transformations(),
     ):
         _open.append(listener)
@@ -133,8 +143,13 @@ def _trace_ends(began: tuple[str, Standing] | None) -> None:
             listener.drew_while_tracing(library, began[0])
 
 
-def _jitted(call: JitCall) -> None:
-    if not _is_deaf():
+def _jitted(call: JitCall, plain: bool) -> None:
+    if _is_deaf():
+        return
+    if not plain:
+        for listener in _open:
+            listener.jitted_within(call, getattr(_state, "around", None))
+    else:
         loop = getattr(_state, "loop", None)
         noted = [listener.jitted(call, loop) for listener in list(_open)]
         # `lower` and `eval_shape` come by here too, and make no call.
@@ -178,8 +193,8 @@ def _serve(fun: Any, info: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     return (outs,)
 
 
-def _drew(function: str, key: Any, plain: bool) -> None:
-    if _is_deaf() or function in _NO_DRAWS or not hasattr(jax.random, function):
+def _used(function: str, key: Any, plain: bool) -> None:
+    if _is_deaf() or function in _NO_USES or not hasattr(jax.random, function):
         return
     around: tuple[int, str] | None = getattr(_state, "around", None)
     with deaf():
@@ -189,7 +204,7 @@ def _drew(function: str, key: Any, plain: bool) -> None:
             what = f"jax.random.{function} inside of a vmap or derivative"
             listener.missed(f"{what} made before watching began")
         if value is not None:
-            listener.drew(function, value, around)
+            listener.used(function, value, around)
 
 
 @contextlib.contextmanager
@@ -267,3 +282,5 @@ def _shown(name: str, original: Any, fun: Any, args: Any, kwargs: Any) -> Iterat
         yield
     finally:
         _state.around = None
+        for listener in _open:
+            listener.returned()

@@ -22,6 +22,7 @@ from jaxrng_doctor.doctor import Diagnosis, all_keys, diagnose
 from jaxrng_doctor.findings import Gap
 from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.ledger import KeyProgram
+from jaxrng_doctor.lineage.use import Use
 from jaxrng_doctor.target import Target
 from jaxrng_doctor.trace.call import ArrayCall, array_call, is_array, parameter_names
 from jaxrng_doctor.trace.calldata import JitCall
@@ -29,7 +30,8 @@ from jaxrng_doctor.trace.draws import Draws
 from jaxrng_doctor.trace.equations import Frame, content, function_of, is_mutable
 from jaxrng_doctor.trace.files import JAX_DIR
 from jaxrng_doctor.trace.hostrng import generators, preserving_host_rng
-from jaxrng_doctor.trace.jaxprs import distributed
+from jaxrng_doctor.trace.jaxprs import distributed, pjit_p
+from jaxrng_doctor.trace.kept import kept_vmap
 from jaxrng_doctor.trace.program import trace_program
 from jaxrng_doctor.watching.calls import Transformed
 from jaxrng_doctor.watching.hostdata import SPREAD, here, is_spread, sample
@@ -42,12 +44,14 @@ MOST_WORDS = 1 << 16
 class Made:
     """One call: its number in the program, the way to it, what its keys are made of.
 
+    `vmaps` says which eager vmaps around it each of the values has an axis of, in front.
     `data` has samples of its other arrays, by input; `None` where nobody asked for them.
     """
 
     number: int
     way: tuple[Frame, ...]
     values: tuple[Any, ...]
+    vmaps: tuple[tuple[Any, ...], ...] = ()
     data: Mapping[int, Any] | None = None
 
 
@@ -80,12 +84,12 @@ class Compiled:
 
     @property
     def draws_out_of_sight(self) -> bool:
-        """It draws where only a trace comes: inside of a jit, a loop or a branch."""
-        for use, draw in zip(self.diagnosis.draws, self.diagnosis.facts.draws, strict=True):
-            vmaps = sum(around.scope.kind == "vmap" for around in draw.scopes)
-            if len(use.path) > 1 + vmaps:
-                return True
-        return False
+        """It draws where only a trace comes: in a loop or a branch that no jit is around."""
+        return any(_is_out_of_sight(use) for use in self.diagnosis.draws)
+
+    def vmaps_of(self, leaves: Sequence[tuple[Any, ...]]) -> tuple[tuple[Any, ...], ...]:
+        """The vmaps of the values that `values_of` makes, from those of the leaves."""
+        return tuple(() if j is None else leaves[j] for j in self.flat)
 
     def values_of(
         self,
@@ -125,11 +129,10 @@ class Compiled:
         of_keys = trace.lineage_slice.inputs(trace.jaxpr)
         return {i: j for i, j in enumerate(self.argument) if i not in of_keys}
 
-    def start(self, values: Sequence[Any]) -> Any:
+    def start(self, call: Made) -> Any:
         """The keys of a call, being computed: for `program.finish`."""
-        return self.program.start(
-            [old if new is None else new for old, new in zip(self.fixed, values, strict=True)]
-        )
+        values = zip(self.fixed, call.values, strict=True)
+        return self.program.start([old if new is None else new for old, new in values], call.vmaps)
 
 
 def compiled(
@@ -142,11 +145,9 @@ def compiled(
     `detail` the diagnosis keeps its keys, those of all variables. Raises whatever goes
     wrong: the function is traced again, and may not like it.
     """
-    name, file = function_of(call.jaxpr)
-    # Of JAX's own functions only the loops and branches that a program runs by themselves.
-    is_jaxs = file.startswith(JAX_DIR) and not file.endswith("dispatch.py")
-    if is_jaxs or not (moved or Draws().inside(call.jaxpr)):
+    if not (moved or may_draw(call)):
         return None
+    name = function_of(call.jaxpr)[0]
     found = _examined(name, call.jaxpr, _array_call(name, call), len(call.flat), detail)
     whole = transformed(loop, detail=detail) if loop is not None and found.diagnosis.gaps else None
     if loop is None or whole is None or whole.diagnosis.gaps:
@@ -156,6 +157,22 @@ def compiled(
     return replace(
         whole, jaxpr=call.jaxpr, flat=(None,) * len(whole.flat), if_called_again=seen_once
     )
+
+
+def may_draw(call: JitCall) -> bool:
+    """It draws. Of JAX's own, only the loops and branches that a program runs by themselves."""
+    file = function_of(call.jaxpr)[1]
+    is_jaxs = file.startswith(JAX_DIR) and not file.endswith("dispatch.py")
+    return not is_jaxs and Draws().inside(call.jaxpr)
+
+
+def _is_out_of_sight(use: Use) -> bool:
+    for at in use.at.above()[:-1]:
+        if at.eqn.primitive is pjit_p:
+            return False
+        if at.eqn.primitive is not kept_vmap:
+            return True
+    return False
 
 
 def transformed(call: Transformed, *, detail: bool = False) -> Compiled | None:

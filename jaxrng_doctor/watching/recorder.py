@@ -5,21 +5,19 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 
-from jaxrng_doctor.diagnosis import as_draws
-from jaxrng_doctor.doctor import detailed
 from jaxrng_doctor.errors import FirstFinding
 from jaxrng_doctor.facts import HostDrawFacts, ProgramFacts, Repeated
 from jaxrng_doctor.findings import (
     SEVERITIES,
     Choices,
     Draw,
+    Finding,
     Gap,
     Place,
     Severity,
@@ -31,21 +29,18 @@ from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.equations import Frame, function_of, is_mutable, open_jaxpr
-from jaxrng_doctor.trace.files import is_sampler_file
 from jaxrng_doctor.trace.jaxprs import distributed
-from jaxrng_doctor.trace.places import is_machinery, is_users, python_stack, users_place
+from jaxrng_doctor.trace.places import is_users, users_place
 from jaxrng_doctor.tracebacks import in_a_line
-from jaxrng_doctor.watching import calls, repeats
-from jaxrng_doctor.watching.compiled import Compiled, Made, compiled, transformed
+from jaxrng_doctor.watching import calls, repeats, reporting
+from jaxrng_doctor.watching.compiled import Compiled, Made, compiled, may_draw, transformed
 from jaxrng_doctor.watching.hostdata import SPREAD, Spread
-from jaxrng_doctor.watching.merging import known_by
-from jaxrng_doctor.watching.repeats import EagerDraw
+from jaxrng_doctor.watching.inner import InnerCall, inner_call
+from jaxrng_doctor.watching.repeats import EagerUse
+from jaxrng_doctor.watching.stack import asks_for_shapes, outermost_sampler, way_here
 
 FIRST_CALLS = 8
 """Of so many calls of each function the data are sampled, to be compared between processes."""
-
-ACROSS = "across calls"
-"""The name under which the keys that repeat from call to call are reported."""
 
 MOST_CALLS = 1 << 20
 """So many calls and draws are kept to be compared, of a few hundred bytes each."""
@@ -57,7 +52,7 @@ class Recorder:
     `detail`: keep also what the details of a report are made of, see `doctor.detailed`.
     `samples`: in a program of several processes, keep samples of each function's first calls.
     With `stop_at` it raises `FirstFinding` into the program as soon as there is a finding as
-    grave as that.
+    grave as that, which must be among those that `new` leaves.
     """
 
     def __init__(
@@ -67,6 +62,7 @@ class Recorder:
         key_values: bool = True,
         samples: bool = False,
         stop_at: Severity | None = None,
+        new: Callable[[Sequence[Finding]], Sequence[Finding]] = tuple,
         detail: bool = False,
     ) -> None:
         self.key_values = key_values
@@ -74,14 +70,17 @@ class Recorder:
         self._samples = samples
         self._choices = choices
         self._stop_at = stop_at
+        self._new = new
         self._functions: dict[Any, Compiled | None] = {}
         self._held: list[Any] = []  # so that an `id` stays theirs
         self._waiting: dict[int, JitCall] = {}
-        self._eager: list[EagerDraw] = []
+        self._eager: list[EagerUse] = []
         self._gaps: dict[Gap, None] = {}  # each once: a loop comes by again and again
         self._host_draws: dict[tuple[str, str], HostDrawFacts] = {}
         self._ways: dict[Any, tuple[Frame, ...]] = {}
         self._within: dict[Any, int] = {}  # the numbers of calls that were transformed
+        self._inner: set[int] = set()  # functions that only transformed ones call, whose they are
+        self._owed: dict[int, list[InnerCall]] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._latest = threading.local()
@@ -90,12 +89,13 @@ class Recorder:
 
     def jitted(self, call: JitCall, loop: calls.Transformed | None) -> _Noted | None:
         known, function = id(call.jaxpr), None
+        self._inner.discard(known)
         if any(call.donated) or known in self._functions:
             function = self.first(call, loop)
             if function is None or not self.notes(function):
                 self.miss(function)
                 return None
-        elif _asks_for_shapes():
+        elif asks_for_shapes():
             return None
         else:
             # Not before it was made: compiled code names the lines that it was first traced from.
@@ -111,7 +111,58 @@ class Recorder:
         source = function_of(call.jaxpr)
         moved = source in self._host_draws
         examine = functools.partial(compiled, call, moved=moved, loop=loop, detail=self.detail)
-        return self._function(known, call.jaxpr, source[0], examine)
+        function = self._function(known, call.jaxpr, source[0], examine)
+        for owed in self._owed.pop(known, ()):
+            self._note_inner(function, owed)
+        return function
+
+    def jitted_within(self, call: JitCall, around: tuple[int, str] | None) -> None:
+        known = id(call.jaxpr)
+        if not self.key_values or asks_for_shapes():
+            return
+        if known not in self._functions and not may_draw(call):
+            self._function(known, call.jaxpr, "", lambda: None)
+        function, inner = self._functions.get(known), None
+        if known in self._functions and (function is None or not self.notes(function)):
+            return
+        with calls.deaf(), contextlib.suppress(Exception):
+            inner = inner_call(call, self._way(), around)
+        if inner is None:
+            return
+        if around is None:
+            name = function_of(call.jaxpr)[0]
+            self.missed(f"{name} inside of a vmap or derivative made before watching began")
+        if function is not None:
+            self._note_inner(function, inner)
+            return
+        # Not before it was made, and outside of what is around it.
+        if known not in self._waiting:
+            self._waiting[known] = inner.example
+            if around is not None:
+                self._inner.add(known)
+        self._owed.setdefault(known, []).append(inner)
+
+    def returned(self) -> None:
+        for known in list(self._owed):
+            if known in self._waiting:
+                self.first(self._waiting[known])
+
+    def _note_inner(self, function: Compiled | None, inner: InnerCall) -> None:
+        if function is None or not self.notes(function):
+            return
+        try:
+            values = function.values_of(inner.leaves)
+        except Spread:
+            self._spread(function)
+        except Exception:
+            return  # of no use to the call either
+        else:
+            number = self._number(inner.around)
+            if number is not None:
+                vmaps = function.vmaps_of(inner.vmaps)
+                with self._lock:
+                    function.calls.append(Made(number, inner.way, values, vmaps))
+                self._stop_if_repeated(number)
 
     def transformed(self, call: calls.Transformed) -> None:
         leaves = [x for x in jax.tree_util.tree_leaves((call.args, call.kwargs)) if is_array(x)]
@@ -122,8 +173,8 @@ class Recorder:
         examine = functools.partial(transformed, call, detail=self.detail)
         function = self._function(known, (code, call.fun), call.name, examine)
         if again and self.key_values and function is not None and function.draws_out_of_sight:
-            what = f"calls of {call.title} are not compared: it draws inside of compiled code"
-            self._gap(what, users_place(_way()))
+            what = f"calls of {call.title} are not compared: it draws in a loop or a branch"
+            self._gap(what, users_place(way_here()))
 
     def miss(self, function: Compiled | None) -> None:
         gap = None if function is None or not self.key_values else function.if_called_again
@@ -171,14 +222,19 @@ class Recorder:
         number = self._number()
         if number is None:
             return
-        note = Made(number, self._way(), values, data)
         with self._lock:
-            function.calls.append(note)
-        self._stop_if_repeated(note.number)
+            function.calls.append(Made(number, self._way(), values, data=data))
+        self._stop_if_repeated(number)
 
-    def _number(self) -> int | None:
-        """Of the next call, `None` where so many are kept that more would fill the memory."""
-        number = next(self._numbers)
+    def _number(self, around: tuple[int, str] | None = None) -> int | None:
+        """Of the next call, `None` where so many are kept that more would fill the memory.
+
+        All that is in one transformed call, `around`, has one number.
+        """
+        with self._lock:
+            number = self._within.get(around) or next(self._numbers)
+            if around is not None:
+                self._within[around] = number
         if number == MOST_CALLS + 1:
             self._gap(f"calls after the first {MOST_CALLS:,} are not compared")
         return number if number <= MOST_CALLS else None
@@ -188,7 +244,7 @@ class Recorder:
 
     def _way(self) -> tuple[Frame, ...]:
         """The way here, kept once: a loop comes by the same way in each step."""
-        way = _way()
+        way = way_here()
         return self._ways.setdefault(tuple((id(f.code), f.lasti) for f in way), way)
 
     def _function(
@@ -217,25 +273,22 @@ class Recorder:
         self._host_draws[name, path] = HostDrawFacts(library, "", place)
 
     def missed(self, what: str) -> None:
-        self._gap(f"{what} was not followed", users_place(_way()))
+        self._gap(f"{what} was not followed", users_place(way_here()))
 
-    def drew(self, sampler: str, key: Any, around: tuple[int, str] | None) -> None:
+    def used(self, op: str, key: Any, around: tuple[int, str] | None) -> None:
         if not self.key_values:
             return
-        outermost = _outermost_sampler()
+        outermost = outermost_sampler()
         if outermost is not None and outermost is getattr(self._latest, "frame", None):
             return  # a sampler that calls another one
         self._latest.frame = outermost
+        number = self._number(around)
+        if number is None:
+            return
+        function = "" if around is None else around[1]
         with self._lock:
-            number = self._within.get(around) or self._number()
-            if number is None:
-                return
-            if around is not None:
-                self._within[around] = number
-            function = "" if around is None else around[1]
-            draw = EagerDraw(number, sampler, self._way(), key, function)
-            self._eager.append(draw)
-        self._stop_if_repeated(draw.number)
+            self._eager.append(EagerUse(number, op, self._way(), key, function))
+        self._stop_if_repeated(number)
 
     def _stop_if_repeated(self, number: int) -> None:
         # Ever more rarely: each time all keys are compared.
@@ -255,7 +308,7 @@ class Recorder:
         if self._stop_at:
             findings, _ = apply(judge(facts), self._choices)
             grave = SEVERITIES[: SEVERITIES.index(self._stop_at) + 1]
-            if any(finding.severity in grave for finding in findings):
+            if any(finding.severity in grave for finding in self._new(findings)):
                 raise FirstFinding
 
     def functions(self) -> list[Compiled]:
@@ -271,27 +324,11 @@ class Recorder:
             self.first(call)  # it was lowered, and never called by its name
         with self._lock, calls.deaf():
             functions = self.functions()
-            told: set[Any] = set()
-            found = []
-            for function in functions:
-                # What two signatures of one function share is told once.
-                new = [f for f in judge(function.diagnosis.facts) if known_by(f) not in told]
-                told.update(map(known_by, new))
-                findings, suppressed = apply(new, self._choices)
-                report = TargetReport(
-                    function.name,
-                    findings,
-                    draws=as_draws(function.diagnosis.facts.draws),
-                    gaps=function.diagnosis.gaps,
-                    suppressed=suppressed,
-                    lines=function.program.trace.place,
-                    choices=self._choices,
-                )
-                if self.detail:
-                    trace = function.program.trace
-                    report = detailed(report, trace, function.diagnosis)
-                found.append(report)
-            found.append(self._across(functions))
+            shown = [f for known, f in self._functions.items() if f and known not in self._inner]
+            found = [
+                *reporting.of_functions(shown, self._choices, detail=self.detail),
+                self._across(functions),
+            ]
             return finish(found)
 
     def _across(self, functions: Sequence[Compiled]) -> TargetReport:
@@ -301,17 +338,9 @@ class Recorder:
             host_draws=tuple(d for source, d in self._host_draws.items() if source not in told),
             repeated=self._repeated(functions),
         )
-        findings, suppressed = apply(judge(facts), self._choices)
-        draws = (repeats.call_draw(draw) for draw in self._eager)
-        seen = dict.fromkeys(Draw(d.sampler, d.place, "a key of the program") for d in draws)
-        return TargetReport(
-            ACROSS,
-            findings,
-            draws=tuple(seen),
-            gaps=tuple(self._gaps),
-            suppressed=suppressed,
-            choices=self._choices,
-        )
+        uses = map(repeats.call_use, self._eager)
+        draws = [Draw(u.op, u.place, "a key of the program") for u in uses if not u.is_split]
+        return reporting.across(facts, draws, tuple(self._gaps), self._choices)
 
 
 class _Noted:
@@ -366,30 +395,3 @@ def _in_refs(values: Sequence[Any]) -> dict[int, Any]:
 
 def _nothing() -> None:
     pass
-
-
-def _way() -> tuple[Frame, ...]:
-    """The way here, innermost first: the user's frame, or where a library came here, all of it."""
-    found: list[Frame] = []
-    for frame in python_stack():
-        if not is_machinery(frame.code.co_filename):
-            found.append(frame)
-            if is_users(found[0].code.co_filename):
-                break
-    return tuple(found)
-
-
-def _asks_for_shapes() -> bool:
-    """`jax.eval_shape` traces a function: nothing is drawn."""
-    stack = itertools.takewhile(lambda f: is_machinery(f.code.co_filename), python_stack())
-    return any(frame.code.co_name in ("eval_shape", "jit_eval_shape") for frame in stack)
-
-
-def _outermost_sampler() -> Any:
-    """The running frame of the function of `jax.random` that the user called."""
-    frame, found = sys._getframe(1), None
-    while frame is not None and not is_users(frame.f_code.co_filename):
-        if is_sampler_file(frame.f_code.co_filename):
-            found = frame
-        frame = frame.f_back  # type: ignore[assignment]
-    return found

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from jaxrng_doctor.counting import numbered
-from jaxrng_doctor.facts import CallDraw, Repeated
-from jaxrng_doctor.keytables import KeyTable
+from jaxrng_doctor.doctor import Diagnosis
+from jaxrng_doctor.facts import CallUse, Repeated
+from jaxrng_doctor.findings import Place
+from jaxrng_doctor.keytables import KeyTable, Path
+from jaxrng_doctor.matching import use_facts
 from jaxrng_doctor.trace.equations import Frame
 from jaxrng_doctor.trace.jaxprs import key_words
 from jaxrng_doctor.trace.places import parting_library, users_place
@@ -20,34 +23,41 @@ from jaxrng_doctor.watching.compiled import Compiled
 
 
 @dataclass(frozen=True)
-class EagerDraw:
-    """A draw outside of compiled functions; `function` is the transformed one that it is in."""
+class EagerUse:
+    """A draw or split outside of compiled functions, `op` its name in `jax.random`.
+
+    `function` is the transformed one that it is in.
+    """
 
     number: int
-    sampler: str
+    op: str
     way: tuple[Frame, ...]
     key: Any
     function: str = ""
 
 
-def repeated_keys(
-    functions: Sequence[Compiled], eager: Sequence[EagerDraw]
-) -> tuple[Repeated, ...]:
-    """Every key drawn from in more than one call; those of one pair of draws together."""
+def repeated_keys(functions: Sequence[Compiled], eager: Sequence[EagerUse]) -> tuple[Repeated, ...]:
+    """Every key used in more than one call; those of one pair of uses together."""
     by_width: dict[int, list[_Uses]] = defaultdict(list)
     for uses in (*_of_eager(eager), *_of_functions(functions)):
         by_width[uses.keys.shape[1]].append(uses)
     pairs: dict[Any, list[_Pair]] = defaultdict(list)
     for sources in by_width.values():
-        for key, (first, *rest) in _shared(sources):
-            for second in rest:
-                pairs[_where(first), _where(second)].append((key, first, second))
-    ways = {draw.number: draw.way for draw in eager}
+        draws = [uses for uses in sources if not uses.are_splits]
+        if draws:
+            for key, (first, *rest) in _shared(draws):
+                for second in rest:
+                    pairs[_where(first), _where(second)].append((key, first, second))
+        if len(draws) < len(sources):
+            for key, each in _shared(sources):
+                for first, second in _after_split(each):
+                    pairs[_where(first), _where(second)].append((key, first, second))
+    ways = {use.number: use.way for use in eager}
     ways |= {call.number: call.way for function in functions for call in function.calls}
     return tuple(_repeated(pair, ways) for pair in pairs.values())
 
 
-_Pair = tuple[bytes, CallDraw, CallDraw]
+_Pair = tuple[bytes, CallUse, CallUse]
 
 
 def _repeated(pair: Sequence[_Pair], ways: Mapping[int, tuple[Frame, ...]]) -> Repeated:
@@ -61,61 +71,85 @@ def _repeated(pair: Sequence[_Pair], ways: Mapping[int, tuple[Frame, ...]]) -> R
 
 @dataclass(frozen=True)
 class _Uses:
-    """Keys that were drawn from: uint32, shape (uses, words); the call of each, shape (uses,).
+    """Keys that were used: uint32, shape (uses, words); the call of each, shape (uses,).
 
-    `draw` makes the words for one use, which few need.
+    `use` makes the words for one of them, which few need. They are all draws, or all splits.
     """
 
     keys: np.ndarray
     calls: np.ndarray
-    draw: Callable[[int], CallDraw]
+    use: Callable[[int], CallUse]
+    are_splits: bool = False
 
 
-def _shared(sources: Sequence[_Uses]) -> Iterator[tuple[bytes, list[CallDraw]]]:
-    """Each key of more than one call, the first such call first, with one draw of each call."""
+def _shared(sources: Sequence[_Uses]) -> Iterator[tuple[bytes, list[CallUse]]]:
+    """Each key of more than one call, the first such call first, with one use of each call.
+
+    Where it is both drawn from and split in one call, with one use of each kind.
+    """
     keys = np.concatenate([uses.keys for uses in sources])
     calls = np.concatenate([uses.calls for uses in sources])
     starts = np.cumsum([0, *(len(uses.calls) for uses in sources)])
+    kinds = np.repeat([uses.are_splits for uses in sources], np.diff(starts))
     numbers = numbered(keys)
-    order = np.lexsort((calls, numbers))
-    number, call = numbers[order], calls[order]
+    order = np.lexsort((kinds, calls, numbers))
+    number, call, kind = numbers[order], calls[order], kinds[order]
     is_next = np.diff(number, prepend=-1) != 0
-    alone = is_next | (np.diff(call, prepend=-1) != 0)  # the first use of a key in its call
-    order, is_next = order[alone], is_next[alone]
+    # The first use of a key in its call.
+    alone = is_next | (np.diff(call, prepend=-1) != 0) | (np.diff(kind, prepend=False))
+    order, is_next, call = order[alone], is_next[alone], call[alone]
     begin = np.flatnonzero(is_next)
-    size = np.diff(begin, append=len(order))
-    groups = [order[b : b + n] for b, n in zip(begin[size > 1], size[size > 1], strict=True)]
+    end = np.append(begin[1:], len(order))
+    several = call[begin] != call[end - 1]
+    groups = [order[b:e] for b, e in zip(begin[several], end[several], strict=True)]
     for group in sorted(groups, key=lambda group: calls[group[0]]):
         where = np.searchsorted(starts, group, side="right") - 1
-        draws = [sources[w].draw(int(use - starts[w])) for w, use in zip(where, group, strict=True)]
-        yield keys[group[0]].tobytes(), draws
+        uses = [sources[w].use(int(use - starts[w])) for w, use in zip(where, group, strict=True)]
+        yield keys[group[0]].tobytes(), uses
 
 
-def _where(draw: CallDraw) -> Any:
-    return draw.sampler, draw.place, draw.function
+def _after_split(uses: Sequence[CallUse]) -> Iterator[tuple[CallUse, CallUse]]:
+    """The pairs, in different calls, of which one is a split: a draw and a split before all."""
+    first = uses[0]
+    others = [use for use in uses if use.number != first.number]
+    mixed = next((use for use in others if use.is_split != first.is_split), None)
+    if mixed is not None:
+        yield first, mixed
+    elif all(use.is_split for use in uses):
+        # One that splits in each of its calls shows in what is drawn from the children.
+        seen = {first.place}
+        for second in others:
+            if second.place not in seen:
+                seen.add(second.place)
+                yield first, second
 
 
-def call_draw(draw: EagerDraw) -> CallDraw:
-    """A draw that is a call of its own."""
-    place = users_place(draw.way)
-    return CallDraw(f"jax.random.{draw.sampler}", place, draw.function, place, draw.number)
+def _where(use: CallUse) -> Any:
+    return use.op, use.place, use.function
 
 
-def _of_eager(draws: Sequence[EagerDraw]) -> Iterator[_Uses]:
-    by_width: dict[int, list[tuple[np.ndarray, EagerDraw]]] = defaultdict(list)
-    for draw in draws:
-        words = np.asarray(key_words(draw.key))
+def call_use(use: EagerUse) -> CallUse:
+    """A use that is a call of its own."""
+    place = users_place(use.way)
+    op = use.op if use.op == "split" else f"jax.random.{use.op}"
+    return CallUse(op, place, use.function, place, use.number)
+
+
+def _of_eager(uses: Sequence[EagerUse]) -> Iterator[_Uses]:
+    by_kind: dict[Any, list[tuple[np.ndarray, EagerUse]]] = defaultdict(list)
+    for use in uses:
+        words = np.asarray(key_words(use.key))
         rows = words.reshape(-1, words.shape[-1])
         for row in rows if len(rows) == 1 else np.unique(rows, axis=0):
-            by_width[len(row)].append((row, draw))
-    for each in by_width.values():
+            by_kind[len(row), use.op == "split"].append((row, use))
+    for (_, are_splits), each in by_kind.items():
         keys, made = zip(*each, strict=True)
-        numbers = np.array([draw.number for draw in made])
-        yield _Uses(np.stack(keys), numbers, functools.partial(_nth, made))
+        numbers = np.array([use.number for use in made])
+        yield _Uses(np.stack(keys), numbers, functools.partial(_nth, made), are_splits)
 
 
-def _nth(draws: Sequence[EagerDraw], use: int) -> CallDraw:
-    return call_draw(draws[use])
+def _nth(uses: Sequence[EagerUse], number: int) -> CallUse:
+    return call_use(uses[number])
 
 
 def _of_functions(functions: Sequence[Compiled]) -> Iterator[_Uses]:
@@ -131,35 +165,47 @@ def _of_functions(functions: Sequence[Compiled]) -> Iterator[_Uses]:
 
 
 def _of_calls(function: Compiled, numbers: Sequence[int]) -> Iterator[_Uses]:
-    """What each call draws from; the keys of calls with the very same arrays are computed once."""
-    started: dict[tuple[int, ...], Any] = {}
-    ids = [tuple(map(id, call.values)) for call in function.calls]
+    """What each call uses; the keys of calls with the very same arrays are computed once."""
+    started: dict[Any, Any] = {}
+    ids = [(tuple(map(id, call.values)), call.vmaps) for call in function.calls]
     for call, each in zip(function.calls, ids, strict=True):
         if each not in started:
-            started[each] = function.start(call.values)
+            started[each] = function.start(call)
     ledgers = {each: function.program.finish(outputs) for each, outputs in started.items()}
-    for which, use in enumerate(function.diagnosis.draws):
-        tables = [ledgers[each].keys.get(use.path) for each in ids]
-        if tables and all(table is not None for table in tables):
-            yield _of_draw(
-                function, which, numbers, [table for table in tables if table is not None]
-            )
+    for op, place, path in _own_uses(function.diagnosis):
+        tables = [ledgers[each].keys.get(path) for each in ids]
+        known = [table for table in tables if table is not None]
+        if known and len(known) == len(tables):
+            yield _of_use(function, op, place, numbers, known)
 
 
-def _of_draw(
-    function: Compiled, which: int, numbers: Sequence[int], tables: Sequence[KeyTable]
+def _own_uses(diagnosis: Diagnosis) -> Iterator[tuple[str, Place | None, Path]]:
+    """Its draws and splits; not the splits of which nothing uses a child."""
+    for use, facts in zip(diagnosis.draws, diagnosis.facts.draws, strict=True):
+        yield facts.sampler, facts.place, use.path
+    for use in diagnosis.splits:
+        split = use_facts(use)
+        if split.is_split and not split.in_vain:
+            yield split.op, split.place, use.path
+
+
+def _of_use(
+    function: Compiled,
+    op: str,
+    place: Place | None,
+    numbers: Sequence[int],
+    tables: Sequence[KeyTable],
 ) -> _Uses:
-    """The keys of one draw in all calls of its function."""
-    words = np.stack([table.words.reshape(-1, table.words.shape[-1]) for table in tables])
-    reached = np.stack([table.reached.reshape(-1) for table in tables])
-    at = np.nonzero(reached)[0]
-    facts = function.diagnosis.facts.draws[which]
+    """The keys of one draw or split in all calls of its function."""
+    words = np.concatenate([table.words.reshape(-1, table.words.shape[-1]) for table in tables])
+    reached = np.concatenate([table.reached.reshape(-1) for table in tables])
+    at = np.repeat(np.arange(len(tables)), [table.reached.size for table in tables])[reached]
 
-    def draw(use: int) -> CallDraw:
-        place = users_place(function.calls[at[use]].way)
-        return CallDraw(facts.sampler, facts.place, function.name, place, numbers[at[use]])
+    def use(number: int) -> CallUse:
+        call = users_place(function.calls[at[number]].way)
+        return CallUse(op, place, function.name, call, numbers[at[number]])
 
-    return _Uses(words[reached], np.array(numbers)[at], draw)
+    return _Uses(words[reached], np.array(numbers)[at], use, op == "split")
 
 
 def hexadecimal(key: bytes) -> str:

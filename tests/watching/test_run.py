@@ -62,6 +62,7 @@ def test_a_healthy_program_is_as_under_python(write, run_cli, tmp_path):
     ]
 
 
+@pytest.mark.one_jax
 def test_a_module(write, run_cli):
     write("package/__init__.py", "")
     write("package/tool.py", SHARED + "    print(__name__, sys.argv[1:], __package__)\n")
@@ -72,6 +73,7 @@ def test_a_module(write, run_cli):
     assert done.returncode == 1
 
 
+@pytest.mark.one_jax
 @pytest.mark.parametrize(
     ("end", "code"),
     [
@@ -93,6 +95,7 @@ def test_however_it_ends_the_report_comes(write, run_cli, end, code):
         assert "the end" in done.stderr.partition("──")[0]
 
 
+@pytest.mark.one_jax
 def test_the_traceback_is_the_programs_alone(write, run_cli, tmp_path):
     write("script.py", "def f():\n    raise KeyError('the end')\n\nf()\n")
 
@@ -102,12 +105,14 @@ def test_the_traceback_is_the_programs_alone(write, run_cli, tmp_path):
     assert done.stderr.partition("No draws")[0] == alone.stderr
 
 
+@pytest.mark.one_jax
 def test_fail_on_never_keeps_the_programs_code(write, run_cli):
     write("script.py", SHARED)
 
     assert run_cli("run", "--fail-on", "never", "script.py").returncode == 0
 
 
+@pytest.mark.one_jax
 def test_select_and_ignore(write, run_cli):
     write("script.py", SHARED)
 
@@ -115,6 +120,7 @@ def test_select_and_ignore(write, run_cli):
     assert run_cli("run", "--select", "RNG005", "script.py").returncode == 0
 
 
+@pytest.mark.one_jax
 def test_json_into_a_file_from_where_it_was_typed(write, run_cli, tmp_path):
     write("script.py", "import os\nos.chdir('/')\n")
     write("other.py", SHARED)
@@ -129,6 +135,7 @@ def test_json_into_a_file_from_where_it_was_typed(write, run_cli, tmp_path):
     assert (tmp_path / "moved.txt").exists()
 
 
+@pytest.mark.one_jax
 def test_no_key_values(write, run_cli):
     write(
         "script.py",
@@ -144,6 +151,7 @@ def test_no_key_values(write, run_cli):
     assert run_cli("run", "--no-key-values", "script.py").returncode == 0
 
 
+@pytest.mark.one_jax
 def test_a_script_that_is_not_there(run_cli):
     done = run_cli("run", "nothing.py")
 
@@ -151,6 +159,7 @@ def test_a_script_that_is_not_there(run_cli):
     assert done.stderr.startswith("error: nothing.py cannot be read: No such file or directory\n")
 
 
+@pytest.mark.one_jax
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c(write, cli_environment, tmp_path):
     write(
@@ -211,9 +220,26 @@ def test_exit_on_first(write, run_cli, program, code):
         assert done.stdout == ""
 
 
+@pytest.mark.one_jax
 def test_exit_on_first_of_what_is_asked_for(write, run_cli):
     write("script.py", SHARED)
 
     done = run_cli("run", "--exit-on-first", "--ignore", "RNG001", "script.py")
 
     assert (done.returncode, done.stdout) == (0, "(4, 3)\n")
+
+
+@pytest.mark.one_jax
+def test_exit_on_first_that_the_baseline_does_not_know(write, run_cli):
+    write("script.py", SHARED)
+    run_cli("run", "--write-baseline", "known.json", "script.py")
+    flags = ("--exit-on-first", "--baseline", "known.json")
+
+    done = run_cli("run", *flags, "script.py")
+
+    assert (done.returncode, done.stdout) == (0, "(4, 3)\n")
+
+    write("script.py", SHARED + SHARED.replace("step", "another_step"))
+    done = run_cli("run", *flags, "script.py")
+
+    assert (done.returncode, done.stdout) == (1, "(4, 3)\n")

@@ -167,24 +167,6 @@ def test_keys_inside_of_eager_vmaps(make, fresh):
     assert fresh or report.findings[0].evidence.examples == 12
 
 
-def test_a_compiled_function_inside_of_an_eager_derivative_is_a_gap_from_the_second_call_on():
-    loss = jax.jit(lambda x, key: jnp.sum(noisy(x, key) ** 2))
-
-    def program(calls):
-        for number in range(calls):
-            jax.grad(loss)(X, jax.random.key(number))
-
-    with jaxrng_doctor.watch() as once:
-        program(1)
-    with jaxrng_doctor.watch() as twice:
-        program(2)
-
-    assert once.gaps == ()
-    assert [gap.message for gap in twice.gaps] == [
-        "calls of grad(<lambda>) are not compared: it draws inside of compiled code"
-    ]
-
-
 @pytest.mark.parametrize("literal", [True, False])
 def test_a_constant_key_of_a_function_and_another_function(literal):
     key = jax.random.key(3)
