@@ -115,13 +115,13 @@ $(MADE): pyproject.toml
 
 $(OLDEST_MADE): pyproject.toml
 	$(OLDEST_PYTHON) -m venv .venv-oldest
-	.venv-oldest/bin/pip install --quiet -e '.[dev]' $(OLDEST_JAX)
+	.venv-oldest/bin/pip install --quiet -e '.[test]' $(OLDEST_JAX)
 	@touch $@
 
 # With the frameworks, unless one of them would not have the newest JAX: then that is told.
 $(NEWEST_MADE): pyproject.toml
 	$(or $(NEWEST_PYTHON),$(PYTHON)) -m venv .venv-newest
-	.venv-newest/bin/pip install --quiet --upgrade -e '.[dev]'
+	.venv-newest/bin/pip install --quiet --upgrade -e '.[test]'
 	.venv-newest/bin/pip freeze | grep -E '^jax(lib)?==' > .venv-newest/jax.txt
-	.venv-newest/bin/pip install --quiet -e '.[dev,frameworks]' -c .venv-newest/jax.txt
+	.venv-newest/bin/pip install --quiet -e '.[test,frameworks]' -c .venv-newest/jax.txt
 	@touch $@

@@ -19,7 +19,7 @@ from jaxrng_doctor.target import AS_IS, Target
 from jaxrng_doctor.target.inaxes import check_in_axes
 from jaxrng_doctor.trace import recording_vmaps
 from jaxrng_doctor.trace.call import parameter_names
-from jaxrng_doctor.watching.calls import listening
+from jaxrng_doctor.watching.calls import deaf, listening
 from jaxrng_doctor.watching.processes import Meeting
 from jaxrng_doctor.watching.recorder import Recorder
 
@@ -90,9 +90,11 @@ def check(
         named = list(zip(parameter_names(target), target.args, strict=True))
         check_in_axes(in_axes, axis_size, named, target.kwargs, name)
     try:
-        found = examine(
-            target, run=run, choices=_choices(select, ignore), detail=_in_detail(detail)
-        )
+        # What is examined is not what the program does, if one is being watched.
+        with deaf():
+            found = examine(
+                target, run=run, choices=_choices(select, ignore), detail=_in_detail(detail)
+            )
     except TargetError as error:
         raise (error.__cause__ or error) from None
     return Report(finish((found,)), __version__, jax.__version__)

@@ -21,6 +21,11 @@ def is_left_running() -> bool:
     return any(thread.name == THREAD_NAME for thread in threading.enumerate())
 
 
+def is_ours() -> bool:
+    """This thread does what `within` was asked to do, perhaps long after it was given up."""
+    return threading.current_thread().name == THREAD_NAME
+
+
 class OutOfTime(Exception):
     """The call did not end within its limit."""
 

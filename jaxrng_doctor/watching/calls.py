@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import jax
 
+from jaxrng_doctor.limits import is_ours
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.concrete import concrete
@@ -123,7 +124,7 @@ def deaf() -> Iterator[None]:
 
 
 def _is_deaf() -> bool:
-    return getattr(_state, "deaf", False)
+    return getattr(_state, "deaf", False) or is_ours()
 
 
 def _forget() -> None:

@@ -118,12 +118,14 @@ class Recorder:
 
     def jitted_within(self, call: JitCall, around: tuple[int, str] | None) -> None:
         known = id(call.jaxpr)
-        if not self.key_values or asks_for_shapes():
+        if not self.key_values:
             return
         if known not in self._functions and not may_draw(call):
             self._function(known, call.jaxpr, "", lambda: None)
         function, inner = self._functions.get(known), None
         if known in self._functions and (function is None or not self.notes(function)):
+            return  # as most of what is called in there: JAX's own functions
+        if asks_for_shapes():
             return
         with calls.deaf(), contextlib.suppress(Exception):
             inner = inner_call(call, self._way(), around)

@@ -154,6 +154,16 @@ def outside():
     return step.lower(X, key), eager
 
 
+def inside():
+    loss = jax.jit(lambda w, key: (noisy(w, key) ** 2).sum())
+    key, w = jax.random.key(11), jnp.ones(3)
+    for _ in range(3):
+        key, own = jax.random.split(key)
+        w = w - 0.1 * jax.grad(loss)(w, own)
+    rows = jax.vmap(loss)(X, jax.random.split(key, 4))
+    return loss.lower(w, key), (w, rows)
+
+
 PROGRAMS = [
     training,
     chains,
@@ -166,6 +176,7 @@ PROGRAMS = [
     hessian,
     evolution,
     outside,
+    inside,
 ]
 
 

@@ -460,6 +460,17 @@ def test_watching_twice_at_once_and_in_threads():
     assert [f.evidence.examples for f in outer.findings] == [3]
 
 
+def test_what_is_checked_meanwhile_is_not_what_the_program_does():
+    key = jax.random.key(0)
+
+    def program():
+        noisy(X, key)
+        report = jaxrng_doctor.check(jax.vmap(noisy, (0, None)), (X, key))
+        assert codes(report) == ["RNG001"]
+
+    assert watched(program).findings == ()
+
+
 def test_more_calls_than_can_be_kept(monkeypatch):
     monkeypatch.setattr("jaxrng_doctor.watching.recorder.MOST_CALLS", 3)
     step = jax.jit(noisy)
