@@ -19,6 +19,7 @@ from jaxrng_doctor.matching import use_facts
 from jaxrng_doctor.trace.equations import Frame
 from jaxrng_doctor.trace.jaxprs import key_words
 from jaxrng_doctor.trace.places import parting_library, users_place
+from jaxrng_doctor.watching.children import children_of
 from jaxrng_doctor.watching.compiled import Compiled
 
 
@@ -44,14 +45,12 @@ def repeated_keys(functions: Sequence[Compiled], eager: Sequence[EagerUse]) -> t
     pairs: dict[Any, list[_Pair]] = defaultdict(list)
     for sources in by_width.values():
         draws = [uses for uses in sources if not uses.are_splits]
-        if draws:
-            for key, (first, *rest) in _shared(draws):
-                for second in rest:
-                    pairs[_where(first), _where(second)].append((key, first, second))
+        drawn = dict(_shared(draws)) if draws else {}
+        found = [(key, first, second) for key, (first, *rest) in drawn.items() for second in rest]
         if len(draws) < len(sources):
-            for key, each in _shared(sources):
-                for first, second in _after_split(each):
-                    pairs[_where(first), _where(second)].append((key, first, second))
+            found += _after_splits(dict(_shared(sources)), drawn)
+        for key, first, second in found:
+            pairs[_where(first), _where(second)].append((key, first, second))
     ways = {use.number: use.way for use in eager}
     ways |= {call.number: call.way for function in functions for call in function.calls}
     return tuple(_repeated(pair, ways) for pair in pairs.values())
@@ -106,6 +105,24 @@ def _shared(sources: Sequence[_Uses]) -> Iterator[tuple[bytes, list[CallUse]]]:
         where = np.searchsorted(starts, group, side="right") - 1
         uses = [sources[w].use(int(use - starts[w])) for w, use in zip(where, group, strict=True)]
         yield keys[group[0]].tobytes(), uses
+
+
+def _after_splits(
+    shared: Mapping[bytes, Sequence[CallUse]], drawn: Mapping[bytes, Sequence[CallUse]]
+) -> Iterator[_Pair]:
+    """Those of the keys in `shared` that are split; `drawn` has those that several calls draw from.
+
+    Not what only follows: neither the children of a key that is split twice, nor that key itself,
+    if its children are among those that are drawn from.
+    """
+    pairs = [(key, *pair) for key, uses in shared.items() for pair in _after_split(uses)]
+    twice = [key for key, *_ in pairs if sum(use.is_split for use in shared[key]) > 1]
+    children = children_of(list(dict.fromkeys(twice)))
+    follows = set().union(*children.values())
+    for key, first, second in pairs:
+        told = first.is_split and second.is_split and not children[key].isdisjoint(drawn)
+        if key not in follows and not told:
+            yield key, first, second
 
 
 def _after_split(uses: Sequence[CallUse]) -> Iterator[tuple[CallUse, CallUse]]:

@@ -124,3 +124,25 @@ def test_a_split_that_nothing_comes_of_is_no_use():
         jax.random.normal(key)
 
     assert "RNG006" not in [code for code, *_ in found(program)]
+
+
+def test_what_follows_from_a_key_that_is_split_twice_is_not_told(noisy, twice_noisy):
+    def program():
+        key = jax.random.key(0)
+        for _ in range(5):
+            twice_noisy(X, key)  # its own children are the next key, and the next one's
+            key, _ = jax.random.split(key)
+
+    words = "a key is split after being split in twice_noisy in another call"
+    assert found(program) == [("RNG006", "warning", words)]
+
+
+def test_one_key_for_every_step_and_for_the_loop(noisy):
+    def program():
+        key = jax.random.key(0)
+        for _ in range(5):
+            noisy(X, key)
+            key, _ = jax.random.split(key)
+
+    drawn = "drawn from by jax.random.normal in <lambda> in another call"
+    assert found(program) == [("RNG006", "warning", f"5 keys are split after being {drawn}")]
