@@ -9,7 +9,7 @@ from jaxrng_doctor.counting import KeyCount
 from jaxrng_doctor.facts import RBG, DrawFacts, ScopeFacts, Variation, VmapSource
 from jaxrng_doctor.findings import Draw, Evidence, Scope
 from jaxrng_doctor.keytables import KeyTable
-from jaxrng_doctor.lineage.causes import cause_of, constant_of, maps_words
+from jaxrng_doctor.lineage.causes import Lines, cause_of
 from jaxrng_doctor.lineage.describe import describe
 from jaxrng_doctor.lineage.use import Path, ScopeRef, Use
 from jaxrng_doctor.trace import equations
@@ -30,10 +30,11 @@ def draw_facts(
     draws: Sequence[Use], tables: Mapping[Path, KeyTable], trace: Trace
 ) -> tuple[DrawFacts, ...]:
     """What is known of each draw; `tables` may lack any of them."""
-    return tuple(_one(draw, tables.get(draw.path), trace) for draw in draws)
+    lines = Lines()
+    return tuple(_one(draw, tables.get(draw.path), trace, lines) for draw in draws)
 
 
-def _one(draw: Use, table: KeyTable | None, trace: Trace) -> DrawFacts:
+def _one(draw: Use, table: KeyTable | None, trace: Trace, lines: Lines) -> DrawFacts:
     count = None if table is None else KeyCount(table.words, table.reached)
     names = [_index_name(scope, i, draw.scopes) for i, scope in enumerate(draw.scopes)]
     joint = count.everywhere() if count is not None and len(draw.scopes) > 1 else None
@@ -45,7 +46,7 @@ def _one(draw: Use, table: KeyTable | None, trace: Trace) -> DrawFacts:
         place=locate(draw.at),
         origin=describe(draw.keys[0]),
         scopes=tuple(
-            _scope(draw, depth, None if count is None else count.along(depth, names))
+            _scope(draw, depth, None if count is None else count.along(depth, names), lines)
             for depth in range(len(draw.scopes))
         ),
         joint=joint,
@@ -53,7 +54,7 @@ def _one(draw: Use, table: KeyTable | None, trace: Trace) -> DrawFacts:
         impl=impl,
         jitted=None if jit is None else str(jit.eqn.params.get("name")),
         jit_takes_key=jit is not None and any(may_be_key(v.aval) for v in jit.eqn.invars),
-        constant=None if jit is None else constant_of(draw.keys[0], jit),
+        constant=None if jit is None else lines.constant_of(draw.keys[0], jit),
         decides=impl in RBG and _decides(draw, trace),
     )
 
@@ -68,7 +69,7 @@ def _index_name(scope: ScopeRef, depth: int, scopes: Sequence[ScopeRef]) -> str:
     return f"{word} of scope {depth + 1}, number"
 
 
-def _scope(draw: Use, depth: int, evidence: Evidence | None) -> ScopeFacts:
+def _scope(draw: Use, depth: int, evidence: Evidence | None, lines: Lines) -> ScopeFacts:
     ref = draw.scopes[depth]
     variations = {key.along(depth) for key in draw.keys}
     variation = variations.pop() if len(variations) == 1 else Variation.UNKNOWN
@@ -89,7 +90,7 @@ def _scope(draw: Use, depth: int, evidence: Evidence | None) -> ScopeFacts:
         called="vmap" if site else loop_function(ref.at),
         meets=ref.kind == "device" and variation.is_same and _meets(draw, ref),
         declared=ref.kind == "vmap" and variation.is_same and _declared(draw, ref),
-        words=ref.kind == "vmap" and maps_words(draw.keys[0], depth),
+        words=ref.kind == "vmap" and lines.maps_words(draw.keys[0], depth),
         via=_via(ref),
     )
 

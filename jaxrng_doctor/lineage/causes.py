@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from jaxrng_doctor.facts import Cause, Step
 from jaxrng_doctor.lineage.describe import describe, parameters
 from jaxrng_doctor.lineage.use import Use
 from jaxrng_doctor.lineage.values import CREATING, EQUAL, Value
 from jaxrng_doctor.trace.places import At, locate
+
+T = TypeVar("T")
 
 # What a key is before one of these is still "the key", so the search goes on behind them.
 _FOLLOWED = frozenset(
@@ -94,16 +100,68 @@ def made_at(key: Value) -> At | None:
     return None
 
 
-def constant_of(key: Value, jit: At) -> Step | None:
-    """Where inside of `jit` a key comes from nothing that `jit` is given; `None` if it does not."""
-    line = list(ancestry(key))
-    root = line[-1]
-    if not all(_is_constant(arg) for v in line if v.op != "carry" for arg in v.args[1:]):
-        return None  # folded with a step, or with a count that a ref holds
-    if root.op == "random_seed" and all(arg.op in ("literal", "const") for arg in root.args):
-        inside = root.birth is not None and jit in root.birth.above()
-        return Step("seed", locate(root.birth)) if inside else None
-    return Step("captured", None) if root.op == "const" and _is_constant(root) else None
+class Lines:
+    """What is told by whole lines of ancestors, which keys share: each value is asked once."""
+
+    def __init__(self) -> None:
+        self._origins: dict[int, _Origin] = {}
+        self._doors: dict[int, dict[int, _Door | None]] = {}
+
+    def constant_of(self, key: Value, jit: At) -> Step | None:
+        """Where inside of `jit` a key comes from nothing that `jit` is given; `None` if not."""
+        root, is_made_of_constants = _along(key, self._origins, _origin)
+        if not is_made_of_constants:
+            return None  # folded with a step, or with a count that a ref holds
+        if root.op == "random_seed" and all(arg.op in ("literal", "const") for arg in root.args):
+            inside = root.birth is not None and jit in root.birth.above()
+            return Step("seed", locate(root.birth)) if inside else None
+        return Step("captured", None) if root.op == "const" and _is_constant(root) else None
+
+    def maps_words(self, key: Value, depth: int) -> bool:
+        """The vmap at `depth` takes a legacy key apart: its axis is that of the key's words."""
+        known = self._doors.setdefault(depth, {})
+        door = _along(key, known, functools.partial(_door, depth=depth))
+        if door is None or not door.is_raw:
+            return False
+        return bool(door.element.params[0] == _words_axis(door.element.args[0]))
+
+
+_Origin = tuple[Value, bool]
+"""Where a line begins, and whether nothing but constants was folded in on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """The element of a batch that a line comes by; `is_raw`: words were made a key behind it."""
+
+    element: Value
+    is_raw: bool | None = None
+
+
+def _origin(value: Value, parent: _Origin | None) -> _Origin:
+    root, is_made_of_constants = parent or (value, True)
+    added = value.args[1:] if value.op != "carry" else ()
+    return root, is_made_of_constants and all(map(_is_constant, added))
+
+
+def _door(value: Value, parent: _Door | None, *, depth: int) -> _Door | None:
+    if value.op == "element" and value.params[1] == depth:
+        return _Door(value)
+    if parent is None or parent.is_raw is not None:
+        return parent
+    return replace(parent, is_raw={"random_wrap": True, "random_unwrap": False}.get(value.op))
+
+
+def _along(key: Value, known: dict[int, T], of: Callable[[Value, T | None], T]) -> T:
+    """What is known of `key`: `of` each value of its line and what is known of its parent."""
+    line = [*itertools.takewhile(lambda value: id(value) not in known, ancestry(key))]
+    if not line:
+        return known[id(key)]
+    parent = line[-1].args[0] if line[-1].op in _FOLLOWED and line[-1].args else None
+    found = None if parent is None else known[id(parent)]
+    for value in reversed(line):
+        found = known[id(value)] = of(value, found)
+    return known[id(key)]
 
 
 def _is_constant(value: Value) -> bool:
@@ -120,17 +178,6 @@ def _is_constant(value: Value) -> bool:
             return False
         waiting += value.args[:1] if value.op == "carry" else value.args
     return True
-
-
-def maps_words(key: Value, depth: int) -> bool:
-    """The vmap at `depth` takes a legacy key apart: its axis is that of the key's words."""
-    is_raw = False
-    for value in ancestry(key):
-        is_raw |= value.op == "random_wrap"
-        is_raw &= value.op != "random_unwrap"
-        if value.op == "element" and value.params[1] == depth:
-            return is_raw and value.params[0] == _words_axis(value.args[0])
-    return False
 
 
 def _words_axis(array: Value) -> int:
