@@ -58,6 +58,8 @@ def meets_inputs(program: Any, inputs: Collection[int], draw: tuple[tuple[int, i
 
 def leaves_as_one(over: Map, draw: tuple[tuple[int, int], ...]) -> bool:
     """Whether the draw at `draw` leaves the vmap `over`, unmixed, by an output with axis `None`."""
+    if None not in over.out_axes:
+        return False
     # No name: what an axis is reduced to is not mapped, and yet made of what is.
     walk = _Walk(axis=object())
     outs = walk.jaxpr(over.body, [_Flag(varies=d is not None) for d in over.in_axes], draw)
@@ -69,11 +71,23 @@ class _Walk:
     def __init__(self, axis: Any) -> None:
         self.axis = axis
         self.met = False
+        self._known: dict[Any, list[_Flag]] = {}
 
     def jaxpr(
         self, jaxpr: Any, ins: Sequence[_Flag], draw: tuple[tuple[int, int], ...] | None
     ) -> list[_Flag]:
         inner = equations.open_jaxpr(jaxpr)[0]
+        if draw:
+            return self._outputs(inner, ins, draw)
+        # A loop in a loop would else be walked for each step of each.
+        known = id(inner), tuple(ins)
+        if known not in self._known:
+            self._known[known] = self._outputs(inner, ins, draw)
+        return self._known[known]
+
+    def _outputs(
+        self, inner: Any, ins: Sequence[_Flag], draw: tuple[tuple[int, int], ...] | None
+    ) -> list[_Flag]:
         env: dict[Any, _Flag] = dict(zip(inner.invars, ins, strict=True))
 
         def read(atom: Any) -> _Flag:
