@@ -113,8 +113,8 @@ def watch(
 
     Each function that it compiles is examined when it is first called with arguments of
     new shapes, as `check` would, without comparing outputs. With `key_values` the keys
-    of each call and of each draw outside of compiled functions are kept, and compared at
-    the end (RNG014). Yields a `Report`, which is empty until the context closes. Nothing
+    of each call and of each use outside of compiled functions are kept, and compared at
+    the end (RNG014, RNG006). Yields a `Report`, which is empty until the context closes. Nothing
     that the program computes changes; a fault of the analysis is among `report.gaps`.
     `detail` is that of `check`.
     With `stop_at`, the program ends by the exception `FirstFinding` as soon as there is a
