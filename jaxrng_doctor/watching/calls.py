@@ -58,7 +58,7 @@ _numbers = itertools.count(1)
 
 
 class Listener(Protocol):
-    """Somebody who watches. Both raise nothing."""
+    """Somebody who watches. None of these raises anything."""
 
     def jitted(self, call: JitCall, loop: Transformed | None) -> Noted | None:
         """A call of a jitted function, from outside of any other, is about to be made.
@@ -167,7 +167,8 @@ def _made() -> bool:
         _state.served = call.jaxpr
         return False  # a shortcut is left to C++ from now on
     if wanted:
-        with deaf():
+        # Without a shortcut its like takes the slow way, and is noted all the same.
+        with deaf(), contextlib.suppress(Exception):
             _shortcuts.add(call, wanted)
     return bool(wanted)
 

@@ -28,7 +28,7 @@ from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
 from jaxrng_doctor.trace.calldata import JitCall
-from jaxrng_doctor.trace.equations import Frame, function_of, is_mutable, open_jaxpr
+from jaxrng_doctor.trace.equations import Frame, function_of
 from jaxrng_doctor.trace.jaxprs import distributed
 from jaxrng_doctor.trace.places import is_users, users_place
 from jaxrng_doctor.tracebacks import in_a_line
@@ -36,6 +36,7 @@ from jaxrng_doctor.watching import calls, repeats, reporting
 from jaxrng_doctor.watching.compiled import Compiled, Made, compiled, may_draw, transformed
 from jaxrng_doctor.watching.hostdata import SPREAD, Spread
 from jaxrng_doctor.watching.inner import InnerCall, inner_call
+from jaxrng_doctor.watching.noted import NotedCall, nothing
 from jaxrng_doctor.watching.repeats import EagerUse
 from jaxrng_doctor.watching.stack import asks_for_shapes, outermost_sampler, way_here
 
@@ -87,7 +88,7 @@ class Recorder:
 
     # -- while the program runs ------------------------------------------------------------
 
-    def jitted(self, call: JitCall, loop: calls.Transformed | None) -> _Noted | None:
+    def jitted(self, call: JitCall, loop: calls.Transformed | None) -> NotedCall | None:
         known, function = id(call.jaxpr), None
         self._inner.discard(known)
         if any(call.donated) or known in self._functions:
@@ -100,7 +101,7 @@ class Recorder:
         else:
             # Not before it was made: compiled code names the lines that it was first traced from.
             self._waiting[known] = call
-        return _Noted(self, call, loop, function)
+        return NotedCall(self, call, loop, function)
 
     def first(self, call: JitCall, loop: calls.Transformed | None = None) -> Compiled | None:
         """The function of `call`, examined if this is the first call of its signature."""
@@ -205,7 +206,7 @@ class Recorder:
         except Spread:
             return functools.partial(self._spread, function)
         except Exception:
-            return _nothing  # of no use to the call either, as an array that was donated before
+            return nothing  # of no use to the call either, as an array that was donated before
         return functools.partial(self.note, function, values, self._data_of(function, leaves))
 
     def _data_of(self, function: Compiled, leaves: Sequence[Any]) -> dict[int, Any] | None:
@@ -271,7 +272,8 @@ class Recorder:
     def drew_while_tracing(self, library: str, source: str) -> None:
         name, _, where = source.partition(" at ")
         path, _, line = where.rpartition(":")
-        place = Place(path, int(line), function=name) if is_users(path) else None
+        is_place = line.isdecimal() and is_users(path)
+        place = Place(path, int(line), function=name) if is_place else None
         self._host_draws[name, path] = HostDrawFacts(library, "", place)
 
     def missed(self, what: str) -> None:
@@ -343,57 +345,3 @@ class Recorder:
         uses = map(repeats.call_use, self._eager)
         draws = [Draw(u.op, u.place, "a key of the program") for u in uses if not u.is_split]
         return reporting.across(facts, draws, tuple(self._gaps), self._choices)
-
-
-class _Noted:
-    """A jitted call, to be noted once it was made, and its like again. `function` if known."""
-
-    def __init__(
-        self,
-        recorder: Recorder,
-        call: JitCall,
-        loop: calls.Transformed | None,
-        function: Compiled | None,
-    ) -> None:
-        self._recorder = recorder
-        self._loop = loop
-        self._function = function
-        self._donated = call.donated if any(call.donated) else ()
-        self._call: JitCall | None = call
-        self._before = _in_refs((*call.flat, *open_jaxpr(call.jaxpr)[1]))
-        self._note = self.again(call.flat) if self._donated else None
-
-    def made(self) -> bool:
-        call, loop, note = self._call, self._loop, self._note
-        self._call = self._loop = self._note = None  # its arguments may be large
-        if call is None:
-            return False
-        if self._function is None:
-            self._function = self._recorder.first(call, loop)
-        if self._function is None or not self._recorder.notes(self._function):
-            return False
-        (note or self.again(call.flat))()
-        self._before = {}
-        return self._function.compares_calls or self._function.if_called_again is not None
-
-    def again(self, leaves: Sequence[Any]) -> Callable[[], None]:
-        if self._function is None:
-            return _nothing
-        if self._function.calls and not self._recorder.notes(self._function):
-            self._recorder.miss(self._function)
-            return _nothing
-        return self._recorder.prepared(self._function, leaves, self._donated, self._before)
-
-
-def _in_refs(values: Sequence[Any]) -> dict[int, Any]:
-    """What is in those of the values that are mutable refs, by their `id`."""
-    found: dict[int, Any] = {}
-    for value in filter(is_mutable, values):
-        # One that was freed is of no use to the call either.
-        with calls.deaf(), contextlib.suppress(Exception):
-            found[id(value)] = value[...]
-    return found
-
-
-def _nothing() -> None:
-    pass
