@@ -205,6 +205,15 @@ class Repeated:
     key: str
     library: str = ""
 
+    @property
+    def evidence(self) -> Evidence:
+        """All uses of these keys, of which the strip shows the first."""
+        used = tuple(key for key, calls in enumerate(self.calls) for _ in range(calls))
+        return Evidence(len(used), len(self.calls), used[:_STRIP], key=self.key)
+
+
+_STRIP = 256  # so many uses are shown one by one
+
 
 @dataclass(frozen=True, slots=True)
 class Alike:

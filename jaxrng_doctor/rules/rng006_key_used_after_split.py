@@ -81,13 +81,16 @@ def _across_calls(repeated: Repeated) -> Finding:
     ]
     compiled = first.function or second.function
     where = " in another call" if compiled and not repeated.library else ""
-    return telling.of_calls(
+    return telling.of_pair(
         RULE.code,
         RULE.name,
         RULE.severity,
         repeated,
         message=f"{which} {_done(second)}{by[1]} after being {_done(first)}{by[0]}{where}",
-        related=telling.at(first.place, f"{_done(first)} here"),
+        related=(
+            *telling.at(first.place, f"{_done(first)} here"),
+            *telling.calls_of(repeated),
+        ),
         help=(_HELP,),
     )
 

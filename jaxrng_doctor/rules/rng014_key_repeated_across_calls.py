@@ -50,15 +50,18 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
     for repeated in program.repeated:
         first, second = repeated.first, repeated.second
         if not (first.is_split or second.is_split):
-            yield telling.of_calls(
+            yield telling.of_pair(
                 RULE.code,
                 RULE.name,
                 RULE.severity,
                 repeated,
                 message=_message(repeated),
-                related=telling.at(
-                    first.place if first.place != second.place else None,
-                    "the first draw from this key",
+                related=(
+                    *telling.at(
+                        first.place if first.place != second.place else None,
+                        "the first draw from this key",
+                    ),
+                    *telling.calls_of(repeated),
                 ),
                 help=(_HELP,),
             )

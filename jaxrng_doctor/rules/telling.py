@@ -184,13 +184,13 @@ def of_pair(
     code: str,
     name: str,
     severity: Severity,
-    shared: Shared,
+    shared: Shared | Repeated,
     *,
     message: str,
     related: tuple[Related, ...],
     help: tuple[Help, ...],
 ) -> Finding:
-    """A finding about two uses of one key, at the second.
+    """A finding about two uses of one key, in one call or in several, at the second.
 
     What a library does within one call is only a note: the user cannot change it.
     """
@@ -210,48 +210,19 @@ def of_pair(
     )
 
 
-def of_calls(
-    code: str,
-    name: str,
-    severity: Severity,
-    repeated: Repeated,
-    *,
-    message: str,
-    related: tuple[Related, ...],
-    help: tuple[Help, ...],
-) -> Finding:
-    """A finding about uses of one key in different calls, at the second use.
-
-    What a library does within one call is only a note: the user cannot change it.
-    """
-    first, second, inside = repeated.first, repeated.second, repeated.library
+def calls_of(repeated: Repeated) -> tuple[Related, ...]:
+    """From where the two uses are called, where that is another place than theirs."""
+    first, second = repeated.first, repeated.second
+    calls = [(first.call, "the first call is here"), (second.call, "and the next one here")]
     if first.call == second.call:
         calls = [(first.call, "called from here")]
-    else:
-        calls = [(first.call, "the first call is here"), (second.call, "and the next one here")]
     own = (first.place, second.place)
-    used = [key for key, calls in enumerate(repeated.calls) for _ in range(calls)]
-    return Finding(
-        code=code,
-        name=name,
-        severity="note" if inside else severity,
-        confidence="proven",
-        message=message,
-        place=second.place,
-        label="split here" if second.is_split else "drawn here",
-        related=(*related, *(Related(p, words) for p, words in calls if p and p not in own)),
-        evidence=Evidence(len(used), len(repeated.calls), tuple(used[:_STRIP]), key=repeated.key),
-        help=() if inside else help,
-        notes=(f"{inside} makes both uses, in one call of yours",) if inside else (),
-    )
+    return tuple(Related(place, words) for place, words in calls if place and place not in own)
 
 
 def use_in_call(use: CallUse) -> str:
     """Such as `jax.random.normal in train_step`."""
     return f"{use.op} in {use.function}" if use.function else use.op
-
-
-_STRIP = 256  # so many calls are shown one by one
 
 
 def finding(

@@ -163,9 +163,7 @@ class Recorder:
             number = self._number(inner.around)
             if number is not None:
                 vmaps = function.vmaps_of(inner.vmaps)
-                with self._lock:
-                    function.calls.append(Made(number, inner.way, values, vmaps))
-                self._stop_if_repeated(number)
+                self._keep(function, Made(number, inner.way, values, vmaps))
 
     def transformed(self, call: calls.Transformed) -> None:
         leaves = [x for x in jax.tree_util.tree_leaves((call.args, call.kwargs)) if is_array(x)]
@@ -225,9 +223,12 @@ class Recorder:
         number = self._number()
         if number is None:
             return
+        self._keep(function, Made(number, self._way(), values, data=data))
+
+    def _keep(self, function: Compiled, made: Made) -> None:
         with self._lock:
-            function.calls.append(Made(number, self._way(), values, data=data))
-        self._stop_if_repeated(number)
+            function.calls.append(made)
+        self._stop_if_repeated(made.number)
 
     def _number(self, around: tuple[int, str] | None = None) -> int | None:
         """Of the next call, `None` where so many are kept that more would fill the memory.
