@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 
 from jaxrng_doctor.findings import Pairs
@@ -46,7 +48,10 @@ def _group_sizes(rows: np.ndarray) -> np.ndarray:
     if rows.shape[1] == 0:
         return np.array([rows.shape[0]])
     lanes = _lanes(rows)
-    factors = np.random.default_rng(0).integers(0, 2**63, lanes.shape[1], np.uint64) * 2 + 1
+    # Not NumPy's generator, which a function that is traced meanwhile could seem to have moved.
+    factors = np.frombuffer(random.Random(0).randbytes(8 * lanes.shape[1]), np.uint64) | np.uint64(
+        1
+    )
     hashes = np.zeros(len(lanes), np.uint64)
     for lane, factor in zip(lanes.T, factors, strict=True):
         mixed = (lane ^ (lane >> np.uint64(32))) * factor

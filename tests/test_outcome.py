@@ -1,5 +1,6 @@
 """First against last: the function is run, and its outputs are compared as numpy would."""
 
+import threading
 import time
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import jaxrng_doctor
+from jaxrng_doctor import limits
 from jaxrng_doctor.doctor import examine
 from jaxrng_doctor.target import Target
 
@@ -195,10 +197,21 @@ def noisy_batch(x, key):
     return x + jax.random.normal(key, x.shape)
 
 
-def test_a_function_that_does_not_end_is_stopped():
+@pytest.fixture
+def wanted():
+    """What a run waits for; it is still waiting, in a thread, when it has been given up."""
+    event = threading.Event()
+    yield event
+    event.set()
+    for thread in threading.enumerate():
+        if thread.name == limits.THREAD_NAME:
+            thread.join(30)
+
+
+def test_a_function_that_does_not_end_is_stopped(wanted):
     def fn(x, key):
         def wait(x):
-            time.sleep(30)
+            wanted.wait(30)
             return x
 
         x = jax.pure_callback(wait, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
@@ -213,10 +226,10 @@ def test_a_function_that_does_not_end_is_stopped():
     assert report.failure is None
 
 
-def test_keys_that_take_for_ever_are_stopped():
+def test_keys_that_take_for_ever_are_stopped(wanted):
     def fn(x):
         def wait(seed):
-            time.sleep(30)
+            wanted.wait(30)
             return seed
 
         seed = jax.pure_callback(wait, jax.ShapeDtypeStruct((), "int32"), jnp.int32(0))

@@ -32,7 +32,9 @@ Fixed random features, drawn once: draw them outside of the function, or say so 
 `# jaxrng: ignore[RNG010] reason` on the line of the draw.
 
 ## How it is proven
-The state of the generator before the trace and after it: it has moved.
+The state of the generator before the trace and after it: it has moved. Where another
+thread of the program may have moved it, a call of `np.random` or `random` in the thread that
+traces is still proof; what only a state tells of is a gap then, and no finding.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Such numbers become constants of the traced function. Generators leave no equation,
 but drawing moves their state: it is read before and after. The functions of the two
-modules are wrapped meanwhile, to know the lines.
+modules are wrapped meanwhile, to know the lines, and the thread: what another one
+draws is none of the trace's. Where only the state tells, that may be in doubt.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import functools
 import gc
 import random
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +21,8 @@ import numpy as np
 
 from jaxrng_doctor.findings import Place
 from jaxrng_doctor.trace import places
+from jaxrng_doctor.trace.patches import Patch
+from jaxrng_doctor.trace.threads import others_may_draw
 
 # What makes, seeds or describes generators, and draws nothing from them.
 _NOT_DRAWING = frozenset(
@@ -42,26 +46,49 @@ class HostDraw:
     generator: Any = None
 
 
-@dataclass
+@dataclass(eq=False)
 class HostRng:
-    """What was drawn; complete once `watching_host_rng()` is closed.
+    """What this thread drew; complete once `watching_host_rng()` is closed.
 
     `states` has, for each library, the state that its own generator was last seen in.
+    `doubts` are the libraries of which a generator moved while another thread ran that may
+    have drawn from it. `elsewhere` are those whose functions another thread has called.
     """
 
     states: dict[str, Any]
     draws: list[HostDraw] = field(default_factory=list)
     made: list[tuple[Any, str, Place | None]] = field(default_factory=list)
+    doubts: set[str] = field(default_factory=set)
+    elsewhere: set[str] = field(default_factory=set)
+    thread: int = field(default_factory=threading.get_ident)
+    crowded: bool = field(default_factory=others_may_draw)
+
+    def is_alone(self) -> bool:
+        """No other thread can have drawn since this was made."""
+        return not (self.crowded or self.elsewhere or others_may_draw())
 
     def look(self) -> None:
         """Note a draw of each library whose own generator has moved, unless one is noted."""
-        noted = {draw.library for draw in self.draws if draw.function}
+        noted = {draw.library for draw in self.draws if draw.function} | self.elsewhere
         for library, now in _own_states().items():
             if library not in noted and now != self.states[library]:
-                self.draws.append(HostDraw(library, _MODULES[library], None))
+                self.moved(HostDraw(library, _MODULES[library], None))
+
+    def moved(self, draw: HostDraw) -> None:
+        """Note a draw that only the state of its generator tells of."""
+        if self.is_alone():
+            self.draws.append(draw)
+        else:
+            self.doubts.add(draw.library)
 
 
 _MODULES = {"NumPy": "numpy.random", "Python": "random"}
+
+
+def doubt(library: str) -> str:
+    """What a report says where nobody knows which thread drew."""
+    moved = f"a generator of {library}'s moved while a function was traced"
+    return f"{moved}: its draws, or another thread's"
 
 
 def _own_states() -> dict[str, Any]:
@@ -79,6 +106,7 @@ class Standing:
     """Where the generators stand now."""
 
     def __init__(self) -> None:
+        self._crowded = others_may_draw()
         self._own = _own_states()
         self._others = [(g, _state(g)) for g in generators()]
 
@@ -89,42 +117,53 @@ class Standing:
             return "NumPy"
         return next((library for library in now if now[library] != self._own[library]), "")
 
+    def is_alone(self) -> bool:
+        """No other thread can have drawn since."""
+        return not (self._crowded or others_may_draw())
+
 
 @contextlib.contextmanager
 def watching_host_rng(known: Sequence[Any] | None = None) -> Iterator[HostRng]:
-    """Note every draw from the host's generators until the context closes.
+    """Note every draw of this thread from the host's generators until the context closes.
 
     States are only read, so the program draws what it always draws. `known` are the
     `generators()`, where somebody has looked for them already.
     """
-    seen = HostRng(_own_states())
     others = [(g, _state(g)) for g in (generators() if known is None else known)]
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_wrapped(np.random, np.random.__all__, "NumPy", seen))
-        stack.enter_context(_wrapped(random, random.__all__, "Python", seen))
+    with _noting_draws() as seen:
         yield seen
     for generator, before, place in (*((g, b, None) for g, b in others), *seen.made):
         if before != _state(generator):
-            seen.draws.append(HostDraw("NumPy", "", place, generator))
+            seen.moved(HostDraw("NumPy", "", place, generator))
     seen.look()
 
 
 @contextlib.contextmanager
 def preserving_host_rng(known: Sequence[Any]) -> Iterator[None]:
-    """Afterwards the `known` and the modules' own generators go on as if nothing had been drawn."""
+    """Afterwards the `known` and the modules' own generators go on as if nothing had been drawn.
+
+    What another thread may have drawn from meanwhile is left as it is: to set that back would
+    repeat its numbers.
+    """
     streams = [g.bit_generator for g in known if isinstance(g, np.random.Generator)]
     states = [stream.state for stream in streams]
     olds = [(g, g.get_state()) for g in known if isinstance(g, np.random.RandomState)]
     own, python = np.random.get_state(), random.getstate()
     try:
-        yield
+        with _noting_draws() as seen:
+            yield
     finally:
-        for stream, state in zip(streams, states, strict=True):
-            stream.state = state
-        for old, legacy in olds:
-            old.set_state(legacy)
-        np.random.set_state(own)
-        random.setstate(python)
+        alone = seen.is_alone()
+        here = {draw.library for draw in seen.draws} - seen.elsewhere
+        if alone:
+            for stream, state in zip(streams, states, strict=True):
+                stream.state = state
+            for old, legacy in olds:
+                old.set_state(legacy)
+        if alone or "NumPy" in here:
+            np.random.set_state(own)
+        if alone or "Python" in here:
+            random.setstate(python)
 
 
 def _state(generator: Any) -> Any:
@@ -142,55 +181,92 @@ def _comparable(state: Any) -> Any:
     return state.tobytes() if isinstance(state, np.ndarray) else state
 
 
+# -- the functions of the modules, wrapped -----------------------------------------------
+
+_open: list[HostRng] = []
+
+
 @contextlib.contextmanager
-def _wrapped(module: Any, names: Sequence[str], library: str, seen: HostRng) -> Iterator[None]:
-    originals = {n: getattr(module, n) for n in names if n not in _NOT_DRAWING}
-    for name, original in originals.items():
-        setattr(module, name, _noting(original, f"{module.__name__}.{name}", library, seen))
-    for name in set(_RESETTING) & set(names):
-        originals[name] = getattr(module, name)
-        setattr(module, name, _resetting(originals[name], seen))
-    if "default_rng" in names:
-        originals["default_rng"] = module.default_rng
-        setattr(module, "default_rng", _keeping(module.default_rng, seen))  # noqa: B010
-    try:
-        yield
-    finally:
+def _noting_draws() -> Iterator[HostRng]:
+    seen = HostRng(_own_states())
+    with _NUMPYS, _PYTHONS:
+        _open.append(seen)
+        try:
+            yield seen
+        finally:
+            _open.remove(seen)
+
+
+def _of_this_thread(drawn: str = "") -> list[HostRng]:
+    """Those that note what this thread does; the others hear of which library it has `drawn`."""
+    own, everyone = threading.get_ident(), tuple(_open)
+    for seen in everyone:
+        if drawn and seen.thread != own:
+            seen.elsewhere.add(drawn)
+    return [seen for seen in everyone if seen.thread == own]
+
+
+def _wrapping(module: Any, names: Sequence[str], library: str) -> Patch:
+    def replacement(name: str, original: Callable[..., Any]) -> Callable[..., Any] | None:
+        if name in _RESETTING:
+            return _resetting(original, library)
+        if name == "default_rng":
+            return _keeping(original)
+        drawing = name not in _NOT_DRAWING
+        return _noting(original, f"{module.__name__}.{name}", library) if drawing else None
+
+    def install() -> Callable[[], None]:
+        originals = {name: getattr(module, name) for name in names}
         for name, original in originals.items():
-            setattr(module, name, original)
+            setattr(module, name, replacement(name, original) or original)
+
+        def remove() -> None:
+            for name, original in originals.items():
+                setattr(module, name, original)
+
+        return remove
+
+    return Patch(install)
 
 
-def _noting(
-    original: Callable[..., Any], name: str, library: str, seen: HostRng
-) -> Callable[..., Any]:
+def _noting(original: Callable[..., Any], name: str, library: str) -> Callable[..., Any]:
     @functools.wraps(original)
     def noted(*args: Any, **kwargs: Any) -> Any:
-        seen.draws.append(HostDraw(library, name, places.innermost(places.python_stack())))
+        for seen in _of_this_thread(library):
+            seen.draws.append(HostDraw(library, name, places.innermost(places.python_stack())))
         return original(*args, **kwargs)
 
     return noted
 
 
-def _resetting(original: Callable[..., Any], seen: HostRng) -> Callable[..., Any]:
+def _resetting(original: Callable[..., Any], library: str) -> Callable[..., Any]:
     """To set a state is not to draw: what comes after is compared with the new state."""
 
     @functools.wraps(original)
     def reset(*args: Any, **kwargs: Any) -> Any:
-        seen.look()
+        mine = _of_this_thread(library)
+        for seen in mine:
+            seen.look()
         result = original(*args, **kwargs)
-        seen.states = _own_states()
+        for seen in mine:
+            seen.states = _own_states()
         return result
 
     return reset
 
 
-def _keeping(original: Callable[..., Any], seen: HostRng) -> Callable[..., Any]:
+def _keeping(original: Callable[..., Any]) -> Callable[..., Any]:
     """A generator that is made while tracing is looked at again at the end."""
 
     @functools.wraps(original)
     def default_rng(*args: Any, **kwargs: Any) -> Any:
         made = original(*args, **kwargs)
-        seen.made.append((made, _state(made), places.innermost(places.python_stack())))
+        for seen in _of_this_thread():
+            seen.made.append((made, _state(made), places.innermost(places.python_stack())))
         return made
 
     return default_rng
+
+
+_NUMPYS = _wrapping(np.random, np.random.__all__, "NumPy")
+_PYTHONS = _wrapping(random, random.__all__, "Python")

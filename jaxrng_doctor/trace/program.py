@@ -14,7 +14,7 @@ from jaxrng_doctor.trace import equations, jaxprs
 from jaxrng_doctor.trace.call import ArrayCall
 from jaxrng_doctor.trace.draws import Draws, may_be_key
 from jaxrng_doctor.trace.expanding import expanded
-from jaxrng_doctor.trace.hostrng import watching_host_rng
+from jaxrng_doctor.trace.hostrng import doubt, watching_host_rng
 from jaxrng_doctor.trace.kept import keeping_vmaps
 from jaxrng_doctor.trace.sites import recording_vmaps
 from jaxrng_doctor.trace.slices import Slice
@@ -98,7 +98,7 @@ def trace_program(call: ArrayCall, generators: Sequence[Any] | None = None) -> T
             (draw.library, draw.function or call.name_of(draw.generator), draw.place)
             for draw in host.draws
         ),
-        gaps=tuple(keeping.gaps),
+        gaps=(*keeping.gaps, *(Gap(doubt(library)) for library in sorted(host.doubts))),
     )
 
 

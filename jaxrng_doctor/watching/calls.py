@@ -85,8 +85,11 @@ class Listener(Protocol):
         transformed call that it is in.
         """
 
-    def drew_while_tracing(self, library: str, source: str) -> None:
-        """A function, `"name at file:line"`, drew from NumPy's or Python's generators."""
+    def drew_while_tracing(self, library: str, source: str, is_alone: bool) -> None:
+        """A function, `"name at file:line"`, drew from NumPy's or Python's generators.
+
+        Unless it `is_alone`, another thread may have drawn instead.
+        """
 
     def missed(self, what: str) -> None:
         """Something was seen too late to be followed."""
@@ -141,7 +144,7 @@ def _trace_ends(began: tuple[str, Standing] | None) -> None:
     library = began[1].moved() if began else ""
     if began and library:
         for listener in _open:
-            listener.drew_while_tracing(library, began[0])
+            listener.drew_while_tracing(library, began[0], began[1].is_alone())
 
 
 def _jitted(call: JitCall, plain: bool) -> None:

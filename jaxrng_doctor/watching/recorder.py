@@ -29,6 +29,7 @@ from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.equations import Frame, function_of
+from jaxrng_doctor.trace.hostrng import doubt
 from jaxrng_doctor.trace.jaxprs import distributed
 from jaxrng_doctor.trace.places import is_users, users_place
 from jaxrng_doctor.tracebacks import in_a_line
@@ -77,7 +78,7 @@ class Recorder:
         self._waiting: dict[int, JitCall] = {}
         self._eager: list[EagerUse] = []
         self._gaps: dict[Gap, None] = {}  # each once: a loop comes by again and again
-        self._host_draws: dict[tuple[str, str], HostDrawFacts] = {}
+        self._host_draws: dict[tuple[str, str], tuple[HostDrawFacts, bool]] = {}
         self._ways: dict[Any, tuple[Frame, ...]] = {}
         self._within: dict[Any, int] = {}  # the numbers of calls that were transformed
         self._inner: set[int] = set()  # functions that only transformed ones call, whose they are
@@ -270,12 +271,12 @@ class Recorder:
                     self._stop_if_found(found.diagnosis.facts)
         return self._functions[known]
 
-    def drew_while_tracing(self, library: str, source: str) -> None:
+    def drew_while_tracing(self, library: str, source: str, is_alone: bool) -> None:
         name, _, where = source.partition(" at ")
         path, _, line = where.rpartition(":")
         is_place = line.isdecimal() and is_users(path)
         place = Place(path, int(line), function=name) if is_place else None
-        self._host_draws[name, path] = HostDrawFacts(library, "", place)
+        self._host_draws[name, path] = HostDrawFacts(library, "", place), is_alone
 
     def missed(self, what: str) -> None:
         self._gap(f"{what} was not followed", users_place(way_here()))
@@ -339,8 +340,12 @@ class Recorder:
     def _across(self, functions: Sequence[Compiled]) -> TargetReport:
         # A second trace showed the lines, unless there was none, or it drew nothing any more.
         told = {function_of(f.jaxpr) for f in functions if f.jaxpr and f.diagnosis.facts.host_draws}
+        drew = [draw for source, draw in self._host_draws.items() if source not in told]
+        for draw, is_alone in drew:
+            if not is_alone:
+                self._gap(doubt(draw.library))
         facts = ProgramFacts(
-            host_draws=tuple(d for source, d in self._host_draws.items() if source not in told),
+            host_draws=tuple(draw for draw, is_alone in drew if is_alone),
             repeated=self._repeated(functions),
         )
         uses = map(repeats.call_use, self._eager)

@@ -1,6 +1,8 @@
 """NumPy's and Python's random numbers in a watched program: the frozen ones are found."""
 
+import contextlib
 import random
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -75,3 +77,129 @@ def test_the_numbers_are_those_of_the_program_alone():
         seen = program()
 
     assert seen == alone
+
+
+# -- other threads -------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def loading(load):
+    """A thread that loads a batch whenever the function that is traced waits for one."""
+    wanted, loaded, ended = threading.Semaphore(0), threading.Semaphore(0), threading.Event()
+    batches = []
+
+    def work():
+        while wanted.acquire() and not ended.is_set():
+            batches.append(load())
+            loaded.release()
+
+    def wait():
+        wanted.release()
+        assert loaded.acquire(timeout=20)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield wait, batches
+    finally:
+        ended.set()
+        wanted.release()
+        thread.join(20)
+
+
+LOADS = {
+    "numpy": lambda: np.random.normal(),
+    "a generator": lambda: RNG.normal(),
+    "python": lambda: random.random(),
+}
+
+
+@pytest.mark.parametrize("load", LOADS.values(), ids=LOADS)
+def test_what_another_thread_draws_is_none_of_the_traces(load):
+    np.random.seed(3), random.seed(3)
+    RNG.bit_generator.state = np.random.default_rng(3).bit_generator.state
+    expected = [load() for _ in range(2)]
+    np.random.seed(3), random.seed(3)
+    RNG.bit_generator.state = np.random.default_rng(3).bit_generator.state
+
+    with loading(load) as (wait, batches), jaxrng_doctor.watch() as report:
+
+        @jax.jit
+        def step(x):
+            wait()
+            return x * 2
+
+        step(jnp.ones(3))
+
+    assert batches == expected[: len(batches)]  # and no batch twice
+    assert report.findings == ()
+    assert all("or another thread's" in gap.message for gap in report.gaps)
+
+
+def test_a_frozen_draw_beside_another_thread():
+    with loading(LOADS["a generator"]) as (wait, _), jaxrng_doctor.watch() as report:
+
+        @jax.jit
+        def step(x):
+            wait()
+            return x + np.random.normal()
+
+        np.random.seed(3)
+        step(jnp.ones(3))
+        after = np.random.normal()
+
+    np.random.seed(3)
+    assert after == [np.random.normal() for _ in range(2)][1]
+    [finding] = report.findings
+    assert (finding.code, finding.place.line) == (
+        "RNG010",
+        step.__wrapped__.__code__.co_firstlineno + 3,
+    )
+
+
+def test_a_generator_that_either_thread_may_have_moved_is_a_gap():
+    with loading(lambda: None) as (wait, _), jaxrng_doctor.watch() as report:
+
+        @jax.jit
+        def step(x):
+            wait()
+            return x + RNG.normal()
+
+        step(jnp.ones(3))
+
+    assert report.findings == ()
+    assert {gap.message for gap in report.gaps} == {
+        "a generator of NumPy's moved while a function was traced: its draws, or another thread's"
+    }
+
+
+def test_two_threads_are_examined_at_once():
+    """The one that began first ends first: NumPy's functions are NumPy's own again afterwards."""
+    before = {name: getattr(np.random, name) for name in np.random.__all__}
+    second_began, first_ended = threading.Event(), threading.Event()
+    reports = {}
+
+    def first(x):
+        assert second_began.wait(20)
+        return x + np.random.normal()
+
+    def second(x):
+        second_began.set()
+        assert first_ended.wait(20)
+        return x
+
+    def run(fn):
+        reports[fn] = jaxrng_doctor.check(fn, (jnp.ones(3),), run=False)
+
+    threads = [threading.Thread(target=run, args=[fn]) for fn in (first, second)]
+    for thread in threads:
+        thread.start()
+    threads[0].join(30)
+    first_ended.set()
+    threads[1].join(30)
+
+    assert {fn: [f.code for f in reports[fn].findings] for fn in reports} == {
+        first: ["RNG010"],
+        second: [],
+    }
+    assert all(getattr(np.random, name) is before[name] for name in before)
