@@ -6,6 +6,7 @@ jaxpr go out, as ratios: medians of several runs that take turns in one process.
 """
 
 import contextlib
+import gc
 import statistics
 import sys
 import time
@@ -69,6 +70,7 @@ def _deeper(inner):
 
 
 def seconds(work):
+    gc.collect()  # or what others have left behind would be looked through at the cost of this
     start = time.process_time()
     result = work()
     return time.process_time() - start, result
