@@ -325,6 +325,42 @@ def test_stdout_has_the_report_alone(run_cli: RunCli, write: Write) -> None:
         assert words in done.stderr
 
 
+def test_what_the_users_code_does_when_its_process_ends(run_cli: RunCli, write: Write) -> None:
+    folder = write(
+        "ends.py",
+        """
+        import atexit
+        import logging
+        import logging.handlers
+        import pathlib
+        import threading
+        import time
+        import weakref
+
+        import jax
+        from jaxrng_doctor import example
+
+        log = logging.getLogger("ends")
+        log.addHandler(logging.handlers.MemoryHandler(99, target=logging.FileHandler("log")))
+        log.warning("logged")
+        thing = threading.Event()
+        weakref.finalize(thing, pathlib.Path("finalized").touch)
+        atexit.register(pathlib.Path("at exit").touch)
+        threading.Thread(target=lambda: (time.sleep(1), pathlib.Path("thread").touch())).start()
+
+
+        @example(x="f32[4]", key="key")
+        def f(x, key):
+            return x + jax.random.normal(key, x.shape)
+        """,
+    ).parent
+    done = run_cli("check", "ends.py", cwd=folder)
+
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in folder.iterdir()} >= {"finalized", "at exit", "thread"}
+    assert (folder / "log").read_text() == "logged\n"
+
+
 def test_jax_that_does_not_import(run_cli: RunCli, write: Write) -> None:
     broken = write("site/jax/__init__.py", "raise ImportError('no jax today')").parent.parent
     path = os.pathsep.join([str(broken), str(Path(__file__).parent.parent)])

@@ -7,6 +7,8 @@ it all that the user's code has started.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import faulthandler
 import gc
 import os
@@ -22,6 +24,8 @@ from jaxrng_doctor.jobs.process import POSIX
 
 def main(crashes: int | None) -> None:
     """Do one task after another, until `None` comes; `crashes` is where a crash is told."""
+    done = threading.Event()
+    atexit.register(_leave, done)  # the first of all, so that it runs after the user's own
     tasks, answers = _take_streams()
     if crashes is not None:
         os.set_inheritable(crashes, False)
@@ -45,6 +49,15 @@ def main(crashes: int | None) -> None:
     examiner = Examiner(plan, lambda message: send(answers, message))
     while (task := inbox.get()) is not None:
         send(answers, examiner.find(task) if isinstance(task, Find) else examiner.examine(task))
+    done.set()
+
+
+def _leave(done: threading.Event) -> None:
+    """End the process at once: to take apart what JAX has built takes a quarter of a second."""
+    if done.is_set():
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+        os._exit(0)
 
 
 def _take_streams() -> tuple[IO[bytes], IO[bytes]]:
