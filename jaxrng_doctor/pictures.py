@@ -21,11 +21,15 @@ from jaxrng_doctor.keytables import KeyTable
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.draws import is_key
 
-ROWS = COLUMNS = 32
-"""A picture's size at most: enough to see whether rows are alike."""
+COLUMNS = 32
+"""A picture's size at most, in rows too: enough to see whether rows are alike."""
 
-MOST_PICTURES = 24
-"""Each picture may have a sampler compiled: a program with hundreds of findings has the first."""
+MOST_PICTURES, FEWER = 24, 16
+"""Each picture may have a sampler compiled, and a page of hundreds is large: after so many they are
+smaller, and of another sampler's numbers."""
+
+_OF_USES = frozenset({"RNG005", "RNG007", "RNG014"})
+"""What these convict is one key that is drawn from at several places or in several calls."""
 
 MOST_NUMBERS = 1 << 18
 """A draw of more numbers is not made again, some numbers of another sampler stand in for it."""
@@ -37,11 +41,11 @@ _Sampler = Callable[[Any], Any]
 
 def with_pictures(
     findings: Sequence[Finding],
-    draws: Sequence[DrawFacts],
-    eqns: Sequence[Any],
-    tables: Sequence[KeyTable | None],
+    draws: Sequence[DrawFacts] = (),
+    eqns: Sequence[Any] = (),
+    tables: Sequence[KeyTable | None] = (),
 ) -> tuple[Finding, ...]:
-    """The findings, those that one draw's keys prove with a picture.
+    """The findings, those that computed keys prove with a picture.
 
     `eqns` are the draws' equations and `tables` their keys, one each.
     """
@@ -49,9 +53,13 @@ def with_pictures(
     made = 0
     for finding in findings:
         picture: Picture | None = None
-        if finding.confidence == "proven" and finding.evidence is not None and made < MOST_PICTURES:
+        if finding.confidence == "proven" and finding.evidence is not None:
             try:
-                picture = _picture(finding.evidence, draws, eqns, tables)
+                if finding.code in _OF_USES:
+                    picture = _of_uses(finding.evidence, made < MOST_PICTURES)
+                else:
+                    few = made < MOST_PICTURES
+                    picture = _picture(finding.evidence, draws, eqns, tables, few)
             except Exception:
                 picture = None  # a sampler that does not run alone, or a key that is none
         made += picture is not None
@@ -64,6 +72,7 @@ def _picture(
     draws: Sequence[DrawFacts],
     eqns: Sequence[Any],
     tables: Sequence[KeyTable | None],
+    few: bool,
 ) -> Picture | None:
     for draw, eqn, table in zip(draws, eqns, tables, strict=True):
         for axis, scope in enumerate(draw.scopes):
@@ -76,20 +85,39 @@ def _picture(
             examples, words = count.keys_along(axis)
             if len(words) < 2:
                 return None
-            return _of(draw, eqn, examples, words, evidence.equal_pair or ())
+            sampler = _again(draw, eqn) if few else None
+            shared, name = _IMPLS[draw.impl], draw.sampler
+            return _of(words, examples, evidence.equal_pair or (), shared, sampler, name, few)
     return None
 
 
+def _of_uses(evidence: Evidence, few: bool) -> Picture | None:
+    """Of the first key alone, where several are each used more than once."""
+    if evidence.key is None:
+        return None
+    words = np.array([int(word, 16) for word in evidence.key.split()], np.uint32)
+    uses = np.flatnonzero(np.array(evidence.strip) == 0)
+    every = np.broadcast_to(words, (len(uses), len(words)))
+    impl = "threefry2x32" if len(words) == 2 else "rbg"
+    return _of(every, uses, (), impl, None, "", few)
+
+
 def _of(
-    draw: DrawFacts, eqn: Any, examples: np.ndarray, words: np.ndarray, alike: tuple[int, ...]
+    words: np.ndarray,
+    examples: np.ndarray,
+    alike: tuple[int, ...],
+    impl: str,
+    sampler: _Sampler | None,
+    name: str,
+    few: bool,
 ) -> Picture:
+    """Of keys of uint32[examples, words]. Without its `sampler`, called `name`, another draws."""
+    most = COLUMNS if few else FEWER
     pair = [int(i) for i in np.searchsorted(examples, alike)]
-    rows = _rows(words, pair)
-    impl = _IMPLS[draw.impl]
+    rows = _rows(words, pair, most)
     keys = [jax.random.wrap_key_data(words[i], impl=impl) for i in rows]
     shared = jax.random.wrap_key_data(words[pair[0] if pair else 0], impl=impl)
     cure = jax.random.split(shared, len(rows))
-    name, sampler = draw.sampler, _again(draw, eqn)
     stands_in = sampler is None
     try:
         before, after = _drawn(sampler or _stand_in, keys), _drawn(sampler or _stand_in, [*cure])
@@ -98,9 +126,7 @@ def _of(
             raise
         stands_in = True
         before, after = _drawn(_stand_in, keys), _drawn(_stand_in, [*cure])
-    if stands_in:
-        name = "jax.random.normal"
-    columns = _evenly(before.shape[1], COLUMNS)
+    columns = _evenly(before.shape[1], most)
     return Picture(
         size=len(words),
         drawn=before.shape[1],
@@ -109,7 +135,7 @@ def _of(
         shared=_plain(before[:, columns]),
         healed=_plain(after[:, columns]),
         distinct=(len(np.unique(before, axis=0)), len(np.unique(after, axis=0))),
-        sampler=name,
+        sampler="jax.random.normal" if stands_in else name,
         stands_in=stands_in,
     )
 
@@ -148,9 +174,9 @@ def _drawn(sampler: _Sampler, keys: Sequence[Any]) -> np.ndarray:
     return np.stack(rows)
 
 
-def _rows(words: np.ndarray, pair: Sequence[int]) -> list[int]:
+def _rows(words: np.ndarray, pair: Sequence[int], most: int) -> list[int]:
     """Which examples to show: some, evenly, and among them two that have one key."""
-    rows = _evenly(len(words), ROWS)
+    rows = _evenly(len(words), most)
     if len(set(numbered(words[rows]).tolist())) < len(rows):
         return rows
     for i in (i for i in pair if i not in rows):  # in the place of the nearest

@@ -88,6 +88,45 @@ def test_what_is_drawn_with_more_than_a_key_has_a_stand_in():
     close(picture.shared, [jax.random.normal(KEY, (32,))] * 4)
 
 
+@pytest.mark.parametrize("make", [jax.random.key, jax.random.PRNGKey])
+def test_one_key_for_two_draws_is_two_equal_rows(make):
+    def reused(x, key):
+        return jax.random.normal(key, x.shape) + jax.random.uniform(key, x.shape)
+
+    picture = picture_of(reused, jnp.zeros(3), make(7), code="RNG005")
+    close(picture.shared, [jax.random.normal(KEY, (32,))] * 2)
+    close(picture.healed, [jax.random.normal(k, (32,)) for k in jax.random.split(KEY, 2)])
+    assert (picture.size, picture.distinct, picture.stands_in) == (2, (1, 2), True)
+
+
+def test_a_key_that_repeats_from_call_to_call_is_a_row_for_each_call():
+    import jaxrng_doctor
+
+    step = jax.jit(lambda x, key: x + jax.random.normal(key, x.shape))
+    with jaxrng_doctor.watch(detail=True) as report:
+        for _ in range(5):
+            step(jnp.zeros(3), KEY)
+    (finding,) = report.findings
+    assert finding.code == "RNG014"
+    close(finding.picture.shared, [jax.random.normal(KEY, (32,))] * 5)
+    close(finding.picture.healed, [jax.random.normal(k, (32,)) for k in jax.random.split(KEY, 5)])
+
+
+def test_the_pictures_of_many_findings_are_smaller():
+    lines = "".join(f"    x = x + jax.random.normal(keys[{n}], x.shape)\n" for n in range(30))
+    space = {}
+    exec(f"import jax\ndef one(x, keys):\n{lines}    return x", space)
+    fn = jax.vmap(space["one"], in_axes=(0, None))
+    report = check(fn, (jnp.zeros((50, 3)), jax.random.split(KEY, 30)), detail=True)
+
+    assert [f.code for f in report.findings] == ["RNG001"] * 30
+    shown = [(len(f.picture.shared), f.picture.stands_in) for f in report.findings]
+    assert shown == [(32, False)] * 24 + [(16, True)] * 6
+    last = report.findings[-1].picture
+    whole = jax.random.normal(jax.random.split(KEY, 30)[29], (32,))
+    assert np.isin(np.float32(last.shared[0]).round(2), np.asarray(whole).round(2)).all()
+
+
 def test_infinite_noise_is_drawn_at_the_end_of_the_scale():
     def noisy(x, key):
         return jax.vmap(lambda row: jax.random.uniform(key, (4,), minval=-jnp.inf) + row)(x)

@@ -350,4 +350,5 @@ class Recorder:
         )
         uses = map(repeats.call_use, self._eager)
         draws = [Draw(u.op, u.place, "a key of the program") for u in uses if not u.is_split]
-        return reporting.across(facts, draws, tuple(self._gaps), self._choices)
+        gaps = tuple(self._gaps)
+        return reporting.across(facts, draws, gaps, self._choices, detail=self.detail)

@@ -9,6 +9,7 @@ from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.doctor import detailed
 from jaxrng_doctor.facts import ProgramFacts
 from jaxrng_doctor.findings import Choices, Draw, Gap, TargetReport
+from jaxrng_doctor.pictures import with_pictures
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.watching.compiled import Compiled
@@ -42,10 +43,16 @@ def of_functions(
 
 
 def across(
-    facts: ProgramFacts, draws: Sequence[Draw], gaps: Sequence[Gap], choices: Choices
+    facts: ProgramFacts,
+    draws: Sequence[Draw],
+    gaps: Sequence[Gap],
+    choices: Choices,
+    *,
+    detail: bool,
 ) -> TargetReport:
     """The report of what only several calls show, and of draws outside of functions."""
     findings, suppressed = apply(judge(facts), choices)
+    findings = with_pictures(findings) if detail else findings
     return TargetReport(
         ACROSS,
         findings,

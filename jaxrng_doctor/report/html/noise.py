@@ -57,7 +57,7 @@ class NoiseView:
             where = f", numbers {picture.examples[0]:,} to {picture.examples[-1]:,},"
         self.caption = (
             f"Rows are {_of(rows, picture.size, unit)}{where} and columns "
-            f"{_of(columns, picture.drawn, 'number')} that each draws. {_source(picture)}"
+            f"{_of(columns, picture.drawn, 'number')} that each draws. {_source(picture, unit)}"
         )
 
     def _matrix(
@@ -97,10 +97,12 @@ def _of(shown: int, all_of_them: int, noun: str) -> str:
     return f"{shown} of the {counted(all_of_them, noun)}"
 
 
-def _source(picture: Picture) -> str:
+def _source(picture: Picture, unit: str) -> str:
+    if unit == "use":
+        return f"Made by {picture.sampler}, from the very key that was computed for all of them."
     if picture.stands_in:
         return (
-            f"The draw could not be made again alone: {picture.sampler} stands in for it, with "
-            "the very keys that were computed for the draw."
+            f"The draw is not made again: {picture.sampler} stands in for it, with the very keys "
+            "that were computed for the draw."
         )
     return f"Made again by {picture.sampler}, from the very keys that were computed for the draw."
