@@ -22,7 +22,7 @@ import numpy as np
 from jaxrng_doctor.findings import Place
 from jaxrng_doctor.trace import places
 from jaxrng_doctor.trace.patches import Patch
-from jaxrng_doctor.trace.threads import others_may_draw
+from jaxrng_doctor.trace.threads import Others
 
 # What makes, seeds or describes generators, and draws nothing from them.
 _NOT_DRAWING = frozenset(
@@ -61,11 +61,11 @@ class HostRng:
     doubts: set[str] = field(default_factory=set)
     elsewhere: set[str] = field(default_factory=set)
     thread: int = field(default_factory=threading.get_ident)
-    crowded: bool = field(default_factory=others_may_draw)
+    others: Others = field(default_factory=Others)
 
     def is_alone(self) -> bool:
         """No other thread can have drawn since this was made."""
-        return not (self.crowded or self.elsewhere or others_may_draw())
+        return not (self.elsewhere or self.others.may_have_drawn())
 
     def look(self) -> None:
         """Note a draw of each library whose own generator has moved, unless one is noted."""
@@ -106,7 +106,7 @@ class Standing:
     """Where the generators stand now."""
 
     def __init__(self) -> None:
-        self._crowded = others_may_draw()
+        self._threads = Others()
         self._own = _own_states()
         self._others = [(g, _state(g)) for g in generators()]
 
@@ -119,7 +119,7 @@ class Standing:
 
     def is_alone(self) -> bool:
         """No other thread can have drawn since."""
-        return not (self._crowded or others_may_draw())
+        return not self._threads.may_have_drawn()
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import sysconfig
@@ -23,16 +24,43 @@ _SERVING_FILES = tuple(
 )
 
 
-def others_may_draw() -> bool:
-    """Another thread of this process is running what could be anything.
+class Others:
+    """The other threads of this process, from now on: whether one of them may have drawn.
 
-    What serves a notebook or a test runner does not count, nor what JAX and the doctor run. The
-    callbacks of compiled functions do, while they run.
+    What serves a notebook or a test runner does not count, nor what JAX and the doctor run, but
+    the callbacks of compiled functions do, while they run. A thread that has not run since has
+    drawn nothing; where the system does not say (Linux does), each may have.
     """
+
+    def __init__(self) -> None:
+        self._began = _running()
+
+    def may_have_drawn(self) -> bool:
+        now = _running()
+        return now != self._began or None in now.values()
+
+
+def _running() -> dict[int, str | None]:
+    """Each thread that could be drawing, with its `_sleep_of`, where that is known."""
     own = threading.get_ident()
-    # A copy: a thread may end meanwhile.
-    others = [frame for ident, frame in sys._current_frames().items() if ident != own]
-    return any(map(_may_draw, others))
+    found = {
+        ident: None
+        for ident, frame in sys._current_frames().items()
+        if ident != own and _may_draw(frame)
+    }
+    threads = {thread.ident: thread.native_id for thread in threading.enumerate()} if found else {}
+    return {ident: _sleep_of(threads.get(ident)) for ident in found}
+
+
+def _sleep_of(native: int | None) -> str | None:
+    """How often a sleeping thread has gone to sleep: as often as before if it did nothing since."""
+    # Python's own clock of a thread crashes where that has ended meanwhile; a file is not there.
+    path = f"/proc/self/task/{native}/status"
+    with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+        told = dict(line.split(":", 1) for line in file if ":" in line)
+        if told.get("State", "").split()[:1] == ["S"]:
+            return told.get("voluntary_ctxt_switches")
+    return None
 
 
 def _may_draw(frame: FrameType) -> bool:

@@ -2,7 +2,9 @@
 
 import contextlib
 import random
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -171,6 +173,21 @@ def test_a_generator_that_either_thread_may_have_moved_is_a_gap():
     assert {gap.message for gap in report.gaps} == {
         "a generator of NumPy's moved while a function was traced: its draws, or another thread's"
     }
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells who has slept")
+def test_a_thread_that_sleeps_meanwhile_draws_nothing():
+    with ThreadPoolExecutor(1) as pool, jaxrng_doctor.watch() as report:
+        pool.submit(LOADS["a generator"]).result()
+
+        @jax.jit
+        def step(x):
+            return x + RNG.normal()
+
+        step(jnp.ones(3))
+
+    [(code, _, line)] = told(report)
+    assert (code, line) == ("RNG010", step.__wrapped__.__code__.co_firstlineno + 2)
 
 
 def test_two_threads_are_examined_at_once():
