@@ -49,9 +49,8 @@ def _group_sizes(rows: np.ndarray) -> np.ndarray:
         return np.array([rows.shape[0]])
     lanes = _lanes(rows)
     # Not NumPy's generator, which a function that is traced meanwhile could seem to have moved.
-    factors = np.frombuffer(random.Random(0).randbytes(8 * lanes.shape[1]), np.uint64) | np.uint64(
-        1
-    )
+    numbers = random.Random(0).randbytes(8 * lanes.shape[1])
+    factors = np.frombuffer(numbers, np.uint64) | np.uint64(1)
     hashes = np.zeros(len(lanes), np.uint64)
     for lane, factor in zip(lanes.T, factors, strict=True):
         mixed = (lane ^ (lane >> np.uint64(32))) * factor

@@ -55,10 +55,10 @@ def with_pictures(
         picture: Picture | None = None
         if finding.confidence == "proven" and finding.evidence is not None:
             try:
+                few = made < MOST_PICTURES
                 if finding.code in _OF_USES:
-                    picture = _of_uses(finding.evidence, made < MOST_PICTURES)
+                    picture = _of_uses(finding.evidence, few)
                 else:
-                    few = made < MOST_PICTURES
                     picture = _picture(finding.evidence, draws, eqns, tables, few)
             except Exception:
                 picture = None  # a sampler that does not run alone, or a key that is none
@@ -86,8 +86,8 @@ def _picture(
             if len(words) < 2:
                 return None
             sampler = _again(draw, eqn) if few else None
-            shared, name = _IMPLS[draw.impl], draw.sampler
-            return _of(words, examples, evidence.equal_pair or (), shared, sampler, name, few)
+            pair, impl = evidence.equal_pair or (), _IMPLS[draw.impl]
+            return _of(words, examples, pair, impl, sampler, draw.sampler, few)
     return None
 
 

@@ -44,7 +44,8 @@ def main(crashes: int | None) -> None:
     gc.enable()
     send(answers, Ready(jax.__version__))
     plan: Plan | None = inbox.get()
-    if plan is None:
+    if plan is None:  # the command line was wrong
+        done.set()
         return
     examiner = Examiner(plan, lambda message: send(answers, message))
     while (task := inbox.get()) is not None:
