@@ -46,15 +46,14 @@ from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
 def check(draw: DrawFacts) -> Finding | None:
-    shared = [s for s in draw.scopes if _is_shared(s)]
-    if shared:
+    together = telling.only_together(draw)
+    if together and not any(s.vmap for s in draw.scopes):
+        shared, worst, evidence = together, together[-1], draw.joint
+        message = telling.together(draw, shared)
+    elif shared := [s for s in draw.scopes if _is_shared(s)]:
         worst = telling.worst_of(draw, shared)
         evidence = telling.evidence_of(draw, worst)
         message = _counted(worst) + telling.scope_by_scope(draw, shared)
-    elif telling.repeats_only_together(draw) and not any(s.vmap for s in draw.scopes):
-        shared = [s for s in draw.scopes if telling.is_judged(s)]
-        worst, evidence = shared[-1], draw.joint
-        message = telling.together(draw, shared)
     else:
         return None
     return telling.finding(

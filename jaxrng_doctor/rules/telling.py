@@ -31,9 +31,15 @@ def repeats(evidence: Evidence | None) -> bool:
     return evidence is not None and evidence.distinct_keys < evidence.examples
 
 
-def repeats_only_together(draw: DrawFacts) -> bool:
-    """No scope explains the equal keys of two draws, which are apart in several."""
-    return _is_joint(draw) and not any(s.variation.is_same for s in _between(draw))
+def only_together(draw: DrawFacts) -> list[ScopeFacts]:
+    """The scopes that share keys together and none of them alone; `[]` where there are none.
+
+    A scope that the trace shows to share may be around them, where at most one of its examples
+    draws at a time.
+    """
+    if not _is_joint(draw) or any(s.variation.is_same for s in _between(draw)):
+        return []
+    return [s for s in draw.scopes if is_judged(s) and not s.variation.is_same]
 
 
 def evidence_of(draw: DrawFacts, worst: ScopeFacts) -> Evidence | None:

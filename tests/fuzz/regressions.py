@@ -206,4 +206,42 @@ REGRESSIONS: dict[str, Program] = {
             ),
         ]
     ),
+    # The innermost scope shares its keys by the trace, but only one of its examples ever draws;
+    # which keys are proven to be equal lies in the scopes around it.
+    "equal keys in a vmap of which one example draws, inside scopes that share together": _program(
+        [
+            _do("data1", "arange", count=3),
+            _do("keys1", "broadcast", "key", shape=(2,)),
+            Vmap(
+                1,
+                3,
+                [("n", "data1", 0, "0")],
+                [],
+                None,
+                [
+                    _loop(
+                        2,
+                        2,
+                        [
+                            _do("n1", "sum", "n", "m"),
+                            _do("data2", "arange", count=2),
+                            Vmap(
+                                3,
+                                2,
+                                [("k", "keys1", 0, "0"), ("i", "data2", 0, "0")],
+                                [],
+                                None,
+                                [
+                                    _do("k1", "fold", "k", "n1"),
+                                    Cond(4, "i", [([], []), ([Draw(5, "bits", "k1")], [])], []),
+                                ],
+                            ),
+                        ],
+                        how="fori",
+                        index="m",
+                    )
+                ],
+            ),
+        ]
+    ),
 }
