@@ -37,7 +37,7 @@ print(noisy(x, key))
 """
 
 # What the installed script does.
-DOCTOR = [sys.executable, "-c", "from jaxrng_doctor.cli import main; main()"]
+DOCTOR = [sys.executable, "-c", "from jaxrng_doctor.__main__ import main; main()"]
 
 
 def main():

@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -21,6 +21,9 @@ from jaxrng_doctor.commands import FAILED, INTERRUPTED, USAGE
 from jaxrng_doctor.errors import UsageError
 from jaxrng_doctor.limits import is_left_running
 from jaxrng_doctor.nearest import choose
+
+if TYPE_CHECKING:
+    from jaxrng_doctor.jobs.crew import Crew
 
 
 def _codes(incomplete: str) -> list[tuple[str, str]]:
@@ -124,14 +127,14 @@ app = typer.Typer(
 )
 
 
-def main() -> NoReturn:
-    """Run the command line, and exit."""
+def main(crew: Crew | None = None) -> NoReturn:
+    """Run the command line, and exit. `crew` is for a `check`, its worker may have started."""
     if COMPLETE in os.environ:
         from typer.completion import get_completion_inspect_parameters
 
         get_completion_inspect_parameters()  # makes the shells known
     try:
-        sys.exit(app(prog_name=NAME))
+        sys.exit(app(prog_name=NAME, obj=crew))
     except KeyboardInterrupt:
         _leave(INTERRUPTED)
 
@@ -154,6 +157,7 @@ def _app(
 
 @app.command()
 def check(
+    context: typer.Context,
     targets: Targets = None,
     arg: Arg = None,
     static: Static = None,
@@ -193,7 +197,7 @@ def check(
     def work() -> int:
         from jaxrng_doctor.jobs.crew import Crew
 
-        with Crew() as crew:  # at once: a worker imports JAX while this process gets ready
+        with context.obj or Crew() as crew:  # a worker imports JAX while this process gets ready
             from jaxrng_doctor.settings import settings_of
 
             settings = settings_of(

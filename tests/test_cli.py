@@ -77,8 +77,8 @@ def test_what_needs_no_jax_does_not_import_it(
     command: list[str], cli_environment: dict[str, str]
 ) -> None:
     program = (
-        "import sys; from jaxrng_doctor.cli import main\n"
-        f"sys.argv = ['jaxrng-doctor', *{command!r}]\n"
+        "import sys; from jaxrng_doctor.__main__ import main\n"
+        f"sys.argv, code = ['jaxrng-doctor', *{command!r}], 0\n"
         "try: main()\n"
         "except SystemExit as end: code = end.code\n"
         "print(code, sorted({'jax', 'jaxlib', 'numpy'} & set(sys.modules)), file=sys.stderr)"

@@ -286,7 +286,7 @@ def test_targets_share_a_process_and_its_imports(run_cli: RunCli, write: Write) 
 def test_the_doctor_itself_imports_no_jax(write: Write, cli_environment: dict[str, str]) -> None:
     folder = write("fine.py", "import jax\ndef f(key): return jax.random.normal(key)").parent
     program = (
-        "import sys; from jaxrng_doctor.cli import main\n"
+        "import sys; from jaxrng_doctor.__main__ import main\n"
         "sys.argv = ['jaxrng-doctor', 'check', 'fine.py:f']\n"
         "try: main()\n"
         "except SystemExit as end: code = end.code\n"

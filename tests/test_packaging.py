@@ -129,5 +129,5 @@ def test_the_command_and_the_pytest_plugin_are_announced(wheel: Path) -> None:
         text = file.read(name).decode()
     announced = configparser.ConfigParser()
     announced.read_string(text)
-    assert dict(announced["console_scripts"]) == {"jaxrng-doctor": "jaxrng_doctor.cli:main"}
+    assert dict(announced["console_scripts"]) == {"jaxrng-doctor": "jaxrng_doctor.__main__:main"}
     assert dict(announced["pytest11"]) == {"jaxrng": "jaxrng_doctor.pytest_plugin"}

@@ -21,8 +21,7 @@ def explain(codes: Sequence[str], *, every: bool, format: str) -> int:
 
     Raises `UsageError` where there is no such rule or format.
     """
-    known = {rule.code: rule for rule in RULES}
-    rules = [known[choose("explain", code.strip().upper(), tuple(known))] for code in codes]
+    rules = [_KNOWN[choose("explain", _code(word), tuple(_KNOWN))] for word in codes]
     if every:
         rules = list(RULES)
     if not rules:
@@ -30,6 +29,15 @@ def explain(codes: Sequence[str], *, every: bool, format: str) -> int:
     show = _FORMATS[choose("--format", format, tuple(_FORMATS))]
     write(sys.stdout, show(rules))
     return CLEAN
+
+
+def is_code(word: str) -> bool:
+    """Whether `explain` knows what is meant."""
+    return _code(word) in _KNOWN
+
+
+def _code(word: str) -> str:
+    return word.strip().upper()
 
 
 def _terminal(rules: Sequence[Rule]) -> str:
@@ -52,6 +60,8 @@ def _markdown(rules: Sequence[Rule]) -> str:
 def _json(rules: Sequence[Rule]) -> str:
     return json.dumps([asdict(rule.text) for rule in rules], indent=2) + "\n"
 
+
+_KNOWN = {rule.code: rule for rule in RULES}
 
 _FORMATS: dict[str, Callable[[Sequence[Rule]], str]] = {
     "terminal": _terminal,

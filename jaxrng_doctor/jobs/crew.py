@@ -69,7 +69,7 @@ class Lost:
 class Crew:
     """As a context: however it ends, no worker is left, nor anything that one has started.
 
-    The first worker starts at once, and imports JAX while its user gets ready.
+    The first worker starts at once, if not before, and imports JAX while its user gets ready.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,8 @@ class Crew:
                 # Under nohup, for one, the signal is ignored, and is to stay so.
                 if number is not None and signal.getsignal(number) is signal.SIG_DFL:
                     self._handlers[number] = signal.signal(number, self._terminated)
-        self.start()
+        if not self.workers:
+            self.start()
         return self
 
     def __exit__(
@@ -95,7 +96,7 @@ class Crew:
     ) -> None:
         for worker in self.workers:
             worker.process.send(None)
-        self._end(LEAVE if kind is None else 0.0)
+        self.dismiss(LEAVE if kind is None else 0.0)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
@@ -109,6 +110,12 @@ class Crew:
         """One worker less, with all that it does."""
         self.workers.remove(worker)
         worker.process.end()
+
+    def dismiss(self, patience: float = 0.0) -> None:
+        """End all workers; those that were sent `None` get so many seconds to end by themselves."""
+        for worker in self.workers:
+            worker.process.end(patience)
+        self.workers.clear()
 
     def messages(self) -> list[tuple[Worker, Any]]:
         """What has been said since; waits for a moment if there is nothing.
@@ -135,13 +142,8 @@ class Crew:
             said.append((worker, Lost()))
         return said
 
-    def _end(self, patience: float) -> None:
-        for worker in self.workers:
-            worker.process.end(patience)
-        self.workers.clear()
-
     def _terminated(self, number: int, frame: FrameType | None) -> None:
         """End as the signal asks, but not before the workers."""
-        self._end(0.0)
+        self.dismiss()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

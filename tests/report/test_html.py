@@ -192,7 +192,7 @@ def test_without_jinja_it_says_what_to_install(tmp_path, cli_environment):
     (tmp_path / "noisy.py").write_text(NOISY, encoding="utf-8")
     code = (
         "import sys; sys.modules['jinja2'] = None\n"
-        "from jaxrng_doctor.cli import main\n"
+        "from jaxrng_doctor.__main__ import main\n"
         "sys.argv = ['jaxrng-doctor', 'check', 'noisy.py:noisy_batch', '--arg', 'x=f32[3]',"
         " '--format', 'html']\n"
         "main()"
