@@ -79,6 +79,11 @@ class KeyCount:
         words = self.words.reshape(-1, self.words.shape[-1])
         return _evidence(numbers, examples, words, distinct, "")
 
+    def all_keys(self) -> tuple[np.ndarray, np.ndarray]:
+        """The draws that `everywhere` counts, shape (n,), and their keys, uint32 (n, words)."""
+        draws = np.flatnonzero(self.reached.reshape(-1))
+        return draws, self.words.reshape(-1, self.words.shape[-1])[draws]
+
     def apart(self, pair: tuple[int, int]) -> tuple[int, ...]:
         """The scopes, by depth, in whose index two draws of `everywhere` differ."""
         one, other = (np.unravel_index(draw, self.shape) for draw in pair)

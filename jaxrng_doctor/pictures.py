@@ -7,8 +7,9 @@ at, and proves nothing that the keys do not.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -28,15 +29,28 @@ MOST_PICTURES, FEWER = 24, 16
 """Each picture may have a sampler compiled, and a page of hundreds is large: after so many they are
 smaller, and of another sampler's numbers."""
 
-_OF_USES = frozenset({"RNG005", "RNG007", "RNG014"})
-"""What these convict is one key that is drawn from at several places or in several calls."""
-
 MOST_NUMBERS = 1 << 18
 """A draw of more numbers is not made again, some numbers of another sampler stand in for it."""
 
 _IMPLS = {"fry": "threefry2x32", **RBG}
 
 _Sampler = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """Convicted keys: `words`, uint32 of shape (examples, words of a key), of these `examples`.
+
+    `alike` are two examples with one key. `sampler`, called `name`, is what draws from them, where
+    it runs alone.
+    """
+
+    words: np.ndarray
+    examples: np.ndarray
+    impl: str
+    alike: tuple[int, ...] = ()
+    sampler: _Sampler | None = None
+    name: str = ""
 
 
 def with_pictures(
@@ -55,11 +69,8 @@ def with_pictures(
         picture: Picture | None = None
         if finding.confidence == "proven" and finding.evidence is not None:
             try:
-                few = made < MOST_PICTURES
-                if finding.code in _OF_USES:
-                    picture = _of_uses(finding.evidence, few)
-                else:
-                    picture = _picture(finding.evidence, draws, eqns, tables, few)
+                keys = _keys(finding.evidence, draws, eqns, tables)
+                picture = None if keys is None else _of(keys, few=made < MOST_PICTURES)
             except Exception:
                 picture = None  # a sampler that does not run alone, or a key that is none
         made += picture is not None
@@ -67,75 +78,67 @@ def with_pictures(
     return tuple(found)
 
 
-def _picture(
+def _keys(
     evidence: Evidence,
     draws: Sequence[DrawFacts],
     eqns: Sequence[Any],
     tables: Sequence[KeyTable | None],
-    few: bool,
-) -> Picture | None:
+) -> _Keys | None:
     for draw, eqn, table in zip(draws, eqns, tables, strict=True):
-        for axis, scope in enumerate(draw.scopes):
-            # A rule hands on the very count that convicted the scope.
-            if scope.evidence is not evidence or table is None:
-                continue
-            if draw.impl in RBG and scope.variation is not Variation.CONSTANT:
-                return None  # under a vmap such a draw is not that of each key alone (RNG012)
-            count = KeyCount(table.words, table.reached)
-            examples, words = count.keys_along(axis)
-            if len(words) < 2:
-                return None
-            sampler = _again(draw, eqn) if few else None
-            pair, impl = evidence.equal_pair or (), _IMPLS[draw.impl]
-            return _of(words, examples, pair, impl, sampler, draw.sampler, few)
-    return None
+        # A rule hands on the very count that convicted a scope, or all scopes together.
+        axes = [i for i, scope in enumerate(draw.scopes) if scope.evidence is evidence]
+        is_joint = draw.joint is not None and evidence.strip is draw.joint.strip
+        if table is None or not (axes or is_joint):
+            continue
+        over = [draw.scopes[i] for i in axes] or [s for s in draw.scopes if s.scope.kind == "vmap"]
+        if draw.impl in RBG and any(s.variation is not Variation.CONSTANT for s in over):
+            return None  # under a vmap such a draw is not that of each key alone (RNG012)
+        count = KeyCount(table.words, table.reached)
+        examples, words = count.keys_along(axes[0]) if axes else count.all_keys()
+        alike, impl = evidence.equal_pair or (), _IMPLS[draw.impl]
+        return _Keys(words, examples, impl, alike, _again(draw, eqn), draw.sampler)
+    return _of_uses(evidence)
 
 
-def _of_uses(evidence: Evidence, few: bool) -> Picture | None:
-    """Of the first key alone, where several are each used more than once."""
+def _of_uses(evidence: Evidence) -> _Keys | None:
+    """Of one key that is used at several places or in several calls; of several, the first one."""
     if evidence.key is None:
         return None
     words = np.array([int(word, 16) for word in evidence.key.split()], np.uint32)
     uses = np.flatnonzero(np.array(evidence.strip) == 0)
     every = np.broadcast_to(words, (len(uses), len(words)))
-    impl = "threefry2x32" if len(words) == 2 else "rbg"
-    return _of(every, uses, (), impl, None, "", few)
+    return _Keys(every, uses, "threefry2x32" if len(words) == 2 else "rbg")
 
 
-def _of(
-    words: np.ndarray,
-    examples: np.ndarray,
-    alike: tuple[int, ...],
-    impl: str,
-    sampler: _Sampler | None,
-    name: str,
-    few: bool,
-) -> Picture:
-    """Of keys of uint32[examples, words]. Without its `sampler`, called `name`, another draws."""
+def _of(keys: _Keys, *, few: bool) -> Picture | None:
+    """After a `few` pictures a smaller one, of another sampler's numbers."""
+    if len(keys.words) < 2:
+        return None
     most = COLUMNS if few else FEWER
-    pair = [int(i) for i in np.searchsorted(examples, alike)]
-    rows = _rows(words, pair, most)
-    keys = [jax.random.wrap_key_data(words[i], impl=impl) for i in rows]
-    shared = jax.random.wrap_key_data(words[pair[0] if pair else 0], impl=impl)
-    cure = jax.random.split(shared, len(rows))
+    sampler = keys.sampler if few else None
+    pair = [int(i) for i in np.searchsorted(keys.examples, keys.alike)]
+    rows = _rows(keys.words, pair, most)
+    wrap = functools.partial(jax.random.wrap_key_data, impl=keys.impl)
+    own = [wrap(keys.words[i]) for i in rows]
+    cure = jax.random.split(wrap(keys.words[pair[0] if pair else 0]), len(rows))
     stands_in = sampler is None
     try:
-        before, after = _drawn(sampler or _stand_in, keys), _drawn(sampler or _stand_in, [*cure])
+        before, after = _drawn(sampler or _stand_in, own), _drawn(sampler or _stand_in, [*cure])
     except Exception:
         if stands_in:
             raise
         stands_in = True
-        before, after = _drawn(_stand_in, keys), _drawn(_stand_in, [*cure])
+        before, after = _drawn(_stand_in, own), _drawn(_stand_in, [*cure])
     columns = _evenly(before.shape[1], most)
     return Picture(
-        size=len(words),
+        size=len(keys.words),
         drawn=before.shape[1],
-        examples=tuple(int(examples[i]) for i in rows),
-        keys=_first_seen(numbered(words[rows])),
+        examples=tuple(int(keys.examples[i]) for i in rows),
+        keys=_first_seen(numbered(keys.words[rows])),
         shared=_plain(before[:, columns]),
         healed=_plain(after[:, columns]),
         distinct=(len(np.unique(before, axis=0)), len(np.unique(after, axis=0))),
-        sampler="jax.random.normal" if stands_in else name,
+        sampler="jax.random.normal" if stands_in else keys.name,
         stands_in=stands_in,
     )
 

@@ -99,6 +99,23 @@ def test_one_key_for_two_draws_is_two_equal_rows(make):
     assert (picture.size, picture.distinct, picture.stands_in) == (2, (1, 2), True)
 
 
+def test_keys_that_are_equal_only_across_scopes_have_a_row_for_each_draw():
+    def noisy(key):
+        def steps(i):
+            def step(_, j):
+                return _, jax.random.normal(jax.random.fold_in(key, i + j), (3,))
+
+            return jax.lax.scan(step, None, jnp.arange(2))[1]
+
+        return jax.vmap(steps)(jnp.arange(3))
+
+    picture = picture_of(noisy, KEY, code="RNG002")
+    close(picture.shared, noisy(KEY).reshape(6, 3))
+    assert picture.keys == (0, 1, 1, 2, 2, 3)
+    assert picture.distinct == (4, 6)
+    assert (picture.sampler, picture.stands_in) == ("jax.random.normal", False)
+
+
 def test_a_key_that_repeats_from_call_to_call_is_a_row_for_each_call():
     import jaxrng_doctor
 

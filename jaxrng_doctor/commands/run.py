@@ -30,7 +30,7 @@ def run(
     choices = settings.choices()
     # Where no finding is to fail, the first that would by default ends the program.
     stop_at: Severity = choices.fail_on if choices.fail_on != "never" else "warning"
-    meeting = Meeting()
+    meeting = Meeting(detail=settings.detail)
     with watching(
         choices,
         key_values=key_values,

@@ -10,18 +10,13 @@ from dataclasses import dataclass
 
 from jaxrng_doctor.facts import Alike, ProgramFacts
 from jaxrng_doctor.findings import Choices, Gap, TargetReport
-from jaxrng_doctor.rules import judge
-from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.jaxprs import distributed
 from jaxrng_doctor.tracebacks import in_a_line
-from jaxrng_doctor.watching import calls
+from jaxrng_doctor.watching import calls, reporting
 from jaxrng_doctor.watching.alike import FirstCalls, alike, first_calls
 from jaxrng_doctor.watching.compiled import Compiled
 from jaxrng_doctor.watching.mailbox import Mailbox
 from jaxrng_doctor.watching.merging import merged
-
-BETWEEN = "between processes"
-"""The name under which is reported what only several processes together show."""
 
 Targets = tuple[TargetReport, ...]
 
@@ -35,13 +30,14 @@ class Summary:
 
 
 class Meeting:
-    """The end of a watched program.
+    """The end of a watched program. `detail` is that of `Recorder`.
 
     `process`: the number of a process whose report is process 0's to tell, else 0.
     `handed_over`: process 0 has it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, detail: bool = False) -> None:
+        self.detail = detail
         self.process = 0
         self.handed_over = False
 
@@ -53,7 +49,10 @@ class Meeting:
         client, index, count = found
         if client is None:
             why = "the program itself has shut jax.distributed down"
-            return (*targets, _between([Gap(f"the processes were not compared: {why}")], choices))
+            return (
+                *targets,
+                self._between([Gap(f"the processes were not compared: {why}")], choices),
+            )
         gaps: list[Gap] = []
         with calls.deaf():
             first = _first_calls(functions, gaps)
@@ -62,17 +61,23 @@ class Meeting:
                 if index == 0:
                     summaries = _collected(mailbox, count, gaps)
                     shared = _alike(functions, first, summaries, gaps)
-                    own = (*targets, _between(gaps, choices, shared))
+                    own = (*targets, self._between(gaps, choices, shared))
                     return merged(own, {i: s.targets for i, s in summaries.items()}, count)
                 self.process = index
-                own = (*targets, _between(gaps, choices))
+                own = (*targets, self._between(gaps, choices))
                 self.handed_over = mailbox.post(Summary(own, first))
                 why = "" if self.handed_over else "process 0 waited no longer"
             except Exception as error:
                 why = in_a_line(error)
         if why:
             gaps.append(Gap(f"the processes were not compared: {why}"))
-        return (*targets, _between(gaps, choices)) if gaps else targets
+        return (*targets, self._between(gaps, choices)) if gaps else targets
+
+    def _between(
+        self, gaps: Sequence[Gap], choices: Choices, shared: tuple[Alike, ...] = ()
+    ) -> TargetReport:
+        facts = ProgramFacts(alike=shared)
+        return reporting.of_several(reporting.BETWEEN, facts, gaps, choices, detail=self.detail)
 
 
 def _first_calls(functions: Sequence[Compiled], gaps: list[Gap]) -> FirstCalls:
@@ -105,11 +110,6 @@ def _alike(
     except Exception as error:
         gaps.append(_not_compared(error))
         return ()
-
-
-def _between(gaps: Sequence[Gap], choices: Choices, shared: tuple[Alike, ...] = ()) -> TargetReport:
-    findings, suppressed = apply(judge(ProgramFacts(alike=shared)), choices)
-    return TargetReport(BETWEEN, findings, gaps=tuple(gaps), suppressed=suppressed, choices=choices)
 
 
 def _not_compared(error: Exception) -> Gap:

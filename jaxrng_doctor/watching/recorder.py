@@ -351,4 +351,6 @@ class Recorder:
         uses = map(repeats.call_use, self._eager)
         draws = [Draw(u.op, u.place, "a key of the program") for u in uses if not u.is_split]
         gaps = tuple(self._gaps)
-        return reporting.across(facts, draws, gaps, self._choices, detail=self.detail)
+        return reporting.of_several(
+            reporting.ACROSS, facts, gaps, self._choices, detail=self.detail, draws=draws
+        )

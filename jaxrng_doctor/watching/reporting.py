@@ -18,6 +18,9 @@ from jaxrng_doctor.watching.merging import known_by
 ACROSS = "across calls"
 """The name under which the keys that repeat from call to call are reported."""
 
+BETWEEN = "between processes"
+"""The name under which is reported what only several processes together show."""
+
 
 def of_functions(
     functions: Sequence[Compiled], choices: Choices, *, detail: bool
@@ -42,19 +45,20 @@ def of_functions(
         yield detailed(report, trace, function.diagnosis) if detail else report
 
 
-def across(
+def of_several(
+    name: str,
     facts: ProgramFacts,
-    draws: Sequence[Draw],
     gaps: Sequence[Gap],
     choices: Choices,
     *,
     detail: bool,
+    draws: Sequence[Draw] = (),
 ) -> TargetReport:
-    """The report of what only several calls show, and of draws outside of functions."""
+    """The report of what only several calls or processes show; `draws` are outside of functions."""
     findings, suppressed = apply(judge(facts), choices)
     findings = with_pictures(findings) if detail else findings
     return TargetReport(
-        ACROSS,
+        name,
         findings,
         draws=tuple(dict.fromkeys(draws)),
         gaps=tuple(gaps),
