@@ -88,6 +88,13 @@ class Draws:
         """Anything in the jaxpr draws, at any depth."""
         return bool(self.drawing(jaxpr))
 
+    def or_splits_inside(self, jaxpr: Any) -> bool:
+        """Anything in the jaxpr draws or splits a key, at any depth."""
+        if self.using(jaxpr):
+            return True
+        inner = equations.open_jaxpr(jaxpr)[0]
+        return any(self.or_splits_inside(sub) for e in inner.eqns for sub in equations.subjaxprs(e))
+
     def drawing(self, jaxpr: Any) -> frozenset[int]:
         """The indices of the equations that draw, or hold a jaxpr that does."""
         inner = equations.open_jaxpr(jaxpr)[0]

@@ -41,14 +41,16 @@ def subjaxprs(eqn: Any) -> list[Any]:
     return found
 
 
-def function_of(jaxpr: Any) -> tuple[str, str]:
-    """Name and file of the function that a jaxpr was traced from; `""` where unknown.
-
-    `DebugInfo.func_src_info` is `"name at file:line"` on 0.6 to 0.12.
-    """
+def source_of(jaxpr: Any) -> str:
+    """The function that a jaxpr was traced from, `"name at file:line"` (0.6 to 0.12), or `""`."""
     debug = getattr(open_jaxpr(jaxpr)[0], "debug_info", None)
-    name = (getattr(debug, "func_src_info", None) or "").split(" at ")[0]
-    return name, getattr(debug, "func_filename", None) or ""
+    return getattr(debug, "func_src_info", None) or ""
+
+
+def function_of(jaxpr: Any) -> tuple[str, str]:
+    """Name and file of the function that a jaxpr was traced from; `""` where unknown."""
+    debug = getattr(open_jaxpr(jaxpr)[0], "debug_info", None)
+    return source_of(jaxpr).split(" at ")[0], getattr(debug, "func_filename", None) or ""
 
 
 def is_ref(aval: Any) -> bool:

@@ -193,7 +193,7 @@ def is_staging() -> bool:
     return not isinstance(_core.trace_ctx.trace, _core.EvalTrace)
 
 
-def _is_eager() -> bool:
+def is_eager() -> bool:
     """Operations are computed at once, for a vmap or derivative too (0.6 to 0.12)."""
     trace = _core.trace_ctx.trace
     while hasattr(trace, "parent_trace") and not isinstance(trace, _pe.DynamicJaxprTrace):
@@ -334,7 +334,7 @@ def each_jit_call(note: Callable[[JitCall, bool], None]) -> Patch:
     def replaced(original: Any) -> Callable[..., Any]:
         def infer_params(fun: Any, info: Any, args: Any, kwargs: Any) -> Any:
             params, flat = original(fun, info, args, kwargs)
-            if _is_eager():
+            if is_eager():
                 jaxpr, donated = params.params["jaxpr"], params.params.get("donated_invars", ())
                 note(JitCall(fun, info, args, kwargs, tuple(donated), jaxpr, flat), is_plain())
             return params, flat
@@ -488,7 +488,7 @@ def each_eager_use(note: Callable[[str, Any, bool], None]) -> Patch:
 
     def replaced(original: Any) -> Callable[..., Any]:
         def check(name: str, key: Any, **options: Any) -> Any:
-            if _is_eager():
+            if is_eager():
                 note(name, key, is_plain())
             return original(name, key, **options)
 

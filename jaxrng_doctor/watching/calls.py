@@ -20,6 +20,7 @@ from jaxrng_doctor.limits import is_ours
 from jaxrng_doctor.trace import jaxprs
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.concrete import concrete
+from jaxrng_doctor.trace.eager_loops import LoopCall, each_eager_loop, is_dispatched
 from jaxrng_doctor.trace.files import JAX_DIR
 from jaxrng_doctor.trace.hostrng import Standing
 from jaxrng_doctor.trace.patches import Patch, attribute
@@ -72,6 +73,12 @@ class Listener(Protocol):
         Its arguments are what these hand to it. `around` is that of `used`.
         """
 
+    def looped_within(self, loop: LoopCall, around: tuple[int, str] | None) -> None:
+        """A loop or branch inside of an eager vmap or derivative is about to be made.
+
+        `around` is that of `used`.
+        """
+
     def transformed(self, call: Transformed) -> None:
         """A function made by `jax.vmap` or `jax.grad` is called outside of compiled functions."""
 
@@ -104,6 +111,7 @@ def listening(listener: Listener) -> Iterator[None]:
         jaxprs.slow_path_where(_made),
         jaxprs.serving_jit_calls(_serve),
         jaxprs.each_eager_use(_used),
+        each_eager_loop(_looped),
         _transformations(),
     ):
         _open.append(listener)
@@ -150,10 +158,11 @@ def _trace_ends(began: tuple[str, Standing] | None) -> None:
 def _jitted(call: JitCall, plain: bool) -> None:
     if _is_deaf():
         return
+    around = getattr(_state, "around", None)
     if not plain:
         for listener in _open:
-            listener.jitted_within(call, getattr(_state, "around", None))
-    else:
+            listener.jitted_within(call, around)
+    elif around is None or not is_dispatched(call):  # else what JAX makes of one that was shown
         loop = getattr(_state, "loop", None)
         noted = [listener.jitted(call, loop) for listener in list(_open)]
         # `lower` and `eval_shape` come by here too, and make no call.
@@ -196,6 +205,12 @@ def _serve(fun: Any, info: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     elif _state.served is not shortcut.jaxpr:
         _shortcuts.drop(shortcut)
     return (outs,)
+
+
+def _looped(loop: LoopCall) -> None:
+    if not _is_deaf():
+        for listener in _open:
+            listener.looped_within(loop, getattr(_state, "around", None))
 
 
 def _used(function: str, key: Any, plain: bool) -> None:

@@ -27,7 +27,15 @@ from jaxrng_doctor.target import Target
 from jaxrng_doctor.trace.call import ArrayCall, array_call, is_array, parameter_names
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.draws import Draws
-from jaxrng_doctor.trace.equations import Frame, content, function_of, is_mutable
+from jaxrng_doctor.trace.eager_loops import is_dispatched, is_loop
+from jaxrng_doctor.trace.equations import (
+    Frame,
+    content,
+    function_of,
+    is_mutable,
+    open_jaxpr,
+    subjaxprs,
+)
 from jaxrng_doctor.trace.files import JAX_DIR
 from jaxrng_doctor.trace.hostrng import generators, preserving_host_rng
 from jaxrng_doctor.trace.jaxprs import distributed, pjit_p
@@ -84,7 +92,7 @@ class Compiled:
 
     @property
     def draws_out_of_sight(self) -> bool:
-        """It draws where only a trace comes: in a loop or a branch that no jit is around."""
+        """It draws where only a trace comes: in a vmap inside of a loop or a branch."""
         return any(_is_out_of_sight(use) for use in self.diagnosis.draws)
 
     def vmaps_of(self, leaves: Sequence[tuple[Any, ...]]) -> tuple[tuple[Any, ...], ...]:
@@ -138,14 +146,14 @@ class Compiled:
 def compiled(
     call: JitCall, *, moved: bool, loop: Transformed | None = None, detail: bool = False
 ) -> Compiled | None:
-    """Examine the function of `call`; `None` where it neither draws nor is anybody's to mend.
+    """Examine the function of `call`; `None` where it uses no key and is not anybody's to mend.
 
     `moved`: a host generator was drawn from while JAX traced it. `loop` is the loop that
     JAX makes the call for: it is examined where the call no longer shows its vmaps. With
     `detail` the diagnosis keeps its keys, those of all variables. Raises whatever goes
     wrong: the function is traced again, and may not like it.
     """
-    if not (moved or may_draw(call)):
+    if not (moved or may_use_keys(call)):
         return None
     name = function_of(call.jaxpr)[0]
     found = _examined(name, call.jaxpr, _array_call(name, call), len(call.flat), detail)
@@ -159,18 +167,27 @@ def compiled(
     )
 
 
-def may_draw(call: JitCall) -> bool:
-    """It draws. Of JAX's own, only the loops and branches that a program runs by themselves."""
-    file = function_of(call.jaxpr)[1]
-    is_jaxs = file.startswith(JAX_DIR) and not file.endswith("dispatch.py")
-    return not is_jaxs and Draws().inside(call.jaxpr)
+def may_use_keys(call: JitCall) -> bool:
+    """It draws or splits. Of JAX's own, only loops and branches that the program runs itself."""
+    if is_dispatched(call):
+        eqns = open_jaxpr(call.jaxpr)[0].eqns
+        return any(Draws().or_splits_inside(body) for eqn in eqns for body in subjaxprs(eqn))
+    is_jaxs = function_of(call.jaxpr)[1].startswith(JAX_DIR)
+    return not is_jaxs and Draws().or_splits_inside(call.jaxpr)
 
 
 def _is_out_of_sight(use: Use) -> bool:
+    in_loop = False
     for at in use.at.above()[:-1]:
-        if at.eqn.primitive is pjit_p:
-            return False
-        if at.eqn.primitive is not kept_vmap:
+        if at.eqn.primitive is kept_vmap:
+            if in_loop:  # JAX traces the loop's body with its vmaps dissolved
+                return True
+        elif at.eqn.primitive is pjit_p:
+            if not in_loop:
+                return False
+        elif is_loop(at.eqn):
+            in_loop = True
+        elif not in_loop:
             return True
     return False
 

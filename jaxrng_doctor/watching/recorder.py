@@ -28,15 +28,17 @@ from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
 from jaxrng_doctor.trace.call import is_array
 from jaxrng_doctor.trace.calldata import JitCall
+from jaxrng_doctor.trace.eager_loops import LoopCall
 from jaxrng_doctor.trace.equations import Frame, function_of
 from jaxrng_doctor.trace.hostrng import doubt
 from jaxrng_doctor.trace.jaxprs import distributed
 from jaxrng_doctor.trace.places import is_users, users_place
 from jaxrng_doctor.tracebacks import in_a_line
 from jaxrng_doctor.watching import calls, repeats, reporting
-from jaxrng_doctor.watching.compiled import Compiled, Made, compiled, may_draw, transformed
+from jaxrng_doctor.watching.compiled import Compiled, Made, compiled, may_use_keys, transformed
 from jaxrng_doctor.watching.hostdata import SPREAD, Spread
 from jaxrng_doctor.watching.inner import InnerCall, inner_call
+from jaxrng_doctor.watching.loops import Loops, TooMany
 from jaxrng_doctor.watching.noted import NotedCall, nothing
 from jaxrng_doctor.watching.repeats import EagerUse
 from jaxrng_doctor.watching.stack import asks_for_shapes, outermost_sampler, way_here
@@ -83,6 +85,7 @@ class Recorder:
         self._within: dict[Any, int] = {}  # the numbers of calls that were transformed
         self._inner: set[int] = set()  # functions that only transformed ones call, whose they are
         self._owed: dict[int, list[InnerCall]] = {}
+        self._loops = Loops()
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._latest = threading.local()
@@ -122,7 +125,7 @@ class Recorder:
         known = id(call.jaxpr)
         if not self.key_values:
             return
-        if known not in self._functions and not may_draw(call):
+        if known not in self._functions and not may_use_keys(call):
             self._function(known, call.jaxpr, "", lambda: None)
         function, inner = self._functions.get(known), None
         if known in self._functions and (function is None or not self.notes(function)):
@@ -145,6 +148,21 @@ class Recorder:
             if around is not None:
                 self._inner.add(known)
         self._owed.setdefault(known, []).append(inner)
+
+    def looped_within(self, loop: LoopCall, around: tuple[int, str] | None) -> None:
+        if not self.key_values:
+            return
+        name = loop.primitive.name
+        try:
+            with self._lock, calls.deaf():
+                call = self._loops.call_of(loop)
+        except TooMany:
+            self._gap(f"so many different calls of {name} are not compared", self._here())
+        except Exception as error:
+            self._gap(f"calls of {name} are not compared: {in_a_line(error)}", self._here())
+        else:
+            if call is not None:
+                self.jitted_within(call, around)
 
     def returned(self) -> None:
         for known in list(self._owed):
@@ -175,13 +193,17 @@ class Recorder:
         examine = functools.partial(transformed, call, detail=self.detail)
         function = self._function(known, (code, call.fun), call.name, examine)
         if again and self.key_values and function is not None and function.draws_out_of_sight:
-            what = f"calls of {call.title} are not compared: it draws in a loop or a branch"
-            self._gap(what, users_place(way_here()))
+            why = "it draws under a vmap in a loop or a branch"
+            self._gap(f"calls of {call.title} are not compared: {why}", self._here())
 
     def miss(self, function: Compiled | None) -> None:
         gap = None if function is None or not self.key_values else function.if_called_again
         if gap is not None:
             self._gap(gap.message, gap.place)
+
+    @staticmethod
+    def _here() -> Place | None:
+        return users_place(way_here())
 
     def _gap(self, message: str, place: Place | None = None) -> None:
         self._gaps[Gap(message, place)] = None
@@ -279,7 +301,7 @@ class Recorder:
         self._host_draws[name, path] = HostDrawFacts(library, "", place), is_alone
 
     def missed(self, what: str) -> None:
-        self._gap(f"{what} was not followed", users_place(way_here()))
+        self._gap(f"{what} was not followed", self._here())
 
     def used(self, op: str, key: Any, around: tuple[int, str] | None) -> None:
         if not self.key_values:

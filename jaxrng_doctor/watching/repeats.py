@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxrng_doctor.counting import numbered
 from jaxrng_doctor.doctor import Diagnosis
-from jaxrng_doctor.facts import CallUse, Repeated
+from jaxrng_doctor.facts import RBG, CallUse, Repeated
 from jaxrng_doctor.findings import Place
 from jaxrng_doctor.keytables import KeyTable, Path
 from jaxrng_doctor.matching import use_facts
@@ -189,21 +189,29 @@ def _of_calls(function: Compiled, numbers: Sequence[int]) -> Iterator[_Uses]:
         if each not in started:
             started[each] = function.start(call)
     ledgers = {each: function.program.finish(outputs) for each, outputs in started.items()}
-    for op, place, path in _own_uses(function.diagnosis):
+    for op, place, path, width in _own_uses(function.diagnosis):
         tables = [ledgers[each].keys.get(path) for each in ids]
-        known = [table for table in tables if table is not None]
+        known = [t for t in tables if t is not None and width in (0, t.words.shape[-1])]
         if known and len(known) == len(tables):
             yield _of_use(function, op, place, numbers, known)
 
 
-def _own_uses(diagnosis: Diagnosis) -> Iterator[tuple[str, Place | None, Path]]:
-    """Its draws and splits; not the splits of which nothing uses a child."""
+_WORDS = {"fry": 2, **dict.fromkeys(RBG, 4)}
+"""How many words the keys of an implementation have."""
+
+
+def _own_uses(diagnosis: Diagnosis) -> Iterator[tuple[str, Place | None, Path, int]]:
+    """Its draws and splits, with how many words their keys have, 0 where nobody knows.
+
+    Not the splits of which nothing uses a child.
+    """
     for use, facts in zip(diagnosis.draws, diagnosis.facts.draws, strict=True):
-        yield facts.sampler, facts.place, use.path
+        # What draws from several keys at once has lost its vmap, and with it which examples draw.
+        yield facts.sampler, facts.place, use.path, _WORDS.get(facts.impl, 0)
     for use in diagnosis.splits:
         split = use_facts(use)
         if split.is_split and not split.in_vain:
-            yield split.op, split.place, use.path
+            yield split.op, split.place, use.path, 0
 
 
 def _of_use(

@@ -141,17 +141,131 @@ def test_what_a_vmap_shares_is_told_once(loss):
     assert [t.target for t in report.targets] == ["vmap(<lambda>)", "across calls"]
 
 
+def each_step(key, number):
+    return jax.random.normal(jax.random.fold_in(key, number))
+
+
+def with_scan(x, key):
+    return lax.scan(lambda x, n: (x * each_step(key, n), None), x, jnp.arange(3))[0].sum()
+
+
+def with_fori(x, key):
+    return lax.fori_loop(0, 3, lambda n, x: x * each_step(key, n), x).sum()
+
+
+def with_while(x, key):
+    def body(state):
+        return state[0] + 1, state[1] * each_step(key, state[0])
+
+    return lax.while_loop(lambda state: state[0] < 3, body, (0, x))[1].sum()
+
+
+def with_map(x, key):
+    return x.sum() * lax.map(lambda n: each_step(key, n), jnp.arange(3)).sum()
+
+
+def with_checkpoint(x, key):
+    return jax.checkpoint(lambda x: x * sum(each_step(key, n) for n in range(3)))(x).sum()
+
+
+def with_jit(x, key):
+    one = jax.jit(lambda x, n: (x * each_step(key, n), None))
+    return lax.scan(one, x, jnp.arange(3))[0].sum()
+
+
+LOOPS = [with_scan, with_fori, with_while, with_map, with_checkpoint, with_jit]
+
+
+@FRESH
+@pytest.mark.parametrize("walk", LOOPS)
+@pytest.mark.parametrize("transform", ["vmap", "grad", "jvp", "vmap of grad", "grad of vmap"])
+def test_loops_in_eager_vmaps_and_derivatives(transform, walk, fresh):
+    if walk is with_while and "grad" in transform:
+        pytest.skip("JAX has no reverse mode for it")
+    is_vmap = "vmap" in transform
+
+    def keys_of(call):
+        key = jax.random.key(call if fresh else 0)
+        return jax.random.split(key, 4) if is_vmap else key
+
+    def run(keys):
+        match transform:
+            case "vmap":
+                jax.vmap(walk)(X, keys)
+            case "grad":
+                jax.grad(walk)(X, keys)
+            case "jvp":
+                jax.jvp(lambda x: walk(x, keys), (X,), (X,))
+            case "vmap of grad":
+                jax.vmap(jax.grad(walk))(X, keys)
+            case "grad of vmap":
+                jax.grad(lambda x: jax.vmap(walk)(x, keys).sum())(X)
+
+    def program():
+        for call in range(3):
+            run(keys_of(call))
+
+    drawn = [
+        [jax.random.fold_in(key, n) for key in jnp.ravel(keys_of(call)) for n in range(3)]
+        for call in range(3)
+    ]
+    report = watched(program)
+    assert_repeats(report, drawn)
+    # That the key is captured, where a derivative takes a function of the data alone, is told too.
+    assert {f.code for f in report.findings} <= {"RNG011", "RNG014"}
+
+
+def test_a_branch_counts_for_the_examples_that_take_it():
+    def noisy(x, key, number):
+        draw = lambda: jax.random.normal(key, x.shape)  # noqa: E731
+        return lax.cond(number % 2 == 0, draw, lambda: x)
+
+    keys = jax.random.split(jax.random.key(0), 4)
+
+    def program(first, second):
+        jax.vmap(noisy)(X, keys, first)
+        jax.vmap(noisy)(X, keys, second)
+
+    numbers = jnp.arange(4)
+    assert_repeats(
+        watched(lambda: program(numbers, numbers + 1)), [[keys[0], keys[2]], [keys[1], keys[3]]]
+    )
+    assert_repeats(
+        watched(lambda: program(numbers, numbers.at[2].set(1))), [[keys[0], keys[2]], [keys[0]]]
+    )
+
+
+def test_steps_after_the_end_of_a_loop_count_for_no_example():
+    def walk(x, key, count):
+        def body(state):
+            n, key, x = state
+            key, sub = jax.random.split(key)
+            return n + 1, key, x + jax.random.normal(sub, x.shape)
+
+        return lax.while_loop(lambda state: state[0] < count, body, (0, key, x))[1]
+
+    def program():
+        keys = jax.random.split(jax.random.key(0), 4)
+        for _ in range(3):  # each goes on where it stopped, but some stopped early
+            keys = jax.vmap(walk)(X, keys, jnp.array([1, 4, 2, 3]))
+
+    assert watched(program).findings == ()
+
+
 @pytest.mark.parametrize("calls", [1, 2])
-def test_a_loop_inside_of_an_eager_derivative_is_a_gap_from_the_second_call_on(calls):
+def test_a_vmap_in_a_loop_of_an_eager_derivative_is_a_gap_from_the_second_call_on(calls):
     def walk(x, key):
-        step = lambda x, k: (x * jax.random.normal(k, x.shape), None)  # noqa: E731
+        def step(x, key):
+            noise = jax.vmap(lambda k: jax.random.normal(k))(jax.random.split(key, len(x)))
+            return x * noise[:, None], None
+
         return lax.scan(step, x, jax.random.split(key, 3))[0].sum()
 
     with jaxrng_doctor.watch() as report:
         for number in range(calls):
             jax.grad(walk)(X, jax.random.key(number))
 
-    gaps = ["calls of grad(walk) are not compared: it draws in a loop or a branch"]
+    gaps = ["calls of grad(walk) are not compared: it draws under a vmap in a loop or a branch"]
     assert [gap.message for gap in report.gaps] == gaps * (calls - 1)
 
 

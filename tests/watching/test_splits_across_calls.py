@@ -146,3 +146,47 @@ def test_one_key_for_every_step_and_for_the_loop(noisy):
 
     drawn = "drawn from by jax.random.normal in <lambda> in another call"
     assert found(program) == [("RNG006", "warning", f"5 keys are split after being {drawn}")]
+
+
+def _in_a_jit(key):
+    return jax.jit(jax.random.split)(key)
+
+
+def _in_a_scan(key):
+    return jax.lax.scan(lambda key, _: tuple(jax.random.split(key)), key, length=3)
+
+
+SPLITTING = pytest.mark.parametrize(
+    ("splits", "name"),
+    [
+        (jax.jit(lambda key: jax.random.split(key)), "<lambda>"),
+        (jax.jit(_in_a_jit), "_in_a_jit"),
+        (jax.jit(_in_a_scan), "_in_a_scan"),
+        (_in_a_scan, "scan"),
+        (lambda key: jax.vmap(_in_a_scan)(key[None]), "scan"),
+    ],
+    ids=["in a jit", "in a jit in a jit", "in a scan in a jit", "in a scan", "in a vmapped scan"],
+)
+
+
+@KEYS
+@SPLITTING
+def test_a_function_that_does_nothing_but_split(make, splits, name, noisy):
+    def program():
+        key = make(0)
+        noisy(X, key)
+        splits(key)
+
+    words = f"a key is split in {name} after being drawn from by jax.random.normal in <lambda>"
+    assert found(program) == [("RNG006", "warning", f"{words} in another call")]
+
+
+@KEYS
+@SPLITTING
+def test_a_function_that_splits_keys_which_nothing_else_uses(make, splits, name, noisy):
+    def program():
+        for number in range(3):
+            splits(make(number))
+            noisy(X, jax.random.fold_in(make(number), 1))
+
+    assert found(program) == []

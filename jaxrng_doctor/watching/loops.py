@@ -1,0 +1,88 @@
+"""A loop or branch inside of an eager vmap or derivative, as a call of a jitted function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxrng_doctor.trace.calldata import JitCall
+from jaxrng_doctor.trace.draws import Draws
+from jaxrng_doctor.trace.eager_loops import LoopCall
+from jaxrng_doctor.trace.equations import Literal, open_jaxpr, source_of, subjaxprs
+
+MOST = 256
+"""So many different ones are known apart. JAX compiles each anew, which takes far longer."""
+
+_INFO = SimpleNamespace(static_argnums=(), static_argnames=())
+
+
+class TooMany(Exception):
+    """There are more different ones than are kept."""
+
+
+class Loops:
+    """Those of one program, by what they do.
+
+    Where a program makes its loop's body anew for each call, JAX traces it anew for each call.
+    """
+
+    def __init__(self) -> None:
+        self._by_id: dict[Any, Any] = {}
+        self._by_text: dict[Any, Any] = {}
+        self._bodies: list[Any] = []  # so that an `id` stays theirs
+        self._captured: list[Any] = []
+
+    def call_of(self, loop: LoopCall) -> JitCall | None:
+        """`None` where it uses no key. Raises `TooMany`."""
+        bodies = loop.bodies
+        known = (loop.primitive.name, *map(id, bodies))
+        if known not in self._by_id:
+            if len(self._by_id) >= MOST:
+                self._by_id.clear()  # what they do stays known
+                self._bodies.clear()
+            self._by_id[known] = self._jaxpr(loop, bodies)
+            self._bodies.extend(bodies)
+        jaxpr = self._by_id[known]
+        if jaxpr is None:
+            return None
+        args = loop.args
+        return JitCall(_function(loop), _INFO, args, {}, (False,) * len(args), jaxpr, list(args))
+
+    def _jaxpr(self, loop: LoopCall, bodies: list[Any]) -> Any:
+        if not any(map(Draws().or_splits_inside, bodies)):
+            return None
+        avals = [
+            jax.ShapeDtypeStruct(x.shape, x.dtype, weak_type=getattr(x, "weak_type", False))
+            for x in map(jax.typeof, loop.args)
+        ]
+        jaxpr = jax.make_jaxpr(_function(loop))(*avals)
+        captured = [x for body in bodies for x in _captured(body)]
+        text = (str(jaxpr), *map(source_of, bodies), *map(id, captured))
+        if text not in self._by_text:
+            if len(self._by_text) >= MOST:
+                raise TooMany
+            self._by_text[text] = jaxpr
+            self._captured.extend(captured)
+        return self._by_text[text]
+
+
+def _function(loop: LoopCall) -> Any:
+    def run(*args: Any) -> Any:
+        return loop.primitive.bind(*args, **loop.params)
+
+    run.__name__ = loop.primitive.name
+    return run
+
+
+def _captured(jaxpr: Any) -> Iterator[Any]:
+    """The arrays in a jaxpr, which its text does not show."""
+    inner, consts = open_jaxpr(jaxpr)
+    yield from consts
+    for eqn in inner.eqns:
+        yield from (v.val for v in eqn.invars if isinstance(v, Literal) and np.ndim(v.val))
+        for body in subjaxprs(eqn):
+            yield from _captured(body)
