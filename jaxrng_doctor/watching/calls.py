@@ -106,12 +106,12 @@ class Listener(Protocol):
 def listening(listener: Listener) -> Iterator[None]:
     """Hand everything that happens in the program to `listener`, in all threads."""
     with (
+        each_eager_loop(_looped),  # the first: it looks for JAX's primitives by a trace
         jaxprs.each_trace(_trace_begins, _trace_ends),
         jaxprs.each_jit_call(_jitted),
         jaxprs.slow_path_where(_made),
         jaxprs.serving_jit_calls(_serve),
         jaxprs.each_eager_use(_used),
-        each_eager_loop(_looped),
         _transformations(),
     ):
         _open.append(listener)
@@ -159,10 +159,12 @@ def _jitted(call: JitCall, plain: bool) -> None:
     if _is_deaf():
         return
     around = getattr(_state, "around", None)
+    if (around is not None or not plain) and is_dispatched(call):
+        return  # of what was shown already
     if not plain:
         for listener in _open:
             listener.jitted_within(call, around)
-    elif around is None or not is_dispatched(call):  # else what JAX makes of one that was shown
+    else:
         loop = getattr(_state, "loop", None)
         noted = [listener.jitted(call, loop) for listener in list(_open)]
         # `lower` and `eval_shape` come by here too, and make no call.

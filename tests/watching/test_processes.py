@@ -159,7 +159,7 @@ def test_a_fault_of_one_is_told_with_its_process(start):
 
 
 def test_noise_that_is_the_same_for_the_batches_of_all(start, tmp_path):
-    pair = start(REPEATED, "--format", "json", "--format", "html:page.html")
+    pair = start(REPEATED, "--format", "json")
 
     # Process 1 alone cannot know.
     assert pair.codes() == [1, 0], pair.texts
@@ -176,6 +176,13 @@ def test_noise_that_is_the_same_for_the_batches_of_all(start, tmp_path):
     assert finding["notes"] == ["the processes 0, 1: so it was in 3 of 3 calls"]
     [help] = finding["help"]
     assert help["code"] == "key = jax.random.fold_in(key, jax.process_index())"
+
+
+@pytest.mark.one_jax
+def test_what_two_processes_draw_is_in_a_picture(start, tmp_path):
+    pair = start(REPEATED, "--format", "html:page.html")
+
+    assert pair.codes() == [1, 0], pair.texts
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "The noise as it is: 2 uses, 1 distinct row" in page
 
