@@ -5,6 +5,7 @@ Nothing comes in. Out go wall-clock seconds of whole processes: of `--help`, `ru
 imports JAX, traces the same function and runs it. The commands take turns.
 """
 
+import os
 import statistics
 import subprocess
 import sys
@@ -70,4 +71,5 @@ def side_by_side(folder, what, base, commands):
 
 
 if __name__ == "__main__":
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has its bytecode
     main()

@@ -6,6 +6,7 @@ pairs that take turns in one process; and the time of a whole small program unde
 `jaxrng-doctor run` against `python`.
 """
 
+import os
 import statistics
 import subprocess
 import sys
@@ -111,5 +112,6 @@ def start():
 
 
 if __name__ == "__main__":
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has its bytecode
     steady()
     start()
