@@ -12,7 +12,7 @@ import numpy as np
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.draws import Draws
 from jaxrng_doctor.trace.eager_loops import LoopCall
-from jaxrng_doctor.trace.equations import Literal, open_jaxpr, source_of, subjaxprs
+from jaxrng_doctor.trace.equations import Literal, is_jaxpr, open_jaxpr, source_of, subjaxprs
 
 MOST = 256
 """So many different ones are known apart. JAX compiles each anew, which takes far longer."""
@@ -39,7 +39,8 @@ class Loops:
     def call_of(self, loop: LoopCall) -> JitCall | None:
         """`None` where it uses no key. Raises `TooMany`."""
         bodies = loop.bodies
-        known = (loop.primitive.name, *map(id, bodies))
+        others = {name: x for name, x in loop.params.items() if not _holds_jaxprs(x)}
+        known = (loop.primitive.name, *map(id, bodies), str(others))  # such as a scan's length
         if known not in self._by_id:
             if len(self._by_id) >= MOST:
                 self._by_id.clear()  # what they do stays known
@@ -76,6 +77,10 @@ def _function(loop: LoopCall) -> Any:
 
     run.__name__ = loop.primitive.name
     return run
+
+
+def _holds_jaxprs(param: Any) -> bool:
+    return is_jaxpr(param) or (isinstance(param, tuple) and any(map(is_jaxpr, param)))
 
 
 def _captured(jaxpr: Any) -> Iterator[Any]:

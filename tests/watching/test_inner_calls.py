@@ -215,6 +215,25 @@ def test_loops_in_eager_vmaps_and_derivatives(transform, walk, fresh):
     assert {f.code for f in report.findings} <= {"RNG011", "RNG014"}
 
 
+def test_one_body_in_loops_of_different_lengths():
+    def step(carry, _):
+        key, own = jax.random.split(carry[0])
+        return (key, carry[1] + jax.random.normal(own, (3,))), None
+
+    def walk(x, length):
+        return lax.scan(step, (jax.random.key(0), x), None, length=length)[0][1].sum()
+
+    def program():
+        for length in (3, 5, 5):
+            jax.grad(lambda x, n=length: walk(x, n))(X[0])
+
+    drawn, key = [], jax.random.key(0)
+    for _ in range(5):
+        key, own = jax.random.split(key)
+        drawn.append(own)
+    assert_repeats(watched(program), [drawn[:3], drawn, drawn])
+
+
 def test_a_branch_counts_for_the_examples_that_take_it():
     def noisy(x, key, number):
         draw = lambda: jax.random.normal(key, x.shape)  # noqa: E731
