@@ -26,6 +26,7 @@ from jaxrng_doctor.lineage.use import Use
 from jaxrng_doctor.target import Target
 from jaxrng_doctor.trace.call import ArrayCall, array_call, is_array, parameter_names
 from jaxrng_doctor.trace.calldata import JitCall
+from jaxrng_doctor.trace.control import Cond, While, control
 from jaxrng_doctor.trace.draws import Draws
 from jaxrng_doctor.trace.eager_loops import is_dispatched, is_loop
 from jaxrng_doctor.trace.equations import (
@@ -54,6 +55,7 @@ class Made:
 
     `vmaps` says which eager vmaps around it each of the values has an axis of, in front.
     `data` has samples of its other arrays, by input; `None` where nobody asked for them.
+    `in_full`: what draws from several keys at once, its vmap dissolved, draws from each of them.
     """
 
     number: int
@@ -61,6 +63,7 @@ class Made:
     values: tuple[Any, ...]
     vmaps: tuple[tuple[Any, ...], ...] = ()
     data: Mapping[int, Any] | None = None
+    in_full: bool = False
 
 
 @dataclass
@@ -92,7 +95,7 @@ class Compiled:
 
     @property
     def draws_out_of_sight(self) -> bool:
-        """It draws where only a trace comes: in a vmap inside of a loop or a branch."""
+        """It draws where only a trace comes, and not even that knows how often."""
         return any(_is_out_of_sight(use) for use in self.diagnosis.draws)
 
     def vmaps_of(self, leaves: Sequence[tuple[Any, ...]]) -> tuple[tuple[Any, ...], ...]:
@@ -177,15 +180,17 @@ def may_use_keys(call: JitCall) -> bool:
 
 
 def _is_out_of_sight(use: Use) -> bool:
-    in_loop = False
+    in_loop = in_vmap = False
     for at in use.at.above()[:-1]:
         if at.eqn.primitive is kept_vmap:
-            if in_loop:  # JAX traces the loop's body with its vmaps dissolved
-                return True
+            in_vmap = in_loop
         elif at.eqn.primitive is pjit_p:
             if not in_loop:
                 return False
         elif is_loop(at.eqn):
+            # JAX traces a loop's body with its vmaps dissolved: all examples take both branches.
+            if in_vmap and isinstance(control(at.eqn), (Cond, While)):
+                return True
             in_loop = True
         elif not in_loop:
             return True

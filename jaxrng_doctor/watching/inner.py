@@ -20,7 +20,7 @@ class InnerCall:
     """The leaves of the call, with an axis in front for each of `vmaps`, as `vmaps_of` says.
 
     `example` is the call for the first example; `around` is the number and the title of the
-    transformed call that it is in.
+    transformed call that it is in. `in_full` is that of `Made`.
     """
 
     example: JitCall
@@ -28,10 +28,11 @@ class InnerCall:
     vmaps: tuple[tuple[Any, ...], ...]
     way: tuple[Frame, ...]
     around: tuple[int, str] | None
+    in_full: bool
 
 
 def inner_call(
-    call: JitCall, way: tuple[Frame, ...], around: tuple[int, str] | None
+    call: JitCall, way: tuple[Frame, ...], around: tuple[int, str] | None, in_full: bool
 ) -> InnerCall | None:
     """`None` where only compiled code knows the values."""
     leaves = tuple(map(concrete, call.flat))
@@ -41,7 +42,7 @@ def inner_call(
     example = replace(
         call, args=args, kwargs=kwargs, flat=[_of_first(leaf) for leaf in call.flat], donated=()
     )
-    return InnerCall(example, leaves, tuple(map(vmaps_of, call.flat)), way, around)
+    return InnerCall(example, leaves, tuple(map(vmaps_of, call.flat)), way, around, in_full)
 
 
 def _of_first(leaf: Any) -> Any:

@@ -121,7 +121,9 @@ class Recorder:
             self._note_inner(function, owed)
         return function
 
-    def jitted_within(self, call: JitCall, around: tuple[int, str] | None) -> None:
+    def jitted_within(
+        self, call: JitCall, around: tuple[int, str] | None, in_full: bool = False
+    ) -> None:
         known = id(call.jaxpr)
         if not self.key_values:
             return
@@ -133,7 +135,7 @@ class Recorder:
         if asks_for_shapes():
             return
         with calls.deaf(), contextlib.suppress(Exception):
-            inner = inner_call(call, self._way(), around)
+            inner = inner_call(call, self._way(), around, in_full)
         if inner is None:
             return
         if around is None:
@@ -162,9 +164,12 @@ class Recorder:
             self._gap(f"calls of {name} are not compared: {in_a_line(error)}", self._here())
         else:
             if call is not None:
-                self.jitted_within(call, around)
+                whole = getattr(self._latest, "transformed", None)
+                in_full = whole is not None and not whole.draws_out_of_sight
+                self.jitted_within(call, around, in_full)
 
     def returned(self) -> None:
+        self._latest.transformed = None
         for known in list(self._owed):
             if known in self._waiting:
                 self.first(self._waiting[known])
@@ -182,7 +187,7 @@ class Recorder:
             number = self._number(inner.around)
             if number is not None:
                 vmaps = function.vmaps_of(inner.vmaps)
-                self._keep(function, Made(number, inner.way, values, vmaps))
+                self._keep(function, Made(number, inner.way, values, vmaps, in_full=inner.in_full))
 
     def transformed(self, call: calls.Transformed) -> None:
         leaves = [x for x in jax.tree_util.tree_leaves((call.args, call.kwargs)) if is_array(x)]
@@ -192,8 +197,9 @@ class Recorder:
         again = known in self._functions
         examine = functools.partial(transformed, call, detail=self.detail)
         function = self._function(known, (code, call.fun), call.name, examine)
+        self._latest.transformed = function
         if again and self.key_values and function is not None and function.draws_out_of_sight:
-            why = "it draws under a vmap in a loop or a branch"
+            why = "in a loop it draws for some examples of a vmap"
             self._gap(f"calls of {call.title} are not compared: {why}", self._here())
 
     def miss(self, function: Compiled | None) -> None:

@@ -191,6 +191,8 @@ def _of_calls(function: Compiled, numbers: Sequence[int]) -> Iterator[_Uses]:
     ledgers = {each: function.program.finish(outputs) for each, outputs in started.items()}
     for op, place, path, width in _own_uses(function.diagnosis):
         tables = [ledgers[each].keys.get(path) for each in ids]
+        calls = zip(tables, function.calls, strict=True)
+        tables = [_one_by_one(t, width) if t and call.in_full else t for t, call in calls]
         known = [t for t in tables if t is not None and width in (0, t.words.shape[-1])]
         if known and len(known) == len(tables):
             yield _of_use(function, op, place, numbers, known)
@@ -212,6 +214,16 @@ def _own_uses(diagnosis: Diagnosis) -> Iterator[tuple[str, Place | None, Path, i
         split = use_facts(use)
         if split.is_split and not split.in_vain:
             yield split.op, split.place, use.path, 0
+
+
+def _one_by_one(table: KeyTable, width: int) -> KeyTable:
+    """The keys of `width` words, uint32 of shape (*scope sizes, keys, words of a key)."""
+    if not width:
+        return table
+    words = table.words.reshape(*table.reached.shape, -1, width)
+    if width == _WORDS["rbg"]:
+        words = words[..., :1, :]  # such a draw uses only the first of them (RNG012)
+    return KeyTable(words, np.broadcast_to(table.reached[..., None], words.shape[:-1]))
 
 
 def _of_use(
