@@ -220,7 +220,8 @@ def _one_by_one(table: KeyTable, width: int) -> KeyTable:
     """The keys of `width` words, uint32 of shape (*scope sizes, keys, words of a key)."""
     if not width:
         return table
-    words = table.words.reshape(*table.reached.shape, -1, width)
+    count = table.words.shape[-1] // width
+    words = table.words.reshape(*table.reached.shape, count, width)
     if width == _WORDS["rbg"]:
         words = words[..., :1, :]  # such a draw uses only the first of them (RNG012)
     return KeyTable(words, np.broadcast_to(table.reached[..., None], words.shape[:-1]))

@@ -224,14 +224,14 @@ def test_one_body_in_loops_of_different_lengths():
         return lax.scan(step, (jax.random.key(0), x), None, length=length)[0][1].sum()
 
     def program():
-        for length in (3, 5, 5):
+        for length in (3, 5, 5, 0):
             jax.grad(lambda x, n=length: walk(x, n))(X[0])
 
     drawn, key = [], jax.random.key(0)
     for _ in range(5):
         key, own = jax.random.split(key)
         drawn.append(own)
-    assert_repeats(watched(program), [drawn[:3], drawn, drawn])
+    assert_repeats(watched(program), [drawn[:3], drawn, drawn, []])
 
 
 def test_a_branch_counts_for_the_examples_that_take_it():
