@@ -29,6 +29,9 @@ MOST_PICTURES, FEWER = 24, 16
 """Each picture may have a sampler compiled, and a page of hundreds is large: after so many they are
 smaller, and of another sampler's numbers."""
 
+_OF_DRAWS = frozenset({"RNG004", "RNG005", "RNG007", "RNG014"})
+"""What these say of two uses of a key is that both draw; a split and an output draw nothing."""
+
 MOST_NUMBERS = 1 << 18
 """A draw of more numbers is not made again, some numbers of another sampler stand in for it."""
 
@@ -69,7 +72,9 @@ def with_pictures(
         picture: Picture | None = None
         if finding.confidence == "proven" and finding.evidence is not None:
             try:
-                keys = _keys(finding.evidence, draws, eqns, tables)
+                keys = _of_scopes(finding.evidence, draws, eqns, tables)
+                if keys is None and finding.code in _OF_DRAWS:
+                    keys = _of_uses(finding.evidence)
                 picture = None if keys is None else _of(keys, few=made < MOST_PICTURES)
             except Exception:
                 picture = None  # a sampler that does not run alone, or a key that is none
@@ -78,7 +83,7 @@ def with_pictures(
     return tuple(found)
 
 
-def _keys(
+def _of_scopes(
     evidence: Evidence,
     draws: Sequence[DrawFacts],
     eqns: Sequence[Any],
@@ -97,7 +102,7 @@ def _keys(
         examples, words = count.keys_along(axes[0]) if axes else count.all_keys()
         alike, impl = evidence.equal_pair or (), _IMPLS[draw.impl]
         return _Keys(words, examples, impl, alike, _again(draw, eqn), draw.sampler)
-    return _of_uses(evidence)
+    return None
 
 
 def _of_uses(evidence: Evidence) -> _Keys | None:

@@ -99,6 +99,16 @@ def test_one_key_for_two_draws_is_two_equal_rows(make):
     assert (picture.size, picture.distinct, picture.stands_in) == (2, (1, 2), True)
 
 
+def test_a_key_that_is_split_or_comes_back_has_no_picture():
+    def used_again(x, key):
+        noise = jax.random.normal(key, x.shape)
+        return x + noise + jax.random.normal(jax.random.split(key)[0], x.shape), key
+
+    report = check(used_again, (jnp.zeros(3), KEY), detail=True)
+    found = sorted((f.code, f.confidence, f.picture) for f in report.findings)
+    assert found[:2] == [("RNG006", "proven", None), ("RNG008", "proven", None)]
+
+
 def test_keys_that_are_equal_only_across_scopes_have_a_row_for_each_draw():
     def noisy(key):
         def steps(i):
