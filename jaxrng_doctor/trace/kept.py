@@ -217,8 +217,10 @@ def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
 def _batch(axis_data: Any, args: Sequence[Any], dims: Sequence[Any], **params: Any) -> Any:
     if all(d is None for d in dims) and jaxprs.no_axis_name(axis_data.name):
         return kept_vmap.bind(*args, **params), [None] * len(params["out_axes"])
-    outs = as_ordinary(lambda *xs: tuple(_run(*xs, **params)), dims, 0, axis_data)(*args)
-    return list(outs), [0] * len(outs)
+    inner = equations.open_jaxpr(params["jaxpr"])[0]
+    return jaxprs.called_in_batch(
+        lambda *xs: list(_run(*xs, **params)), args, dims, axis_data, inner
+    )
 
 
 def _transpose(cotangents: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
