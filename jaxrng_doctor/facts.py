@@ -106,7 +106,8 @@ class DrawFacts:
     `jitted` names the innermost jitted function around it, and `jit_takes_key` tells
     whether that function is given a key. `constant` is where its key was made from a
     literal seed or captured as a constant, with the op in `Step.op`.
-    `decides`: a loop's condition or another key depends on what it draws.
+    `decides`: a loop's condition or another key depends on what it draws. `redone`: it only
+    draws again, for a backward pass, what the forward pass has drawn.
     """
 
     sampler: str
@@ -121,6 +122,7 @@ class DrawFacts:
     jit_takes_key: bool = False
     constant: Step | None = None
     decides: bool = False
+    redone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

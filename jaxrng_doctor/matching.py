@@ -3,7 +3,7 @@
 Two uses share a key if at any two indices of their scopes the computed keys are
 equal, or, where no keys were computed, if their derivations are. What cannot happen
 together (exclusive branches) and what happens again on purpose (the recomputation
-of a checkpoint, a cloned key) is left out.
+for a backward pass, a cloned key) is left out.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from jaxrng_doctor.lineage.describe import describe
 from jaxrng_doctor.lineage.elements import Identities
 from jaxrng_doctor.lineage.use import Path, Use
 from jaxrng_doctor.lineage.values import Value
+from jaxrng_doctor.recomputing import redone
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.draws import SPLIT, sampler_name
 from jaxrng_doctor.trace.places import (
@@ -55,8 +56,11 @@ def shared_keys(uses: Sequence[Use], tables: Mapping[Path, KeyTable]) -> tuple[S
     # One use can be in many pairs, and locating it walks stacks and jaxprs.
     facts = functools.cache(lambda number: use_facts(ordered[number]))
     all_tables, keys = [tables.get(u.path) for u in ordered], [u.keys for u in ordered]
+    again = redone(ordered, tables)
     for pair in _pairs(all_tables, keys, Identities()):
         a, b = ordered[pair.first], ordered[pair.second]
+        if a.path in again or b.path in again:
+            continue
         if _is_harmless(a, b) or _told_of_each(a, b, pair, tables):
             continue
         first, second = facts(pair.first), facts(pair.second)

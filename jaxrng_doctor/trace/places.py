@@ -154,12 +154,20 @@ def jit_around(at: At) -> At | None:
     return None
 
 
-_LOOPS = {"map": "lax.map", "fori_loop": "fori_loop", "scan": "scan", "while_loop": "while_loop"}
+_LOOPS = {
+    "map": "lax.map",
+    "fori_loop": "fori_loop",
+    "scan": "scan",
+    "kept_scan": "scan",
+    "while_loop": "while_loop",
+    "kept_while": "while_loop",
+}
 
 
 def loop_function(at: At) -> str:
     """Which of JAX's loops the user called: the outermost one of JAX's frames that is a loop."""
-    called = str(at.eqn.primitive.name)
+    name = str(at.eqn.primitive.name)
+    called = _LOOPS.get(name, name)
     for frame in equations.frames(at.eqn):
         if not is_machinery(frame.code.co_filename):
             break
