@@ -39,10 +39,15 @@ CauseKind = Literal["unmapped", "captured", "seed", "loop constant", "equal valu
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a key's derivation, such as `fold_in`, and where it was made."""
+    """One step of a key's derivation, such as `fold_in`, and where it was made.
+
+    `through` names the functions of a library that led there from the user's line, such as
+    `Scope.make_rng`, the innermost first.
+    """
 
     op: str
     place: Place | None
+    through: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
