@@ -243,14 +243,14 @@ def _is_vain_in_library(use: Use) -> bool:
     """A library splits a key and leaves the children: its user can do nothing about it."""
     if use.at.eqn.primitive.name != SPLIT or _is_used(use.at.jaxpr, use.at.eqn.outvars[0]):
         return False
-    return bool(calling_library(equations.frames(use.at.eqn)))
+    return bool(calling_library(way(use.at)))
 
 
 def _library(a: Use, b: Use) -> str:
     """The library that makes both uses in one call of the user's, and decides on their keys."""
     library, calls_back = parting_library(way(a.at), way(b.at))
     made = [made_at(use.keys[0]) for use in (a, b)]
-    by_user = any(at is None or not calling_library(equations.frames(at.eqn)) for at in made)
+    by_user = any(at is None or not calling_library(way(at)) for at in made)
     return "" if calls_back and by_user else library
 
 
@@ -277,8 +277,13 @@ def _calls(a: At, b: At) -> tuple[Place, ...]:
 
 
 def _unused_children(split: At | None) -> tuple[int, ...]:
-    """The children that no equation and no output uses; `()` unless each is taken by its number."""
+    """The children that no equation and no output uses; `()` unless each is taken by its number.
+
+    Those of a library's split, such as what Haiku goes on from, are not for its user to take.
+    """
     if split is None or split.eqn.primitive.name != SPLIT or random_function(split) != "split":
+        return ()
+    if calling_library(way(split)):
         return ()
     children = split.eqn.outvars[0]
     shape = split.eqn.params["shape"]
