@@ -96,6 +96,27 @@ def test_a_checkpointed_loop_does_its_steps_again(convicted, acquitted):
     acquitted(lambda x, key: trained(noisy, jax.random.split(key, 8))(x), X, KEY)
 
 
+@pytest.mark.parametrize("kind", ["lax", "checkpointed"])
+def test_a_key_in_the_carry_of_a_loop_of_equinoxs(convicted, acquitted, kind):
+    internal = pytest.importorskip("equinox.internal")
+
+    def walk(advance):
+        def step(carry):
+            x, key = carry
+            key, own = jax.random.split(key) if advance else (key, key)
+            return x + jax.random.normal(own, x.shape), key  # draws
+
+        def goes_on(carry):
+            return carry[0].sum() < 1e3
+
+        return lambda x, key: internal.while_loop(goes_on, step, (x, key), max_steps=8, kind=kind)[
+            0
+        ]
+
+    convicted("RNG003", walk(advance=False), X, KEY)
+    acquitted(walk(advance=True), X, KEY)
+
+
 def test_a_batch_norm_beside_dropout(convicted, acquitted):
     norm, state = eqx.nn.make_with_state(eqx.nn.BatchNorm)(4, axis_name="batch", mode="batch")
 
