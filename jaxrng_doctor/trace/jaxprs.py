@@ -52,6 +52,7 @@ def constants_as_inputs(jaxpr: Any) -> tuple[Any, list[Any]]:
 
 
 dce_rules = _pe.dce_rules
+batch_jaxpr = _batching.batch_jaxpr2  # (jaxpr, axis_data, in_axes) -> jaxpr, out_axes
 batchers = _batching.fancy_primitive_batchers
 """primitive -> rule(axis_data, args, dims, **params), which knows the axis it batches over."""
 
@@ -228,33 +229,10 @@ def trace_in_axis(
     jaxpr, and are returned in that order (0.6 to 0.12).
     """
     debug_info = call.debug_info._replace(arg_names=tuple(arg_names), result_paths=None)
-    with _in_axis(call.axis_data):
-        return _traced(fun, avals, debug_info)
-
-
-def _traced(
-    fun: Callable[..., list[Any]], avals: Sequence[Any], debug_info: Any
-) -> tuple[Any, list[Any]]:
     wrapped = _lu.wrap_init(fun, debug_info=debug_info)
-    jaxpr, _, consts, *_ = _pe.trace_to_jaxpr_dynamic(wrapped, list(avals))
+    with _in_axis(call.axis_data):
+        jaxpr, _, consts, *_ = _pe.trace_to_jaxpr_dynamic(wrapped, list(avals))
     return _pe.convert_constvars_jaxpr(jaxpr), list(consts)
-
-
-def called_in_batch(
-    fun: Callable[..., list[Any]], args: Sequence[Any], dims: Sequence[Any], axis_data: Any, of: Any
-) -> tuple[list[Any], list[Any]]:
-    """`fun` of one example for a whole batch, within a batching rule: the outputs, and their axes.
-
-    An output's axis is `None` where no batched operand goes into it, as after a collective. `of`
-    is the open jaxpr that is run in `fun` (0.6 to 0.12).
-    """
-    avals = [
-        per_example_aval(aval_of(x), d, axis_data.size) for x, d in zip(args, dims, strict=True)
-    ]
-    jaxpr, consts = _traced(fun, avals, of.debug_info)
-    axes = (*(None for _ in consts), *dims)
-    whole, out_axes = _batching.batch_jaxpr2(equations.closed(jaxpr), axis_data, axes)
-    return _core.jaxpr_as_fun(whole)(*consts, *args), list(out_axes)
 
 
 @contextlib.contextmanager
