@@ -12,6 +12,7 @@ from jaxrng_doctor.keytables import KeyTable
 from jaxrng_doctor.lineage.causes import Lines, cause_of
 from jaxrng_doctor.lineage.describe import describe
 from jaxrng_doctor.lineage.use import Path, ScopeRef, Use
+from jaxrng_doctor.recomputing import redone
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.control import Map, ShardMap, control
 from jaxrng_doctor.trace.draws import key_impl, may_be_key, sampler_name
@@ -30,11 +31,15 @@ def draw_facts(
     draws: Sequence[Use], tables: Mapping[Path, KeyTable], trace: Trace
 ) -> tuple[DrawFacts, ...]:
     """What is known of each draw; `tables` may lack any of them."""
-    lines = Lines()
-    return tuple(_one(draw, tables.get(draw.path), trace, lines) for draw in draws)
+    lines, again = Lines(), redone(draws, tables)
+    return tuple(
+        _one(draw, tables.get(draw.path), trace, lines, redone=draw.path in again) for draw in draws
+    )
 
 
-def _one(draw: Use, table: KeyTable | None, trace: Trace, lines: Lines) -> DrawFacts:
+def _one(
+    draw: Use, table: KeyTable | None, trace: Trace, lines: Lines, *, redone: bool
+) -> DrawFacts:
     count = None if table is None else KeyCount(table.words, table.reached)
     names = [_index_name(scope, i, draw.scopes) for i, scope in enumerate(draw.scopes)]
     joint = count.everywhere() if count is not None and len(draw.scopes) > 1 else None
@@ -56,6 +61,7 @@ def _one(draw: Use, table: KeyTable | None, trace: Trace, lines: Lines) -> DrawF
         jit_takes_key=jit is not None and any(may_be_key(v.aval) for v in jit.eqn.invars),
         constant=None if jit is None else lines.constant_of(draw.keys[0], jit),
         decides=impl in RBG and _decides(draw, trace),
+        redone=redone,
     )
 
 

@@ -39,10 +39,15 @@ CauseKind = Literal["unmapped", "captured", "seed", "loop constant", "equal valu
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a key's derivation, such as `fold_in`, and where it was made."""
+    """One step of a key's derivation, such as `fold_in`, and where it was made.
+
+    `through` names the functions of a library that led there from the user's line, such as
+    `Scope.make_rng`, the innermost first.
+    """
 
     op: str
     place: Place | None
+    through: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,8 @@ class DrawFacts:
     `jitted` names the innermost jitted function around it, and `jit_takes_key` tells
     whether that function is given a key. `constant` is where its key was made from a
     literal seed or captured as a constant, with the op in `Step.op`.
-    `decides`: a loop's condition or another key depends on what it draws.
+    `decides`: a loop's condition or another key depends on what it draws. `redone`: it only
+    draws again, for a backward pass, what the forward pass has drawn.
     """
 
     sampler: str
@@ -121,6 +127,7 @@ class DrawFacts:
     jit_takes_key: bool = False
     constant: Step | None = None
     decides: bool = False
+    redone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

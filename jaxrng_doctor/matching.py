@@ -3,7 +3,7 @@
 Two uses share a key if at any two indices of their scopes the computed keys are
 equal, or, where no keys were computed, if their derivations are. What cannot happen
 together (exclusive branches) and what happens again on purpose (the recomputation
-of a checkpoint, a cloned key) is left out.
+for a backward pass, a cloned key) is left out.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from jaxrng_doctor.lineage.describe import describe
 from jaxrng_doctor.lineage.elements import Identities
 from jaxrng_doctor.lineage.use import Path, Use
 from jaxrng_doctor.lineage.values import Value
+from jaxrng_doctor.recomputing import redone
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.draws import SPLIT, sampler_name
 from jaxrng_doctor.trace.places import (
@@ -55,8 +56,11 @@ def shared_keys(uses: Sequence[Use], tables: Mapping[Path, KeyTable]) -> tuple[S
     # One use can be in many pairs, and locating it walks stacks and jaxprs.
     facts = functools.cache(lambda number: use_facts(ordered[number]))
     all_tables, keys = [tables.get(u.path) for u in ordered], [u.keys for u in ordered]
+    again = redone(ordered, tables)
     for pair in _pairs(all_tables, keys, Identities()):
         a, b = ordered[pair.first], ordered[pair.second]
+        if a.path in again or b.path in again:
+            continue
         if _is_harmless(a, b) or _told_of_each(a, b, pair, tables):
             continue
         first, second = facts(pair.first), facts(pair.second)
@@ -239,14 +243,14 @@ def _is_vain_in_library(use: Use) -> bool:
     """A library splits a key and leaves the children: its user can do nothing about it."""
     if use.at.eqn.primitive.name != SPLIT or _is_used(use.at.jaxpr, use.at.eqn.outvars[0]):
         return False
-    return bool(calling_library(equations.frames(use.at.eqn)))
+    return bool(calling_library(way(use.at)))
 
 
 def _library(a: Use, b: Use) -> str:
     """The library that makes both uses in one call of the user's, and decides on their keys."""
     library, calls_back = parting_library(way(a.at), way(b.at))
     made = [made_at(use.keys[0]) for use in (a, b)]
-    by_user = any(at is None or not calling_library(equations.frames(at.eqn)) for at in made)
+    by_user = any(at is None or not calling_library(way(at)) for at in made)
     return "" if calls_back and by_user else library
 
 
@@ -273,8 +277,13 @@ def _calls(a: At, b: At) -> tuple[Place, ...]:
 
 
 def _unused_children(split: At | None) -> tuple[int, ...]:
-    """The children that no equation and no output uses; `()` unless each is taken by its number."""
+    """The children that no equation and no output uses; `()` unless each is taken by its number.
+
+    Those of a library's split, such as what Haiku goes on from, are not for its user to take.
+    """
     if split is None or split.eqn.primitive.name != SPLIT or random_function(split) != "split":
+        return ()
+    if calling_library(way(split)):
         return ()
     children = split.eqn.outvars[0]
     shape = split.eqn.params["shape"]

@@ -12,7 +12,7 @@ from jaxrng_doctor.facts import Cause, Step
 from jaxrng_doctor.lineage.describe import describe, parameters
 from jaxrng_doctor.lineage.use import Use
 from jaxrng_doctor.lineage.values import CREATING, EQUAL, Value
-from jaxrng_doctor.trace.places import At, locate
+from jaxrng_doctor.trace.places import At, library_functions, locate
 
 T = TypeVar("T")
 
@@ -85,7 +85,8 @@ def cause_of(draw: Use, depth: int) -> Cause:
 
 
 def _step(value: Value) -> Step:
-    return Step(_DERIVING.get(value.op, value.op), locate(value.birth))
+    op = _DERIVING.get(value.op, value.op)
+    return Step(op, locate(value.birth), library_functions(value.birth))
 
 
 def made_at(key: Value) -> At | None:

@@ -6,10 +6,12 @@ that called JAX decides which advice is given.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 
-from jaxrng_doctor.facts import ScopeFacts
+from jaxrng_doctor import source
+from jaxrng_doctor.facts import Cause, ScopeFacts
 from jaxrng_doctor.findings import Help
 
 _STREAM = re.compile(r"\['(\w+)'\](?:\.rng)?$")
@@ -29,13 +31,26 @@ def name(facts: ScopeFacts) -> str:
 
 
 def _linen(facts: ScopeFacts) -> Help:
-    found = _STREAM.search(facts.cause.name) if facts.cause is not None else None
-    stream = found[1] if found else "dropout"
-    lifted = "scan" if facts.scope.kind == "scan" else "vmap"
+    lifted = {"scan": "scan", "while": "while_loop"}.get(facts.scope.kind, "vmap")
     return Help(
         f"let Flax split the stream that is drawn from, a key for each {_one(facts)}",
-        f'nn.{lifted}(..., split_rngs={{"{stream}": True}})',
+        f'nn.{lifted}(..., split_rngs={{"{_linen_stream(facts.cause)}": True}})',
     )
+
+
+def _linen_stream(cause: Cause | None) -> str:
+    """The stream that the key is of: told by what was not mapped, or by who asked for it."""
+    if cause is not None and (found := _STREAM.search(cause.name)):
+        return found[1]
+    for step in () if cause is None else cause.steps:
+        if "Scope.param" in step.through:
+            return "params"
+        call = step.place and source.call_at(step.place)
+        if call and ast.unparse(call.func).endswith(".make_rng") and call.args:
+            stream = call.args[0]
+            if isinstance(stream, ast.Constant) and isinstance(stream.value, str):
+                return stream.value
+    return "dropout"
 
 
 def _nnx(facts: ScopeFacts) -> Help:

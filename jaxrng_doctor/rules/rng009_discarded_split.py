@@ -2,7 +2,8 @@
 
 ## What it does
 Where the parent of a split is used again, or one of its children is used twice,
-names the children that nothing uses, which may be all of them.
+names the children that nothing uses, which may be all of them. Those of a split that an
+installed library makes are left out: they are not for its user to take.
 
 ## Why is this bad?
 The unused child is most likely the key that the second use was meant to take: a typo

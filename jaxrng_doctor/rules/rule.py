@@ -41,9 +41,10 @@ class Rule:
 
 
 def of_each_draw(check: Callable[[DrawFacts], Finding | None]) -> Check:
-    """The check of a rule that looks at one draw at a time."""
+    """The check of a rule that looks at one draw at a time, but not at what only redoes another."""
 
     def check_all(program: ProgramFacts) -> Iterator[Finding]:
-        return (found for draw in program.draws if (found := check(draw)) is not None)
+        draws = (draw for draw in program.draws if not draw.redone)
+        return (found for draw in draws if (found := check(draw)) is not None)
 
     return check_all

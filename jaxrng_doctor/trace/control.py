@@ -19,6 +19,9 @@ from jaxrng_doctor.trace.meshes import MeshDims, shard_map_dims
 # JAX's own that run code which is in no jaxpr (0.6 to 0.12).
 _OUTSIDE = frozenset({"call_exported", "ffi_call", "io_callback", "pure_callback", HIDING})
 
+# Equinox's primitives that hand on or choose between their operands, and draw nothing.
+_EQUINOX = frozenset({"nonbatchable", "nontraceable", "select_if_vmap"})
+
 # Their one jaxpr takes the operands and returns the outputs as they are (0.6 to 0.12).
 _CALLS = frozenset(
     {
@@ -162,4 +165,6 @@ def is_opaque(primitive: Any) -> bool:
     own = ("jax", __name__.partition(".")[0])
     modules = [m for name, m in list(sys.modules.items()) if name.partition(".")[0] in own]
     known = any(value is primitive for m in modules for value in list(vars(m).values()))
+    if primitive.name in _EQUINOX:
+        return False
     return not known or primitive.name in _OUTSIDE

@@ -116,6 +116,12 @@ def is_recomputation(eqn: Any) -> bool:
     return bool(eqn.params.get("differentiated")) and "prevent_cse" in eqn.params
 
 
+def is_transposed(eqn: Any) -> bool:
+    """The backward pass of a derivative made it (0.6 to 0.12). See `vmaps_on_name_stack`."""
+    stack = getattr(eqn.source_info.name_stack, "stack", ())
+    return any(getattr(entry, "name", None) == "transpose" for entry in stack)
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One Python frame: its code, and the index of the instruction it stood at."""

@@ -52,6 +52,7 @@ def constants_as_inputs(jaxpr: Any) -> tuple[Any, list[Any]]:
 
 
 dce_rules = _pe.dce_rules
+batch_jaxpr = _batching.batch_jaxpr2  # (jaxpr, axis_data, in_axes) -> jaxpr, out_axes
 batchers = _batching.fancy_primitive_batchers
 """primitive -> rule(axis_data, args, dims, **params), which knows the axis it batches over."""
 

@@ -217,8 +217,21 @@ def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
 def _batch(axis_data: Any, args: Sequence[Any], dims: Sequence[Any], **params: Any) -> Any:
     if all(d is None for d in dims) and jaxprs.no_axis_name(axis_data.name):
         return kept_vmap.bind(*args, **params), [None] * len(params["out_axes"])
-    outs = as_ordinary(lambda *xs: tuple(_run(*xs, **params)), dims, 0, axis_data)(*args)
-    return list(outs), [0] * len(outs)
+
+    def one_example(*examples: Any) -> list[Any]:
+        return list(_run(*examples, **params))
+
+    # As a jaxpr: JAX tells which outputs of it no batched operand goes into.
+    debug_info = equations.open_jaxpr(params["jaxpr"])[0].debug_info
+    call = VmapCall(one_example, debug_info, axis_data, tuple(dims), tuple, tuple(args))
+    avals = [
+        jaxprs.per_example_aval(jaxprs.aval_of(x), d, axis_data.size)
+        for x, d in zip(args, dims, strict=True)
+    ]
+    jaxpr, captured = jaxprs.trace_in_axis(call, one_example, avals, [""] * len(args))
+    axes = (*(None for _ in captured), *dims)
+    whole, out_axes = jaxprs.batch_jaxpr(equations.closed(jaxpr), axis_data, axes)
+    return jex_core.jaxpr_as_fun(whole)(*captured, *args), list(out_axes)
 
 
 def _transpose(cotangents: Sequence[Any], *args: Any, **params: Any) -> list[Any]:

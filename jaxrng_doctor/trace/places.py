@@ -7,6 +7,7 @@ or, where none is, the first that is not JAX's or ours.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import sys
 import sysconfig
@@ -154,12 +155,20 @@ def jit_around(at: At) -> At | None:
     return None
 
 
-_LOOPS = {"map": "lax.map", "fori_loop": "fori_loop", "scan": "scan", "while_loop": "while_loop"}
+_LOOPS = {
+    "map": "lax.map",
+    "fori_loop": "fori_loop",
+    "scan": "scan",
+    "kept_scan": "scan",
+    "while_loop": "while_loop",
+    "kept_while": "while_loop",
+}
 
 
 def loop_function(at: At) -> str:
     """Which of JAX's loops the user called: the outermost one of JAX's frames that is a loop."""
-    called = str(at.eqn.primitive.name)
+    name = str(at.eqn.primitive.name)
+    called = _LOOPS.get(name, name)
     for frame in equations.frames(at.eqn):
         if not is_machinery(frame.code.co_filename):
             break
@@ -182,6 +191,12 @@ def random_function(at: At) -> str:
 def user_stack(at: At) -> list[Place]:
     """All of the user's places on the way to an equation, innermost first; see `locate`."""
     return [place_of(frame) for frame in way(at) if is_users(frame.code.co_filename)]
+
+
+def library_functions(at: At | None) -> tuple[str, ...]:
+    """The libraries' functions between the user's line and an equation, innermost first."""
+    led = itertools.takewhile(lambda frame: not is_users(frame.code.co_filename), way(at))
+    return tuple(frame.code.co_qualname for frame in led)
 
 
 def parting_library(a: Sequence[Frame], b: Sequence[Frame]) -> tuple[str, bool]:

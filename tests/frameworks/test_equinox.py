@@ -76,6 +76,61 @@ def test_the_gradient_of_a_shared_mask(convicted, acquitted):
     acquitted(gradient(mapped), X, KEY)
 
 
+def test_a_checkpointed_loop_does_its_steps_again(convicted, acquitted):
+    internal = pytest.importorskip("equinox.internal")
+
+    def trained(step, xs):
+        def loss(x):
+            loop = internal.scan(step, x, xs, kind="checkpointed", checkpoints=2)
+            return (loop[0] ** 2).sum()
+
+        return jax.value_and_grad(loss)
+
+    def noisy(x, key):
+        return jnp.sin(x * jax.random.normal(key, x.shape)), None  # draws
+
+    def shared(x, key):
+        return trained(lambda x, _: noisy(x, key), jnp.arange(8))(x)
+
+    convicted("RNG003", shared, X, KEY)
+    acquitted(lambda x, key: trained(noisy, jax.random.split(key, 8))(x), X, KEY)
+
+
+@pytest.mark.parametrize("kind", ["lax", "checkpointed"])
+def test_a_key_in_the_carry_of_a_loop_of_equinoxs(convicted, acquitted, kind):
+    internal = pytest.importorskip("equinox.internal")
+
+    def walk(advance):
+        def step(carry):
+            x, key = carry
+            key, own = jax.random.split(key) if advance else (key, key)
+            return x + jax.random.normal(own, x.shape), key  # draws
+
+        def goes_on(carry):
+            return carry[0].sum() < 1e3
+
+        return lambda x, key: internal.while_loop(goes_on, step, (x, key), max_steps=8, kind=kind)[
+            0
+        ]
+
+    convicted("RNG003", walk(advance=False), X, KEY)
+    acquitted(walk(advance=True), X, KEY)
+
+
+def test_a_batch_norm_beside_dropout(convicted, acquitted):
+    norm, state = eqx.nn.make_with_state(eqx.nn.BatchNorm)(4, axis_name="batch", mode="batch")
+
+    def forward(axes):
+        def one(row, state, key):
+            row, state = norm(row, state)
+            return eqx.nn.Dropout(0.5)(row, key=key), state  # draws
+
+        return jax.vmap(one, axis_name="batch", in_axes=axes, out_axes=(0, None))
+
+    convicted("RNG001", lambda x, key: forward((0, None, None))(x, state, key)[0], X, KEY)
+    acquitted(lambda x, key: forward((0, None, 0))(x, state, jax.random.split(key, 8))[0], X, KEY)
+
+
 def test_training(acquitted):
     def train(x, key):
         key, net_key = jax.random.split(key)

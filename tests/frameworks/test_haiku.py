@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+import jaxrng_doctor
+
 hk = pytest.importorskip("haiku")
 
 X = jnp.ones((8, 4))
@@ -72,6 +74,22 @@ def test_a_scan_over_a_key_from_outside(convicted, acquitted):
 
     finding = convicted("RNG003", applied(hk.transform(shared)), X, KEY)
     assert "hk.next_rng_key()" in finding.help[0].code
+    acquitted(applied(hk.transform(own)), X, KEY)
+
+
+def test_one_key_of_haikus_for_two_draws(convicted, acquitted):
+    def shared(x):
+        key = hk.next_rng_key()
+        return hk.dropout(key, 0.5, x) + hk.dropout(key, 0.1, x)  # draws
+
+    def own(x):
+        return hk.dropout(hk.next_rng_key(), 0.5, x) + hk.dropout(hk.next_rng_key(), 0.1, x)
+
+    def codes(function):
+        return {f.code for f in jaxrng_doctor.check(applied(function), (X, KEY)).findings}
+
+    convicted("RNG005", applied(hk.transform(shared)), X, KEY)
+    assert codes(hk.transform(shared)) == {"RNG005"}  # Haiku's own next key is no way out
     acquitted(applied(hk.transform(own)), X, KEY)
 
 

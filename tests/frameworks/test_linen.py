@@ -96,6 +96,45 @@ def test_a_lifted_scan_that_does_not_split(convicted, acquitted, program):
     acquitted(program(Scanned(split=True)), X, KEY)
 
 
+def test_layers_that_a_scan_initialises_alike(convicted, acquitted):
+    class Layer(nn.Module):
+        @nn.compact
+        def __call__(self, x, _):
+            return nn.relu(nn.Dense(4)(x)), None  # draws
+
+    def layers(split):
+        return nn.scan(Layer, variable_axes={"params": 0}, split_rngs={"params": split}, length=3)()
+
+    finding = convicted("RNG003", lambda x, key: layers(False).init(key, x, None), X, KEY)
+
+    assert [h.code for h in finding.help] == ['nn.scan(..., split_rngs={"params": True})']
+    acquitted(lambda x, key: layers(True).init(key, x, None), X, KEY)
+
+
+def test_a_lifted_while_loop_with_a_stream_of_the_users_own(convicted, acquitted):
+    class Walk(nn.Module):
+        split: bool
+
+        @nn.compact
+        def __call__(self, x):
+            def step(module, carry):
+                i, x = carry
+                key = module.make_rng("walk")
+                return i + 1, x + jax.random.normal(key, x.shape)  # draws
+
+            return nn.while_loop(
+                lambda _, carry: carry[0] < 3, step, self, (0, x), split_rngs={"walk": self.split}
+            )[1]
+
+    def walked(split):
+        return lambda x, key: Walk(split).apply({}, x, rngs={"walk": key})
+
+    finding = convicted("RNG003", walked(False), X, KEY)
+
+    assert [h.code for h in finding.help] == ['nn.while_loop(..., split_rngs={"walk": True})']
+    acquitted(walked(True), X, KEY)
+
+
 def test_an_ensemble_initialised_from_one_key(convicted, acquitted):
     finding = convicted("RNG001", lambda x, key: Ensemble(split=False).init(key, x), X, KEY)
 

@@ -25,6 +25,17 @@ def other(key):
     return jax.random.uniform(key, (3,))
 
 
+def taken(key):
+    _, own = jax.random.split(key)
+    return own
+
+
+def calls_mapped(f, g, key):
+    keys = jax.vmap(jax.random.split)(jax.random.split(key, 2))
+    a = f(keys[0, 1])
+    return a + g(keys[0, 1])
+
+
 def calls(f, g, key):
     key = jax.random.fold_in(key, 7)
     a = f(key)
@@ -100,6 +111,25 @@ def test_code_of_the_users_that_the_library_calls_with_a_key_of_its_own(library,
         )
 
     assert severities(calls_back, run) == ["note"]
+
+
+@both
+def test_code_of_the_users_that_the_library_calls_with_a_key_that_it_split_in_a_vmap(library, run):
+    def calls_back(key):
+        return library["calls_mapped"](
+            lambda own: library["one"](own), lambda own: library["one"](own), key
+        )
+
+    assert severities(calls_back, run) == ["note"]
+
+
+@both
+def test_the_child_that_the_library_keeps_is_not_for_its_user_to_take(library, run):
+    def stream(key):
+        own = library["taken"](key)
+        return jax.random.normal(own, (3,)) + jax.random.uniform(own, (3,))
+
+    assert severities(stream, run) == ["error"]
 
 
 @both

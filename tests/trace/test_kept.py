@@ -140,6 +140,25 @@ PROGRAMS = {
             x
         ).sum()
     )(X),
+    "one for all of a mapped vmap": lambda: vmap(
+        lambda x: vmap(lambda v: lax.pmean(v, "b"))(x), axis_name="b", out_axes=None
+    )(X),
+    "one for all of a vmap of nothing mapped": lambda: vmap(
+        lambda x: (x, vmap(jnp.sin)(W)), axis_name="b", out_axes=(0, None)
+    )(X),
+    "one for all of some outputs": lambda: vmap(
+        lambda x: vmap(lambda v, w: (v * w, w * 2))(x, W), out_axes=(1, None)
+    )(X),
+    "one for all of a gradient": lambda: vmap(
+        lambda x, k: vmap(lambda g: lax.pmean(g, "b"))(jax.grad(loss)(W, x, k)),
+        axis_name="b",
+        out_axes=None,
+    )(X, KEYS),
+    "one for all of three vmaps": lambda: vmap(
+        lambda x: vmap(lambda y: vmap(lambda v: lax.pmax(v, "b"), out_axes=0)(y))(x),
+        axis_name="b",
+        out_axes=None,
+    )(jnp.stack([X, X])),
     "all_gather": lambda: vmap(lambda x: lax.all_gather(x, "b").sum(0), axis_name="b")(X),
     "axis name under grad": lambda: jax.grad(
         lambda x: vmap(lambda r: (r - lax.pmean(r, "b")) ** 2, axis_name="b")(x).sum()

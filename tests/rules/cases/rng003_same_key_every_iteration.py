@@ -12,6 +12,18 @@ def noisy(x, key):
 # -- bad ---------------------------------------------------------------------------------
 
 
+def by_a_backward_rule_of_its_own(x, key):
+    @jax.custom_vjp
+    def f(x, key):
+        return x * jax.random.normal(key, x.shape)
+
+    def backward(kept, g):
+        return lax.fori_loop(0, 3, lambda i, g: g + jax.random.laplace(kept, g.shape), g), None
+
+    f.defvjp(lambda x, key: (f(x, key), jax.random.fold_in(key, 7)), backward)
+    return jax.value_and_grad(lambda x: jnp.sum(f(x, key)))(x)  # RNG003
+
+
 def loop_constant(x, key):
     def step(x, _):
         return x + jax.random.normal(key, x.shape), None  # RNG003
@@ -285,6 +297,27 @@ def gradient_through_split_keys(x, key):
         return jnp.sum(lax.scan(step, x, jax.random.split(key, 5))[0])
 
     return jax.grad(loss)(x)
+
+
+def steps_done_again_by_a_backward_rule(x, key):
+    def step(x, key):
+        return jnp.sin(x * jax.random.normal(key, x.shape))
+
+    @jax.custom_vjp
+    def steps(x, keys):
+        return lax.fori_loop(0, 3, lambda i, x: step(x, keys[i]), x)
+
+    def backward(kept, g):
+        x, keys = kept  # keeps no step: each is done again from the start
+
+        def back(i, g):
+            before = lax.fori_loop(0, 2 - i, lambda j, x: step(x, keys[j]), x)
+            return jax.vjp(lambda x: step(x, keys[2 - i]), before)[1](g)[0]
+
+        return lax.fori_loop(0, 3, back, g), None
+
+    steps.defvjp(lambda x, keys: (steps(x, keys), (x, keys)), backward)
+    return jax.value_and_grad(lambda x: jnp.sum(steps(x, jax.random.split(key, 3))))(x)
 
 
 def checkpointed_steps(x, key):

@@ -18,6 +18,31 @@ def two_samplers(x, key):
     return x * mask + noise
 
 
+def backward_rule_with_another_draw(x, key):
+    @jax.custom_vjp
+    def f(x, key):
+        return x * jax.random.normal(key, x.shape)
+
+    def backward(kept, g):
+        return g * jax.random.uniform(kept, g.shape), None
+
+    f.defvjp(lambda x, key: (f(x, key), key), backward)
+    return jax.value_and_grad(lambda x: jnp.sum(f(x, key)))(x)  # RNG005
+
+
+def backward_rule_with_two_draws(x, key):
+    @jax.custom_vjp
+    def f(x, key):
+        return jnp.sin(x)
+
+    def backward(kept, g):
+        scale = jax.random.normal(kept, g.shape)
+        return g * scale + jax.random.normal(kept, g.shape), None
+
+    f.defvjp(lambda x, key: (f(x, key), key), backward)
+    return jax.grad(lambda x: jnp.sum(f(x, key)))(x)  # RNG005
+
+
 def two_shapes(x, key):
     a = jax.random.normal(key, (8,))
     b = jax.random.normal(key, (4, 1))  # RNG005
@@ -288,6 +313,35 @@ def checkpointed_scan(x, key):
         return jnp.sum(lax.scan(step, x, jax.random.split(key, 3))[0])
 
     return jax.grad(f)(x)
+
+
+def redrawn_by_a_backward_rule(x, key):
+    @jax.custom_vjp
+    def f(x, key):
+        return x * jax.random.normal(key, x.shape)
+
+    def backward(kept, g):
+        return g * jax.random.normal(kept, g.shape), None
+
+    f.defvjp(lambda x, key: (f(x, key), key), backward)
+    return jax.value_and_grad(lambda x: jnp.sum(f(x, key)))(x)
+
+
+def redrawn_and_split_by_a_backward_rule(x, key):
+    def masks(key):
+        first, second = jax.random.split(key)
+        return jax.random.normal(first, x.shape) * jax.random.uniform(second, x.shape)
+
+    @jax.custom_vjp
+    def f(x, key):
+        return jnp.sin(x) * masks(key)
+
+    def backward(kept, g):
+        x, key = kept
+        return g * jnp.cos(x) * masks(key), None
+
+    f.defvjp(lambda x, key: (f(x, key), (x, key)), backward)
+    return jax.value_and_grad(lambda x: jnp.sum(f(x, key)))(x)
 
 
 def checkpoint_in_a_checkpoint(x, key):
