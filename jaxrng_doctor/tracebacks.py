@@ -9,14 +9,12 @@ from __future__ import annotations
 import functools
 import importlib.util
 import itertools
-import os
 import re
 import traceback
 from pathlib import Path
 
 from jaxrng_doctor.findings import Failure, Stage
-
-_OWN = str(Path(__file__).resolve().parent) + os.sep
+from jaxrng_doctor.paths import OWN_DIR
 
 
 def failure(stage: Stage, what: str, error: BaseException) -> Failure:
@@ -57,7 +55,7 @@ def of_a_crash(told: str) -> str:
     """What `faulthandler` wrote, as a traceback of the user's frames; `""` where it wrote none."""
     found = re.findall(r'^  File "(.*)", line (\d+) in (.*)$', told, re.MULTILINE)
     # The latest comes first; what called us is no more the user's than we are.
-    inner = itertools.takewhile(lambda frame: not frame[0].startswith(_OWN), found)
+    inner = itertools.takewhile(lambda frame: not frame[0].startswith(OWN_DIR), found)
     frames = [
         traceback.FrameSummary(file, int(line), name)
         for file, line, name in inner
@@ -97,4 +95,4 @@ def _is_users(filename: str) -> bool:
 def _others() -> list[str]:
     """The folders of code that is not the user's, whether it is imported yet or not."""
     specs = [importlib.util.find_spec(name) for name in ("importlib", "jax", "jaxlib")]
-    return [_OWN, *(f"{Path(spec.origin).parent}/" for spec in specs if spec and spec.origin)]
+    return [OWN_DIR, *(f"{Path(spec.origin).parent}/" for spec in specs if spec and spec.origin)]

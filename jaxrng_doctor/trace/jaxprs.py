@@ -30,9 +30,10 @@ from jax._src.state import discharge as _discharge
 from jax.extend.core import primitives as jex_primitives
 from jax.interpreters import ad
 
+from jaxrng_doctor.paths import OWN_DIR
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.calldata import JitCall, VmapCall
-from jaxrng_doctor.trace.files import OWN_DIR, is_sampler_file
+from jaxrng_doctor.trace.files import is_sampler_file
 from jaxrng_doctor.trace.patches import Patch, attribute
 
 # `pjit` up to 0.6, `jit` later; only the second is among JAX's public primitives.
