@@ -7,6 +7,7 @@ import functools
 import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -36,6 +37,7 @@ from jaxrng_doctor.trace.places import is_users, users_place
 from jaxrng_doctor.tracebacks import in_a_line
 from jaxrng_doctor.watching import calls, repeats, reporting
 from jaxrng_doctor.watching.compiled import Compiled, Made, compiled, may_use_keys, transformed
+from jaxrng_doctor.watching.holding import LOST, Held
 from jaxrng_doctor.watching.hostdata import SPREAD, Spread
 from jaxrng_doctor.watching.inner import InnerCall, inner_call
 from jaxrng_doctor.watching.loops import Loops, TooMany
@@ -77,6 +79,7 @@ class Recorder:
         self._new = new
         self._functions: dict[Any, Compiled | None] = {}
         self._held: list[Any] = []  # so that an `id` stays theirs
+        self._arrays = Held()
         self._waiting: dict[int, JitCall] = {}
         self._eager: list[EagerUse] = []
         self._gaps: dict[Gap, None] = {}  # each once: a loop comes by again and again
@@ -95,6 +98,7 @@ class Recorder:
     def jitted(self, call: JitCall, loop: calls.Transformed | None) -> NotedCall | None:
         known, function = id(call.jaxpr), None
         self._inner.discard(known)
+        self._arrays.before_donation(call.flat, call.donated)
         if any(call.donated) or known in self._functions:
             function = self.first(call, loop)
             if function is None or not self.notes(function):
@@ -227,6 +231,7 @@ class Recorder:
         before: Mapping[int, Any],
     ) -> Callable[[], None]:
         """What notes a call with these leaves, once it was made."""
+        self._arrays.before_donation(leaves, donated)
         try:
             with calls.deaf() if donated or function.refs else contextlib.nullcontext():
                 values = function.values_of(leaves, donated, before)
@@ -255,8 +260,9 @@ class Recorder:
         self._keep(function, Made(number, self._way(), values, data=data))
 
     def _keep(self, function: Compiled, made: Made) -> None:
+        values = tuple(map(self._arrays.keep, made.values))
         with self._lock:
-            function.calls.append(made)
+            function.calls.append(replace(made, values=values))
         self._stop_if_repeated(made.number)
 
     def _number(self, around: tuple[int, str] | None = None) -> int | None:
@@ -321,7 +327,8 @@ class Recorder:
             return
         function = "" if around is None else around[1]
         with self._lock:
-            self._eager.append(EagerUse(number, op, self._way(), key, function))
+            kept = (self._arrays.keep(key),)
+            self._eager.append(EagerUse(number, op, self._way(), kept, function))
         self._stop_if_repeated(number)
 
     def _stop_if_repeated(self, number: int) -> None:
@@ -333,6 +340,9 @@ class Recorder:
     def _repeated(self, functions: Sequence[Compiled]) -> tuple[Repeated, ...]:
         """The keys that come twice; where they cannot be compared, none and a gap."""
         try:
+            lost = [self._arrays.lose(function.calls) for function in functions]
+            if self._arrays.lose(self._eager) or any(lost):
+                self._gap(f"some calls are not compared: {LOST}")
             return repeats.repeated_keys(functions, self._eager)
         except Exception as error:
             self._gap(f"the calls could not be compared: {in_a_line(error)}")
