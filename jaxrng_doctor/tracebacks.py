@@ -12,9 +12,27 @@ import itertools
 import re
 import traceback
 from pathlib import Path
+from typing import Any
 
 from jaxrng_doctor.findings import Failure, Stage
 from jaxrng_doctor.paths import OWN_DIR
+
+
+class Unseen:
+    """In a `with` statement: the frame that holds it is in no traceback of what is raised there.
+
+    For a function that stands between the user's code and JAX.
+    """
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: Any) -> None:
+        if error is not None and trace is not None:
+            error.__traceback__ = trace.tb_next
+
+
+unseen = Unseen()
 
 
 def failure(stage: Stage, what: str, error: BaseException) -> Failure:

@@ -35,6 +35,7 @@ from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.calldata import JitCall, VmapCall
 from jaxrng_doctor.trace.files import is_sampler_file
 from jaxrng_doctor.trace.patches import Patch, attribute
+from jaxrng_doctor.tracebacks import unseen
 
 # `pjit` up to 0.6, `jit` later; only the second is among JAX's public primitives.
 pjit_p = next(p for p in _pe.custom_staging_rules if p.name in ("jit", "pjit"))
@@ -489,9 +490,11 @@ def each_eager_use(note: Callable[[str, Any, bool], None]) -> Patch:
 
     def replaced(original: Any) -> Callable[..., Any]:
         def check(name: str, key: Any, **options: Any) -> Any:
-            if is_eager():
-                note(name, key, is_plain())
-            return original(name, key, **options)
+            with unseen:
+                checked = original(name, key, **options)
+                if is_eager():
+                    note(name, key, is_plain())
+                return checked
 
         return check
 

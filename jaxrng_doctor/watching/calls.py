@@ -24,6 +24,7 @@ from jaxrng_doctor.trace.eager_loops import LoopCall, each_eager_loop, is_dispat
 from jaxrng_doctor.trace.files import JAX_DIR
 from jaxrng_doctor.trace.hostrng import Standing
 from jaxrng_doctor.trace.patches import Patch, attribute
+from jaxrng_doctor.tracebacks import unseen
 from jaxrng_doctor.watching.shortcuts import Noted, Shortcuts
 
 _NO_USES = frozenset({"clone", "fold_in", "key_data", "key_impl", "wrap_key_data"})
@@ -82,8 +83,8 @@ class Listener(Protocol):
     def transformed(self, call: Transformed) -> None:
         """A function made by `jax.vmap` or `jax.grad` is called outside of compiled functions."""
 
-    def returned(self) -> None:
-        """The call of a transformed function has ended."""
+    def returned(self, error: Exception | None) -> None:
+        """The call of a transformed function has ended, and has raised `error`."""
 
     def used(self, op: str, key: Any, around: tuple[int, str] | None) -> None:
         """A key is drawn from or split outside of compiled functions; in a vmap, all its keys.
@@ -250,13 +251,14 @@ def _patch(name: str, showing: Callable[[str, Any], Callable[..., Any]], home: A
 def _making(name: str, original: Any) -> Callable[..., Any]:
     @functools.wraps(original)
     def transformation(*args: Any, **kwargs: Any) -> Any:
-        made = original(*args, **kwargs)
+        with unseen:
+            made = original(*args, **kwargs)
         if not (args and callable(made)):
             return made
 
         @functools.wraps(made)
         def transformed(*xs: Any, **options: Any) -> Any:
-            with _shown(name, args[0], made, xs, options):
+            with unseen, _shown(name, args[0], made, xs, options):
                 return made(*xs, **options)
 
         if hasattr(made, "lower"):  # what `pmap` returns on 0.6, which `wraps` cannot look into
@@ -270,7 +272,7 @@ def _calling(name: str, original: Any) -> Callable[..., Any]:
     @functools.wraps(original)
     def transformation(fun: Any, *args: Any, **kwargs: Any) -> Any:
         primals = args[0] if name == "jvp" and args else args
-        with _shown(name, fun, fun, tuple(primals), {}):
+        with unseen, _shown(name, fun, fun, tuple(primals), {}):
             return original(fun, *args, **kwargs)
 
     return transformation
@@ -279,14 +281,15 @@ def _calling(name: str, original: Any) -> Callable[..., Any]:
 def _looping(name: str, original: Any) -> Callable[..., Any]:
     @functools.wraps(original)
     def loop(*args: Any, **kwargs: Any) -> Any:
-        if _is_deaf() or not jaxprs.is_plain():
-            return original(*args, **kwargs)
-        body = next(filter(callable, reversed([*args, *kwargs.values()])), original)
-        _state.loop = Transformed(name, body, original, args, kwargs)
-        try:
-            return original(*args, **kwargs)
-        finally:
-            _state.loop = None
+        with unseen:
+            if _is_deaf() or not jaxprs.is_plain():
+                return original(*args, **kwargs)
+            body = next(filter(callable, reversed([*args, *kwargs.values()])), original)
+            _state.loop = Transformed(name, body, original, args, kwargs)
+            try:
+                return original(*args, **kwargs)
+            finally:
+                _state.loop = None
 
     return loop
 
@@ -300,9 +303,13 @@ def _shown(name: str, original: Any, fun: Any, args: Any, kwargs: Any) -> Iterat
     for listener in _open:
         listener.transformed(call)
     _state.around = next(_numbers), call.title
+    raised = None
     try:
         yield
+    except Exception as error:
+        raised = error
+        raise
     finally:
         _state.around = None
         for listener in _open:
-            listener.returned()
+            listener.returned(raised)

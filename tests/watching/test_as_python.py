@@ -177,3 +177,76 @@ def test_the_report_comes_whatever_stderr_has_become(write, run_cli):
     write("script.py", "import io, sys\nsys.stderr = io.StringIO()\n")
 
     assert "0 errors" in run_cli("run", "script.py").stderr
+
+
+FAILING = """
+    import sys, traceback
+
+    import jax
+    import jax.numpy as jnp
+    from jax import lax
+
+    def fails(*args):
+        raise ValueError("its own")
+
+    calls = [
+        lambda: jax.grad(lambda x: jnp.sin(x))(jnp.ones(3)),
+        lambda: jax.vmap(lambda x, y: x)(jnp.ones(3), jnp.ones(4)),
+        lambda: jax.vmap(fails)(jnp.ones(3)),
+        lambda: jax.grad(fails)(1.0),
+        lambda: jax.jit(fails)(1.0),
+        lambda: jax.jvp(fails, (1.0,), (1.0,)),
+        lambda: jax.vjp(fails, 1.0),
+        lambda: lax.scan(fails, 0.0, jnp.arange(3.0)),
+        lambda: lax.cond(True, fails, fails, 1.0),
+        lambda: jax.vmap(3),
+        lambda: jax.grad(),
+        lambda: jax.grad(jax.checkpoint(fails))(1.0),
+        lambda: jax.random.normal(3.0),
+        lambda: jax.random.normal(jax.random.split(jax.random.key(0))),
+    ]
+    for call in calls:
+        try:
+            call()
+        except Exception as error:
+            traceback.print_exc(file=sys.stdout)
+    for _ in range(2):
+        jax.random.split(jax.random.key(0))
+    fails()
+"""
+
+
+def test_tracebacks_have_no_frames_of_the_doctor(write, both):
+    write("script.py", FAILING)
+
+    alone, watched = both("script.py")
+
+    assert alone.stdout.count("Traceback") >= 14
+    assert_same(alone, watched)
+    # What the program cannot do is no gap, and what it does besides is judged.
+    assert "0 gaps" in watched.stderr
+
+
+def test_what_failed_once_is_examined_when_it_does_not(write, run_cli):
+    write(
+        "script.py",
+        """
+        import jax
+        import jax.numpy as jnp
+
+        ready = False
+
+        def noisy(x):
+            if not ready:
+                raise RuntimeError
+            return x + jax.random.normal(jax.random.key(0))
+
+        for _ in range(2):
+            try:
+                jax.vmap(noisy)(jnp.zeros(3))
+            except RuntimeError:
+                ready = True
+        """,
+    )
+
+    assert "error[RNG001]" in run_cli("run", "script.py").stderr
