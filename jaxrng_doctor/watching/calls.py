@@ -18,6 +18,7 @@ import jax
 
 from jaxrng_doctor.limits import is_ours
 from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace.call import is_array
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.concrete import concrete
 from jaxrng_doctor.trace.eager_loops import LoopCall, each_eager_loop, is_dispatched
@@ -30,7 +31,8 @@ from jaxrng_doctor.watching.shortcuts import Noted, Shortcuts
 _NO_USES = frozenset({"clone", "fold_in", "key_data", "key_impl", "wrap_key_data"})
 
 # What returns a function that is transformed, and what calls the given one at once.
-_MAKING = ("grad", "hessian", "jacfwd", "jacrev", "pmap", "value_and_grad", "vmap")
+_MAKING = ("grad", "hessian", "jacfwd", "jacrev", "pmap", "shard_map", "value_and_grad", "vmap")
+_DEVICE_MAPS = ("pmap", "shard_map")
 _CALLING = ("jvp", "linearize", "vjp")
 
 # What JAX compiles by itself, after it has traced the function with its vmaps dissolved.
@@ -51,6 +53,26 @@ class Transformed:
     def title(self) -> str:
         """Such as `grad(loss)`."""
         return f"{self.name}({getattr(self.original, '__name__', type(self.original).__name__)})"
+
+    @property
+    def is_device_map(self) -> bool:
+        """It is compiled: nothing shows its draws but the call itself."""
+        return self.name in _DEVICE_MAPS
+
+    def arrays(self) -> list[Any]:
+        """The arrays among its arguments, as `array_call` has them."""
+        return [x for x in jax.tree_util.tree_leaves((self.args, self.kwargs)) if is_array(x)]
+
+    def known_by(self) -> tuple[tuple[Any, ...], Any]:
+        """What its like has in common with it, the name first; and what must stay for that."""
+        shapes = tuple((x.shape, str(x.dtype)) for x in self.arrays())
+        code = getattr(self.original, "__code__", self.original)
+        held = (code, self.fun) if self.is_device_map else (code,)  # it is compiled for that one
+        return (self.name, shapes, *map(id, held)), (code, self.fun)
+
+    def others(self) -> list[Any]:
+        """What is no array among its arguments."""
+        return [x for x in jax.tree_util.tree_leaves((self.args, self.kwargs)) if not is_array(x)]
 
 
 _state = threading.local()
@@ -139,6 +161,11 @@ def _is_deaf() -> bool:
     return getattr(_state, "deaf", False) or is_ours()
 
 
+def _in_device_map() -> bool:
+    """In a call of one, whose draws are known from its arguments."""
+    return getattr(_state, "in_device_map", False)
+
+
 def _forget() -> None:
     _shortcuts.clear()
     jaxprs.forget_fast_paths()
@@ -163,7 +190,7 @@ def _jitted(call: JitCall, plain: bool) -> None:
     if (around is not None or not plain) and is_dispatched(call):
         return  # of what was shown already
     if not plain:
-        for listener in _open:
+        for listener in () if _in_device_map() else _open:
             listener.jitted_within(call, around)
     else:
         loop = getattr(_state, "loop", None)
@@ -211,13 +238,13 @@ def _serve(fun: Any, info: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 
 def _looped(loop: LoopCall) -> None:
-    if not _is_deaf():
+    if not (_is_deaf() or _in_device_map()):
         for listener in _open:
             listener.looped_within(loop, getattr(_state, "around", None))
 
 
 def _used(function: str, key: Any, plain: bool) -> None:
-    if _is_deaf() or function in _NO_USES or not hasattr(jax.random, function):
+    if _is_deaf() or _in_device_map() or function in _NO_USES or not hasattr(jax.random, function):
         return
     around: tuple[int, str] | None = getattr(_state, "around", None)
     with deaf():
@@ -235,7 +262,8 @@ def _transformations() -> Iterator[None]:
     """Show each function that is transformed from now on, as it is called."""
     with contextlib.ExitStack() as stack:
         for name in _MAKING:
-            stack.enter_context(_patch(name, _making))
+            if hasattr(jax, name):  # up to 0.7 shard_map is not there
+                stack.enter_context(_patch(name, _making))
         for name in _CALLING:
             stack.enter_context(_patch(name, _calling))
         for name in _LOOPING:
@@ -302,7 +330,7 @@ def _shown(name: str, original: Any, fun: Any, args: Any, kwargs: Any) -> Iterat
     call = Transformed(name, original, fun, args, kwargs)
     for listener in _open:
         listener.transformed(call)
-    _state.around = next(_numbers), call.title
+    _state.around, _state.in_device_map = (next(_numbers), call.title), call.is_device_map
     raised = None
     try:
         yield
@@ -310,6 +338,6 @@ def _shown(name: str, original: Any, fun: Any, args: Any, kwargs: Any) -> Iterat
         raised = error
         raise
     finally:
-        _state.around = None
+        _state.around, _state.in_device_map = None, False
         for listener in _open:
             listener.returned(raised)

@@ -65,3 +65,13 @@ class Held:
 def _is_lost(value: Any) -> bool:
     words = key_words(value)
     return hasattr(words, "is_deleted") and words.is_deleted()
+
+
+def are_same(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """They are the very same objects, or equal numbers and texts."""
+    return len(one) == len(other) and all(map(_is_same, one, other))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    is_plain = type(one) is type(other) and isinstance(one, (int, float, complex, str))
+    return one is other or (is_plain and bool(one == other))

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import jax
-
 from jaxrng_doctor.errors import FirstFinding
 from jaxrng_doctor.facts import ProgramFacts, Repeated
 from jaxrng_doctor.findings import (
@@ -27,7 +25,6 @@ from jaxrng_doctor.findings import (
 from jaxrng_doctor.finishing import finish
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
-from jaxrng_doctor.trace.call import is_array
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.eager_loops import LoopCall
 from jaxrng_doctor.trace.equations import Frame, function_of
@@ -36,7 +33,7 @@ from jaxrng_doctor.trace.places import users_place
 from jaxrng_doctor.tracebacks import in_a_line
 from jaxrng_doctor.watching import calls, repeats, reporting
 from jaxrng_doctor.watching.compiled import Compiled, Made, compiled, may_use_keys, transformed
-from jaxrng_doctor.watching.holding import LOST, Held
+from jaxrng_doctor.watching.holding import LOST, Held, are_same
 from jaxrng_doctor.watching.hostdata import SPREAD, Spread
 from jaxrng_doctor.watching.hostdraws import HostDraws
 from jaxrng_doctor.watching.inner import InnerCall, inner_call
@@ -85,6 +82,7 @@ class Recorder:
         self._gaps: dict[Gap, None] = {}  # each once: a loop comes by again and again
         self._host_draws = HostDraws()
         self._ways: dict[Any, tuple[Frame, ...]] = {}
+        self._others: dict[Any, list[Any]] = {}  # what device maps were called with first
         self._within: dict[Any, int] = {}  # the numbers of calls that were transformed
         self._inner: set[int] = set()  # functions that only transformed ones call, whose they are
         self._owed: dict[int, list[InnerCall]] = {}
@@ -175,6 +173,9 @@ class Recorder:
     def returned(self, error: Exception | None) -> None:
         known = getattr(self._latest, "known", None)
         self._latest.transformed = None
+        note, self._latest.note = getattr(self._latest, "note", nothing), nothing
+        if error is None:
+            note()
         if error is not None and known and self._functions.get(known, self) is None:
             # If it was that too which kept it from being examined, the program itself is at fault.
             self._gaps.pop(_not_examined(known[0], error), None)
@@ -199,15 +200,19 @@ class Recorder:
                 self._keep(function, Made(number, inner.way, values, vmaps, in_full=inner.in_full))
 
     def transformed(self, call: calls.Transformed) -> None:
-        leaves = [x for x in jax.tree_util.tree_leaves((call.args, call.kwargs)) if is_array(x)]
-        code = getattr(call.original, "__code__", call.original)
-        shapes = tuple((x.shape, str(x.dtype)) for x in leaves)
-        known = (call.name, id(code), shapes)
+        leaves, (known, held) = call.arrays(), call.known_by()
         again = known in self._functions
         examine = functools.partial(transformed, call, detail=self.detail)
-        function = self._function(known, (code, call.fun), call.name, examine)
+        function = self._function(known, held, call.name, examine)
         self._latest.transformed, self._latest.known = function, known
-        if again and self.key_values and function is not None and function.draws_out_of_sight:
+        if function is None or not self.key_values:
+            return
+        if call.is_device_map:
+            if not are_same(call.others(), self._others.setdefault(known, call.others())):
+                self._gap(f"calls of {call.title} with other values than arrays are not compared")
+            elif self.notes(function):  # it may take any of them
+                self._latest.note = self.prepared(function, leaves, (True,) * len(leaves), {})
+        elif again and function.draws_out_of_sight:
             why = "in a loop it draws for some examples of a vmap"
             self._gap(f"calls of {call.title} are not compared: {why}", self._here())
 
