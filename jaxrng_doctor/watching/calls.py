@@ -157,6 +157,18 @@ def deaf() -> Iterator[None]:
         _state.deaf = before
 
 
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """What happens inside is not for the one who has begun to listen last."""
+    left = _open.pop()
+    _forget()
+    try:
+        yield
+    finally:
+        _open.append(left)
+        _forget()
+
+
 def _is_deaf() -> bool:
     return getattr(_state, "deaf", False) or is_ours()
 
