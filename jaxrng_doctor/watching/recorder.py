@@ -7,7 +7,6 @@ import functools
 import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from jaxrng_doctor.errors import FirstFinding
@@ -197,7 +196,8 @@ class Recorder:
             number = self._number(inner.around)
             if number is not None:
                 vmaps = function.vmaps_of(inner.vmaps)
-                self._keep(function, Made(number, inner.way, values, vmaps, in_full=inner.in_full))
+                kept = tuple(map(self._arrays.keep, values))
+                self._keep(function, Made(number, inner.way, kept, vmaps, in_full=inner.in_full))
 
     def transformed(self, call: calls.Transformed) -> None:
         leaves, (known, held) = call.arrays(), call.known_by()
@@ -267,12 +267,12 @@ class Recorder:
         number = self._number()
         if number is None:
             return
-        self._keep(function, Made(number, self._way(), values, data=data))
+        kept = tuple(map(self._arrays.keep, values))
+        self._keep(function, Made(number, self._way(), kept, data=data))
 
     def _keep(self, function: Compiled, made: Made) -> None:
-        values = tuple(map(self._arrays.keep, made.values))
         with self._lock:
-            function.calls.append(replace(made, values=values))
+            function.calls.append(made)
         self._stop_if_repeated(made.number)
 
     def _number(self, around: tuple[int, str] | None = None) -> int | None:
