@@ -26,6 +26,7 @@ from jaxrng_doctor.trace.files import JAX_DIR
 from jaxrng_doctor.trace.hostrng import Standing
 from jaxrng_doctor.trace.patches import Patch, attribute
 from jaxrng_doctor.tracebacks import unseen
+from jaxrng_doctor.watching.ahead import each_call_of_compiled
 from jaxrng_doctor.watching.shortcuts import Noted, Shortcuts
 
 _NO_USES = frozenset({"clone", "fold_in", "key_data", "key_impl", "wrap_key_data"})
@@ -135,6 +136,7 @@ def listening(listener: Listener) -> Iterator[None]:
         jaxprs.slow_path_where(_made),
         jaxprs.serving_jit_calls(_serve),
         jaxprs.each_eager_use(_used),
+        each_call_of_compiled(_called_compiled),
         _transformations(),
     ):
         _open.append(listener)
@@ -253,6 +255,12 @@ def _looped(loop: LoopCall) -> None:
     if not (_is_deaf() or _in_device_map()):
         for listener in _open:
             listener.looped_within(loop, getattr(_state, "around", None))
+
+
+def _called_compiled(name: str) -> None:
+    if not _is_deaf():
+        for listener in _open:
+            listener.missed(f"a call of {name}.lower(…).compile()")
 
 
 def _used(function: str, key: Any, plain: bool) -> None:
