@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,7 +35,10 @@ def run(
     folder, stderr = str(Path.cwd()), _stderr()
     watch = _Watch(settings, key_values=key_values, exit_on_first=exit_on_first)
     started = script.program(program, arguments, is_module=is_module)
+    process = os.getpid()
     code = watch.over(started)
+    if os.getpid() != process:  # forked off by the program: the report is its parent's
+        return code
     report, meeting = watch.report, watch.meeting
     if meeting is not None and meeting.process > 0:
         return code or _of_another(report, meeting, settings, folder, stderr)

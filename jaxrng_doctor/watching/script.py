@@ -140,14 +140,12 @@ def _ended(run: Callable[[], object]) -> int:
 
 def _wait_for_threads() -> None:
     """As Python does before it ends: what they draw is the program's too."""
-    # Those of an executor wait for that end themselves.
-    waiting = getattr(concurrent.futures.thread, "_threads_queues", {})
+    finish_executors = getattr(concurrent.futures.thread, "_python_exit", None)
+    if finish_executors is None:
+        return  # their threads would never end
+    finish_executors()
     own = threading.current_thread()
-    while others := [
-        thread
-        for thread in threading.enumerate()
-        if thread is not own and not thread.daemon and thread not in waiting
-    ]:
+    while others := [t for t in threading.enumerate() if t is not own and not t.daemon]:
         for thread in others:
             thread.join()
 

@@ -1,5 +1,6 @@
 """`jaxrng-doctor run`: what a program sees, prints and returns is as under `python`."""
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -131,25 +132,48 @@ def test_threads_that_go_on_are_watched_to_their_end(write, run_cli):
         """
         import concurrent.futures, threading, time
 
-        executor = concurrent.futures.ThreadPoolExecutor(1)  # which is never shut down
-        executor.submit(int).result()
-
         def late():
             time.sleep(0.2)
             import jax
 
-            for _ in range(2):
-                jax.random.normal(jax.random.key(0))
+            jax.random.normal(jax.random.key(0))
             print("done")
 
+        executor = concurrent.futures.ThreadPoolExecutor(2)  # which is never shut down
+        executor.submit(int).result()
+        executor.submit(late)
         threading.Thread(target=late).start()
         """,
     )
 
     done = run_cli("run", "script.py")
 
-    assert done.stdout == "done\n"
+    assert done.stdout == "done\ndone\n"
     assert "error[RNG014]" in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
+def test_a_process_that_the_program_forks_off_reports_nothing(write, run_cli):
+    write(
+        "script.py",
+        """
+        import os, sys, warnings
+
+        import jax
+
+        warnings.simplefilter("ignore")  # JAX warns of forks
+        for _ in range(2):
+            jax.random.normal(jax.random.key(0))
+        child = os.fork()
+        if not child:
+            sys.exit(7)
+        os.waitpid(child, 0)
+        """,
+    )
+
+    done = run_cli("run", "script.py")
+
+    assert done.stderr.count("error[RNG014]") == 1
 
 
 def test_a_program_that_imports_the_doctor_is_watched(write, run_cli):
