@@ -60,6 +60,7 @@ class _Watch:
         self._settings = settings
         self._key_values = key_values
         self._exit_on_first = exit_on_first
+        self._started_by = _outermost_file()
         self._open = contextlib.ExitStack()
         self._fault: Exception | None = None
 
@@ -79,11 +80,13 @@ class _Watch:
 
     def _watch(self) -> None:
         from jaxrng_doctor.api import watching
+        from jaxrng_doctor.trace.jaxprs import hide_frames_of
         from jaxrng_doctor.watching.processes import Meeting
 
         choices = self._settings.choices()
         # Where no finding is to fail, the first that would by default ends the program.
         stop_at: Severity = choices.fail_on if choices.fail_on != "never" else "warning"
+        hide_frames_of(self._started_by)
         self.meeting = Meeting(detail=self._settings.detail)
         self.report = self._open.enter_context(
             watching(
@@ -95,6 +98,13 @@ class _Watch:
                 meeting=self.meeting,
             )
         )
+
+
+def _outermost_file() -> str:
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code.co_filename
 
 
 def _stderr() -> TextIO:

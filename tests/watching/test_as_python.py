@@ -274,3 +274,23 @@ def test_what_failed_once_is_examined_when_it_does_not(write, run_cli):
     )
 
     assert "error[RNG001]" in run_cli("run", "script.py").stderr
+
+
+def test_compiled_code_names_the_programs_lines_and_no_others(write, both):
+    write(
+        "script.py",
+        """
+        import jax
+
+        def noisy(key):
+            return jax.vmap(jax.random.normal)(jax.random.split(key, 3)).sum()
+
+        lowered = jax.jit(noisy).lower(jax.random.key(0))
+        print(lowered.as_text(debug_info=True), lowered.compile().as_text())
+        """,
+    )
+
+    alone, watched = both("script.py")
+
+    assert "script.py" in alone.stdout
+    assert watched.stdout == alone.stdout
