@@ -1,6 +1,7 @@
-"""What is compiled ahead of time, `f.lower(…).compile()`: in come calls of it, out comes whose.
+"""What is compiled ahead of time, `f.lower(…).compile()`: out comes which is called again.
 
-They pass nothing that every other call of a jitted function passes.
+They pass nothing that every other call of a jitted function passes. What a first call draws from is
+examined as it is lowered.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from jaxrng_doctor.tracebacks import unseen
 
 # What draws, once it is lowered and compiled, with the name of the function.
 _drawing: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+_called: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 @contextlib.contextmanager
 def each_call_of_compiled(note: Callable[[str], None]) -> Iterator[None]:
-    """While open, `note(name)` for each call of a function that draws, compiled meanwhile."""
+    """While open, `note(name)` for each call but the first, of what draws and is compiled then."""
+    _called.clear()
     with contextlib.ExitStack() as stack:
         for patch in _patches(note):
             stack.enter_context(patch)
@@ -56,8 +59,10 @@ def _patches(note: Callable[[str], None]) -> list[Patch]:
     def calling(original: Any) -> Callable[..., Any]:
         def call(compiled: Any, *args: Any, **kwargs: Any) -> Any:
             with unseen:
-                if compiled in _drawing:
+                if compiled in _called:
                     note(_drawing[compiled])
+                elif compiled in _drawing:
+                    _called.add(compiled)
                 return original(compiled, *args, **kwargs)
 
         return functools.wraps(original)(call)

@@ -512,7 +512,7 @@ def test_a_vmap_inside_of_a_loop_that_nothing_compiles(loop, in_axes):
     assert len(report.gaps) == 1
 
 
-def test_a_call_of_what_is_compiled_ahead_of_time_is_a_gap():
+def test_calls_of_what_is_compiled_ahead_of_time_are_a_gap():
     with jaxrng_doctor.watch() as report:
         draws = jax.jit(lambda key: jax.random.normal(key)).lower(jax.random.key(0)).compile()
         adds = jax.jit(lambda x: x + 1).lower(1.0).compile()
