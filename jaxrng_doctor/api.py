@@ -150,14 +150,17 @@ def watching(
         detail=_in_detail(detail),
     )
     report = Report((), __version__, jax.__version__)
+    process = os.getpid()
     try:
         with listening(recorder), recording_vmaps():
             yield report
     finally:
-        targets = recorder.reports()
-        if meeting is not None:
-            targets = meeting.hold(targets, recorder.functions(), choices)
-        findings.Report.__init__(report, targets, __version__, jax.__version__)
+        # A process that was forked off meanwhile must not run JAX, and its parent tells it all.
+        if os.getpid() == process:
+            targets = recorder.reports()
+            if meeting is not None:
+                targets = meeting.hold(targets, recorder.functions(), choices)
+            findings.Report.__init__(report, targets, __version__, jax.__version__)
 
 
 def _in_detail(asked: bool | None) -> bool:

@@ -18,7 +18,7 @@ import typer
 
 from jaxrng_doctor import __version__
 from jaxrng_doctor.commands import FAILED, INTERRUPTED, USAGE
-from jaxrng_doctor.errors import UsageError
+from jaxrng_doctor.errors import ProgramToRun, UsageError
 from jaxrng_doctor.limits import is_left_running
 from jaxrng_doctor.nearest import choose
 
@@ -135,8 +135,11 @@ def main(crew: Crew | None = None) -> NoReturn:
         get_completion_inspect_parameters()  # makes the shells known
     try:
         sys.exit(app(prog_name=NAME, obj=crew))
+    except ProgramToRun as program:
+        work = program.args[0]
     except KeyboardInterrupt:
         _leave(INTERRUPTED)
+    _guard(work)
 
 
 def _version(asked: bool) -> None:
@@ -318,7 +321,7 @@ def run(
             exit_on_first=exit_on_first,
         )
 
-    _guard(work)
+    raise ProgramToRun(work)
 
 
 @app.command()

@@ -33,3 +33,7 @@ class FirstFinding(BaseException):
 
     Not an `Exception`: the program is not to take it for a failure of its own.
     """
+
+
+class ProgramToRun(Exception):
+    """Its argument runs a program: not below typer, whose frames JAX would write into its HLO."""

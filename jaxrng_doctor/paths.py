@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+import os
+from pathlib import Path, PurePath
 
 from jaxrng_doctor import shells
+
+OWN_DIR = str(Path(__file__).parent) + os.sep
+"""Where the doctor's own code is, as the code itself says it."""
 
 
 def shown(path: str, root: str) -> str:

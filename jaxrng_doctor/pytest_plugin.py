@@ -7,6 +7,7 @@ say for a test what is intended. JAX is imported only where the flag is given.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 from collections.abc import Generator
 from dataclasses import replace
@@ -17,10 +18,13 @@ import pytest
 if TYPE_CHECKING:
     from jaxrng_doctor.api import Report
     from jaxrng_doctor.config import Config
+    from jaxrng_doctor.findings import Choices
     from jaxrng_doctor.settling import Settling
 
 _PROPERTY = "jaxrng"
 _project: pytest.StashKey[tuple[Config, Settling]] = pytest.StashKey()
+_current = pytest.StashKey[pytest.Item]()
+_fixtures = pytest.StashKey[list[Any]]()  # the targets of their reports
 _watched = pytest.StashKey["tuple[contextlib.ExitStack, Report]"]()
 
 
@@ -29,10 +33,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--jaxrng",
         nargs="?",
         const="error",
-        choices=("error", "warn"),
+        type=_mode,
+        metavar="{error,warn}",
         help="watch each test for random numbers that are shared by mistake: "
         "fail it (error, the default), or only tell (warn)",
     )
+
+
+def _mode(typed: str) -> str:
+    if typed not in ("error", "warn"):
+        raise argparse.ArgumentTypeError(
+            f"{typed!r} is neither error nor warn; where tests are named next, "
+            f"write --jaxrng=error {typed}"
+        )
+    return typed
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -84,20 +98,49 @@ def jaxrng() -> JaxRng:
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     if item.config.getoption("--jaxrng"):
         item.stash[_watched] = _watch(item)
+        item.session.stash[_current] = item
     return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """A fixture that several tests share is watched by itself.
+
+    Else its draws would be compared with those of the one test that asks for it first.
+    """
+    item = request.session.stash.get(_current, None)
+    if fixturedef.scope == "function" or item is None or _watched not in item.stash:
+        return (yield)
+    from jaxrng_doctor.api import watching
+    from jaxrng_doctor.watching.calls import apart
+
+    with apart(), watching(_choices(item)) as report:
+        made = yield
+    item.stash.setdefault(_fixtures, []).extend(report.targets)
+    return made
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    outcome = yield
+    try:
+        outcome = yield
+    except Exception:  # it has failed by itself, and is told to share noise too
+        if _watched in item.stash:
+            _tell(item, _finished(item))
+        raise
     if _watched in item.stash:
         report = _finished(item)
-        fails = report.fails or report.failures
-        if fails or not report.ok or report.gaps:
-            item.user_properties.append((_PROPERTY, str(report)))
-        if fails and item.config.getoption("--jaxrng") == "error":
+        _tell(item, report)
+        if (report.fails or report.failures) and item.config.getoption("--jaxrng") == "error":
             pytest.fail(str(report), pytrace=False)
     return outcome
+
+
+def _tell(item: pytest.Item, report: Report) -> None:
+    if report.fails or report.failures or not report.ok or report.gaps:
+        item.user_properties.append((_PROPERTY, str(report)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -128,6 +171,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 def _watch(item: pytest.Item) -> tuple[contextlib.ExitStack, Report]:
     from jaxrng_doctor.api import watching
+
+    stack = contextlib.ExitStack()
+    return stack, stack.enter_context(watching(_choices(item)))
+
+
+def _choices(item: pytest.Item) -> Choices:
+    """What is reported of a test, by the project's settings and its own marks."""
     from jaxrng_doctor.errors import UsageError
     from jaxrng_doctor.nearest import choose
     from jaxrng_doctor.rules import CODES
@@ -152,14 +202,13 @@ def _watch(item: pytest.Item) -> tuple[contextlib.ExitStack, Report]:
                 expect = choose("pytest.mark.jaxrng expect", typed, EXPECTATIONS)
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
-    choices = replace(config.choices(Overrides(ignore=tuple(ignore))), expect=expect)
-    stack = contextlib.ExitStack()
-    return stack, stack.enter_context(watching(choices))
+    return replace(config.choices(Overrides(ignore=tuple(ignore))), expect=expect)
 
 
 def _finished(item: pytest.Item) -> Report:
     stack, report = item.stash[_watched]
     del item.stash[_watched]
     stack.close()
+    report = replace(report, targets=(*report.targets, *item.stash.get(_fixtures, ())))
     _, settling = item.config.stash[_project]
     return settling.settle(report, complete=False)

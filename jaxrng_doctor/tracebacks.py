@@ -9,14 +9,30 @@ from __future__ import annotations
 import functools
 import importlib.util
 import itertools
-import os
 import re
 import traceback
 from pathlib import Path
+from typing import Any
 
 from jaxrng_doctor.findings import Failure, Stage
+from jaxrng_doctor.paths import OWN_DIR
 
-_OWN = str(Path(__file__).resolve().parent) + os.sep
+
+class Unseen:
+    """In a `with` statement: the frame that holds it is in no traceback of what is raised there.
+
+    For a function that stands between the user's code and JAX.
+    """
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: Any) -> None:
+        if error is not None and trace is not None:
+            error.__traceback__ = trace.tb_next
+
+
+unseen = Unseen()
 
 
 def failure(stage: Stage, what: str, error: BaseException) -> Failure:
@@ -57,7 +73,7 @@ def of_a_crash(told: str) -> str:
     """What `faulthandler` wrote, as a traceback of the user's frames; `""` where it wrote none."""
     found = re.findall(r'^  File "(.*)", line (\d+) in (.*)$', told, re.MULTILINE)
     # The latest comes first; what called us is no more the user's than we are.
-    inner = itertools.takewhile(lambda frame: not frame[0].startswith(_OWN), found)
+    inner = itertools.takewhile(lambda frame: not frame[0].startswith(OWN_DIR), found)
     frames = [
         traceback.FrameSummary(file, int(line), name)
         for file, line, name in inner
@@ -97,4 +113,4 @@ def _is_users(filename: str) -> bool:
 def _others() -> list[str]:
     """The folders of code that is not the user's, whether it is imported yet or not."""
     specs = [importlib.util.find_spec(name) for name in ("importlib", "jax", "jaxlib")]
-    return [_OWN, *(f"{Path(spec.origin).parent}/" for spec in specs if spec and spec.origin)]
+    return [OWN_DIR, *(f"{Path(spec.origin).parent}/" for spec in specs if spec and spec.origin)]

@@ -63,7 +63,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
                     ),
                     *telling.calls_of(repeated),
                 ),
-                help=(_HELP,),
+                help=(_HELP, _MEANT),
             )
 
 
@@ -83,6 +83,10 @@ def _message(repeated: Repeated) -> str:
 _HELP = Help(
     "split the key before each call, and pass on a part that is used once",
     "key, step_key = jax.random.split(key)",
+)
+_MEANT = Help(
+    "if these calls are to draw the same numbers, as in an evaluation, say so where it is drawn",
+    "# jaxrng: ignore[RNG014] the same noise each time",
 )
 
 

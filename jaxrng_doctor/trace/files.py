@@ -1,14 +1,12 @@
-"""Whose file is it: in comes a path, out comes whether it is JAX's, a sampler's or our own."""
+"""Whose file is it: in comes a path, out comes whether it is JAX's or a sampler's."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import jax
 
 JAX_DIR = os.path.dirname(os.path.abspath(jax.__file__)) + os.sep
-OWN_DIR = str(Path(__file__).parent.parent) + os.sep
 
 # jax.random lives in `_src/random.py` up to 0.8 and in the folder `_src/random/` later.
 _RANDOM = os.path.join(JAX_DIR, "_src", "random")

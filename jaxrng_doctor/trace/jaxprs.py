@@ -1,8 +1,7 @@
 """The one file that touches `jax._src`: what differs between JAX versions, in one shape.
 
-In comes JAX's own data, out comes the same under names that hold for every supported
-version. Each function says on which versions its line was seen to work; the list in
-`docs/architecture.md` says what to look at for a new JAX.
+In comes JAX's own data, out comes the same under names that hold for every supported version. Each
+function says on which versions its line was seen to work; for a new JAX see `docs/architecture.md`.
 """
 
 from __future__ import annotations
@@ -30,16 +29,19 @@ from jax._src.state import discharge as _discharge
 from jax.extend.core import primitives as jex_primitives
 from jax.interpreters import ad
 
+from jaxrng_doctor.paths import OWN_DIR
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.calldata import JitCall, VmapCall
-from jaxrng_doctor.trace.files import OWN_DIR, is_sampler_file
+from jaxrng_doctor.trace.files import is_sampler_file
 from jaxrng_doctor.trace.patches import Patch, attribute
+from jaxrng_doctor.tracebacks import unseen
 
 # `pjit` up to 0.6, `jit` later; only the second is among JAX's public primitives.
 pjit_p = next(p for p in _pe.custom_staging_rules if p.name in ("jit", "pjit"))
 
 # Compiled code names the innermost frame that is not JAX's own; ours are no user's either.
-_source_info.register_exclusion(OWN_DIR)
+hide_frames_of = _source_info.register_exclusion
+hide_frames_of(OWN_DIR)
 _traceback.register_exclusion(OWN_DIR)  # and errors show the user's lines only
 
 # -- jaxprs -----------------------------------------------------------------------
@@ -57,17 +59,15 @@ batchers = _batching.fancy_primitive_batchers
 """primitive -> rule(axis_data, args, dims, **params), which knows the axis it batches over."""
 
 
-def batched(eqn: Any, values: Sequence[Any], dims: Sequence[int | None]) -> tuple[Any, Any]:
-    """The outputs of an equation for a whole batch, and their batch axes.
+def batched(eqn: Any, values: Sequence[Any], dims: Sequence[int | None]) -> Any:
+    """The outputs of an equation for a whole batch, and their batch axes, both in a tuple.
 
     Rules that know nothing of the axis are in a table of their own up to 0.6.
     """
     rule = batchers.get(eqn.primitive)
     if rule is None:
-        outs, out_dims = _batching.primitive_batchers[eqn.primitive](values, dims, **eqn.params)
-    else:
-        outs, out_dims = rule(None, values, dims, **eqn.params)
-    return outs, out_dims
+        return _batching.primitive_batchers[eqn.primitive](values, dims, **eqn.params)
+    return rule(None, values, dims, **eqn.params)
 
 
 def without_dead_code(jaxpr: Any, used_outputs: Sequence[bool]) -> tuple[Any, list[bool]]:
@@ -105,10 +105,9 @@ Take = Callable[[VmapCall, Callable[[], list[Any]]], list[Any]]
 def intercepting_vmap(take: Take) -> Patch:
     """While open, every call of a `vmap`ped function goes to `take(call, ordinary)`.
 
-    `jax.vmap`, whenever and under whatever name it was imported, calls
-    `jax._src.interpreters.batching.batch(fun, axis_data, in_axes, out_axes)
-    .call_wrapped(*args)` (0.6 to 0.12), and nothing else in JAX does. Replacing that
-    one function therefore misses no vmap. `ordinary()` is what JAX would have done.
+    `jax.vmap`, whenever and under whatever name it was imported, calls `jax._src.interpreters.
+    batching.batch(fun, axis_data, in_axes, out_axes).call_wrapped(*args)` (0.6 to 0.12), and
+    nothing else does. So that misses no vmap. `ordinary()` is what JAX would have done.
     """
 
     def replaced(original: Any) -> Callable[..., Any]:
@@ -489,9 +488,11 @@ def each_eager_use(note: Callable[[str, Any, bool], None]) -> Patch:
 
     def replaced(original: Any) -> Callable[..., Any]:
         def check(name: str, key: Any, **options: Any) -> Any:
-            if is_eager():
-                note(name, key, is_plain())
-            return original(name, key, **options)
+            with unseen:
+                checked = original(name, key, **options)
+                if is_eager():
+                    note(name, key, is_plain())
+                return checked
 
         return check
 

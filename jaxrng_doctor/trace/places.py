@@ -17,9 +17,10 @@ from types import CodeType
 from typing import Any
 
 from jaxrng_doctor.findings import Place
+from jaxrng_doctor.paths import OWN_DIR
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.equations import Frame
-from jaxrng_doctor.trace.files import JAX_DIR, OWN_DIR, is_sampler_file
+from jaxrng_doctor.trace.files import JAX_DIR, is_sampler_file
 
 
 def _folders(*kinds: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ import jax
 from jaxrng_doctor.findings import Place
 from jaxrng_doctor.trace import patches, places
 from jaxrng_doctor.trace.files import JAX_DIR
+from jaxrng_doctor.tracebacks import unseen
 
 _state = threading.local()
 
@@ -49,7 +50,8 @@ def described(function: str, names: tuple[str, ...]) -> Iterator[None]:
 def _recording(original: Any) -> Callable[..., Any]:
     @functools.wraps(original)
     def vmap(*args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return _remembering(original(*args, **kwargs), _made_here())
+        with unseen:
+            return _remembering(original(*args, **kwargs), _made_here())
 
     return vmap
 
@@ -75,11 +77,12 @@ def _made_here() -> Made:
 def _remembering(mapped: Callable[..., Any], made: Made) -> Callable[..., Any]:
     @functools.wraps(mapped)
     def vmapped(*args: Any, **kwargs: Any) -> Any:
-        _state.made = getattr(_state, "made", None) or made
-        try:
-            return mapped(*args, **kwargs)
-        finally:
-            _state.made = None
+        with unseen:
+            _state.made = getattr(_state, "made", None) or made
+            try:
+                return mapped(*args, **kwargs)
+            finally:
+                _state.made = None
 
     return vmapped
 

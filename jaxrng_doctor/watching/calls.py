@@ -18,18 +18,22 @@ import jax
 
 from jaxrng_doctor.limits import is_ours
 from jaxrng_doctor.trace import jaxprs
+from jaxrng_doctor.trace.call import is_array
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.concrete import concrete
 from jaxrng_doctor.trace.eager_loops import LoopCall, each_eager_loop, is_dispatched
 from jaxrng_doctor.trace.files import JAX_DIR
 from jaxrng_doctor.trace.hostrng import Standing
 from jaxrng_doctor.trace.patches import Patch, attribute
+from jaxrng_doctor.tracebacks import unseen
+from jaxrng_doctor.watching.ahead import each_call_of_compiled
 from jaxrng_doctor.watching.shortcuts import Noted, Shortcuts
 
 _NO_USES = frozenset({"clone", "fold_in", "key_data", "key_impl", "wrap_key_data"})
 
 # What returns a function that is transformed, and what calls the given one at once.
-_MAKING = ("grad", "hessian", "jacfwd", "jacrev", "pmap", "value_and_grad", "vmap")
+_MAKING = ("grad", "hessian", "jacfwd", "jacrev", "pmap", "shard_map", "value_and_grad", "vmap")
+_DEVICE_MAPS = ("pmap", "shard_map")
 _CALLING = ("jvp", "linearize", "vjp")
 
 # What JAX compiles by itself, after it has traced the function with its vmaps dissolved.
@@ -50,6 +54,26 @@ class Transformed:
     def title(self) -> str:
         """Such as `grad(loss)`."""
         return f"{self.name}({getattr(self.original, '__name__', type(self.original).__name__)})"
+
+    @property
+    def is_device_map(self) -> bool:
+        """It is compiled: nothing shows its draws but the call itself."""
+        return self.name in _DEVICE_MAPS
+
+    def arrays(self) -> list[Any]:
+        """The arrays among its arguments, as `array_call` has them."""
+        return [x for x in jax.tree_util.tree_leaves((self.args, self.kwargs)) if is_array(x)]
+
+    def known_by(self) -> tuple[tuple[Any, ...], Any]:
+        """What its like has in common with it, the name first; and what must stay for that."""
+        shapes = tuple((x.shape, str(x.dtype)) for x in self.arrays())
+        code = getattr(self.original, "__code__", self.original)
+        held = (code, self.fun) if self.is_device_map else (code,)  # it is compiled for that one
+        return (self.name, shapes, *map(id, held)), (code, self.fun)
+
+    def others(self) -> list[Any]:
+        """What is no array among its arguments."""
+        return [x for x in jax.tree_util.tree_leaves((self.args, self.kwargs)) if not is_array(x)]
 
 
 _state = threading.local()
@@ -82,8 +106,8 @@ class Listener(Protocol):
     def transformed(self, call: Transformed) -> None:
         """A function made by `jax.vmap` or `jax.grad` is called outside of compiled functions."""
 
-    def returned(self) -> None:
-        """The call of a transformed function has ended."""
+    def returned(self, error: Exception | None) -> None:
+        """The call of a transformed function has ended, and has raised `error`."""
 
     def used(self, op: str, key: Any, around: tuple[int, str] | None) -> None:
         """A key is drawn from or split outside of compiled functions; in a vmap, all its keys.
@@ -112,6 +136,7 @@ def listening(listener: Listener) -> Iterator[None]:
         jaxprs.slow_path_where(_made),
         jaxprs.serving_jit_calls(_serve),
         jaxprs.each_eager_use(_used),
+        each_call_of_compiled(_called_compiled),
         _transformations(),
     ):
         _open.append(listener)
@@ -134,8 +159,25 @@ def deaf() -> Iterator[None]:
         _state.deaf = before
 
 
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """What happens inside is not for the one who has begun to listen last."""
+    left = _open.pop()
+    _forget()
+    try:
+        yield
+    finally:
+        _open.append(left)
+        _forget()
+
+
 def _is_deaf() -> bool:
     return getattr(_state, "deaf", False) or is_ours()
+
+
+def _in_device_map() -> bool:
+    """In a call of one, whose draws are known from its arguments."""
+    return getattr(_state, "in_device_map", False)
 
 
 def _forget() -> None:
@@ -162,7 +204,7 @@ def _jitted(call: JitCall, plain: bool) -> None:
     if (around is not None or not plain) and is_dispatched(call):
         return  # of what was shown already
     if not plain:
-        for listener in _open:
+        for listener in () if _in_device_map() else _open:
             listener.jitted_within(call, around)
     else:
         loop = getattr(_state, "loop", None)
@@ -210,13 +252,19 @@ def _serve(fun: Any, info: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 
 def _looped(loop: LoopCall) -> None:
-    if not _is_deaf():
+    if not (_is_deaf() or _in_device_map()):
         for listener in _open:
             listener.looped_within(loop, getattr(_state, "around", None))
 
 
+def _called_compiled(name: str) -> None:
+    if not _is_deaf():
+        for listener in _open:
+            listener.missed(f"a call of {name}.lower(…).compile()")
+
+
 def _used(function: str, key: Any, plain: bool) -> None:
-    if _is_deaf() or function in _NO_USES or not hasattr(jax.random, function):
+    if _is_deaf() or _in_device_map() or function in _NO_USES or not hasattr(jax.random, function):
         return
     around: tuple[int, str] | None = getattr(_state, "around", None)
     with deaf():
@@ -234,7 +282,8 @@ def _transformations() -> Iterator[None]:
     """Show each function that is transformed from now on, as it is called."""
     with contextlib.ExitStack() as stack:
         for name in _MAKING:
-            stack.enter_context(_patch(name, _making))
+            if hasattr(jax, name):  # up to 0.7 shard_map is not there
+                stack.enter_context(_patch(name, _making))
         for name in _CALLING:
             stack.enter_context(_patch(name, _calling))
         for name in _LOOPING:
@@ -250,13 +299,14 @@ def _patch(name: str, showing: Callable[[str, Any], Callable[..., Any]], home: A
 def _making(name: str, original: Any) -> Callable[..., Any]:
     @functools.wraps(original)
     def transformation(*args: Any, **kwargs: Any) -> Any:
-        made = original(*args, **kwargs)
+        with unseen:
+            made = original(*args, **kwargs)
         if not (args and callable(made)):
             return made
 
         @functools.wraps(made)
         def transformed(*xs: Any, **options: Any) -> Any:
-            with _shown(name, args[0], made, xs, options):
+            with unseen, _shown(name, args[0], made, xs, options):
                 return made(*xs, **options)
 
         if hasattr(made, "lower"):  # what `pmap` returns on 0.6, which `wraps` cannot look into
@@ -270,7 +320,7 @@ def _calling(name: str, original: Any) -> Callable[..., Any]:
     @functools.wraps(original)
     def transformation(fun: Any, *args: Any, **kwargs: Any) -> Any:
         primals = args[0] if name == "jvp" and args else args
-        with _shown(name, fun, fun, tuple(primals), {}):
+        with unseen, _shown(name, fun, fun, tuple(primals), {}):
             return original(fun, *args, **kwargs)
 
     return transformation
@@ -279,14 +329,15 @@ def _calling(name: str, original: Any) -> Callable[..., Any]:
 def _looping(name: str, original: Any) -> Callable[..., Any]:
     @functools.wraps(original)
     def loop(*args: Any, **kwargs: Any) -> Any:
-        if _is_deaf() or not jaxprs.is_plain():
-            return original(*args, **kwargs)
-        body = next(filter(callable, reversed([*args, *kwargs.values()])), original)
-        _state.loop = Transformed(name, body, original, args, kwargs)
-        try:
-            return original(*args, **kwargs)
-        finally:
-            _state.loop = None
+        with unseen:
+            if _is_deaf() or not jaxprs.is_plain():
+                return original(*args, **kwargs)
+            body = next(filter(callable, reversed([*args, *kwargs.values()])), original)
+            _state.loop = Transformed(name, body, original, args, kwargs)
+            try:
+                return original(*args, **kwargs)
+            finally:
+                _state.loop = None
 
     return loop
 
@@ -299,10 +350,14 @@ def _shown(name: str, original: Any, fun: Any, args: Any, kwargs: Any) -> Iterat
     call = Transformed(name, original, fun, args, kwargs)
     for listener in _open:
         listener.transformed(call)
-    _state.around = next(_numbers), call.title
+    _state.around, _state.in_device_map = (next(_numbers), call.title), call.is_device_map
+    raised = None
     try:
         yield
+    except Exception as error:
+        raised = error
+        raise
     finally:
-        _state.around = None
+        _state.around, _state.in_device_map = None, False
         for listener in _open:
-            listener.returned()
+            listener.returned(raised)

@@ -9,10 +9,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
-
 from jaxrng_doctor.errors import FirstFinding
-from jaxrng_doctor.facts import HostDrawFacts, ProgramFacts, Repeated
+from jaxrng_doctor.facts import ProgramFacts, Repeated
 from jaxrng_doctor.findings import (
     SEVERITIES,
     Choices,
@@ -26,17 +24,17 @@ from jaxrng_doctor.findings import (
 from jaxrng_doctor.finishing import finish
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
-from jaxrng_doctor.trace.call import is_array
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.eager_loops import LoopCall
 from jaxrng_doctor.trace.equations import Frame, function_of
-from jaxrng_doctor.trace.hostrng import doubt
 from jaxrng_doctor.trace.jaxprs import distributed
-from jaxrng_doctor.trace.places import is_users, users_place
+from jaxrng_doctor.trace.places import users_place
 from jaxrng_doctor.tracebacks import in_a_line
 from jaxrng_doctor.watching import calls, repeats, reporting
 from jaxrng_doctor.watching.compiled import Compiled, Made, compiled, may_use_keys, transformed
+from jaxrng_doctor.watching.holding import LOST, Held, are_same
 from jaxrng_doctor.watching.hostdata import SPREAD, Spread
+from jaxrng_doctor.watching.hostdraws import HostDraws
 from jaxrng_doctor.watching.inner import InnerCall, inner_call
 from jaxrng_doctor.watching.loops import Loops, TooMany
 from jaxrng_doctor.watching.noted import NotedCall, nothing
@@ -77,11 +75,13 @@ class Recorder:
         self._new = new
         self._functions: dict[Any, Compiled | None] = {}
         self._held: list[Any] = []  # so that an `id` stays theirs
+        self._arrays = Held()
         self._waiting: dict[int, JitCall] = {}
         self._eager: list[EagerUse] = []
         self._gaps: dict[Gap, None] = {}  # each once: a loop comes by again and again
-        self._host_draws: dict[tuple[str, str], tuple[HostDrawFacts, bool]] = {}
+        self._host_draws = HostDraws()
         self._ways: dict[Any, tuple[Frame, ...]] = {}
+        self._others: dict[Any, list[Any]] = {}  # what device maps were called with first
         self._within: dict[Any, int] = {}  # the numbers of calls that were transformed
         self._inner: set[int] = set()  # functions that only transformed ones call, whose they are
         self._owed: dict[int, list[InnerCall]] = {}
@@ -95,6 +95,7 @@ class Recorder:
     def jitted(self, call: JitCall, loop: calls.Transformed | None) -> NotedCall | None:
         known, function = id(call.jaxpr), None
         self._inner.discard(known)
+        self._arrays.before_donation(call.flat, call.donated)
         if any(call.donated) or known in self._functions:
             function = self.first(call, loop)
             if function is None or not self.notes(function):
@@ -168,8 +169,16 @@ class Recorder:
                 in_full = whole is not None and not whole.draws_out_of_sight
                 self.jitted_within(call, around, in_full)
 
-    def returned(self) -> None:
+    def returned(self, error: Exception | None) -> None:
+        known = getattr(self._latest, "known", None)
         self._latest.transformed = None
+        note, self._latest.note = getattr(self._latest, "note", nothing), nothing
+        if error is None:
+            note()
+        if error is not None and known and self._functions.get(known, self) is None:
+            # If it was that too which kept it from being examined, the program itself is at fault.
+            self._gaps.pop(_not_examined(known[0], error), None)
+            del self._functions[known]
         for known in list(self._owed):
             if known in self._waiting:
                 self.first(self._waiting[known])
@@ -187,18 +196,23 @@ class Recorder:
             number = self._number(inner.around)
             if number is not None:
                 vmaps = function.vmaps_of(inner.vmaps)
-                self._keep(function, Made(number, inner.way, values, vmaps, in_full=inner.in_full))
+                kept = tuple(map(self._arrays.keep, values))
+                self._keep(function, Made(number, inner.way, kept, vmaps, in_full=inner.in_full))
 
     def transformed(self, call: calls.Transformed) -> None:
-        leaves = [x for x in jax.tree_util.tree_leaves((call.args, call.kwargs)) if is_array(x)]
-        code = getattr(call.original, "__code__", call.original)
-        shapes = tuple((x.shape, str(x.dtype)) for x in leaves)
-        known = (call.name, id(code), shapes)
+        leaves, (known, held) = call.arrays(), call.known_by()
         again = known in self._functions
         examine = functools.partial(transformed, call, detail=self.detail)
-        function = self._function(known, (code, call.fun), call.name, examine)
-        self._latest.transformed = function
-        if again and self.key_values and function is not None and function.draws_out_of_sight:
+        function = self._function(known, held, call.name, examine)
+        self._latest.transformed, self._latest.known = function, known
+        if function is None or not self.key_values:
+            return
+        if call.is_device_map:
+            if not are_same(call.others(), self._others.setdefault(known, call.others())):
+                self._gap(f"calls of {call.title} with other values than arrays are not compared")
+            elif self.notes(function):  # it may take any of them
+                self._latest.note = self.prepared(function, leaves, (True,) * len(leaves), {})
+        elif again and function.draws_out_of_sight:
             why = "in a loop it draws for some examples of a vmap"
             self._gap(f"calls of {call.title} are not compared: {why}", self._here())
 
@@ -227,6 +241,7 @@ class Recorder:
         before: Mapping[int, Any],
     ) -> Callable[[], None]:
         """What notes a call with these leaves, once it was made."""
+        self._arrays.before_donation(leaves, donated)
         try:
             with calls.deaf() if donated or function.refs else contextlib.nullcontext():
                 values = function.values_of(leaves, donated, before)
@@ -252,7 +267,8 @@ class Recorder:
         number = self._number()
         if number is None:
             return
-        self._keep(function, Made(number, self._way(), values, data=data))
+        kept = tuple(map(self._arrays.keep, values))
+        self._keep(function, Made(number, self._way(), kept, data=data))
 
     def _keep(self, function: Compiled, made: Made) -> None:
         with self._lock:
@@ -293,18 +309,14 @@ class Recorder:
                 except (Exception, SystemExit) as error:
                     # The program goes on as if nobody looked; that nobody could is in the report.
                     self._functions[known] = None
-                    self._gap(f"{name} could not be examined: {in_a_line(error)}")
+                    self._gaps[_not_examined(name, error)] = None
                 found = self._functions[known]
                 if found is not None:
                     self._stop_if_found(found.diagnosis.facts)
         return self._functions[known]
 
     def drew_while_tracing(self, library: str, source: str, is_alone: bool) -> None:
-        name, _, where = source.partition(" at ")
-        path, _, line = where.rpartition(":")
-        is_place = line.isdecimal() and is_users(path)
-        place = Place(path, int(line), function=name) if is_place else None
-        self._host_draws[name, path] = HostDrawFacts(library, "", place), is_alone
+        self._host_draws.note(library, source, is_alone)
 
     def missed(self, what: str) -> None:
         self._gap(f"{what} was not followed", self._here())
@@ -321,7 +333,8 @@ class Recorder:
             return
         function = "" if around is None else around[1]
         with self._lock:
-            self._eager.append(EagerUse(number, op, self._way(), key, function))
+            kept = (self._arrays.keep(key),)
+            self._eager.append(EagerUse(number, op, self._way(), kept, function))
         self._stop_if_repeated(number)
 
     def _stop_if_repeated(self, number: int) -> None:
@@ -333,6 +346,9 @@ class Recorder:
     def _repeated(self, functions: Sequence[Compiled]) -> tuple[Repeated, ...]:
         """The keys that come twice; where they cannot be compared, none and a gap."""
         try:
+            lost = [self._arrays.lose(function.calls) for function in functions]
+            if self._arrays.lose(self._eager) or any(lost):
+                self._gap(f"some calls are not compared: {LOST}")
             return repeats.repeated_keys(functions, self._eager)
         except Exception as error:
             self._gap(f"the calls could not be compared: {in_a_line(error)}")
@@ -366,19 +382,18 @@ class Recorder:
             return finish(found)
 
     def _across(self, functions: Sequence[Compiled]) -> TargetReport:
-        # A second trace showed the lines, unless there was none, or it drew nothing any more.
         told = {function_of(f.jaxpr) for f in functions if f.jaxpr and f.diagnosis.facts.host_draws}
-        drew = [draw for source, draw in self._host_draws.items() if source not in told]
-        for draw, is_alone in drew:
-            if not is_alone:
-                self._gap(doubt(draw.library))
-        facts = ProgramFacts(
-            host_draws=tuple(draw for draw, is_alone in drew if is_alone),
-            repeated=self._repeated(functions),
-        )
+        drew, doubts = self._host_draws.but(told)
+        for doubt in doubts:
+            self._gap(doubt)
+        facts = ProgramFacts(host_draws=drew, repeated=self._repeated(functions))
         uses = map(repeats.call_use, self._eager)
         draws = [Draw(u.op, u.place, "a key of the program") for u in uses if not u.is_split]
         gaps = tuple(self._gaps)
         return reporting.of_several(
             reporting.ACROSS, facts, gaps, self._choices, detail=self.detail, draws=draws
         )
+
+
+def _not_examined(name: str, error: BaseException) -> Gap:
+    return Gap(f"{name} could not be examined: {in_a_line(error)}")

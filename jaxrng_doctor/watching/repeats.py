@@ -27,13 +27,13 @@ from jaxrng_doctor.watching.compiled import Compiled
 class EagerUse:
     """A draw or split outside of compiled functions, `op` its name in `jax.random`.
 
-    `function` is the transformed one that it is in.
+    `function` is the transformed one that it is in, and its key is the only one of its `values`.
     """
 
     number: int
     op: str
     way: tuple[Frame, ...]
-    key: Any
+    values: tuple[Any, ...]
     function: str = ""
 
 
@@ -155,7 +155,8 @@ def call_use(use: EagerUse) -> CallUse:
 def _of_eager(uses: Sequence[EagerUse]) -> Iterator[_Uses]:
     by_kind: dict[Any, list[tuple[np.ndarray, EagerUse]]] = defaultdict(list)
     for use in uses:
-        words = np.asarray(key_words(use.key))
+        (key,) = use.values
+        words = np.asarray(key_words(key))
         rows = words.reshape(-1, words.shape[-1])
         for row in rows if len(rows) == 1 else np.unique(rows, axis=0):
             by_kind[len(row), use.op == "split"].append((row, use))

@@ -57,6 +57,7 @@ def test_a_test_that_shares_noise_fails_with_the_finding_as_its_reason(run):
             "*assert (1 + 1) == 3*",
             "*= jaxrng-doctor =*",
             "*::test_shared",
+            "*::test_that_fails_by_itself",
         ]
     )
 
@@ -235,3 +236,71 @@ def test_several_processes(run):
 
     result.assert_outcomes(failed=1, passed=2)
     result.stdout.fnmatch_lines(["*= jaxrng-doctor =*", "*::test_shared", "*error[[]RNG001[]]*"])
+
+
+FIXTURES = """
+    import jax
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def params():
+        return jax.random.normal(jax.random.key(0))
+
+    @pytest.fixture(scope="module")
+    def shared():
+        yield [jax.random.normal(jax.random.key(1)) for _ in range(2)]
+
+    @pytest.fixture
+    def own():
+        return jax.random.normal(jax.random.key(0))
+
+    def test_first(params):
+        jax.random.normal(jax.random.key(0))
+
+    def test_second(params):
+        jax.random.normal(jax.random.key(0))
+
+    def test_of_a_fixture_at_fault(shared, params):
+        pass
+
+    def test_with_a_fixture_of_its_own(own):
+        jax.random.normal(jax.random.key(0))
+"""
+
+
+@pytest.mark.one_jax
+@pytest.mark.parametrize("only", ["", "test_second", "test_first or test_second"])
+def test_a_fixture_of_several_tests_is_watched_by_itself(run, only):
+    result = run(FIXTURES, "--jaxrng", "-k", only)
+
+    # Whichever asks for it first: the verdict on a test does not hang on what other tests ran.
+    result.assert_outcomes(
+        failed=0 if only else 2,
+        passed=len(only.split(" or ")) if only else 2,
+        deselected=4 - len(only.split(" or ")) if only else 0,
+    )
+    if not only:
+        result.stdout.fnmatch_lines(
+            [
+                "*error[[]RNG014[]]*",
+                "*= jaxrng-doctor =*",
+                "*::test_of_a_fixture_at_fault",
+                "*::test_with_a_fixture_of_its_own",
+            ]
+        )
+
+
+@pytest.mark.one_jax
+def test_tests_named_after_the_bare_flag(run):
+    result = run(TESTS, "--jaxrng", "tests/unit")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*write --jaxrng=error tests/unit"])
+
+
+@pytest.mark.one_jax
+def test_jax_reads_its_settings_after_conftest(run, pytester):
+    pytester.makeconftest("import os; os.environ['JAX_ENABLE_X64'] = '1'")
+    text = "def test(): import jax; assert jax.random.normal(jax.random.key(0)).dtype == 'float64'"
+
+    run(text, "--jaxrng").assert_outcomes(passed=1)

@@ -510,3 +510,15 @@ def test_a_vmap_inside_of_a_loop_that_nothing_compiles(loop, in_axes):
         program()  # with the same keys
     assert "RNG014" not in codes(report)
     assert len(report.gaps) == 1
+
+
+def test_calls_of_what_is_compiled_ahead_of_time_are_a_gap():
+    with jaxrng_doctor.watch() as report:
+        draws = jax.jit(lambda key: jax.random.normal(key)).lower(jax.random.key(0)).compile()
+        adds = jax.jit(lambda x: x + 1).lower(1.0).compile()
+        sums = [(float(draws(jax.random.key(0))), float(adds(1.0))) for _ in range(2)]
+
+    assert len(set(sums)) == 1
+    assert [gap.message for gap in report.gaps] == [
+        "a call of <lambda>.lower(…).compile() was not followed"
+    ]

@@ -1,0 +1,83 @@
+"""The moment when a program imports JAX: in comes what is to begin then.
+
+JAX reads its settings from the environment as it is imported (`JAX_ENABLE_X64`), and a program
+may write them there until then. So nobody imports it before the program does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+
+@contextlib.contextmanager
+def once_jax_is_imported(begin: Callable[[], None]) -> Iterator[None]:
+    """`begin()` is called when JAX has been imported, at once if it is there already.
+
+    Not at all if that does not happen while this is open.
+    """
+    finder = _Finder(begin)
+    finder.open()
+    try:
+        yield
+    finally:
+        finder.close()
+
+
+class _Finder:
+    """Finds what the others find, and looks on when that is JAX.
+
+    Also when it is a module of the doctor's own: where that imports JAX, it is still unfinished
+    itself, and `begin` may need it.
+    """
+
+    def __init__(self, begin: Callable[[], None]) -> None:
+        self._begin = begin
+        self._state = threading.local()
+
+    def open(self) -> None:
+        sys.meta_path.insert(0, self)
+        self._look()
+
+    def close(self) -> None:
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if name != "jax" and not name.startswith("jaxrng_doctor."):
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(name, path, target)
+            if spec is not None:
+                self._look_on(spec)
+                return spec
+        return None
+
+    def _look_on(self, spec: ModuleSpec) -> None:
+        loader: Any = spec.loader  # each module has one of its own
+        execute = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            del loader.exec_module
+            self._state.depth = self._depth() + 1
+            try:
+                execute(module)
+            finally:
+                self._state.depth -= 1
+            self._look()
+
+        loader.exec_module = exec_module
+
+    def _depth(self) -> int:
+        depth: int = getattr(self._state, "depth", 0)
+        return depth
+
+    def _look(self) -> None:
+        if "jax" in sys.modules and not self._depth() and self in sys.meta_path:
+            self.close()
+            self._begin()
