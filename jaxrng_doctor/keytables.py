@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,9 +32,15 @@ class Ledger:
     `variables` has, where they were asked for, the keys of variables: at the path of the equation
     that makes them, `-1` for a jaxpr's inputs, with `-1 - number` for the variable. Their words
     have a further axis: shape (*scope sizes, keys, words).
-    What cannot be computed so (inside an equation that is not followed) is missing.
+    What cannot be computed so (inside an equation that is not followed) is missing. `cut` are the
+    `while` loops that made more steps than are in the tables, by their paths.
     """
 
     keys: Mapping[Path, KeyTable] = field(default_factory=dict)
     outputs: Mapping[int, KeyTable] = field(default_factory=dict)
     variables: Mapping[Path, KeyTable] = field(default_factory=dict)
+    cut: Collection[Path] = frozenset()
+
+    def is_cut(self, path: Path) -> bool:
+        """The loop into whose body `path` leads made more steps than are in the tables."""
+        return bool(path) and (*path[:-1], (path[-1][0], 0)) in self.cut

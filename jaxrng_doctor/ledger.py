@@ -36,6 +36,9 @@ MAX_KEPT = 1 << 22
 MAX_HELD = 1 << 16
 """More keys of one variable, over all scopes, are not kept."""
 
+_MORE = 2
+"""In a path, in place of a `while` loop's jaxprs 0 and 1: whether it made more steps than kept."""
+
 # Key words, shape (..., words); whether the draw was reached, shape (...).
 _Record = tuple[Any, Any]
 _Records = dict[Path, _Record]
@@ -72,9 +75,14 @@ class KeyProgram:
         found = [(p, KeyTable(*table)) for p, table in zip(self._paths, tables, strict=True)]
         ends = zip(self._returned, outputs, strict=True)
         return Ledger(
-            {path: table for path, table in found if path[-1][1] >= 0},
+            {path: table for path, table in found if path[-1][1] == 0},
             {i: KeyTable(words, np.ones(len(words), bool)) for i, words in ends},
             {path: table for path, table in found if path[-1][1] < 0},
+            {
+                (*path[:-1], (path[-1][0], 0))
+                for path, table in found
+                if path[-1][1] == _MORE and table.reached.any()
+            },
         )
 
     def _listed(self, *given: Any) -> tuple[list[_Record], list[Any]]:
@@ -311,9 +319,11 @@ class _Run:
         goes_on, records = test(init)
         in_tests = kept_at(0, _nothing(tested[1], cap), records)
         state = jnp.int32(0), init, goes_on, in_tests, _nothing(stepped[1], cap)
-        _, carry, _, in_tests, in_steps = lax.while_loop(lambda state: state[2], body, state)
+        count, carry, _, in_tests, in_steps = lax.while_loop(lambda state: state[2], body, state)
         paths = (*tested[0], *stepped[0])
-        return carry, dict(zip(paths, (*in_tests, *in_steps), strict=True))
+        records = dict(zip(paths, (*in_tests, *in_steps), strict=True))
+        records[(*path, (index, _MORE))] = (jnp.zeros(1, jnp.uint32), count > cap)
+        return carry, records
 
     def _cond(
         self, branches: tuple[Any, ...], values: list[Any], path: Path, index: int, room: int

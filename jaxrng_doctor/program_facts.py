@@ -16,7 +16,7 @@ def program_facts(trace: Trace, engine: Engine, ledger: Ledger) -> ProgramFacts:
     """The facts; an empty `ledger` leaves only what the trace shows."""
     uses = [*engine.draws, *engine.splits]
     return ProgramFacts(
-        draws=draw_facts(engine.draws, ledger.keys, trace),
+        draws=draw_facts(engine.draws, ledger, trace),
         shared=shared_keys(uses, ledger.keys),
         returned=returned_keys(uses, engine.returned, ledger.outputs, trace.out_paths, ledger.keys),
         host_draws=tuple(
