@@ -10,6 +10,9 @@ import numpy as np
 Path = tuple[tuple[int, int], ...]
 """The way to an equation through a program: which equation, and which of its jaxprs."""
 
+MORE = 2
+"""At a path's end, in place of a `while` loop's jaxprs 0 and 1: whether it made more steps."""
+
 
 @dataclass(frozen=True)
 class KeyTable:
@@ -40,6 +43,17 @@ class Ledger:
     outputs: Mapping[int, KeyTable] = field(default_factory=dict)
     variables: Mapping[Path, KeyTable] = field(default_factory=dict)
     cut: Collection[Path] = frozenset()
+
+    @staticmethod
+    def of(records: Collection[tuple[Path, KeyTable]], outputs: Mapping[int, KeyTable]) -> Ledger:
+        """Of all tables, told apart by the ends of their paths."""
+        ends = {(*path[:-1], (path[-1][0], 0)): t for path, t in records if path[-1][1] == MORE}
+        return Ledger(
+            {path: table for path, table in records if path[-1][1] == 0},
+            outputs,
+            {path: table for path, table in records if path[-1][1] < 0},
+            {path for path, table in ends.items() if table.reached.any()},
+        )
 
     def is_cut(self, path: Path) -> bool:
         """The loop into whose body `path` leads made more steps than are in the tables."""

@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 
 from jaxrng_doctor import devices
-from jaxrng_doctor.keytables import KeyTable, Ledger, Path
+from jaxrng_doctor.keytables import MORE, KeyTable, Ledger, Path
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.concrete import over_vmaps
 from jaxrng_doctor.trace.control import Call, Cond, Map, Scan, ShardMap, While, control
@@ -35,9 +35,6 @@ MAX_KEPT = 1 << 22
 
 MAX_HELD = 1 << 16
 """More keys of one variable, over all scopes, are not kept."""
-
-_MORE = 2
-"""In a path, in place of a `while` loop's jaxprs 0 and 1: whether it made more steps than kept."""
 
 # Key words, shape (..., words); whether the draw was reached, shape (...).
 _Record = tuple[Any, Any]
@@ -74,16 +71,8 @@ class KeyProgram:
         tables, outputs = jax.tree_util.tree_map(np.asarray, started)
         found = [(p, KeyTable(*table)) for p, table in zip(self._paths, tables, strict=True)]
         ends = zip(self._returned, outputs, strict=True)
-        return Ledger(
-            {path: table for path, table in found if path[-1][1] == 0},
-            {i: KeyTable(words, np.ones(len(words), bool)) for i, words in ends},
-            {path: table for path, table in found if path[-1][1] < 0},
-            {
-                (*path[:-1], (path[-1][0], 0))
-                for path, table in found
-                if path[-1][1] == _MORE and table.reached.any()
-            },
-        )
+        outs = {i: KeyTable(words, np.ones(len(words), bool)) for i, words in ends}
+        return Ledger.of(found, outs)
 
     def _listed(self, *given: Any) -> tuple[list[_Record], list[Any]]:
         trace = self.trace
@@ -322,7 +311,7 @@ class _Run:
         count, carry, _, in_tests, in_steps = lax.while_loop(lambda state: state[2], body, state)
         paths = (*tested[0], *stepped[0])
         records = dict(zip(paths, (*in_tests, *in_steps), strict=True))
-        records[(*path, (index, _MORE))] = (jnp.zeros(1, jnp.uint32), count > cap)
+        records[(*path, (index, MORE))] = (jnp.zeros(1, jnp.uint32), count > cap)
         return carry, records
 
     def _cond(
