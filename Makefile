@@ -87,8 +87,9 @@ stale: $(MADE) ## fail where `make docs` would change something, or the changelo
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python .ci/release.py
 
-fuzz: $(MADE) ## compare the verdict with the oracle on 10,000 programs written at random (hours)
+fuzz: $(MADE) ## compare the verdict with the oracle on 12,000 programs written at random (hours)
 	$(BIN)/python -m tests.fuzz --count 10000 --seed 0
+	$(BIN)/python -m tests.fuzz --count 2000 --seed 0 --derived
 
 bench: $(MADE) ## measure, and print the ratios (minutes)
 	$(BIN)/python benchmarks/split_vs_batch.py

@@ -2,44 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from jaxrng_doctor.counting import KeyCount
 from jaxrng_doctor.facts import RBG, DrawFacts, ScopeFacts, Variation, VmapSource
-from jaxrng_doctor.findings import Draw, Evidence, Scope
-from jaxrng_doctor.keytables import KeyTable
+from jaxrng_doctor.findings import Draw, Evidence, Gap, Scope
+from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.lineage.causes import Lines, cause_of
 from jaxrng_doctor.lineage.describe import describe
 from jaxrng_doctor.lineage.use import Path, ScopeRef, Use
-from jaxrng_doctor.recomputing import redone
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.control import Map, ShardMap, control
 from jaxrng_doctor.trace.draws import key_impl, may_be_key, sampler_name
 from jaxrng_doctor.trace.meeting import leaves_as_one, meets_varying
 from jaxrng_doctor.trace.places import (
+    by_lax_map,
     calling_library,
+    is_pmap,
     is_users,
     jit_around,
     locate,
     loop_function,
+    named_by_user,
 )
 from jaxrng_doctor.trace.program import Trace
 
 
 def draw_facts(
-    draws: Sequence[Use], tables: Mapping[Path, KeyTable], trace: Trace
+    draws: Sequence[Use], ledger: Ledger, trace: Trace, redone: Collection[Path]
 ) -> tuple[DrawFacts, ...]:
-    """What is known of each draw; `tables` may lack any of them."""
-    lines, again = Lines(), redone(draws, tables)
-    return tuple(
-        _one(draw, tables.get(draw.path), trace, lines, redone=draw.path in again) for draw in draws
-    )
+    """What is known of each draw; the ledger may lack any of them."""
+    lines = Lines()
+    return tuple(_one(draw, ledger, trace, lines, redone=draw.path in redone) for draw in draws)
 
 
-def _one(
-    draw: Use, table: KeyTable | None, trace: Trace, lines: Lines, *, redone: bool
-) -> DrawFacts:
+def cut_loops(draws: Sequence[Use], ledger: Ledger) -> Iterator[Gap]:
+    """Gaps for loops whose later steps were not computed, where the trace does not tell enough."""
+    for draw in draws:
+        for depth, ref in enumerate(draw.scopes):
+            if ledger.is_cut(draw.into(depth)) and _variation(draw, depth) is Variation.UNKNOWN:
+                steps = ledger.keys[draw.path].reached.shape[depth]
+                yield Gap(
+                    f"only the first {steps} steps of {_called(ref)} were followed, of more",
+                    locate(ref.at),
+                )
+
+
+def _variation(draw: Use, depth: int) -> Variation:
+    variations = {key.along(depth) for key in draw.keys}
+    return variations.pop() if len(variations) == 1 else Variation.UNKNOWN
+
+
+def _one(draw: Use, ledger: Ledger, trace: Trace, lines: Lines, *, redone: bool) -> DrawFacts:
+    table = ledger.keys.get(draw.path)
     count = None if table is None else KeyCount(table.words, table.reached)
     names = [_index_name(scope, i, draw.scopes) for i, scope in enumerate(draw.scopes)]
     joint = count.everywhere() if count is not None and len(draw.scopes) > 1 else None
@@ -51,7 +67,13 @@ def _one(
         place=locate(draw.at),
         origin=describe(draw.keys[0]),
         scopes=tuple(
-            _scope(draw, depth, None if count is None else count.along(depth, names), lines)
+            _scope(
+                draw,
+                depth,
+                None if count is None else count.along(depth, names),
+                lines,
+                cut=ledger.is_cut(draw.into(depth)),
+            )
             for depth in range(len(draw.scopes))
         ),
         joint=joint,
@@ -65,9 +87,12 @@ def _one(
     )
 
 
+_UNITS = {"vmap": "example", "device": "device"}
+
+
 def _index_name(scope: ScopeRef, depth: int, scopes: Sequence[ScopeRef]) -> str:
-    word = "example" if scope.kind == "vmap" else "step"
-    same = [d for d, s in enumerate(scopes) if (s.kind == "vmap") == (scope.kind == "vmap")]
+    word = _UNITS.get(scope.kind, "step")
+    same = [d for d, s in enumerate(scopes) if _UNITS.get(s.kind, "step") == word]
     if len(same) == 1:
         return word
     if len(same) == 2:
@@ -75,16 +100,20 @@ def _index_name(scope: ScopeRef, depth: int, scopes: Sequence[ScopeRef]) -> str:
     return f"{word} of scope {depth + 1}, number"
 
 
-def _scope(draw: Use, depth: int, evidence: Evidence | None, lines: Lines) -> ScopeFacts:
-    ref = draw.scopes[depth]
-    variations = {key.along(depth) for key in draw.keys}
-    variation = variations.pop() if len(variations) == 1 else Variation.UNKNOWN
+def _scope(
+    draw: Use, depth: int, evidence: Evidence | None, lines: Lines, *, cut: bool
+) -> ScopeFacts:
+    """`cut`: the loop has more steps than the evidence is of."""
+    ref, variation = draw.scopes[depth], _variation(draw, depth)
     site = ref.at.eqn.params.get("site") if ref.kind == "vmap" else None
     varies: bool | None = {Variation.DISTINCT: True, Variation.UNKNOWN: None}.get(variation, False)
     if ref.size in (0, 1):
         varies = True  # there are no two examples that could share
     elif evidence is not None and evidence.examples > 1:
-        varies = evidence.distinct_keys == evidence.examples
+        if evidence.distinct_keys < evidence.examples:
+            varies = False
+        elif not cut:
+            varies = True
     distinct = None if evidence is None else evidence.distinct_keys
     return ScopeFacts(
         scope=replace(scope_of(ref), varies=varies, distinct=distinct),
@@ -93,7 +122,7 @@ def _scope(draw: Use, depth: int, evidence: Evidence | None, lines: Lines) -> Sc
         evidence=evidence,
         vmap=VmapSource(site.function, site.in_axes) if site else None,
         basis=site.basis if site else False,
-        called="vmap" if site else loop_function(ref.at),
+        called=_called(ref),
         meets=ref.kind == "device" and variation.is_same and _meets(draw, ref),
         declared=ref.kind == "vmap" and variation.is_same and _declared(draw, ref),
         words=ref.kind == "vmap" and lines.maps_words(draw.keys[0], depth),
@@ -105,17 +134,25 @@ def scope_of(ref: ScopeRef) -> Scope:
     """What a scope is, whatever is drawn in it."""
     site = ref.at.eqn.params.get("site") if ref.kind == "vmap" else None
     name, file = equations.function_of(equations.subjaxprs(ref.at.eqn)[-1])
-    if _via(ref) and not is_users(file):
-        name = ""  # the library's own function around the user's
+    if is_pmap(ref.at) or (_via(ref) and not is_users(file)):
+        name = ""  # JAX's or the library's own function around the user's
     elif site:
         name = site.function
     return Scope(
         kind=ref.kind,
         size=ref.size,
         name=name or None,
-        axis_name=ref.axis_name if isinstance(ref.axis_name, str) else None,
+        axis_name=named_by_user(ref.axis_name),
         place=site.place if site else locate(ref.at),
     )
+
+
+def _called(ref: ScopeRef) -> str:
+    if is_pmap(ref.at):
+        return "pmap"
+    if "site" not in ref.at.eqn.params:
+        return loop_function(ref.at)
+    return "lax.map's vmap" if by_lax_map(ref.at) else "vmap"
 
 
 def _via(ref: ScopeRef) -> str:
@@ -144,7 +181,9 @@ def _declared(draw: Use, ref: ScopeRef) -> bool:
 
 
 def as_draws(facts: Sequence[DrawFacts]) -> tuple[Draw, ...]:
-    """The draws as a report lists them."""
+    """The draws as a report lists them: what is drawn again for a backward pass is no other."""
     return tuple(
-        Draw(f.sampler, f.place, f.origin, tuple(s.scope for s in f.scopes)) for f in facts
+        Draw(f.sampler, f.place, f.origin, tuple(s.scope for s in f.scopes))
+        for f in facts
+        if not f.redone
     )

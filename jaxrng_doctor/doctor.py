@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from jaxrng_doctor import outcome
-from jaxrng_doctor.diagnosis import as_draws
+from jaxrng_doctor.diagnosis import as_draws, cut_loops
 from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.facts import RBG, ProgramFacts
 from jaxrng_doctor.findings import (
@@ -206,6 +206,7 @@ def diagnose(
         computing()
         ledger, in_time = _keys(compute or (lambda: compute_keys(trace)), timeout, gaps)
         unfinished = "" if in_time else "not run: its keys alone took too long to compute"
+        gaps += cut_loops(engine.draws, ledger)
     return Diagnosis(
         program_facts(trace, engine, ledger),
         tuple(engine.draws),

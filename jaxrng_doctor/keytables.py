@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 Path = tuple[tuple[int, int], ...]
 """The way to an equation through a program: which equation, and which of its jaxprs."""
+
+MORE = 2
+"""At a path's end, in place of a `while` loop's jaxprs 0 and 1: whether it made more steps."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,26 @@ class Ledger:
     `variables` has, where they were asked for, the keys of variables: at the path of the equation
     that makes them, `-1` for a jaxpr's inputs, with `-1 - number` for the variable. Their words
     have a further axis: shape (*scope sizes, keys, words).
-    What cannot be computed so (inside an equation that is not followed) is missing.
+    What cannot be computed so (inside an equation that is not followed) is missing. `cut` are the
+    `while` loops that made more steps than are in the tables, by their paths.
     """
 
     keys: Mapping[Path, KeyTable] = field(default_factory=dict)
     outputs: Mapping[int, KeyTable] = field(default_factory=dict)
     variables: Mapping[Path, KeyTable] = field(default_factory=dict)
+    cut: Collection[Path] = frozenset()
+
+    @staticmethod
+    def of(records: Collection[tuple[Path, KeyTable]], outputs: Mapping[int, KeyTable]) -> Ledger:
+        """Of all tables, told apart by the ends of their paths."""
+        ends = {(*path[:-1], (path[-1][0], 0)): t for path, t in records if path[-1][1] == MORE}
+        return Ledger(
+            {path: table for path, table in records if path[-1][1] == 0},
+            outputs,
+            {path: table for path, table in records if path[-1][1] < 0},
+            {path for path, table in ends.items() if table.reached.any()},
+        )
+
+    def is_cut(self, path: Path) -> bool:
+        """The loop into whose body `path` leads made more steps than are in the tables."""
+        return bool(path) and (*path[:-1], (path[-1][0], 0)) in self.cut

@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 
 from jaxrng_doctor import devices
-from jaxrng_doctor.keytables import KeyTable, Ledger, Path
+from jaxrng_doctor.keytables import MORE, KeyTable, Ledger, Path
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.concrete import over_vmaps
 from jaxrng_doctor.trace.control import Call, Cond, Map, Scan, ShardMap, While, control
@@ -71,11 +71,8 @@ class KeyProgram:
         tables, outputs = jax.tree_util.tree_map(np.asarray, started)
         found = [(p, KeyTable(*table)) for p, table in zip(self._paths, tables, strict=True)]
         ends = zip(self._returned, outputs, strict=True)
-        return Ledger(
-            {path: table for path, table in found if path[-1][1] >= 0},
-            {i: KeyTable(words, np.ones(len(words), bool)) for i, words in ends},
-            {path: table for path, table in found if path[-1][1] < 0},
-        )
+        outs = {i: KeyTable(words, np.ones(len(words), bool)) for i, words in ends}
+        return Ledger.of(found, outs)
 
     def _listed(self, *given: Any) -> tuple[list[_Record], list[Any]]:
         trace = self.trace
@@ -311,9 +308,11 @@ class _Run:
         goes_on, records = test(init)
         in_tests = kept_at(0, _nothing(tested[1], cap), records)
         state = jnp.int32(0), init, goes_on, in_tests, _nothing(stepped[1], cap)
-        _, carry, _, in_tests, in_steps = lax.while_loop(lambda state: state[2], body, state)
+        count, carry, _, in_tests, in_steps = lax.while_loop(lambda state: state[2], body, state)
         paths = (*tested[0], *stepped[0])
-        return carry, dict(zip(paths, (*in_tests, *in_steps), strict=True))
+        records = dict(zip(paths, (*in_tests, *in_steps), strict=True))
+        records[(*path, (index, MORE))] = (jnp.zeros(1, jnp.uint32), count > cap)
+        return carry, records
 
     def _cond(
         self, branches: tuple[Any, ...], values: list[Any], path: Path, index: int, room: int

@@ -9,7 +9,7 @@ for a backward pass, a cloned key) is left out.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from jaxrng_doctor.lineage.describe import describe
 from jaxrng_doctor.lineage.elements import Identities
 from jaxrng_doctor.lineage.use import Path, Use
 from jaxrng_doctor.lineage.values import Value
-from jaxrng_doctor.recomputing import redone
+from jaxrng_doctor.recomputing import is_recomputed
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.draws import SPLIT, sampler_name
 from jaxrng_doctor.trace.places import (
@@ -48,7 +48,9 @@ class _Pair:
     evidence: Evidence | None
 
 
-def shared_keys(uses: Sequence[Use], tables: Mapping[Path, KeyTable]) -> tuple[Shared, ...]:
+def shared_keys(
+    uses: Sequence[Use], tables: Mapping[Path, KeyTable], redone: Collection[Path]
+) -> tuple[Shared, ...]:
     """Every two uses, in program order, that share a key; those at one pair of places together."""
     ordered = sorted(uses, key=lambda use: use.path)
     told: dict[Any, Shared] = {}
@@ -56,10 +58,9 @@ def shared_keys(uses: Sequence[Use], tables: Mapping[Path, KeyTable]) -> tuple[S
     # One use can be in many pairs, and locating it walks stacks and jaxprs.
     facts = functools.cache(lambda number: use_facts(ordered[number]))
     all_tables, keys = [tables.get(u.path) for u in ordered], [u.keys for u in ordered]
-    again = redone(ordered, tables)
     for pair in _pairs(all_tables, keys, Identities()):
         a, b = ordered[pair.first], ordered[pair.second]
-        if a.path in again or b.path in again:
+        if a.path in redone or b.path in redone:
             continue
         if _is_harmless(a, b) or _told_of_each(a, b, pair, tables):
             continue
@@ -204,7 +205,7 @@ def _is_one_of(key: Value, array: Value, identities: Identities) -> bool:
 def _is_harmless(a: Use, b: Use) -> bool:
     if _is_vain_in_library(a) or _is_vain_in_library(b):
         return True
-    again = _is_recomputed(a), _is_recomputed(b)
+    again = is_recomputed(a), is_recomputed(b)
     if all(again):
         # Both recompute what was drawn once, unless different calls lead there. Where
         # checkpoints are nested, one of the two stacks lacks some of the other's calls.
@@ -252,11 +253,6 @@ def _library(a: Use, b: Use) -> str:
     made = [made_at(use.keys[0]) for use in (a, b)]
     by_user = any(at is None or not calling_library(way(at)) for at in made)
     return "" if calls_back and by_user else library
-
-
-def _is_recomputed(use: Use) -> bool:
-    """In the body of a `checkpoint` that is run again for the backward pass."""
-    return any(equations.is_recomputation(at.eqn) for at in use.at.above())
 
 
 def _is_cloned(a: Value, b: Value) -> bool:

@@ -9,15 +9,17 @@ from jaxrng_doctor.findings import Place
 from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.lineage.engine import Engine
 from jaxrng_doctor.matching import returned_keys, shared_keys
+from jaxrng_doctor.recomputing import redone
 from jaxrng_doctor.trace.program import Trace
 
 
 def program_facts(trace: Trace, engine: Engine, ledger: Ledger) -> ProgramFacts:
     """The facts; an empty `ledger` leaves only what the trace shows."""
     uses = [*engine.draws, *engine.splits]
+    again = redone(uses, ledger)
     return ProgramFacts(
-        draws=draw_facts(engine.draws, ledger.keys, trace),
-        shared=shared_keys(uses, ledger.keys),
+        draws=draw_facts(engine.draws, ledger, trace, again),
+        shared=shared_keys(uses, ledger.keys, again),
         returned=returned_keys(uses, engine.returned, ledger.outputs, trace.out_paths, ledger.keys),
         host_draws=tuple(
             HostDrawFacts(library, function, place or _method_call(trace.place, function))

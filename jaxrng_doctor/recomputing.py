@@ -1,29 +1,27 @@
-"""What the rule of a `custom_vjp` only uses again: in come uses and keys, out come such uses.
+"""What a backward pass only uses again: in come uses and keys, out come such uses.
 
-For the backward pass a rule may draw anew what the forward pass has drawn instead of keeping it,
-once or (Equinox's checkpointed loops) several times. The same numbers are what it is for.
+A `checkpoint` draws anew what it has drawn in the forward pass. The rule of a `custom_vjp` may do
+so too, once or (Equinox's checkpointed loops) several times. The same numbers are what it is for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from jaxrng_doctor.counting import numbered
-from jaxrng_doctor.keytables import KeyTable
+from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.lineage.use import Path, Use
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.draws import sampler_name
+from jaxrng_doctor.trace.places import locate
 
 
-def redone(uses: Sequence[Use], tables: Mapping[Path, KeyTable]) -> frozenset[Path]:
-    """The uses in a backward pass of whose every key a use of the forward pass makes the same.
-
-    Places do not help: JAX tells that all of a rule is where the forward pass has called.
-    """
-    again = [use for use in uses if _is_by_a_rule(use)]
+def redone(uses: Sequence[Use], ledger: Ledger) -> frozenset[Path]:
+    """The uses in a backward pass of whose every key a use of the forward pass makes the same."""
+    again = [use for use in uses if _is_backward(use)]
     if not again:
         return frozenset()
     paths = {use.path for use in again}
@@ -31,16 +29,17 @@ def redone(uses: Sequence[Use], tables: Mapping[Path, KeyTable]) -> frozenset[Pa
     return frozenset(
         use.path
         for use in again
-        if any(_makes(f) == _makes(use) and _has_all_of(f, use, tables) for f in first)
+        if any(_makes(f) == _makes(use) and _has_all_of(f, use, ledger) for f in first)
     )
 
 
-def _is_by_a_rule(use: Use) -> bool:
-    """In a backward pass, which draws nothing otherwise, but not as the body of a `checkpoint`."""
-    eqns = [at.eqn for at in use.at.above()]
-    if any(map(equations.is_recomputation, eqns)):
-        return False
-    return any(map(equations.is_transposed, eqns))
+def is_recomputed(use: Use) -> bool:
+    """In the body of a `checkpoint` that is run again for the backward pass."""
+    return any(equations.is_recomputation(at.eqn) for at in use.at.above())
+
+
+def _is_backward(use: Use) -> bool:
+    return is_recomputed(use) or any(equations.is_transposed(at.eqn) for at in use.at.above())
 
 
 def _makes(use: Use) -> Any:
@@ -49,10 +48,16 @@ def _makes(use: Use) -> Any:
     return sampler_name(eqn), [(v.aval.shape, v.aval.dtype) for v in eqn.outvars]
 
 
-def _has_all_of(first: Use, again: Use, tables: Mapping[Path, KeyTable]) -> bool:
-    """All keys of `again` are of `first`, as far as they were computed."""
-    ours, theirs = tables.get(first.path), tables.get(again.path)
-    if ours is None or theirs is None or _is_full(first, ours):
+def _has_all_of(first: Use, again: Use, ledger: Ledger) -> bool:
+    """All keys of `again` are of `first`, as far as they were computed.
+
+    The body of a `checkpoint` keeps its places; JAX tells that all of a rule is where the forward
+    pass has called.
+    """
+    if is_recomputed(again) and locate(first.at) != locate(again.at):
+        return False
+    ours, theirs = ledger.keys.get(first.path), ledger.keys.get(again.path)
+    if ours is None or theirs is None or _is_cut(first, ledger):
         return True
     if ours.words.shape[-1] != theirs.words.shape[-1]:
         return False
@@ -62,7 +67,6 @@ def _has_all_of(first: Use, again: Use, tables: Mapping[Path, KeyTable]) -> bool
     return bool(np.isin(numbers[count:], numbers[:count]).all())
 
 
-def _is_full(use: Use, table: KeyTable) -> bool:
-    """A loop around it reached the last step that the ledger has room for: it may go on."""
-    loops = (depth for depth, scope in enumerate(use.scopes) if scope.kind == "while")
-    return any(np.take(table.reached, -1, axis=depth).any() for depth in loops)
+def _is_cut(use: Use, ledger: Ledger) -> bool:
+    """A loop around it has made more steps than there are keys of."""
+    return any(ledger.is_cut(use.into(depth)) for depth in range(len(use.scopes)))

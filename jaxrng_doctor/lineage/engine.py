@@ -29,7 +29,7 @@ from jaxrng_doctor.trace.slices import Everything
 
 Scopes = tuple[ScopeRef, ...]
 
-# Their results are the same on every index of the axes that they name.
+# Their results are the same on every index of the axes that they name, or of each group of it.
 _ACROSS_AXES = frozenset({"all_gather", "pmax", "pmin", "psum", "psum_invariant"})
 _UNDOING = {"random_wrap": "random_unwrap", "random_unwrap": "random_wrap"}
 
@@ -184,13 +184,14 @@ class Engine:
         params: Any = tuple(sorted(eqn.params.items()))
         transfer = TRANSFERS.get(name)
         across = _named_depths(eqn, scopes) if name in _ACROSS_AXES else ()
+        along = EQUAL if eqn.params.get("axis_index_groups") is None else UNKNOWN
         outs = []
         for number, var in enumerate(eqn.outvars):
             if transfer is not None:
                 over, axes = transfer(eqn, args)
             else:
                 over, axes = over_all(args), (UNKNOWN,) * getattr(var.aval, "ndim", 0)
-            over = {depth: EQUAL if depth in across else v for depth, v in over.items()}
+            over = {depth: along if depth in across else v for depth, v in over.items()}
             outs.append(
                 self.values.make(
                     name,
@@ -231,6 +232,8 @@ class Engine:
     # -- what is noted -----------------------------------------------------------------
 
     def _draw(self, at: At, keys: Sequence[Value | None], scopes: Scopes, path: Path) -> None:
+        if 0 in at.eqn.outvars[-1].aval.shape:
+            return  # no numbers, so none that are shared
         self._use(self.draws, at, keys, scopes, path)
         above: At | None = at
         while above is not None:

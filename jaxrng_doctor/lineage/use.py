@@ -38,6 +38,10 @@ class Use:
     scopes: tuple[ScopeRef, ...]
     keys: tuple[Value, ...]
 
+    def into(self, depth: int) -> Path:
+        """As much of the path as leads into the scope of this depth."""
+        return self.path[: len(self.scopes[depth].at.above())]
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:

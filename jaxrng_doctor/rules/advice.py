@@ -26,6 +26,9 @@ def own_keys(draw: DrawFacts, facts: ScopeFacts) -> tuple[Help, ...]:
     if vmap is None or cause is None or facts.scope.size is None:
         return ()
     size = facts.scope.size
+    batched = _key_for_each_element(facts)
+    if batched:
+        return batched
     if facts.via:
         by = frameworks.name(facts)
         return frameworks.setting(facts) or (
@@ -101,6 +104,9 @@ def key_for_each_step(facts: ScopeFacts) -> tuple[Help, ...]:
     known = frameworks.setting(facts)
     if known:
         return known
+    batched = _key_for_each_element(facts)
+    if batched:
+        return batched
     if facts.scope.kind == "while" or facts.scope.size is None:
         return (
             Help(
@@ -116,6 +122,27 @@ def key_for_each_step(facts: ScopeFacts) -> tuple[Help, ...]:
         Help(
             "or fold the number of the step into the key",
             "step_key = jax.random.fold_in(key, i)",
+        ),
+    )
+
+
+def _key_for_each_element(facts: ScopeFacts) -> tuple[Help, ...]:
+    """For a `lax.map` with a `batch_size`, whose scopes have other sizes; else `()`."""
+    place = facts.scope.place
+    call = None if place is None else source.call_at(place)
+    if place is None or call is None or len(call.args) != 2:
+        return ()
+    given = {k.arg: source.segment(place.path, k.value) for k in call.keywords}
+    name, xs = (source.segment(place.path, e) for e in (call.func, call.args[1]))
+    if "batch_size" not in given or not name.endswith("map"):
+        return ()
+    n = f"{xs}.shape[0]" if xs.isidentifier() else "n"
+    return (
+        Help(
+            "give each element a key of its own: split, and map over the keys too",
+            f"keys = jax.random.split(key, {n})\n"
+            f"{name}(lambda x_and_key: fn(*x_and_key), ({xs}, keys), "
+            f"batch_size={given['batch_size']})  # fn takes the key as an argument",
         ),
     )
 

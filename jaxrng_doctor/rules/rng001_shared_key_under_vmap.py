@@ -53,14 +53,13 @@ def check(draw: DrawFacts) -> Finding | None:
     if not shared:
         return None
     worst = telling.worst_of(draw, shared)
-    examples, evidence = telling.span(worst), telling.evidence_of(draw, worst)
+    evidence = telling.evidence_of(draw, worst)
     return telling.finding(
         RULE.code,
         RULE.name,
         RULE.severity,
         draw,
-        message=f"all {examples} of {telling.title(worst)} draw the same numbers"
-        + telling.scope_by_scope(draw, shared),
+        message=telling.alike(worst) + telling.scope_by_scope(draw, shared),
         evidence=evidence,
         related=telling.related(shared, [_at_the_vmap(s) for s in shared], "examples"),
         help=advice.own_keys(draw, worst),

@@ -73,15 +73,12 @@ def _on_devices(draw: DrawFacts) -> Finding | None:
         RULE.name,
         RULE.severity,
         draw,
-        message=f"all {telling.span(worst)} of {telling.title(worst)} draw the same numbers"
+        message=(telling.some_alike(worst) or telling.alike(worst))
         + telling.scope_by_scope(draw, shared),
         evidence=worst.evidence,
-        related=telling.related(shared, ["the key is the same on every device"], "devices"),
+        related=telling.related(shared, [_at_the_map(s) for s in shared], "devices"),
         help=(
-            Help(
-                "fold in the index of the device",
-                f"key = jax.random.fold_in(key, jax.lax.axis_index({_axis(worst)}))",
-            ),
+            _folded(worst.scope.axis_name),
             Help(
                 "or split outside, one key a device, and shard the keys as the data",
                 f"keys = jax.random.split(key, {worst.scope.size})",
@@ -120,8 +117,23 @@ _NAMED = 8
 _STRIP = 256  # so many processes are shown one by one
 
 
-def _axis(facts: ScopeFacts) -> str:
-    return repr(facts.scope.axis_name) if facts.scope.axis_name else "axis_name"
+def _at_the_map(facts: ScopeFacts) -> str:
+    if telling.some_alike(facts):
+        return "the devices do not all have a key of their own"
+    return "the key is the same on every device"
+
+
+def _folded(axis_name: str | None) -> Help:
+    if axis_name:
+        return Help(
+            "fold in the index of the device",
+            f"key = jax.random.fold_in(key, jax.lax.axis_index({axis_name!r}))",
+        )
+    return Help(
+        "name the axis, and fold in the index of the device",
+        "key = jax.random.fold_in(key, jax.lax.axis_index('devices'))  # pmap(…, "
+        "axis_name='devices')",
+    )
 
 
 def _is_shared(facts: ScopeFacts) -> bool:

@@ -105,6 +105,29 @@ def span(facts: ScopeFacts) -> str:
     return f"{unit(facts)}s" if size is None else f"{size:,} {unit(facts)}s"
 
 
+def alike(facts: ScopeFacts) -> str:
+    """That they draw the same numbers: all of a scope, or those that the run saw to draw."""
+    size, evidence = facts.scope.size, facts.evidence
+    if evidence is None or size is None or evidence.examples >= size:
+        return f"all {span(facts)} of {title(facts)} draw the same numbers"
+    if evidence.examples < 2:
+        who = f"whichever of the {span(facts)} of {title(facts)} draw here"
+        return f"{who}, they draw the same numbers"
+    who = f"{evidence.examples:,} of the {span(facts)} of {title(facts)} draw here"
+    return f"{who}, and all of these the same numbers"
+
+
+def some_alike(facts: ScopeFacts) -> str:
+    """How many keys there are where only some are equal; `""` where all are, or it is unknown."""
+    evidence = facts.evidence
+    if evidence is None or not 1 < evidence.distinct_keys < evidence.examples:
+        return ""
+    return (
+        f"{evidence.examples:,} {unit(facts)}s of {title(facts)} have only "
+        f"{evidence.distinct_keys:,} distinct keys"
+    )
+
+
 def position(draw: DrawFacts, facts: ScopeFacts) -> str:
     """`the inner vmap (32)` among two vmaps; `the scan (5)` where there is but one."""
     kind = facts.called or facts.scope.kind

@@ -131,7 +131,9 @@ class _Walk:
         if name == "axis_index" and eqn.params["axis_name"] == self.axis:
             together = _Flag(True, together.drawn)
         axes = eqn.params.get("axes", eqn.params.get("axis_name", ()))
-        if name in _REDUCING and self.axis in (axes if isinstance(axes, tuple) else (axes,)):
+        reduced = axes if isinstance(axes, tuple) else (axes,)
+        whole = eqn.params.get("axis_index_groups") is None
+        if name in _REDUCING and whole and self.axis in reduced:
             together = _Flag(False, together.drawn)
         return [together] * len(eqn.outvars)
 

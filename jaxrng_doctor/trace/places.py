@@ -177,6 +177,32 @@ def loop_function(at: At) -> str:
     return called
 
 
+def by_lax_map(at: At) -> bool:
+    """A vmap that `lax.map` makes of each `batch_size` elements."""
+    for frame in equations.frames(at.eqn):
+        file = frame.code.co_filename
+        if not is_machinery(file):
+            return False
+        if file.startswith(JAX_DIR) and os.path.basename(file) == "loops.py":
+            return True
+    return False
+
+
+def is_pmap(at: At) -> bool:
+    """A pmap; from JAX 0.10 on it is a shard_map of a function of JAX's own around the user's."""
+    name = at.eqn.primitive.name
+    if name != "shard_map":
+        return bool(name == "xla_pmap")
+    file = equations.function_of(equations.subjaxprs(at.eqn)[-1])[1]
+    return file.startswith(JAX_DIR) and os.path.basename(file) == "pmap.py"
+
+
+def named_by_user(axis_name: Any) -> str | None:
+    """The name of an axis, unless JAX made it up for a pmap without one."""
+    own = isinstance(axis_name, str) and not axis_name.startswith("_internal_")
+    return axis_name if own else None
+
+
 def random_function(at: At) -> str:
     """Which function of `jax.random` the user called to make a split: `split`, if not a sampler."""
     called = ""

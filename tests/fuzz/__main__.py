@@ -10,6 +10,7 @@ import time
 import jax
 
 from tests.fuzz.compare import disagreements
+from tests.fuzz.derived import derived
 from tests.fuzz.oracle import TooLong
 from tests.fuzz.programs import program
 from tests.fuzz.shrink import shrunk
@@ -21,12 +22,17 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=200, help="how many programs")
     parser.add_argument("--seed", type=int, default=0, help="the first program's seed")
     parser.add_argument("--no-shrink", action="store_true", help="only name the disagreements")
+    parser.add_argument(
+        "--derived", action="store_true", help="parts are within derivatives and checkpoints"
+    )
     options = parser.parse_args()
     jax.config.update("jax_disable_most_optimizations", True)  # each is compiled to run once
     gc.freeze()  # what is imported need not be searched for generators by each check
     wrong, skipped, start = [], 0, time.monotonic()
     for done, seed in enumerate(range(options.seed, options.seed + options.count), start=1):
         found = program(seed)
+        if options.derived:
+            found = derived(found, seed)
         try:
             told = disagreements(found)
         except TooLong:

@@ -19,6 +19,7 @@ from tests.fuzz.tree import (
     Statement,
     Vmap,
     Where,
+    Wrapped,
 )
 
 Over = frozenset[int]
@@ -70,6 +71,8 @@ class Mapped:
                 env.update(zip(helper.params, [env[a] for a in s.args], strict=True))
                 self._block(helper.body, env, (*where, ("call", s.id, 0)))
                 env.update(zip(s.outs, [env[name] for name in helper.outs], strict=True))
+            case Wrapped():
+                self._block(s.body, env, where)
 
     def _loop(self, s: Loop, env: dict[str, Over], where: Where) -> None:
         # How often a loop turns says what it leaves behind.

@@ -29,6 +29,7 @@ from tests.fuzz.tree import (
     Statement,
     Vmap,
     Where,
+    Wrapped,
 )
 
 MOST_STEPS = 4000
@@ -98,6 +99,8 @@ class Oracle:
                         self._outline(branch, (*where, ("branch", s.id, number)), scopes)
                 case Call():
                     self._outline(self.helpers[s.helper].body, (*where, ("call", s.id, 0)), scopes)
+                case Wrapped():
+                    self._outline(s.body, where, scopes)
                 case _:
                     pass
 
@@ -154,6 +157,8 @@ class Oracle:
                 self._block(helper.body, inner, (*where, ("call", s.id, 0)), index, axes)
                 for outer, name in zip(s.outs, helper.outs, strict=True):
                     env[outer] = inner[name]
+            case Wrapped():
+                self._block(s.body, env, where, index, axes)
 
     def _note(self, id: int, key: np.ndarray, where: Where, index: tuple[int, ...]) -> threefry.Key:
         note = self.notes[(*where, ("draw", id, 0))]

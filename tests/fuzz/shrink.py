@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 
 from tests.fuzz.compare import disagreements
+from tests.fuzz.derived import blocks_of
 from tests.fuzz.oracle import TooLong
-from tests.fuzz.tree import Assign, Block, Call, Cond, Loop, Program, Vmap
+from tests.fuzz.tree import Assign, Block, Call, Cond, Loop, Program, Vmap, Wrapped
 
 
 def kinds(told: list[str]) -> set[str]:
@@ -60,10 +61,7 @@ def _blocks(program: Program) -> list[Block]:
     found += [helper.body for helper in program.helpers]
     for block in found:  # grows as it goes
         for s in block:
-            if isinstance(s, (Vmap, Loop)):
-                found.append(s.body)
-            elif isinstance(s, Cond):
-                found += [body for body, _ in s.branches]
+            found += blocks_of(s)
     return [*found, program.module]  # type: ignore[list-item]
 
 
@@ -75,6 +73,9 @@ def _change(block: Block, index: int, change: str) -> bool:
     if change == "alias":
         if isinstance(s, Assign) and s.op != "same" and s.args:
             s.op, s.args = "same", s.args[-1:]
+            return True
+        if isinstance(s, Wrapped):
+            block[index : index + 1] = s.body
             return True
         return False
     if isinstance(s, Vmap):
@@ -89,7 +90,7 @@ def _change(block: Block, index: int, change: str) -> bool:
             if part:
                 part.pop()
                 return True
-    if isinstance(s, (Cond, Call)) and s.outs:
+    if isinstance(s, (Cond, Call, Wrapped)) and s.outs:
         s.outs.pop()
         if isinstance(s, Cond):
             for _, results in s.branches:

@@ -6,11 +6,14 @@ import pytest
 
 from tests.fuzz import threefry
 from tests.fuzz.compare import disagreements
+from tests.fuzz.derived import blocks, derived
 from tests.fuzz.oracle import Oracle, TooLong, along
 from tests.fuzz.programs import program
 from tests.fuzz.regressions import REGRESSIONS
+from tests.fuzz.tree import WRAPPERS, Wrapped
 
 PROGRAMS = 200
+DERIVED = 50
 AT_ONCE = 10
 
 
@@ -32,6 +35,29 @@ def test_verdicts_on_random_programs_are_the_oracles(first):
             continue
     assert {seed: words for seed, words in told.items() if words} == {}
     assert len(told) > AT_ONCE // 2
+
+
+@pytest.mark.usefixtures("forgotten")
+@pytest.mark.parametrize("first", range(0, DERIVED, AT_ONCE))
+def test_derivatives_and_checkpoints_change_no_verdict(first):
+    told, ways = {}, set()
+    for seed in range(first, first + AT_ONCE):
+        changed = derived(program(seed, small=True), seed)
+        ways |= {s.how for block in blocks(changed) for s in block if isinstance(s, Wrapped)}
+        try:
+            told[seed] = disagreements(changed)
+        except TooLong:
+            continue
+    assert {seed: words for seed, words in told.items() if words} == {}
+    assert len(told) > AT_ONCE // 2
+    assert len(ways) >= 3
+
+
+def test_each_way_to_derive_is_met():
+    changed = [derived(program(seed, small=True), seed) for seed in range(DERIVED)]
+    met = [s.how for p in changed for b in blocks(p) for s in b if isinstance(s, Wrapped)]
+
+    assert set(met) == set(WRAPPERS)
 
 
 @pytest.mark.usefixtures("forgotten")

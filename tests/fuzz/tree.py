@@ -109,7 +109,21 @@ class Call:
     outs: list[str]
 
 
-Statement = Assign | AxisIndex | Draw | DrawInt | Vmap | Loop | Cond | Call
+@dataclass
+class Wrapped:
+    """A block as a function of a number, which `WRAPPERS[how]` calls.
+
+    `outs` are the names it leaves behind. Its `acc` begins with that number, so that all in it
+    has a derivative.
+    """
+
+    id: int
+    how: str
+    body: Block
+    outs: list[str]
+
+
+Statement = Assign | AxisIndex | Draw | DrawInt | Vmap | Loop | Cond | Call | Wrapped
 
 
 @dataclass
@@ -148,12 +162,37 @@ SAMPLERS = {
 }
 
 
+# Calls of `f(w)`, which returns `acc` and an auxiliary output: what they return, and the call.
+WRAPPERS = {
+    "jit": ("{acc}, {outs}", "jax.jit({f})({w})"),
+    "checkpoint": ("{acc}, {outs}", "jax.checkpoint({f})({w})"),
+    "jvp": ("{acc}, {d}, {outs}", "jax.jvp({f}, ({w},), (jnp.float32(1),), has_aux=True)"),
+    "jvp of checkpoint": (
+        "{acc}, {d}, {outs}",
+        "jax.jvp(jax.checkpoint({f}), ({w},), (jnp.float32(1),), has_aux=True)",
+    ),
+    "grad": ("({acc}, {outs}), {d}", "jax.value_and_grad({f}, has_aux=True)({w})"),
+    "grad of checkpoint": (
+        "({acc}, {outs}), {d}",
+        "jax.value_and_grad(jax.checkpoint({f}), has_aux=True)({w})",
+    ),
+    "grad of jit": ("({acc}, {outs}), {d}", "jax.value_and_grad(jax.jit({f}), has_aux=True)({w})"),
+    "vjp": ("{acc}, {d}, {outs}", "jax.vjp({f}, {w}, has_aux=True)"),
+}
+FORWARD = ("jit", "checkpoint", "jvp", "jvp of checkpoint")
+"""Those that need no derivative in reverse mode."""
+
+
 @dataclass
 class Source:
-    """The text of a program, and the line of each draw and scope by its id."""
+    """The text of a program, and the line of each draw and scope by its id.
+
+    `start` is what `acc` is at the beginning of a scope's body.
+    """
 
     lines: list[str] = field(default_factory=list)
     at: dict[int, int] = field(default_factory=dict)
+    start: str = "jnp.float32(0)"
 
     @property
     def text(self) -> str:
@@ -188,7 +227,7 @@ def _row(*names: str) -> str:
 
 def _block(out: Source, body: Block, depth: int = 1, *, fresh: bool = True) -> None:
     if fresh:
-        out.add(depth, "acc = jnp.float32(0)")
+        out.add(depth, f"acc = {out.start}")
     for statement in body:
         _statement(out, depth, statement)
 
@@ -216,6 +255,24 @@ def _statement(out: Source, depth: int, s: Statement) -> None:
         case Call():
             out.add(depth, f"acc_{s.id}, {_names(s.outs)}= {s.helper}({', '.join(s.args)})")
             out.add(depth, f"acc = acc + acc_{s.id}")
+        case Wrapped():
+            _wrapped(out, depth, s)
+
+
+def _wrapped(out: Source, depth: int, s: Wrapped) -> None:
+    left, call = WRAPPERS[s.how]
+    out.add(depth, f"def f_{s.id}(w_{s.id}):")
+    outer, out.start = out.start, f"w_{s.id}"
+    _block(out, s.body, depth + 1)
+    out.start = outer
+    out.add(depth + 1, f"return acc, {_row(*s.outs)}")
+    names = {"f": f"f_{s.id}", "acc": f"acc_{s.id}", "d": f"d_{s.id}", "outs": _row(*s.outs)}
+    weight = outer if outer.startswith("w_") else "jnp.float32(1.5)"
+    out.add(depth, f"{left} = {call}".format(w=weight, **names))
+    derivative = ""
+    if "{d}" in left:
+        derivative = f" + d_{s.id}" + ("(jnp.float32(1))[0]" if s.how == "vjp" else "")
+    out.add(depth, f"acc = acc + acc_{s.id}{derivative}")
 
 
 def _names(names: list[str]) -> str:

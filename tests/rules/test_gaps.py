@@ -11,6 +11,7 @@ from jax.experimental import io_callback
 from jax.extend import core as jex_core
 
 import jaxrng_doctor
+from tests.rules.meshes import shard_map
 
 X = jnp.arange(12.0).reshape(4, 3)
 KEYS = {"typed": jax.random.key, "legacy": jax.random.PRNGKey}
@@ -143,3 +144,65 @@ def test_a_draw_without_a_key():
     report = jaxrng_doctor.check(f, (X,), run=False)
 
     assert [gap.message for gap in report.gaps] == ["lax.rng_uniform draws without a key"]
+
+
+def steps_of(make_key, count):
+    def program(x, key):
+        def step(carry):
+            i, row = carry
+            return i + 1, row + jax.random.normal(make_key(key, i), row.shape)
+
+        return jax.lax.while_loop(lambda carry: carry[0] < count, step, (0, x))[1]
+
+    return program
+
+
+def test_steps_that_nobody_looked_at_are_not_called_distinct():
+    """The keys of all 300 steps differ but those of the last 20, which are one."""
+
+    def late(key, i):
+        return jax.random.fold_in(key, jnp.minimum(i, 280))
+
+    report = jaxrng_doctor.check(steps_of(late, 300), (X, jax.random.key(0)))
+
+    assert [gap.message for gap in report.gaps] == [
+        "only the first 256 steps of while_loop were followed, of more"
+    ]
+    assert report.draws[0].scopes[0].varies is None
+
+
+@pytest.mark.parametrize("count", [255, 256])
+def test_a_loop_that_ends_in_time_is_looked_at_whole(count):
+    def late(key, i):
+        return jax.random.fold_in(key, jnp.minimum(i, 280))
+
+    report = jaxrng_doctor.check(steps_of(late, count), (X, jax.random.key(0)))
+
+    assert report.gaps == ()
+    assert report.draws[0].scopes[0].varies is True
+
+
+def test_a_long_loop_is_no_gap_where_the_trace_tells_enough():
+    report = jaxrng_doctor.check(steps_of(jax.random.fold_in, 300), (X, jax.random.key(0)))
+
+    assert report.gaps == ()
+    assert report.draws[0].scopes[0].varies is True
+
+
+@pytest.mark.parametrize("run", [True, False])
+def test_what_is_gathered_from_some_devices_is_not_taken_for_the_same_on_all(run):
+    """Each device is a group of its own, and so gathers but its own key: a healthy program."""
+    mesh = jax.sharding.Mesh(jax.devices()[:4], ("d",))
+
+    def f(part, keys):
+        words = jax.lax.all_gather(
+            jax.random.key_data(keys[0]), "d", axis_index_groups=[[0], [1], [2], [3]]
+        )
+        return part + jax.random.normal(jax.random.wrap_key_data(words[0]), part.shape)
+
+    part = jax.sharding.PartitionSpec("d")
+    program = shard_map(f, mesh=mesh, in_specs=(part, part), out_specs=part, check_vma=False)
+    report = jaxrng_doctor.check(program, (X, jax.random.split(jax.random.key(0), 4)), run=run)
+
+    assert report.findings == ()
+    assert report.draws[0].scopes[0].varies is None

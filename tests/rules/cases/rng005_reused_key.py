@@ -425,3 +425,7 @@ def even_and_odd_keys(x, key):
 
 def gamma_draws_with_many_keys_of_its_own(x, key):
     return x + jax.random.dirichlet(key, jnp.ones(3), (4,))
+
+
+def second_draw_of_no_numbers(x, key):
+    return noisy(x, key), jax.random.randint(key, (0, 3), 0, 9)

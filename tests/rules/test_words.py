@@ -1,0 +1,133 @@
+"""What a finding says is true of the run, and what its help says can be pasted and is a cure."""
+
+import importlib.util
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.sharding import Mesh, PartitionSpec
+
+from jaxrng_doctor import check
+from tests.rules.meshes import shard_map
+
+X = jnp.arange(12.0).reshape(4, 3)
+KEY = jax.random.key(0)
+
+
+def noisy(row, key):
+    return row + jax.random.normal(key, row.shape)
+
+
+def told(fn, *args, run=True):
+    [finding] = check(fn, args, run=run, select=["RNG001", "RNG003", "RNG004"]).findings
+    return finding
+
+
+def of_large_rows(limit):
+    def f(row, key):
+        return jax.lax.cond(row[0] > limit, noisy, lambda row, key: row, row, key)
+
+    return jax.vmap(f, (0, None))
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        (-1, "all 4 examples of vmap(f) draw the same numbers"),
+        (5, "2 of the 4 examples of vmap(f) draw here, and all of these the same numbers"),
+        (8, "whichever of the 4 examples of vmap(f) draw here, they draw the same numbers"),
+    ],
+)
+def test_examples_that_did_not_draw_are_not_said_to(limit, message):
+    assert told(of_large_rows(limit), X, KEY).message == message
+
+
+def test_without_a_run_nobody_knows_which_examples_draw():
+    finding = told(of_large_rows(8), X, KEY, run=False)
+
+    assert finding.message == "all 4 examples of vmap(f) draw the same numbers"
+
+
+def test_devices_of_which_some_share_are_not_said_to_draw_all_the_same():
+    mesh = Mesh(jax.devices()[:4], ("d",))
+
+    def f(part, key):
+        return noisy(part, jax.random.fold_in(key, jax.lax.axis_index("d") // 2))
+
+    part, whole = PartitionSpec("d"), PartitionSpec()
+    devices = shard_map(f, mesh=mesh, in_specs=(part, whole), out_specs=part)
+    finding = told(lambda x, key: devices(x, key), X, KEY)
+
+    assert finding.message == "4 devices of shard_map(f) have only 2 distinct keys"
+    [related] = finding.related
+    assert related.message == "the devices do not all have a key of their own"
+
+
+def test_a_pmap_is_called_so_and_no_name_of_jaxs_own_is_to_be_pasted():
+    finding = told(jax.pmap(noisy, in_axes=(0, None)), X, KEY)
+
+    assert "4 devices of pmap" in finding.message
+    assert "shard_map" not in finding.message
+    assert finding.scopes[0].axis_name is None
+    assert finding.help[0].code == (
+        "key = jax.random.fold_in(key, jax.lax.axis_index('devices'))"
+        "  # pmap(…, axis_name='devices')"
+    )
+
+
+def test_the_axis_of_a_pmap_with_a_name_is_folded_in_by_it():
+    finding = told(jax.pmap(noisy, in_axes=(0, None), axis_name="i"), X, KEY)
+
+    assert finding.scopes[0].axis_name == "i"
+    assert finding.help[0].code == "key = jax.random.fold_in(key, jax.lax.axis_index('i'))"
+
+
+def test_an_index_of_a_device_is_not_called_a_step():
+    mesh = Mesh(jax.devices()[:4], ("d",))
+
+    def f(part, keys):
+        return jax.lax.scan(lambda c, _: (noisy(c, keys[0]), None), part, length=3)[0]
+
+    part = PartitionSpec("d")
+    devices = shard_map(f, mesh=mesh, in_specs=(part, part), out_specs=part, check_vma=False)
+
+    assert told(devices, X, jax.random.split(KEY, 4)).evidence.fixed == "device 0"
+
+
+BATCHED = """\
+import jax
+
+
+def fn(row, key):
+    return row + jax.random.normal(key, row.shape)
+
+
+def bad(x, key):
+    return jax.lax.map(lambda row: fn(row, key), x, batch_size={size})
+
+
+def good(x, key):
+    {keys}
+    return {call}
+"""
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_the_cure_of_a_map_in_batches_has_a_key_for_each_element(size, tmp_path):
+    def module(name, **parts):
+        path = tmp_path / f"{name}.py"
+        path.write_text(BATCHED.format(size=size, **parts), encoding="utf-8")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        found = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(found)
+        return found
+
+    findings = check(module("ill", keys="pass", call="x").bad, (X, KEY)).findings
+    shared = [f for f in findings if f.code in ("RNG001", "RNG003")]
+    [cure] = {h.code for f in shared for h in f.help}
+    keys, call = cure.splitlines()
+    healed = check(module("healed", keys=keys, call=call).good, (X, KEY))
+
+    assert "lax.map's vmap" in shared[0].message
+    assert healed.findings == ()
+    assert len(healed.draws) == len({f.place for f in findings}) + (size == 3)
