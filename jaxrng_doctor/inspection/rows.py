@@ -89,7 +89,7 @@ class Rows:
     ) -> None:
         self.made: dict[int, Made] = {}
         self.drawn: dict[Path, Made] = {}
-        self.counts = Counts()
+        self.counts = Counts(trace.lineage_slice.draws.inert)
         self._trace = trace
         self._visits = visits
         self._marks = marks
@@ -150,8 +150,10 @@ class Rows:
 
     def _row(self, at: At, here: _Here) -> Row:
         eqn = at.eqn
-        keys = () if here.in_draw else self._trace.lineage_slice.draws.key_operands(eqn)
-        held = None if keys or is_tangent(eqn) else held_by(at)
+        draws = self._trace.lineage_slice.draws
+        keys = () if here.in_draw else draws.key_operands(eqn)
+        plain = eqn.primitive in draws.inert
+        held = None if plain or keys or is_tangent(eqn) else held_by(at)
         if held is not None:
             return self._box(at, held, here)
         operands = self._atoms(eqn.invars, here)
@@ -174,7 +176,7 @@ class Rows:
             mark,
             found,
             self.counts.of(eqn),
-            self._within(at, here, operands) if self._every else (),
+            self._within(at, here, operands) if self._every and not plain else (),
         )
         if kind == "draw":
             self.drawn[path] = Made(outputs[0], here.scopes, place, found, mark)

@@ -6,7 +6,7 @@ they can point to each other. What the script ties together it finds by these na
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from jaxrng_doctor import paths, source
@@ -27,6 +27,8 @@ from jaxrng_doctor.listing import (
 )
 from jaxrng_doctor.report import strip
 from jaxrng_doctor.report.layout import Layout, counted
+
+Tell = Callable[["ProgramView", Over, Sequence[ScopeMark]], str]
 
 _AROUND = 2
 """So many lines of source are shown before and after one that the program comes from."""
@@ -77,6 +79,7 @@ class ProgramView:
         self._places = [*_places(every), *(n.place for n in listing.tree if n.place is not None)]
         files = dict.fromkeys(place.path for place in self._places)
         self._files = {path: n for n, path in enumerate(files)}
+        self._told: dict[tuple[Over, tuple[int, ...]], str] = {}
         self._children: dict[int | None, list[int]] = {}
         for n, node in enumerate(listing.tree):
             self._children.setdefault(node.parent, []).append(n)
@@ -95,11 +98,21 @@ class ProgramView:
         return self._variables.get(name, "")
 
     def over(self, over: Over, scopes: Sequence[ScopeMark]) -> list[tuple[str, str, str]]:
-        """Index, scope and how the value varies over it, for each scope around it."""
+        """For each way in which a value varies: the indices, the scopes, and the word for it."""
+        alike: dict[str, list[ScopeMark]] = {}
+        for mark, variation in zip(scopes, over, strict=False):
+            alike.setdefault(_WORDS[variation], []).append(mark)
         return [
-            (mark.index, self.scope(mark), _WORDS[variation])
-            for mark, variation in zip(scopes, over, strict=False)
+            (", ".join(mark.index for mark in marks), ", ".join(map(self.scope, marks)), word)
+            for word, marks in alike.items()
         ]
+
+    def over_told(self, tell: Tell, over: Over, scopes: Sequence[ScopeMark]) -> str:
+        """What `tell`, a macro, makes of `over`: for most variables it is the same, so once."""
+        known = over, tuple(mark.number for mark in scopes)
+        if known not in self._told:
+            self._told[known] = tell(self, over, scopes)
+        return self._told[known]
 
     def scope(self, mark: ScopeMark) -> str:
         """`vmap(add_noise) over 32`."""
