@@ -253,7 +253,7 @@ class Rows:
         marks: list[ScopeMark] = []
         for ref in refs:
             depth = len(here.scopes) + len(marks)
-            marks.append(ScopeMark(self._scopes, index_of(depth), scope_of(ref)))
+            marks.append(ScopeMark(self._scopes, index_of(depth), scope_of(ref), held.title))
             self._scopes += 1
         return tuple(marks)
 

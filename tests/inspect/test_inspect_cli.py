@@ -184,3 +184,18 @@ def write_golden_files():
 
 if __name__ == "__main__":
     write_golden_files()
+
+
+def test_a_branch_that_is_not_taken_says_so(write, run_cli):
+    write(
+        "branchy.py",
+        """
+        import jax
+
+        def branchy(x, key):
+            return jax.lax.cond(x > 0, jax.random.normal, lambda key: 0.0, key)
+        """,
+    )
+    text = run_cli("inspect", "branchy.py:branchy", "--arg", "x=-1.0").stdout
+    draw = next(line for line in text.splitlines() if "= draw" in line)
+    assert "«not reached»" in draw

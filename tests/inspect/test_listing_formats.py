@@ -147,6 +147,20 @@ def test_json_has_equations_and_lineage_at_once(listings):
     assert "draw" in {node["kind"] for node in target["tree"]}
 
 
+def test_json_has_a_line_for_each_equation():
+    """So that tools that go by lines can work with it, and a large program is soon written."""
+
+    def fn(x, key):
+        for _ in range(50):
+            x = jnp.sin(x)
+        return x + jax.random.normal(key)
+
+    listing = doctor.inspect(Target("fn", fn, (X, jax.random.key(0))), every=True)
+    text = FORMATS["json"]([listing], RenderOptions(), lineage=False)
+    assert sum('"what": "sin"' in line for line in text.splitlines()) == 50
+    assert text.count('"what": "sin"') == 50
+
+
 @pytest.mark.parametrize("lineage", [False, True])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_graph_is_in_graphviz_s_language(name, lineage, listings):

@@ -26,7 +26,8 @@ from jaxrng_doctor.listing import (
     walk,
 )
 from jaxrng_doctor.report import strip
-from jaxrng_doctor.report.layout import Layout, counted
+from jaxrng_doctor.report.layout import Layout
+from jaxrng_doctor.report.listing import words
 
 Tell = Callable[["ProgramView", Over, Sequence[ScopeMark]], str]
 
@@ -103,7 +104,7 @@ class ProgramView:
         for mark, variation in zip(scopes, over, strict=False):
             alike.setdefault(_WORDS[variation], []).append(mark)
         return [
-            (", ".join(mark.index for mark in marks), ", ".join(map(self.scope, marks)), word)
+            (", ".join(mark.index for mark in marks), ", ".join(map(words.scope, marks)), word)
             for word, marks in alike.items()
         ]
 
@@ -114,24 +115,25 @@ class ProgramView:
             self._told[known] = tell(self, over, scopes)
         return self._told[known]
 
-    def scope(self, mark: ScopeMark) -> str:
-        """`vmap(add_noise) over 32`."""
-        scope = mark.scope
-        name = f"({scope.name})" if scope.name else ""
-        size = f" over {scope.size:,}" if scope.size is not None else ""
-        return f"{scope.kind}{name}{size}"
-
     def strip(self, mark: KeyMark) -> list[tuple[str, str]]:
         """Letters and their colour, run by run."""
         return list(strip.runs(mark.strip[:_CELLS], max(self.listing.colors, 1)))
 
     def keys(self, mark: KeyMark) -> str:
-        """`32 keys, 1 distinct`."""
-        if not mark.computed:
-            return "not computed: the letter stands for how the key is made"
-        assert mark.count is not None
-        assert mark.distinct is not None
-        return f"{counted(mark.count, 'key')}, {mark.distinct:,} distinct"
+        """`… 64 keys, 1 distinct`; `""` of one key, and where they were not computed."""
+        return words.keys_counted(mark, _CELLS).strip()
+
+    def label(self, variable: Variable) -> str:
+        """What the user calls it, where its name does not tell."""
+        return words.label(variable)
+
+    def faulty(self) -> list[tuple[Finding, str]]:
+        """Each finding with the name of the row that it stands at, `""` where none does."""
+        rows: dict[int, str] = {}
+        for row in walk(self.listing.rows):
+            for number in () if isinstance(row, Fold | Box) else row.findings:
+                rows.setdefault(number, self.row(row))
+        return [(finding, rows.get(n, "")) for n, finding in enumerate(self.listing.findings)]
 
     # -- source -----------------------------------------------------------------------------
 
