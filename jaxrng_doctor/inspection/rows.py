@@ -5,7 +5,7 @@ Each equation is shown once for each way that leads to it, or counted in a fold 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,6 +84,7 @@ class Rows:
         visits: Mapping[Path, Visit],
         marks: Marks,
         findings: Sequence[Finding],
+        drawn_at: Set[Place | None] = frozenset(),
         *,
         every: bool,
     ) -> None:
@@ -97,6 +98,8 @@ class Rows:
         self._names = Names()
         self._scopes = 0
         self._findings = findings
+        # One line of the user's may have a library make a key and draw from it.
+        self._drawn_at = drawn_at
         self._at_place: dict[Place | None, list[int]] = {}
         for number, finding in enumerate(findings):
             self._at_place.setdefault(finding.place, []).append(number)
@@ -328,6 +331,8 @@ class Rows:
 
     def _found(self, place: Place | None, kind: LineKind, scopes: Scopes) -> tuple[int, ...]:
         if place is None or kind in ("key", "other"):
+            return ()
+        if kind != "draw" and place in self._drawn_at:
             return ()
         around = [(mark.scope.kind, mark.scope.place) for mark in scopes]
         return tuple(

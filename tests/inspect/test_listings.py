@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 from collections import Counter
 
 import jax
@@ -410,6 +411,21 @@ def test_a_finding_stands_at_the_draw_and_at_the_vmap_that_shares():
 
 
 # -- the key tree --------------------------------------------------------------------------
+
+
+def test_a_finding_stands_at_the_draw_and_not_at_what_made_its_key_on_the_same_line():
+    text = "def dropout(x, key): return x + jax.random.normal(jax.random.fold_in(key, 3))"
+    library = {"jax": jax}
+    exec(compile(text, f"{sysconfig.get_paths()['purelib']}/library.py", "exec"), library)
+
+    def fn(x, key):
+        return jax.vmap(lambda row: library["dropout"](row, key))(x)
+
+    listing = inspected(fn, X, jax.random.key(0))
+    lines = {row.kind: row for row in walk(listing.rows) if isinstance(row, Line)}
+    assert lines["draw"].place == lines["fold_in"].place  # all that is known is the user's line
+    assert lines["draw"].findings == (0,)
+    assert lines["fold_in"].findings == ()
 
 
 @both_kinds
