@@ -1,9 +1,9 @@
 """What `jaxrng-doctor inspect` costs, beside the trace that it reads.
 
 Nothing comes in. For flat and for deeply nested programs of growing size, the processor seconds of
-the trace, and of the whole answer in text, folded and with all equations, go out: medians of
-several runs that take turns in one process. What counts is the last column: by how much the answer
-comes later than the trace. Folded, it should stay below a second.
+the trace go out, and by how many more the whole answer comes later, in each format, folded and
+with all equations: medians of several runs that take turns in one process. It should stay below a
+second.
 """
 
 import statistics
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from lineage import flat, nested
 
 from jaxrng_doctor import doctor
+from jaxrng_doctor.garbage import uncollected
 from jaxrng_doctor.report import RenderOptions
 from jaxrng_doctor.report.listing import FORMATS
 from jaxrng_doctor.target import Target
@@ -31,9 +32,9 @@ def seconds(work):
 
 
 def measure(program, every, runs):
-    """The equations, and medians of the seconds of the trace, and of the whole answer."""
+    """The equations, and medians of the seconds of the trace, and of the answer in each format."""
     arguments = (jnp.ones(3), jax.random.key(0))
-    traces, answers, equations = [], [], 0
+    traces, answers, equations = [], {name: [] for name in FORMATS}, 0
     for _ in range(runs):
         # A new function each time: JAX would remember the trace of the same one.
         target = Target("program", lambda *a: program(*a), arguments)
@@ -41,28 +42,31 @@ def measure(program, every, runs):
         traces.append(spent)
         jax.clear_caches()
         target = Target("program", lambda *a: program(*a), arguments)
-
-        def answer(target=target):
-            listing = doctor.inspect(target, every=every)
-            FORMATS["text"]([listing], RenderOptions(), lineage=False)
-            return listing
-
-        spent, listing = seconds(answer)
-        answers.append(spent)
+        listed, listing = seconds(lambda target=target: doctor.inspect(target, every=every))
+        for name, render in FORMATS.items():
+            with uncollected():  # as the command has it
+                spent, _ = seconds(
+                    lambda render=render, listing=listing: render(
+                        [listing], RenderOptions(), lineage=False
+                    )
+                )
+            answers[name].append(listed + spent)
         equations = listing.equations
         jax.clear_caches()
-    return equations, statistics.median(traces), statistics.median(answers)
+    medians = {name: statistics.median(each) for name, each in answers.items()}
+    return equations, statistics.median(traces), medians
 
 
 def main():
     sizes = [int(a) for a in sys.argv[1:]] or SIZES
-    print("equations   trace s   answer s   later by s")
+    print("equations   trace s   later by s:", *(f"{name:>6}" for name in FORMATS))
     for name, make in (("flat", flat), ("nested", nested)):
         for every in (False, True):
             print(f"{name}{', --all' if every else ''}")
             for size in sizes:
-                equations, trace, answer = measure(make(size), every, runs=3)
-                print(f"{equations:9,}   {trace:7.3f}   {answer:8.3f}   {answer - trace:10.3f}")
+                equations, trace, answers = measure(make(size), every, runs=3)
+                later = (f"{answer - trace:6.3f}" for answer in answers.values())
+                print(f"{equations:9,}   {trace:7.3f}              ", *later)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from jaxrng_doctor.findings import (
     Stage,
     TargetReport,
 )
+from jaxrng_doctor.garbage import uncollected
 from jaxrng_doctor.inspection import listing
 from jaxrng_doctor.inspection.cost import takes_long
 from jaxrng_doctor.keytables import Ledger
@@ -124,7 +125,10 @@ def _inspect(
         why = found.unfinished.removeprefix("not run: ") or "see the gaps"
     # A thread that was given up may still come to an end, too late.
     ledger = Ledger() if why else computed[0]
-    return listing(target.name, trace, ledger, findings, found.gaps, every=every, not_computed=why)
+    with uncollected():
+        return listing(
+            target.name, trace, ledger, findings, found.gaps, every=every, not_computed=why
+        )
 
 
 def _examine(

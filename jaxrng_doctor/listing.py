@@ -77,12 +77,14 @@ class Atom:
 class ScopeMark:
     """A scope that a box opens. `index` is the letter of its index, as in `split(key, 32)[i]`.
 
-    `number` is unique in the listing. `scope.varies` and `scope.distinct` are `None`.
+    `number` is unique in the listing. `called` is what the user called: `shard_map`, `fori_loop`.
+    `scope.varies` and `scope.distinct` are `None`.
     """
 
     number: int
     index: str
     scope: Scope
+    called: str
 
 
 @dataclass(frozen=True, slots=True)

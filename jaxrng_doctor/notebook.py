@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import inspect
 import shlex
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -19,6 +20,7 @@ from jaxrng_doctor.rules import CODES
 from jaxrng_doctor.setting_kinds import known_codes
 from jaxrng_doctor.target import AS_IS, EXPECTATIONS
 from jaxrng_doctor.target.inaxes import parse_in_axes
+from jaxrng_doctor.trace import recording_vmaps
 
 USAGE = (
     "type: %jaxrng check fn(x, key), with --in-axes, --axis-size, --expect, --select, --ignore "
@@ -31,6 +33,7 @@ def register(shell: Any) -> None:
     """Give the IPython shell `%jaxrng` and `%%jaxrng`."""
 
     def jaxrng(line: str, cell: str | None = None) -> Report:
+        __tracebackhide__ = True  # an exception is the user's: IPython leaves our frames out
         try:
             return _check(shell, line) if cell is None else _watch(shell, line, cell)
         except UsageError as error:
@@ -66,6 +69,7 @@ class _Options(argparse.ArgumentParser):
 
 
 def _watch(shell: Any, line: str, cell: str) -> Report:
+    __tracebackhide__ = True
     options = _Options().read(line)
     with watch(select=options.select, ignore=options.ignore) as report:
         _run(shell, cell)
@@ -74,9 +78,11 @@ def _watch(shell: Any, line: str, cell: str) -> Report:
 
 def _run(shell: Any, cell: str) -> None:
     """Run a cell below its magic as IPython would, an exception included."""
+    __tracebackhide__ = True
     # The line of the magic counts, so that lines have the numbers that the user sees. It is not
-    # left empty, for IPython would take an empty line away.
-    cell = f"# %%jaxrng\n{cell}"
+    # left empty, for IPython would take an empty line away. Another magic must be the first line.
+    if not cell.startswith("%%"):
+        cell = f"# %%jaxrng\n{cell}"
     text = shell.transform_cell(cell)
     name = shell.compile.cache(text, shell.displayhook.prompt_count, raw_code=cell)
     tree = shell.transform_ast(shell.compile.ast_parse(text, name))
@@ -84,9 +90,19 @@ def _run(shell: Any, cell: str) -> None:
     shown = isinstance(last, ast.Expr) and not text.rstrip().endswith(";")
     if shown:
         tree.body.pop()
-    exec(shell.compile(tree, name, "exec"), shell.user_ns)
-    if isinstance(last, ast.Expr) and shown:
-        value = eval(shell.compile(ast.Expression(last.value), name, "eval"), shell.user_ns)
+    with shell.compile.extra_flags(ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):
+        codes = [shell.compile(tree, name, "exec")]
+        if isinstance(last, ast.Expr) and shown:
+            codes.append(shell.compile(ast.Expression(last.value), name, "eval"))
+    if any(code.co_flags & inspect.CO_COROUTINE for code in codes):
+        raise UsageError(
+            "a cell that awaits is run by the notebook's own loop, not by %%jaxrng",
+            "write in the cell: with jaxrng_doctor.watch() as report: ..., and report at its end",
+        )
+    first, *more = codes
+    exec(first, shell.user_ns)
+    for code in more:
+        value = eval(code, shell.user_ns)
         if value is not None:
             from IPython.display import display
 
@@ -94,7 +110,9 @@ def _run(shell: Any, cell: str) -> None:
 
 
 def _check(shell: Any, line: str) -> Report:
+    __tracebackhide__ = True
     command, _, rest = line.strip().partition(" ")
+    rest = rest.strip()
     if command != "check":
         raise UsageError(f"%jaxrng has no {command!r}" if command else "nothing to check", USAGE)
     call, text = _call_and_options(rest)
@@ -105,8 +123,11 @@ def _check(shell: Any, line: str) -> Report:
     parser.add_argument("--no-run", action="store_true")
     options = parser.read(text)
     namespace = shell.user_ns
-    fn = eval(compile(ast.Expression(call.func), "<%jaxrng>", "eval"), namespace)
-    args, kwargs = _evaluated(call, namespace)
+    # A cell of its own, so that what it defines or maps has a line that can be shown.
+    name = shell.compile.cache(rest, shell.displayhook.prompt_count)
+    with recording_vmaps():
+        fn = eval(compile(ast.Expression(call.func), name, "eval"), namespace)
+    args, kwargs = _evaluated(call, name, namespace)
     return check(
         fn,
         args,
@@ -141,13 +162,15 @@ def _ends(text: str) -> Iterator[int]:
     yield len(text)
 
 
-def _evaluated(call: ast.Call, namespace: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _evaluated(
+    call: ast.Call, file: str, namespace: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments, evaluated as Python does: stars and all."""
     collect: Callable[..., Any] = lambda *args, **kwargs: (args, kwargs)  # noqa: E731
     name = ast.copy_location(ast.Name("collect", ast.Load()), call.func)
     code = compile(
         ast.Expression(ast.copy_location(ast.Call(name, call.args, call.keywords), call)),
-        "<%jaxrng>",
+        file,
         "eval",
     )
     args, kwargs = eval(code, namespace, {"collect": collect})

@@ -40,6 +40,17 @@ CELLS = {
     "no rule": "%%jaxrng --ignore RNG777\n1",
     "fails": "%%jaxrng\n\n1 / 0",
     "after": "y.shape",
+    "lambda": "%jaxrng check (lambda x, k: x + jax.random.normal(k))(x, key) --in-axes 0,None",
+    "maps": "%jaxrng check jax.vmap(add_noise, in_axes=(0, None))(x, key)",
+    "awaits": "%%jaxrng\nimport asyncio\nawait asyncio.sleep(0)",
+    "async": (
+        "import asyncio, jaxrng_doctor\n"
+        "with jaxrng_doctor.watch() as report:\n"
+        "    await asyncio.sleep(0)\n"
+        "    jax.vmap(add_noise, in_axes=(0, None))(x, key)\n"
+        "report"
+    ),
+    "two magics": "%%jaxrng\n%%time\nz = jax.vmap(add_noise, in_axes=(0, None))(x, key)",
 }
 
 
@@ -145,3 +156,32 @@ def test_what_is_mistyped_is_told_in_a_line(outputs, name, said):
     assert output.name == "stderr"
     assert said in output.text
     assert "Traceback" not in output.text
+
+
+def test_what_a_line_defines_or_maps_has_its_source(outputs):
+    (text,) = shown(outputs["lambda"], "text/plain")
+    assert f"--> In[{number_of('lambda')}]:1:" in text
+    assert "1 | (lambda x, k: x + jax.random.normal(k))(x, key)" in text
+    (text,) = shown(outputs["maps"], "text/plain")
+    assert f"::: In[{number_of('maps')}]:1:1" in text
+    assert "1 | jax.vmap(add_noise, in_axes=(0, None))(x, key)" in text
+    assert "get_ipython" not in text
+
+
+def test_a_cell_that_awaits_is_told_another_way_and_that_way_works(outputs):
+    (output,) = outputs["awaits"]
+    assert "a cell that awaits" in output.text
+    assert "with jaxrng_doctor.watch() as report:" in output.text
+    (text,) = shown(outputs["async"], "text/plain")
+    assert "error[RNG001]" in text
+
+
+def test_another_magic_may_follow(outputs):
+    assert "Wall time" in "".join(o.get("text", "") for o in outputs["two magics"])
+    (text,) = shown(outputs["two magics"], "text/plain")
+    assert "error[RNG001]" in text
+
+
+def test_an_exception_in_a_cell_shows_no_line_of_the_doctor_s(outputs):
+    (error,) = outputs["fails"]
+    assert "notebook.py" not in "\n".join(error.traceback)

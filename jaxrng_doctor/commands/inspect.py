@@ -12,6 +12,7 @@ from jaxrng_doctor.config import Config
 from jaxrng_doctor.doctor import inspect as inspect_target
 from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.findings import Failure
+from jaxrng_doctor.garbage import uncollected
 from jaxrng_doctor.listing import Listing
 from jaxrng_doctor.nearest import choose
 from jaxrng_doctor.output import check_writable, options_for, take_stdout, write, write_file
@@ -76,7 +77,8 @@ def inspect(
         print(why.traceback, end="", file=sys.stderr)
     if shown or not failed:
         stream = out if output is None else None
-        text = render(shown, options_for(stream), lineage=lineage)
+        with uncollected():
+            text = render(shown, options_for(stream), lineage=lineage)
         if output is None:
             write(out, text)
         else:

@@ -12,6 +12,7 @@ from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.lineage.engine import Engine
 from jaxrng_doctor.listing import Listing
 from jaxrng_doctor.trace.draws import sampler_name
+from jaxrng_doctor.trace.places import locate
 from jaxrng_doctor.trace.program import Trace
 
 
@@ -37,7 +38,8 @@ def listing(
     draws = sorted(engine.draws, key=lambda use: use.path)
     splits = sorted(engine.splits, key=lambda use: use.path)
     marks = Marks(ledger, [*draws, *splits])
-    rows = Rows(trace, engine.visits, marks, findings, every=every)
+    drawn_at = {locate(use.at) for use in draws}
+    rows = Rows(trace, engine.visits, marks, findings, drawn_at, every=every)
     inputs, made, results = rows.program()
     tree = Tree(rows.made, rows.drawn)
     is_draw = {id(use) for use in draws}

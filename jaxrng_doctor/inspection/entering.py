@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,13 +96,19 @@ def _cut(dims: MeshDims) -> str:
 
 
 class Counts:
-    """How many equations there are in a jaxpr and in those that it holds."""
+    """How many equations there are in a jaxpr and in those that it holds.
 
-    def __init__(self) -> None:
+    `plain` are primitives that hold none.
+    """
+
+    def __init__(self, plain: Set[Any]) -> None:
+        self._plain = plain
         self._known: dict[int, int] = {}
 
     def of(self, eqn: Any) -> int:
         """The equation itself and those inside of it."""
+        if eqn.primitive in self._plain:
+            return 1
         return 1 + sum(map(self.inside, equations.subjaxprs(eqn)))
 
     def inside(self, jaxpr: Any) -> int:

@@ -6,6 +6,8 @@ import string
 from collections.abc import Iterator
 from itertools import chain, count, product
 
+from jaxrng_doctor.lineage.describe import INDICES
+
 
 class Names:
     """Gives out names, each once."""
@@ -25,5 +27,7 @@ class Names:
 
 
 def _letters() -> Iterator[str]:
+    """`a`, `b`, …, but for the letters that stand for the indices of scopes."""
     for length in count(1):
-        yield from map("".join, product(string.ascii_lowercase, repeat=length))
+        names = map("".join, product(string.ascii_lowercase, repeat=length))
+        yield from (name for name in names if name not in {*INDICES})

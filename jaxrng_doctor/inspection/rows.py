@@ -5,7 +5,7 @@ Each equation is shown once for each way that leads to it, or counted in a fold 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,12 +84,13 @@ class Rows:
         visits: Mapping[Path, Visit],
         marks: Marks,
         findings: Sequence[Finding],
+        drawn_at: Set[Place | None] = frozenset(),
         *,
         every: bool,
     ) -> None:
         self.made: dict[int, Made] = {}
         self.drawn: dict[Path, Made] = {}
-        self.counts = Counts()
+        self.counts = Counts(trace.lineage_slice.draws.inert)
         self._trace = trace
         self._visits = visits
         self._marks = marks
@@ -97,6 +98,8 @@ class Rows:
         self._names = Names()
         self._scopes = 0
         self._findings = findings
+        # One line of the user's may have a library make a key and draw from it.
+        self._drawn_at = drawn_at
         self._at_place: dict[Place | None, list[int]] = {}
         for number, finding in enumerate(findings):
             self._at_place.setdefault(finding.place, []).append(number)
@@ -150,8 +153,10 @@ class Rows:
 
     def _row(self, at: At, here: _Here) -> Row:
         eqn = at.eqn
-        keys = () if here.in_draw else self._trace.lineage_slice.draws.key_operands(eqn)
-        held = None if keys or is_tangent(eqn) else held_by(at)
+        draws = self._trace.lineage_slice.draws
+        keys = () if here.in_draw else draws.key_operands(eqn)
+        plain = eqn.primitive in draws.inert
+        held = None if plain or keys or is_tangent(eqn) else held_by(at)
         if held is not None:
             return self._box(at, held, here)
         operands = self._atoms(eqn.invars, here)
@@ -174,7 +179,7 @@ class Rows:
             mark,
             found,
             self.counts.of(eqn),
-            self._within(at, here, operands) if self._every else (),
+            self._within(at, here, operands) if self._every and not plain else (),
         )
         if kind == "draw":
             self.drawn[path] = Made(outputs[0], here.scopes, place, found, mark)
@@ -251,7 +256,7 @@ class Rows:
         marks: list[ScopeMark] = []
         for ref in refs:
             depth = len(here.scopes) + len(marks)
-            marks.append(ScopeMark(self._scopes, index_of(depth), scope_of(ref)))
+            marks.append(ScopeMark(self._scopes, index_of(depth), scope_of(ref), held.title))
             self._scopes += 1
         return tuple(marks)
 
@@ -326,6 +331,8 @@ class Rows:
 
     def _found(self, place: Place | None, kind: LineKind, scopes: Scopes) -> tuple[int, ...]:
         if place is None or kind in ("key", "other"):
+            return ()
+        if kind != "draw" and place in self._drawn_at:
             return ()
         around = [(mark.scope.kind, mark.scope.place) for mark in scopes]
         return tuple(

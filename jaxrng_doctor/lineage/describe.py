@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxrng_doctor.lineage.values import Value
 
-_LETTERS = "ijklmn"
+INDICES = "ijklmn"
 TRANSPARENT = frozenset(
     {
         "convert_element_type",
@@ -34,8 +34,9 @@ def parameters(value: Value) -> dict[str, Any]:
 
 
 def index_of(depth: int) -> str:
-    """The letter that stands for the index of the scope at `depth`, as in `keys[i]`."""
-    return _LETTERS[depth % len(_LETTERS)]
+    """What stands for the index of the scope at `depth`: `i` as in `keys[i]`, far inside `i2`."""
+    times, letter = divmod(depth, len(INDICES))
+    return f"{INDICES[letter]}{times + 1 if times else ''}"
 
 
 def describe(value: Value, depth: int = 5) -> str:

@@ -170,9 +170,10 @@ class Engine:
                     self.gap(f"draws inside `{eqn.primitive.name}` are not followed", at)
         if equations.is_stateful(eqn):
             return self._read_state(at, ins, scopes, path)
-        if any(value is None for value in ins):
+        args = tuple(v for v in ins if v is not None)
+        if len(args) < len(ins):
             return [None] * len(eqn.outvars)  # a draw whose result no key depends on
-        return self._pure(at, tuple(v for v in ins if v is not None), scopes)
+        return self._pure(at, args, scopes)
 
     def _pure(self, at: At, args: tuple[Value, ...], scopes: Scopes) -> list[Value]:
         """The outputs of an equation that computes something from its operands, and that is all."""
@@ -191,7 +192,8 @@ class Engine:
                 over, axes = transfer(eqn, args)
             else:
                 over, axes = over_all(args), (UNKNOWN,) * getattr(var.aval, "ndim", 0)
-            over = {depth: along if depth in across else v for depth, v in over.items()}
+            if across:
+                over = {depth: along if depth in across else v for depth, v in over.items()}
             outs.append(
                 self.values.make(
                     name,

@@ -133,7 +133,12 @@ def _fixed_point(
             changed = False
             for i, (before, start) in enumerate(zip(tuple(carry), init, strict=True)):
                 after = outs[i]
-                if before is None or after is None or start is None or after.equals(before):
+                if before is None or start is None:
+                    continue
+                if after is None:  # not followed, as no key depends on it; so nor is what comes in
+                    carry[i], changed = None, True
+                    continue
+                if after.equals(before):
                     continue
                 over, axes = grown.get(i, (dict(start.over), start.axes))
                 stuck = over.get(depth) is UNKNOWN
@@ -172,8 +177,8 @@ def _after(
     length = None if test else turns
     left: _Values = []
     for start, symbol, out in zip(init, carry, outs, strict=False):
-        if start is None or symbol is None or out is None or symbol is start:
-            left.append(start)
+        if symbol is None or out is None or start is None or symbol is start:
+            left.append(symbol)
             continue
         over = symbol.over if test is None else over_chosen(symbol.over, test)
         over = {d: v for d, v in over.items() if d < at.depth}

@@ -157,6 +157,8 @@ def of_either(variations: Iterable[Variation]) -> Variation:
 def over_all(args: Iterable[Value], combine: Any = of_any) -> dict[int, Variation]:
     """How a function of `args` varies over each scope that one of them depends on."""
     args = tuple(args)
+    if len(args) == 1:
+        return {depth: combine((v,)) for depth, v in args[0].over.items()}
     depths = {depth for arg in args for depth in arg.over}
     return {depth: combine([arg.along(depth) for arg in args]) for depth in depths}
 

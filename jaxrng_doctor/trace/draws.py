@@ -44,7 +44,7 @@ def may_be_key(aval: Any) -> bool:
     """A typed key, or uint32 with the words of a legacy key (2, with rbg 4) along its last axis."""
     if is_key(aval):
         return True
-    return str(aval.dtype) == "uint32" and tuple(aval.shape)[-1:] in ((2,), (4,))
+    return tuple(aval.shape)[-1:] in ((2,), (4,)) and str(aval.dtype) == "uint32"
 
 
 def key_impl(eqn: Any) -> str:

@@ -6,7 +6,7 @@ hold for every supported version. What needs more than that is in `jaxprs.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -130,16 +130,14 @@ class Frame:
     lasti: int
 
 
-def frames(eqn: Any) -> list[Frame]:
+def frames(eqn: Any) -> Iterator[Frame]:
     """The Python stack at which an equation was made, innermost first (0.6 to 0.12).
 
     It can go beyond the enclosing jit, to the call that traced it first.
     """
     traceback = eqn.source_info.traceback
-    if traceback is None:
-        return []
-    codes, lastis = traceback.raw_frames()
-    return [Frame(code, lasti) for code, lasti in zip(codes, lastis, strict=True)]
+    if traceback is not None:
+        yield from map(Frame, *traceback.raw_frames())
 
 
 def part(jaxpr: Any, invars: list[Any], outvars: list[Any], eqns: list[Any]) -> Any:

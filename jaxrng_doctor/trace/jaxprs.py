@@ -33,7 +33,7 @@ from jaxrng_doctor.paths import OWN_DIR
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.calldata import JitCall, VmapCall
 from jaxrng_doctor.trace.files import is_sampler_file
-from jaxrng_doctor.trace.patches import Patch, attribute
+from jaxrng_doctor.trace.patches import Patch, attribute, together
 from jaxrng_doctor.tracebacks import unseen
 
 # `pjit` up to 0.6, `jit` later; only the second is among JAX's public primitives.
@@ -381,21 +381,13 @@ _INFER = "_infer_params" if hasattr(_pjit, "_infer_params") else "_trace_for_jit
 Serve = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], tuple[Any] | None]
 
 
-@contextlib.contextmanager
-def serving_jit_calls(serve: Serve) -> Iterator[None]:
+@functools.cache
+def serving_jit_calls(serve: Serve) -> Patch:
     """While open, calls that JAX's C++ cache cannot serve alone may be made by `serve`.
 
     `serve(fun, info, args, kwargs)` returns the outputs in a tuple of one, or `None` to leave
     the call to JAX. Both functions in its way are replaced: the first alone is slow (0.6 to 0.12).
     """
-    with contextlib.ExitStack() as stack:
-        for patch in _serving(serve):
-            stack.enter_context(patch)
-        yield
-
-
-@functools.cache
-def _serving(serve: Serve) -> list[Patch]:
     fields = 8  # of what JAX returns: the jaxpr is the fifth, and the rest matters to C++ only
 
     def calling(original: Any) -> Callable[..., Any]:
@@ -426,8 +418,10 @@ def _serving(serve: Serve) -> list[Patch]:
 
     takes_inferred = hasattr(_pjit, "_run_python_pjit")  # from 0.9 on
     if not takes_inferred:
-        return [attribute(_pjit, "_python_pjit_helper", calling)]
-    return [attribute(_pjit, "_run_python_pjit", calling), attribute(_pjit, _INFER, inferring)]
+        return attribute(_pjit, "_python_pjit_helper", calling)
+    return together(
+        attribute(_pjit, "_run_python_pjit", calling), attribute(_pjit, _INFER, inferring)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -46,5 +47,17 @@ def attribute(owner: object, name: str, make: Callable[[object], object]) -> Pat
         original = getattr(owner, name)
         setattr(owner, name, make(original))
         return lambda: setattr(owner, name, original) if own else delattr(owner, name)
+
+    return Patch(install)
+
+
+def together(*patches: Patch) -> Patch:
+    """Several as one."""
+
+    def install() -> Callable[[], None]:
+        stack = contextlib.ExitStack()
+        for patch in patches:
+            stack.enter_context(patch)
+        return stack.close
 
     return Patch(install)

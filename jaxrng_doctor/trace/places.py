@@ -255,7 +255,7 @@ def way(at: At | None) -> list[Frame]:
     return found
 
 
-def _inside(frames: list[Frame], jaxpr: Any) -> Iterator[Frame]:
+def _inside(frames: Iterable[Frame], jaxpr: Any) -> Iterator[Frame]:
     """The frames up to the function that `jaxpr` was traced from; all if it is not there."""
     name, file = equations.function_of(jaxpr)
     for frame in frames:

@@ -16,7 +16,7 @@ import jax
 
 from jaxrng_doctor.trace.draws import Draws
 from jaxrng_doctor.trace.equations import function_of
-from jaxrng_doctor.trace.patches import Patch, attribute
+from jaxrng_doctor.trace.patches import Patch, attribute, together
 from jaxrng_doctor.tracebacks import unseen
 
 # What draws, once it is lowered and compiled, with the name of the function.
@@ -28,14 +28,12 @@ _called: weakref.WeakSet[Any] = weakref.WeakSet()
 def each_call_of_compiled(note: Callable[[str], None]) -> Iterator[None]:
     """While open, `note(name)` for each call but the first, of what draws and is compiled then."""
     _called.clear()
-    with contextlib.ExitStack() as stack:
-        for patch in _patches(note):
-            stack.enter_context(patch)
+    with _noting(note):
         yield
 
 
 @functools.cache
-def _patches(note: Callable[[str], None]) -> list[Patch]:
+def _noting(note: Callable[[str], None]) -> Patch:
     def lowering(original: Any) -> Callable[..., Any]:
         def lower(traced: Any, *args: Any, **kwargs: Any) -> Any:
             with unseen:
@@ -68,8 +66,8 @@ def _patches(note: Callable[[str], None]) -> list[Patch]:
         return functools.wraps(original)(call)
 
     stages = jax.stages
-    return [
+    return together(
         attribute(stages.Traced, "lower", lowering),
         attribute(stages.Lowered, "compile", compiling),
         attribute(stages.Compiled, "__call__", calling),
-    ]
+    )

@@ -184,3 +184,46 @@ def write_golden_files():
 
 if __name__ == "__main__":
     write_golden_files()
+
+
+def test_a_branch_that_is_not_taken_says_so(write, run_cli):
+    write(
+        "branchy.py",
+        """
+        import jax
+
+        def branchy(x, key):
+            return jax.lax.cond(x > 0, jax.random.normal, lambda key: 0.0, key)
+        """,
+    )
+    text = run_cli("inspect", "branchy.py:branchy", "--arg", "x=-1.0").stdout
+    draw = next(line for line in text.splitlines() if "= draw" in line)
+    assert "«not reached»" in draw
+
+
+def test_a_model_with_many_parameters_and_faults_is_told_in_a_few_lines(write, run_cli):
+    write(
+        "model.py",
+        """
+        import jax
+        import jax.numpy as jnp
+
+        captured = [jnp.full(n, 0.5) for n in range(2, 40)]
+
+        def model(batch, key):
+            def one(row):
+                row = row + sum(c.sum() for c in captured)
+                row = row + jax.random.normal(key)
+                return row * jax.random.normal(jax.random.fold_in(key, 1))
+
+            return jax.vmap(one)(batch)
+        """,
+    )
+    text = run_cli("inspect", "model.py:model", "--arg", "batch=f32[4]").stdout
+    inputs = [line for line in text.splitlines() if line.startswith("in ")]
+    assert len(inputs) < 15
+    assert inputs[0].startswith("in  batch:f32[4]")
+    assert any(line.startswith("in  key:") for line in inputs)
+    assert "… and 27 more inputs" in text
+    (vmap,) = [line for line in text.splitlines() if "vmap(one)" in line and "┏" in line]
+    assert "✗ error[RNG001] (2 findings)" in vmap

@@ -147,6 +147,20 @@ def test_json_has_equations_and_lineage_at_once(listings):
     assert "draw" in {node["kind"] for node in target["tree"]}
 
 
+def test_json_has_a_line_for_each_equation():
+    """So that tools that go by lines can work with it, and a large program is soon written."""
+
+    def fn(x, key):
+        for _ in range(50):
+            x = jnp.sin(x)
+        return x + jax.random.normal(key)
+
+    listing = doctor.inspect(Target("fn", fn, (X, jax.random.key(0))), every=True)
+    text = FORMATS["json"]([listing], RenderOptions(), lineage=False)
+    assert sum('"what": "sin"' in line for line in text.splitlines()) == 50
+    assert text.count('"what": "sin"') == 50
+
+
 @pytest.mark.parametrize("lineage", [False, True])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_graph_is_in_graphviz_s_language(name, lineage, listings):
@@ -172,6 +186,40 @@ def test_a_graph_has_the_draws_the_scopes_and_the_faults(listings):
     titles = [cluster.get_label() for cluster in clusters(parsed)]
     assert [title for title in titles if "vmap(<lambda>) over 4, index i" in title]
     assert [title for title in titles if "branch 1" in title]
+
+
+def test_a_graph_leads_through_every_branch_and_paints_no_key_that_was_not_reached():
+    def fn(x, key):
+        def one(k):
+            return jax.random.normal(k)
+
+        def other(k):
+            return jax.random.uniform(k)
+
+        return lax.cond(x[0] > 0, one, other, key)
+
+    _, parsed = graph(doctor.inspect(Target("fn", fn, (X, jax.random.key(0)))))
+    labels = {node.get_name(): node for node in nodes(parsed)}
+    (out,) = [name for name, node in labels.items() if '"out ' in node.get_label()]
+    sources = [e.get_source() for e in parsed.get_edges() if e.get_destination() == out]
+    told = {labels[name].get_label().partition("jax.random.")[2][:6]: name for name in sources}
+    assert sorted(told) == ["normal", "unifor"]
+    assert labels[told["normal"]].get("fillcolor")
+    assert labels[told["unifor"]].get("fillcolor") is None  # x[0] is 1
+    assert "not reached" in labels[told["unifor"]].get_label()
+
+
+def test_a_stripe_of_a_graph_is_as_wide_as_its_run_of_keys_is_long():
+    def fn(x, key):
+        keys = jax.random.split(key, 2)[jnp.array([0, 0, 0, 1])]
+        return jax.vmap(lambda k: jax.random.normal(k))(keys)
+
+    _, parsed = graph(doctor.inspect(Target("fn", fn, (X, jax.random.key(0)))))
+    (drawn,) = [n for n in nodes(parsed) if "jax.random.normal" in n.get_label()]
+    first, second = drawn.get("fillcolor").strip('"').split(":")
+    color, _, share = first.partition(";")
+    assert float(share) == 3 / 4
+    assert color != second
 
 
 def test_a_key_tree_as_a_graph_has_an_edge_for_each_step(listings):

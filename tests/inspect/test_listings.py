@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 from collections import Counter
 
 import jax
@@ -329,6 +330,67 @@ def test_a_device_map_has_a_scope_for_each_axis():
     assert [entry.how for entry in box.entries if entry.inner.key] == ["the same for all"]
 
 
+def carried_on(xs, ws, key):
+    def step(x, w):
+        return x @ w + jax.random.normal(key), x.sum()
+
+    return lax.scan(step, xs, ws)
+
+
+def turned_on(x, key):
+    return lax.while_loop(lambda x: x.sum() < 9, lambda x: x + jax.random.normal(key) ** 2 + 1, x)
+
+
+@pytest.mark.parametrize(
+    ("fn", "args"), [(carried_on, (X, jnp.ones((3, 6, 6)))), (turned_on, (X,))]
+)
+def test_what_changes_in_a_loop_is_never_said_to_stay_the_same(fn, args):
+    """What no key depends on is followed with `every` alone; without, nothing is claimed of it."""
+
+    def carries(every):
+        listing = inspected(fn, *args, jax.random.key(0), every=every)
+        boxes = [row for row in walk(listing.rows) if isinstance(row, Box)]
+        return [e.inner.over for box in boxes for e in box.entries if e.how == "carry"]
+
+    assert carries(every=False)
+    assert all(over == () for over in carries(every=False))
+    assert all(over == (Variation.UNKNOWN,) for over in carries(every=True))
+
+
+def test_each_scope_has_an_index_of_its_own_however_deep():
+    def fn(x, key):
+        def drawn(x):
+            return x + jax.random.normal(key)
+
+        for _ in range(8):
+            drawn = jax.vmap(drawn)
+        return drawn(x)
+
+    listing = inspected(fn, jnp.ones((1,) * 8), jax.random.key(0))
+    boxes = [row for row in walk(listing.rows) if isinstance(row, Box)]
+    indices = [mark.index for box in boxes for mark in box.scopes]
+    assert len(indices) == len(set(indices)) == 8
+    # Nor is there a variable of the same name, but for those that the user calls so.
+    assert not set(indices) & {v.name for box in boxes for v in box.outputs}
+
+
+def test_scopes_are_called_what_the_user_called():
+    def fn(x, key):
+        def draw(x):
+            return x + jax.random.normal(key)
+
+        mesh = Mesh(np.array(jax.devices()[:1]), ("d",))
+        cut = PartitionSpec("d")
+        x = shard_map(draw, mesh=mesh, in_specs=cut, out_specs=cut)(x)
+        x = lax.map(draw, lax.fori_loop(0, 3, lambda i, x: draw(x), x))
+        return lax.while_loop(lambda x: x.sum() < 0, draw, jax.vmap(draw)(x))
+
+    listing = inspected(fn, X, jax.random.key(0))
+    boxes = [row for row in walk(listing.rows) if isinstance(row, Box)]
+    called = [mark.called for box in boxes for mark in box.scopes]
+    assert called == ["shard_map", "fori_loop", "lax.map", "vmap", "while_loop"]
+
+
 def test_a_finding_stands_at_the_draw_and_at_the_vmap_that_shares():
     def helper(key):
         return jax.random.normal(key)
@@ -349,6 +411,21 @@ def test_a_finding_stands_at_the_draw_and_at_the_vmap_that_shares():
 
 
 # -- the key tree --------------------------------------------------------------------------
+
+
+def test_a_finding_stands_at_the_draw_and_not_at_what_made_its_key_on_the_same_line():
+    text = "def dropout(x, key): return x + jax.random.normal(jax.random.fold_in(key, 3))"
+    library = {"jax": jax}
+    exec(compile(text, f"{sysconfig.get_paths()['purelib']}/library.py", "exec"), library)
+
+    def fn(x, key):
+        return jax.vmap(lambda row: library["dropout"](row, key))(x)
+
+    listing = inspected(fn, X, jax.random.key(0))
+    lines = {row.kind: row for row in walk(listing.rows) if isinstance(row, Line)}
+    assert lines["draw"].place == lines["fold_in"].place  # all that is known is the user's line
+    assert lines["draw"].findings == (0,)
+    assert lines["fold_in"].findings == ()
 
 
 @both_kinds

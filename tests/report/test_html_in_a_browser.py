@@ -218,6 +218,17 @@ def test_a_narrow_page_does_not_scroll_sideways(show, page_of_model):
     assert page.evaluate("document.scrollingElement.scrollWidth") <= 380
 
 
+def test_nor_does_one_with_very_long_names(show, tmp_path, cli_environment):
+    text = PROGRAM.replace("dropout", "drop_" + "and_drop_" * 20 + "out")
+    page = show(checked(tmp_path, cli_environment, "model.py", text))
+    page.set_viewport_size({"width": 380, "height": 700})
+    page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+    page.add_style_tag(content=".finding { content-visibility: visible !important }")
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 380
+    index = page.locator(".index").evaluate("(e) => e.scrollWidth - e.clientWidth")
+    assert index <= 0
+
+
 def test_findings_are_searched_and_folded(show):
     page = show(render(many(12)))
     search = page.get_by_label("Search the findings")
@@ -460,3 +471,19 @@ def test_inspect_writes_a_page_too(show, tmp_path, run_cli, flags):
         assert page.locator(".fold").all_inner_texts() != []
         page.get_by_label("Search the program").fill("dot_general")
         assert len(page.evaluate(SEEN, ".rows div.equation")) == 1
+
+
+@pytest.mark.parametrize("flags", [(), ("--lineage",)])
+def test_inspect_tells_what_is_wrong_in_words(show, tmp_path, run_cli, flags):
+    (tmp_path / "model.py").write_text(PROGRAM, encoding="utf-8")
+    done = run_cli("inspect", "model.py:model", *ARGUMENTS, "--format", "html", *flags)
+    page = show(done.stdout)
+    found = page.get_by_role("list", name="Findings")
+    assert "all 32 examples of vmap(dropout) draw the same numbers" in found.inner_text()
+    # How many keys there are is told to those without a mouse, too.
+    assert "32 keys, 1 distinct" in page.locator("main").inner_text()
+    if not flags:
+        found.get_by_role("link", name="RNG001").click()
+        assert "jax.random.bernoulli" in page.locator(".equation:target").inner_text()
+    # And the keys of the keyboard are told where they do something.
+    assert page.locator("footer").count() == (0 if flags else 1)

@@ -6,7 +6,7 @@ they can point to each other. What the script ties together it finds by these na
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from jaxrng_doctor import paths, source
@@ -26,7 +26,10 @@ from jaxrng_doctor.listing import (
     walk,
 )
 from jaxrng_doctor.report import strip
-from jaxrng_doctor.report.layout import Layout, counted
+from jaxrng_doctor.report.layout import Layout
+from jaxrng_doctor.report.listing import words
+
+Tell = Callable[["ProgramView", Over, Sequence[ScopeMark]], str]
 
 _AROUND = 2
 """So many lines of source are shown before and after one that the program comes from."""
@@ -77,6 +80,7 @@ class ProgramView:
         self._places = [*_places(every), *(n.place for n in listing.tree if n.place is not None)]
         files = dict.fromkeys(place.path for place in self._places)
         self._files = {path: n for n, path in enumerate(files)}
+        self._told: dict[tuple[Over, tuple[int, ...]], str] = {}
         self._children: dict[int | None, list[int]] = {}
         for n, node in enumerate(listing.tree):
             self._children.setdefault(node.parent, []).append(n)
@@ -95,30 +99,41 @@ class ProgramView:
         return self._variables.get(name, "")
 
     def over(self, over: Over, scopes: Sequence[ScopeMark]) -> list[tuple[str, str, str]]:
-        """Index, scope and how the value varies over it, for each scope around it."""
+        """For each way in which a value varies: the indices, the scopes, and the word for it."""
+        alike: dict[str, list[ScopeMark]] = {}
+        for mark, variation in zip(scopes, over, strict=False):
+            alike.setdefault(_WORDS[variation], []).append(mark)
         return [
-            (mark.index, self.scope(mark), _WORDS[variation])
-            for mark, variation in zip(scopes, over, strict=False)
+            (", ".join(mark.index for mark in marks), ", ".join(map(words.scope, marks)), word)
+            for word, marks in alike.items()
         ]
 
-    def scope(self, mark: ScopeMark) -> str:
-        """`vmap(add_noise) over 32`."""
-        scope = mark.scope
-        name = f"({scope.name})" if scope.name else ""
-        size = f" over {scope.size:,}" if scope.size is not None else ""
-        return f"{scope.kind}{name}{size}"
+    def over_told(self, tell: Tell, over: Over, scopes: Sequence[ScopeMark]) -> str:
+        """What `tell`, a macro, makes of `over`: for most variables it is the same, so once."""
+        known = over, tuple(mark.number for mark in scopes)
+        if known not in self._told:
+            self._told[known] = tell(self, over, scopes)
+        return self._told[known]
 
     def strip(self, mark: KeyMark) -> list[tuple[str, str]]:
         """Letters and their colour, run by run."""
         return list(strip.runs(mark.strip[:_CELLS], max(self.listing.colors, 1)))
 
     def keys(self, mark: KeyMark) -> str:
-        """`32 keys, 1 distinct`."""
-        if not mark.computed:
-            return "not computed: the letter stands for how the key is made"
-        assert mark.count is not None
-        assert mark.distinct is not None
-        return f"{counted(mark.count, 'key')}, {mark.distinct:,} distinct"
+        """`… 64 keys, 1 distinct`; `""` of one key, and where they were not computed."""
+        return words.keys_counted(mark, _CELLS).strip()
+
+    def label(self, variable: Variable) -> str:
+        """What the user calls it, where its name does not tell."""
+        return words.label(variable)
+
+    def faulty(self) -> list[tuple[Finding, str]]:
+        """Each finding with the name of the row that it stands at, `""` where none does."""
+        rows: dict[int, str] = {}
+        for row in walk(self.listing.rows):
+            for number in () if isinstance(row, Fold | Box) else row.findings:
+                rows.setdefault(number, self.row(row))
+        return [(finding, rows.get(n, "")) for n, finding in enumerate(self.listing.findings)]
 
     # -- source -----------------------------------------------------------------------------
 

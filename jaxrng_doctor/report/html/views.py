@@ -28,6 +28,8 @@ def legible(value: Any) -> Any:
     """Text with what would hide or reorder it spelled out; its lines stay lines."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
+    if value.isprintable():  # as nearly all is, and there is much of it
+        return value
     return "\n".join(visible(line) for line in value.split("\n"))
 
 

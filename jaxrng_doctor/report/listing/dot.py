@@ -20,7 +20,7 @@ _HEAD = (
     "digraph jaxrng_doctor {",
     '  graph [fontname="Helvetica", rankdir=TB, compound=true];',
     '  node [fontname="Helvetica", shape=box, color="#555555"];',
-    '  edge [color="#555555"];',
+    '  edge [fontname="Helvetica", color="#555555"];',
 )
 
 
@@ -44,21 +44,23 @@ class _Graph:
         self.prefix = prefix
         self.edges: list[str] = []
         self._nodes = 0
-        # Which node makes a variable; what only goes into a box, or comes out, is made elsewhere.
-        self._makers: dict[str, str] = {}
+        # Which nodes make a variable: one, or one a branch. What only goes into a box, or comes
+        # out, is made elsewhere.
+        self._makers: dict[str, tuple[str, ...]] = {}
 
     # -- the equations -----------------------------------------------------------------
 
     def program(self) -> Iterator[str]:
         for made in self.listing.inputs:
             if made.key is not None:
-                self._makers[made.name] = node = self._new()
+                node = self._new()
+                self._makers[made.name] = (node,)
                 yield self._node(node, [words.variable(made)], made.key, "", None, ())
         yield from self.rows(self.listing.rows, "    ")
         for path, atom in self.listing.results:
             if atom.text in self._makers:
                 node = self._new()
-                yield self._node(node, [f"out {atom.text} {path}"], None, "", None, ())
+                yield self._node(node, [f"out {atom.text} {path}".rstrip()], None, "", None, ())
                 self._edge(atom.text, node)
 
     def rows(self, rows: Sequence[Row], indent: str) -> Iterator[str]:
@@ -86,7 +88,7 @@ class _Graph:
         )
         for operand in dict.fromkeys(atom.text for atom in line.operands if atom.is_variable):
             self._edge(operand, node)
-        self._makers.update((variable.name, node) for variable in line.outputs)
+        self._makers.update((variable.name, (node,)) for variable in line.outputs)
         if line.inside:
             yield from self.rows(line.inside, indent)
 
@@ -109,8 +111,10 @@ class _Graph:
                 self._makers[variable.name] = self._makers[result.text]
         for part in box.rows if not box.results else ():
             for variable, text in zip(box.outputs, _results(part), strict=False):
-                if text in self._makers:
-                    self._makers.setdefault(variable.name, self._makers[text])
+                known = self._makers.get(variable.name, ())
+                makers = dict.fromkeys((*known, *self._makers.get(text, ())))
+                if makers:
+                    self._makers[variable.name] = tuple(makers)
 
     # -- the key tree ------------------------------------------------------------------
 
@@ -161,8 +165,7 @@ class _Graph:
         return f"{self.prefix}_n{self._nodes}"
 
     def _edge(self, operand: str, node: str) -> None:
-        maker = self._makers.get(operand)
-        if maker is not None:
+        for maker in self._makers.get(operand, ()):
             self.edges.append(f"  {maker} -> {node} [label={_quoted(visible(operand))}];")
 
     def _node(
@@ -178,13 +181,7 @@ class _Graph:
         attributes = []
         if keys is not None:
             label.append(words.keys(keys))
-            shown, _ = words.letters(keys)
-            runs = strip.runs(shown, max(self.listing.colors, 1))
-            colors = [color for letters, color in runs for _ in letters]
-            if len(set(colors)) == 1:
-                colors = colors[:1]
-            style = "striped" if len(colors) > 1 else "filled"
-            attributes += [f"style={style}", f"fillcolor={_quoted(':'.join(colors))}"]
+            attributes += self._filling(words.letters(keys)[0])
         label.append(self._where(place))
         label += [f"✗ {words.fault(self.listing.findings[number])}" for number in findings]
         if findings:
@@ -192,6 +189,15 @@ class _Graph:
         if kind == "draw":
             attributes.append("peripheries=2")
         return f"    {node} [{', '.join([f'label={_label(label)}', *attributes])}];"
+
+    def _filling(self, keys: Sequence[int]) -> list[str]:
+        """A stripe for each run of one key, as wide as it is long; none where there is no key."""
+        runs = list(strip.runs(keys, max(self.listing.colors, 1)))
+        if len(runs) < 2:
+            return [f"style=filled, fillcolor={_quoted(color)}" for _, color in runs]
+        # The last takes what is left: fractions that are rounded need not add up to one.
+        stripes = [f"{color};{len(letters) / len(keys):.4f}" for letters, color in runs[:-1]]
+        return [f"style=striped, fillcolor={_quoted(':'.join([*stripes, runs[-1][1]]))}"]
 
     def _where(self, place: Place | None) -> str:
         return "" if place is None else f"{paths.shown(place.path, self.root)}:{place.line}"

@@ -39,7 +39,31 @@ def render(listings: Sequence[Listing], options: RenderOptions, *, lineage: bool
         "tool_version": __version__,
         "targets": [writer.listing(listing) for listing in listings],
     }
-    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+    return _spread(document, "") + "\n"
+
+
+_HELD = frozenset({"findings", "gaps", "inputs", "inside", "results", "rows", "targets", "tree"})
+"""Under these names are lists of things that have a line each."""
+
+_in_a_line = json.JSONEncoder(allow_nan=False).encode
+
+
+def _spread(value: _Json, margin: str) -> str:
+    """What holds rows or nodes over several lines, they themselves in a line.
+
+    Indented throughout, ten thousand equations would be half a million lines, a second's work.
+    """
+    if not any(value.get(name) and isinstance(value[name][0], dict) for name in _HELD):
+        return _in_a_line(value)
+    parts = [f'"{name}": {_part(name, part, margin)}' for name, part in value.items()]
+    return "{\n" + ",\n".join(f"{margin}  {part}" for part in parts) + f"\n{margin}}}"
+
+
+def _part(name: str, part: Any, margin: str) -> str:
+    if name not in _HELD or not part or not isinstance(part[0], dict):
+        return _in_a_line(part)
+    items = (f"{margin}    {_spread(item, f'{margin}    ')}" for item in part)
+    return "[\n" + ",\n".join(items) + f"\n{margin}  ]"
 
 
 class _Writer:

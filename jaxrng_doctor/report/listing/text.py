@@ -5,6 +5,7 @@ A key is told by its letter and colour, between `«` and `»`: one letter is one
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from jaxrng_doctor.findings import Place
@@ -29,8 +30,8 @@ from jaxrng_doctor.report.listing.branches import tree_rows
 from jaxrng_doctor.report.options import RenderOptions
 
 _HEAVY, _LIGHT = ("┏", "┃", "┗"), ("┌", "│", "└")
-_ENTRIES = 4
-"""So many inputs of a box that are no keys are shown; the rest is counted."""
+_INPUTS, _ENTRIES = 12, 4
+"""So many inputs of the program, or of a box, that are no keys are shown; the rest is counted."""
 
 Scopes = tuple[ScopeMark, ...]
 
@@ -63,8 +64,9 @@ class Writer:
     # -- the program -------------------------------------------------------------------
 
     def program(self) -> Iterator[Row]:
-        for variable in self.listing.inputs:
-            yield from self.flowing((("in  ", "dim"),), self.variable(variable, ()), (), ())
+        # What the user calls by a name before what the function captured.
+        inputs = sorted(self.listing.inputs, key=lambda variable: not variable.label)
+        yield from self.entries([Entry(v, None, "") for v in inputs], (), (), _INPUTS)
         yield from self.rows(self.listing.rows, (), ())
         for path, atom in self.listing.results:
             label = f" {visible(path)}" if path else ""
@@ -113,9 +115,11 @@ class Writer:
         title = visible(words.box_title(box))
         inside: Row = (*bars, (f"{side} ", style))
         segments: list[Row] = [((title, "title"),)]
-        for number in box.findings:  # in full it stands at the draw
-            finding = self.listing.findings[number]
-            segments.append(((f"✗ {words.fault(finding)}", finding.severity),))
+        findings = [self.listing.findings[number] for number in box.findings]
+        counts = Counter((words.fault(f), f.severity) for f in findings)
+        for (fault, severity), count in counts.items():  # in full they stand at the draws
+            more = f" ({counted(count, 'finding')})" if count > 1 else ""
+            segments.append(((f"✗ {fault}{more}", severity),))
         head: Row = (*bars, (f"{top} ", style))
         yield from self.flowing(head, segments, self.location(box.place), inside)
         around = (*scopes, *box.scopes)
@@ -127,10 +131,12 @@ class Writer:
             segments.append(((f"= {results}" if segments else results, ""),))
         yield from self.flowing((*bars, (f"{bottom} ", style)), segments, (), (*bars, ("  ", "")))
 
-    def entries(self, entries: Sequence[Entry], bars: Row, scopes: Scopes) -> Iterator[Row]:
+    def entries(
+        self, entries: Sequence[Entry], bars: Row, scopes: Scopes, most: int = _ENTRIES
+    ) -> Iterator[Row]:
         """The keys, the first of the others, and how many more there are."""
         others = [e for e in entries if e.inner is None or e.inner.key is None]
-        hidden = {id(e) for e in others[_ENTRIES:]}
+        hidden = {id(e) for e in others[most:]}
         for entry in entries:
             if id(entry) not in hidden:
                 head: Row = (*bars, ("in  ", "dim"))

@@ -22,11 +22,15 @@ _VARYING = (
 
 def scope_title(mark: ScopeMark) -> str:
     """`vmap(perturb) over 32, index i, axis 'batch'`."""
-    scope = mark.scope
-    name = f"({scope.name})" if scope.name else ""
-    size = "" if scope.size is None else f" over {scope.size:,}"
-    axis = f", axis '{scope.axis_name}'" if scope.axis_name else ""
-    return f"{scope.kind}{name}{size}, index {mark.index}{axis}"
+    axis = f", axis '{mark.scope.axis_name}'" if mark.scope.axis_name else ""
+    return f"{scope(mark)}, index {mark.index}{axis}"
+
+
+def scope(mark: ScopeMark) -> str:
+    """`vmap(perturb) over 32`."""
+    name = f"({mark.scope.name})" if mark.scope.name else ""
+    size = "" if mark.scope.size is None else f" over {mark.scope.size:,}"
+    return f"{mark.called}{name}{size}"
 
 
 def box_title(box: Box) -> str:
@@ -63,11 +67,13 @@ def numbers(shown: Sequence[int]) -> str:
     return " ".join(f"#{key}" for key in shown)
 
 
-def keys_counted(mark: KeyMark) -> str:
-    """`… 32 keys, 1 distinct`; `""` of one key."""
+def keys_counted(mark: KeyMark, most: int = _SHOWN) -> str:
+    """`… 32 keys, 1 distinct` after `most` of them; `""` of one key."""
     if mark.count is None or mark.distinct is None or mark.count == 1:
         return ""
-    more = "…" if mark.count > _SHOWN else ""
+    if not mark.count:
+        return "not reached"
+    more = "…" if mark.count > most else ""
     distinct = "" if mark.distinct == mark.count else f", {mark.distinct:,} distinct"
     return f"{more} {counted(mark.count, 'key')}{distinct}"
 
@@ -78,8 +84,13 @@ def fold(row: Fold) -> str:
 
 def variable(made: Variable) -> str:
     """`name:type`, and the user's name for it where that cannot be the variable's."""
-    label = "" if made.label.isidentifier() or not made.label else f" {made.label}"
-    return f"{made.name}:{made.type}{label}"
+    called = label(made)
+    return f"{made.name}:{made.type}{f' {called}' if called else ''}"
+
+
+def label(made: Variable) -> str:
+    """The user's name for a variable, where that cannot be the variable's: `params['w']`."""
+    return "" if made.label.isidentifier() else made.label
 
 
 def fault(finding: Finding) -> str:
