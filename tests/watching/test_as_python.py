@@ -130,14 +130,14 @@ def test_threads_that_go_on_are_watched_to_their_end(write, run_cli):
     write(
         "script.py",
         """
-        import concurrent.futures, threading, time
+        import concurrent.futures, sys, threading, time
 
         def late():
             time.sleep(0.2)
             import jax
 
             jax.random.normal(jax.random.key(0))
-            print("done")
+            sys.stdout.write("done\\n")  # at once: `print` writes twice
 
         executor = concurrent.futures.ThreadPoolExecutor(2)  # which is never shut down
         executor.submit(int).result()
