@@ -24,7 +24,7 @@ from jaxrng_doctor.lineage.describe import describe
 from jaxrng_doctor.lineage.elements import Identities
 from jaxrng_doctor.lineage.use import Path, Use
 from jaxrng_doctor.lineage.values import Value
-from jaxrng_doctor.recomputing import is_recomputed
+from jaxrng_doctor.recomputing import is_one_call, is_recomputed
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.draws import SPLIT, sampler_name
 from jaxrng_doctor.trace.places import (
@@ -205,14 +205,7 @@ def _is_one_of(key: Value, array: Value, identities: Identities) -> bool:
 def _is_harmless(a: Use, b: Use) -> bool:
     if _is_vain_in_library(a) or _is_vain_in_library(b):
         return True
-    again = is_recomputed(a), is_recomputed(b)
-    if all(again):
-        # Both recompute what was drawn once, unless different calls lead there. Where
-        # checkpoints are nested, one of the two stacks lacks some of the other's calls.
-        short, long = sorted((user_stack(a.at), user_stack(b.at)), key=len)
-        rest = iter(long)
-        return all(call in rest for call in short)
-    return any(again) and locate(a.at) == locate(b.at)
+    return (is_recomputed(a) or is_recomputed(b)) and is_one_call(a, b)
 
 
 def _told_of_each(a: Use, b: Use, pair: _Pair, tables: Mapping[Path, KeyTable]) -> bool:

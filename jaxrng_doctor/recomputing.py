@@ -16,7 +16,7 @@ from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.lineage.use import Path, Use
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.draws import sampler_name
-from jaxrng_doctor.trace.places import locate
+from jaxrng_doctor.trace.places import user_stack
 
 
 def redone(uses: Sequence[Use], ledger: Ledger) -> frozenset[Path]:
@@ -38,6 +38,16 @@ def is_recomputed(use: Use) -> bool:
     return any(equations.is_recomputation(at.eqn) for at in use.at.above())
 
 
+def is_one_call(a: Use, b: Use) -> bool:
+    """One call of the user's leads to both.
+
+    Where checkpoints are nested, one of the two stacks lacks some of the other's calls.
+    """
+    short, long = sorted((user_stack(a.at), user_stack(b.at)), key=len)
+    rest = iter(long)
+    return all(call in rest for call in short)
+
+
 def _is_backward(use: Use) -> bool:
     return is_recomputed(use) or any(equations.is_transposed(at.eqn) for at in use.at.above())
 
@@ -54,7 +64,7 @@ def _has_all_of(first: Use, again: Use, ledger: Ledger) -> bool:
     The body of a `checkpoint` keeps its places; JAX tells that all of a rule is where the forward
     pass has called.
     """
-    if is_recomputed(again) and locate(first.at) != locate(again.at):
+    if is_recomputed(again) and not is_one_call(first, again):
         return False
     ours, theirs = ledger.keys.get(first.path), ledger.keys.get(again.path)
     if ours is None or theirs is None or _is_cut(first, ledger):
