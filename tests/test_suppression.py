@@ -244,6 +244,9 @@ def test_a_baseline_for_a_program_that_is_run(run_cli: RunCli, write: Write) -> 
         ("{}", "known.json is no baseline"),
         ('{"version": 99, "fingerprints": 1, "findings": []}', "of another version"),
         ('{"version": 1, "fingerprints": 1, "findings": [{}]}', "known.json is damaged"),
+        ('{"version": 1, "fingerprints": 1, "findings": {}}', "known.json is damaged"),
+        ('{"version": 1, "fingerprints": 1, "findings": [{"fingerprint": 1}]}', "is damaged"),
+        ("[" * 100_000, "known.json is no baseline"),
     ],
 )
 def test_a_baseline_that_cannot_be_read(
@@ -263,6 +266,22 @@ def test_a_baseline_overwrites_no_other_file(run_cli: RunCli, project: Any) -> N
     assert "would overwrite a file that is no baseline" in done.stderr
     assert done.returncode == 2
     assert (folder / "pyproject.toml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("flag", "what"),
+    [("--write-baseline", "--write-baseline known.json"), ("--baseline", "the baseline")],
+)
+def test_no_report_goes_where_the_baseline_is(
+    run_cli: RunCli, write: Write, flag: str, what: str
+) -> None:
+    empty = '{"version": 1, "fingerprints": 1, "findings": []}'
+    path = write("known.json", empty)
+    done = run_cli("check", "a:f", flag, "known.json", "--format", "json:./known.json")
+    said = f"error: --format json:./known.json and {what} are both about {path}"
+    assert said in done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
+    assert path.read_text() == empty
 
 
 def test_a_failure_leaves_the_baseline_as_it_is(
