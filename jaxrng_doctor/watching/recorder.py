@@ -26,12 +26,12 @@ from jaxrng_doctor.findings import (
 from jaxrng_doctor.finishing import finish
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
-from jaxrng_doctor.trace.call import is_array
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.eager_loops import LoopCall
 from jaxrng_doctor.trace.equations import Frame, function_of
 from jaxrng_doctor.trace.hostrng import doubt
 from jaxrng_doctor.trace.jaxprs import distributed
+from jaxrng_doctor.trace.outputs import is_array
 from jaxrng_doctor.trace.places import is_users, users_place
 from jaxrng_doctor.tracebacks import in_a_line
 from jaxrng_doctor.watching import calls, repeats, reporting
