@@ -176,6 +176,17 @@ def test_what_suppresses_nothing(run_cli: RunCli, write: Write) -> None:
     }
 
 
+def test_codes_that_are_not_in_brackets(run_cli: RunCli, write: Write) -> None:
+    bare = TWICE.format(name="both").rstrip("\n")
+    write("slip.py", f"{bare}  # jaxrng: ignore RNG005\n")
+    done = run_cli("check", "slip.py:both", "--arg", "x=f32[3]", "--format", "json")
+    (target,) = json.loads(done.stdout)["targets"]
+    reused, slip = target["findings"]
+    assert (reused["code"], slip["code"]) == ("RNG005", "RNG900")
+    assert slip["message"] == "`# jaxrng: ignore RNG005` suppresses nothing"
+    assert "in brackets: `# jaxrng: ignore[RNG001] reason`" in str(slip["help"])
+
+
 def test_the_comment_about_an_unused_comment(run_cli: RunCli, write: Write) -> None:
     write("fresh.py", FRESH.replace("ignore[RNG001]", "ignore[RNG001, RNG900] kept"))
     done = run_cli("check", "fresh.py:good", "--arg", "x=f32[3]", "--format", "json")
