@@ -14,7 +14,8 @@ PAGE = """\
 
 They are in `pyproject.toml`, in the table `[tool.jaxrng-doctor]`: of the nearest file, in the
 current folder or above, that has this table. Flags win over the settings of a target, and these
-over those of all targets. A setting that is not known, or has a wrong value, is an error.
+over those of all targets. A setting that is not known, or has a wrong value, is an error, and so
+is a table that is almost called so, such as `[tool.jaxrng_doctor]`.
 `jaxrng-doctor check --show-settings` shows what holds, and why.
 
 {settings}

@@ -45,7 +45,7 @@ def _answered(words: list[str]) -> bool:
 
 
 def _early_crew(words: list[str]) -> Crew | None:
-    if words[:1] != ["check"] or "--help" in words:
+    if words[:1] != ["check"] or {"-h", "--help"} & set(words):
         return None
     from jaxrng_doctor.jobs.crew import Crew
 

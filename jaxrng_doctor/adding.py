@@ -54,11 +54,12 @@ def add_ignores(report: AnyReport, project: Path) -> tuple[AnyReport, list[str]]
             _write(path, wanted)
         except _Refused as why:
             refused[path] = str(why)
+    written = {path: wanted for path, wanted in files.items() if path not in refused}
     targets = []
     for target in report.targets:
-        told, suppressed = apply(target.findings, target.choices)
+        left = [finding for finding in target.findings if not _serves_now(finding, written)]
+        told, suppressed = apply(left, target.choices)
         targets.append(replace(target, findings=told, suppressed=(*target.suppressed, *suppressed)))
-    written = {path: wanted for path, wanted in files.items() if path not in refused}
     done = replace(report, targets=tuple(targets))
     return done, [_done(written), *_left(done, project, refused)]
 
@@ -80,6 +81,14 @@ def with_ignores(text: str, path: str, wanted: Wanted) -> str:
             changed = f"{body[:at]}{new}{body[at + len(old) :]}"
         lines[number - 1] = changed + line[len(body) :]
     return "".join(lines)
+
+
+def _serves_now(finding: Finding, written: Mapping[str, Wanted]) -> bool:
+    """Whether the finding is a comment that suppressed nothing, and has got codes that do."""
+    place = finding.place
+    return (
+        finding.code == "RNG900" and place is not None and place.line in written.get(place.path, {})
+    )
 
 
 def _place(finding: Finding, project: Path) -> Place | None:

@@ -39,7 +39,7 @@ def is_one(path: Path) -> bool:
     """Whether the file is a baseline, of whatever version, and so may be replaced by another."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(document, dict) and _FORM.keys() < document.keys()
 
@@ -57,10 +57,10 @@ def read(path: Path, shown: str) -> dict[str, Entry]:
     document = json.loads(path.read_text(encoding="utf-8"))
     if any(document[key] != value for key, value in _FORM.items()):
         raise UsageError(f"{shown} is the baseline of another version of jaxrng-doctor", again)
-    try:
-        return {entry["fingerprint"]: entry for entry in document["findings"]}
-    except (KeyError, TypeError) as error:
-        raise UsageError(f"the baseline {shown} is damaged", again) from error
+    listed = document["findings"]
+    if not isinstance(listed, list) or not all(map(_is_entry, listed)):
+        raise UsageError(f"the baseline {shown} is damaged", again)
+    return {entry["fingerprint"]: entry for entry in listed}
 
 
 def apply(
@@ -88,6 +88,10 @@ def new_among(
     """The findings that the entries do not have."""
     known_by = fingerprints.fingerprints(findings, folder)
     return [f for f, by in zip(findings, known_by, strict=True) if by not in entries]
+
+
+def _is_entry(found: Any) -> bool:
+    return isinstance(found, dict) and isinstance(found.get("fingerprint"), str)
 
 
 def _known_by(report: Report, folder: str) -> tuple[Sequence[Finding], Sequence[str]]:

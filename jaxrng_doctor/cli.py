@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+from typer.completion import get_completion_inspect_parameters
 
 from jaxrng_doctor import __version__
 from jaxrng_doctor.commands import FAILED, INTERRUPTED, USAGE
@@ -124,14 +125,13 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
 def main(crew: Crew | None = None) -> NoReturn:
     """Run the command line, and exit. `crew` is for a `check`, its worker may have started."""
     if COMPLETE in os.environ:
-        from typer.completion import get_completion_inspect_parameters
-
         get_completion_inspect_parameters()  # makes the shells known
     try:
         sys.exit(app(prog_name=NAME, obj=crew))
@@ -366,8 +366,11 @@ def completion(
     """Print the script with which a shell completes what is typed: see its own manual for where."""
 
     def work() -> int:
-        os.environ[COMPLETE] = f"source_{choose('completion', shell, SHELLS)}"
-        return main()
+        from jaxrng_doctor.commands.completion import completion
+
+        known = choose("completion", shell, SHELLS)
+        os.environ[COMPLETE] = f"source_{known}"
+        return completion(known, main)
 
     _guard(work)
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from jaxrng_doctor import source
 from jaxrng_doctor.findings import Finding, Place
 
-# An opened bracket that is never closed is a slip: it must not turn into "ignore everything".
+# A bracket that is never closed, or a code in none, is a slip: it must not turn into "ignore
+# everything".
 _IGNORE = re.compile(
     r"#\s*jaxrng\s*:\s*ignore(?P<file>-file)?\b(?!-)"
-    r"(?:\s*\[(?P<codes>[^\]#]*)\]|(?!\s*\[))"
+    r"(?:\s*\[(?P<codes>[^\]#]*)\]|(?P<slip>\s*\[|[\s(:]*RNG\d))?"
     r"(?P<reason>.*?)(?=\s#\s|#\s*jaxrng\s*:|$)",
     re.IGNORECASE,
 )
@@ -27,12 +28,14 @@ class Ignore:
     """One ignore comment. `codes` is `None` where it names none and so suppresses all rules.
 
     All but RNG900, which a comment that suppresses nothing would otherwise hide from itself.
+    `slip` is the text of one whose codes are not in brackets: it suppresses nothing.
     """
 
     line: int
     codes: frozenset[str] | None
     reason: str
     whole_file: bool = False
+    slip: str = ""
 
     def covers(self, code: str) -> bool:
         return code != "RNG900" if self.codes is None else code in self.codes
@@ -40,6 +43,8 @@ class Ignore:
     @property
     def text(self) -> str:
         """The comment without its reason, as it is best written."""
+        if self.slip:
+            return self.slip
         named = "" if self.codes is None else f"[{', '.join(sorted(self.codes))}]"
         return f"# jaxrng: ignore{'-file' if self.whole_file else ''}{named}"
 
@@ -112,8 +117,10 @@ def with_codes(comment: str, codes: frozenset[str]) -> str | None:
 def _parsed(line: int, comment: str) -> list[Ignore]:
     found = []
     for match in _IGNORE.finditer(comment):
-        codes = None if match["codes"] is None else _listed(match["codes"])
-        found.append(Ignore(line, codes, match["reason"].strip(), match["file"] is not None))
+        slip = match[0].strip() if match["slip"] else ""
+        codes = None if match["codes"] is None and not slip else _listed(match["codes"] or "")
+        reason = match["reason"].strip().lstrip(":-").lstrip()
+        found.append(Ignore(line, codes, reason, match["file"] is not None, slip))
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from jaxrng_doctor.errors import UsageError
 from jaxrng_doctor.findings import Choices, Expect, FailOn
 from jaxrng_doctor.known_settings import FAIL_ON, SETTINGS, TABLE, read_table
+from jaxrng_doctor.nearest import nearest
 from jaxrng_doctor.setting_kinds import Where
 from jaxrng_doctor.target import NO_OVERRIDES, Overrides
 from jaxrng_doctor.target.examples import Example
@@ -73,7 +74,8 @@ def read_config(start: Path, codes: Collection[str]) -> Config:
     """The settings of the nearest `pyproject.toml`, in `start` or above, that has any.
 
     `codes` are the known rules'. Raises `UsageError`, naming the file, for TOML
-    that does not parse, for unknown settings and for values of the wrong type.
+    that does not parse, for a table that is almost called as ours, for unknown settings and for
+    values of the wrong type.
     """
     start = start.resolve()
     for folder in (start, *start.parents):
@@ -81,12 +83,25 @@ def read_config(start: Path, codes: Collection[str]) -> Config:
         if not path.is_file():
             continue
         try:
-            tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+            # With `-sig`, as editors on Windows may begin a file with a byte order mark.
+            document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise UsageError(f"{path} cannot be read: {error}") from error
-        if isinstance(tool, dict) and TABLE in tool:
-            return _config(path, tool[TABLE], codes)
+        tool = document.get("tool")
+        tools = tool if isinstance(tool, dict) else {}
+        if TABLE in tools:
+            return _config(path, tools[TABLE], codes)
+        for name in (
+            *(f"tool.{name}" for name in filter(_is_meant, tools)),
+            *filter(_is_meant, document),
+        ):
+            raise UsageError(f"{path}: nobody reads the table {name}", f"write: [tool.{TABLE}]")
     return Config(start)
+
+
+def _is_meant(name: str) -> bool:
+    """Whether a table is ours, had its name been typed right: `doctor` may be somebody else's."""
+    return name.lower().startswith("jax") and bool(nearest(name, [TABLE]))
 
 
 def _config(path: Path, table: Any, codes: Collection[str]) -> Config:

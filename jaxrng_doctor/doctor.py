@@ -73,6 +73,8 @@ def _traced(target: Target) -> tuple[ArrayCall, Trace]:
     call = array_call(target)
     try:
         return call, trace_program(call)
+    except TargetError:
+        raise
     except (Exception, SystemExit) as error:
         raise TargetError(failure("trace", target.name, error)) from error
 

@@ -18,7 +18,8 @@ def finish(reports: Sequence[TargetReport]) -> tuple[TargetReport, ...]:
     finished = list(reports)
     for number, place, comment in unused(reports):
         report = finished[number]
-        told, suppressed = apply((rng900.finding(place, comment.text),), report.choices)
+        found = rng900.finding(place, comment.text, slip=bool(comment.slip))
+        told, suppressed = apply((found,), report.choices)
         finished[number] = replace(
             report,
             findings=(*report.findings, *told),

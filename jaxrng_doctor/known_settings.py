@@ -98,15 +98,26 @@ def _targets(found: Any, where: Where) -> tuple[dict[str, Any], ...]:
     return tuple(entries)
 
 
-def _targets_schema(codes: Collection[str]) -> Schema:
-    entry = _table_schema(OF_A_TARGET, codes)
-    return {"type": "array", "items": {**entry, "required": ["target"]}}
+def _table_schema(settings: Sequence[Setting]) -> Schema:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            setting.name: {"description": setting.doc, **setting.kind.schema}
+            for setting in settings
+        },
+    }
 
+
+_ENTRIES: Schema = {
+    "type": "array",
+    "items": {**_table_schema(OF_A_TARGET), "required": ["target"]},
+}
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         "targets",
-        Kind(_targets, _targets_schema),
+        Kind(_targets, _ENTRIES),
         "What `jaxrng-doctor check` without a target checks: one table each, see below.",
         '[{ target = "noise.py:f" }]',
         "[]",
@@ -163,16 +174,6 @@ def schema(codes: Collection[str]) -> Schema:
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": f"The settings of jaxrng-doctor: [tool.{TABLE}] in pyproject.toml",
-        **_table_schema(SETTINGS, codes),
-    }
-
-
-def _table_schema(settings: Sequence[Setting], codes: Collection[str]) -> Schema:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            setting.name: {"description": setting.doc, **setting.kind.schema(codes)}
-            for setting in settings
-        },
+        **_table_schema(SETTINGS),
+        "definitions": kinds.definitions(codes),
     }

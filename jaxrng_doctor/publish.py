@@ -52,6 +52,13 @@ def destinations(
     return tuple(found)
 
 
+def keep_apart(to: Sequence[Destination], other: Path | None, flag: str) -> None:
+    """Raise `UsageError` where a report would go to the file `other`, which `flag` is about."""
+    for one in to:
+        if other is not None and _same(one.path, other):
+            raise UsageError(f"{one.flag} and {flag} are both about {other}", "give another name")
+
+
 def publish(to: Sequence[Destination], report: Report, out: TextIO, **options: Any) -> None:
     """Write each report, that for the stream `out` first; raise the first `UsageError` at the end.
 

@@ -43,10 +43,10 @@ class Where:
 
 @dataclass(frozen=True)
 class Kind:
-    """`read` checks a value, `schema` describes it, given the codes of the known rules."""
+    """`read` checks a value, `schema` describes it, with the help of `definitions`."""
 
     read: Callable[[Any, Where], Any]
-    schema: Callable[[Collection[str]], Schema]
+    schema: Schema
 
 
 def wrong_word(said: str, word: str, known: Collection[str], what: str) -> UsageError:
@@ -87,11 +87,6 @@ def _strings(found: Any, where: Where) -> list[str]:
 
 def _codes(found: Any, where: Where) -> tuple[str, ...]:
     return known_codes(_strings(found, where), where.codes, f"{where}: {where.name}")
-
-
-def _codes_schema(codes: Collection[str]) -> Schema:
-    beginnings = {code[:n] for code in codes for n in range(len("RNG"), len(code) + 1)}
-    return {"type": "array", "items": {"enum": ["ALL", *sorted(beginnings)]}}
 
 
 def _codes_by_pattern(found: Any, where: Where) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -155,23 +150,59 @@ def choice(known: Sequence[str]) -> Kind:
             raise wrong_word(said, text, known, "the choices")
         return text
 
-    return Kind(read, lambda codes: {"enum": list(known)})
+    return Kind(read, {"enum": list(known)})
 
 
-_STRINGS_SCHEMA: Schema = {"type": "array", "items": {"type": "string"}}
-_AXES_SCHEMA: Schema = {"type": ["string", "integer", "array", "object"]}
+_STRINGS: Schema = {"type": "array", "items": {"type": "string"}}
+_CODES: Schema = {"type": "array", "items": {"$ref": "#/definitions/code"}}
+_TREES_OF_AXES: list[Schema] = [
+    {"type": "integer"},
+    {"type": "array", "items": {"$ref": "#/definitions/axes"}},
+    {"type": "object", "additionalProperties": {"$ref": "#/definitions/axes"}},
+]
 
-ARGUMENTS = Kind(_typed(dict, "a table"), lambda codes: {"type": "object"})
-AXES = Kind(_in_axes, lambda codes: _AXES_SCHEMA)
-CODES = Kind(_codes, _codes_schema)
-CODES_BY_PATTERN = Kind(
-    _codes_by_pattern,
-    lambda codes: {"type": "object", "additionalProperties": _codes_schema(codes)},
+# What both Python and editors, whose patterns are those of JavaScript, read alike.
+_WORD = r"[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*"
+_DOTTED = rf"{_WORD}(?:\.{_WORD})*"
+_FILE_OR_MODULE = rf"(?:[\s\S]*[/\\][\s\S]*|[\s\S]*\.py|\.|\.\.|~|{_DOTTED})"
+_ALONE = rf"(?:(?:[\s\S]*:)?[^:]*[/\\][^:]*|[^:]*\.py|\.|\.\.|~|{_DOTTED})"
+_TARGET_PATTERN = rf"^\s*(?:{_FILE_OR_MODULE}:{_DOTTED}|{_ALONE})\s*$"
+
+_KEY = r"""(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|-?\d{1,18}|[A-Za-z_]\w*)\s*:"""
+_AXES_PATTERN = (
+    r"^(?=[\s\S]*[\w(\[{])"
+    rf"(?:[\s,()\[\]{{}}]|None\b(?!\s*:)|-?\d{{1,9}}(?![\w.]|\s*:)|{_KEY})*$"
 )
-NAMES = Kind(lambda found, where: frozenset(_strings(found, where)), lambda codes: _STRINGS_SCHEMA)
-PATH = Kind(_path, lambda codes: {"type": "string", "minLength": 1})
-PATTERNS = Kind(lambda found, where: tuple(_strings(found, where)), lambda codes: _STRINGS_SCHEMA)
-SECONDS = Kind(_seconds, lambda codes: {"type": "number", "exclusiveMinimum": 0})
-SWITCH = Kind(_typed(bool, "true or false"), lambda codes: {"type": "boolean"})
-TARGET = Kind(_target, lambda codes: {"type": "string", "minLength": 1})
-WHOLE_NUMBER = Kind(_whole_number, lambda codes: {"type": "integer", "minimum": 0})
+
+ARGUMENTS = Kind(_typed(dict, "a table"), {"type": "object"})
+AXES = Kind(_in_axes, {"anyOf": [{"type": "string", "pattern": _AXES_PATTERN}, *_TREES_OF_AXES]})
+CODES = Kind(_codes, _CODES)
+CODES_BY_PATTERN = Kind(_codes_by_pattern, {"type": "object", "additionalProperties": _CODES})
+NAMES = Kind(lambda found, where: frozenset(_strings(found, where)), _STRINGS)
+PATH = Kind(_path, {"type": "string", "minLength": 1})
+PATTERNS = Kind(lambda found, where: tuple(_strings(found, where)), _STRINGS)
+SECONDS = Kind(
+    _seconds,
+    {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": int(threading.TIMEOUT_MAX)},
+)
+SWITCH = Kind(_typed(bool, "true or false"), {"type": "boolean"})
+TARGET = Kind(_target, {"type": "string", "pattern": _TARGET_PATTERN})
+WHOLE_NUMBER = Kind(_whole_number, {"type": "integer", "minimum": 0})
+
+
+def definitions(codes: Collection[str]) -> dict[str, Schema]:
+    """What the schemas of kinds refer to; `codes` are the known rules'."""
+    words = ["ALL", *sorted({code[:n] for code in codes for n in range(1, len(code) + 1)})]
+    in_any_case = "|".join(
+        "".join(f"[{c}{c.lower()}]" if c.isalpha() else c for c in word) for word in words
+    )
+    return {
+        # An editor offers what is listed, and takes what is written otherwise.
+        "code": {
+            "anyOf": [
+                {"enum": [word for word in words if len(word) > 2]},
+                {"type": "string", "pattern": rf"^\s*(?:{in_any_case})\s*$"},
+            ]
+        },
+        "axes": {"anyOf": [{"const": "None"}, *_TREES_OF_AXES]},
+    }

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from jaxrng_doctor.config import FAIL_ON, read_config
 from jaxrng_doctor.findings import Report
 from jaxrng_doctor.nearest import choose
-from jaxrng_doctor.publish import Destination, destinations, publish
+from jaxrng_doctor.publish import Destination, destinations, keep_apart, publish
 from jaxrng_doctor.report import DETAILED, FORMATS
 from jaxrng_doctor.report.statistics import STATISTICS
 from jaxrng_doctor.rules import CODES, RULES
@@ -57,6 +57,12 @@ def settings_of(
     statistics: bool = False,
 ) -> Settings:
     config = read_config(Path.cwd(), CODES)
+    reports = destinations(formats or [], output, STATISTICS if statistics else FORMATS)
+    settled = settling(
+        config.folder, baseline or config.baseline, new=write_baseline, adds_ignores=add_ignores
+    )
+    keep_apart(reports, settled.new, f"--write-baseline {write_baseline}")
+    keep_apart(reports, settled.path, "the baseline")
     return Settings(
         config,
         Overrides(
@@ -66,13 +72,8 @@ def settings_of(
             timeout,
             no_run,
         ),
-        destinations(formats or [], output, STATISTICS if statistics else FORMATS),
-        settling(
-            config.folder,
-            baseline or config.baseline,
-            new=write_baseline,
-            adds_ignores=add_ignores,
-        ),
+        reports,
+        settled,
     )
 
 

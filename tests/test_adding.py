@@ -189,6 +189,18 @@ def test_the_file_keeps_its_permissions_and_its_link(tmp_path: Path) -> None:
     assert "jaxrng: ignore[RNG001]" in path.read_text()
 
 
+def test_a_comment_that_gets_codes_is_no_longer_unused(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    path.write_text("draw(key)  # jaxrng: ignore[RNG003]\ny = 1  # jaxrng: ignore[RNG003]\n")
+    unused = [finding(Place(str(path), line), "RNG900") for line in (1, 2)]
+    done, told = add_ignores(report(*map(finding, draws(path)), *unused), tmp_path)
+    assert done.findings == (unused[1],)
+    assert told == [
+        "1 ignore comment in 1 file",
+        "no comment for RNG900 at a.py:2: remove the comment that suppresses nothing",
+    ]
+
+
 def test_what_is_left_alone_and_said(tmp_path: Path) -> None:
     project = tmp_path / "project"
     files = {

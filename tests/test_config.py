@@ -139,6 +139,8 @@ def test_no_settings(tmp_path: Path) -> None:
         ("targets = [{target = 'a:f', static = 'x'}]", "static must be an array of strings"),
         ("targets = [{target = 'a:f', args = []}]", "args must be a table, not []"),
         ("targets = [{target = 'a:'}]", "'a:' does not name a function"),
+        ("targets = [{target = 'a b:f'}]", "'a b' is neither a module nor a .py file"),
+        ("targets = [{target = ''}]", "'' is neither a module nor a .py file"),
         ("select = [", "pyproject.toml cannot be read: "),
         ("select = 3 3", "line 2"),
     ],
@@ -149,6 +151,46 @@ def test_wrong_settings(write: Write, text: str, words: str) -> None:
         read_config(path.parent, CODES)
     assert words in str(raised.value)
     assert "pyproject.toml" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tool.jaxrng_doctor",
+        "tool.jaxrngdoctor",
+        "tool.JaxRNG-Doctor",
+        "tool.jaxrng",
+        "jaxrng-doctor",
+    ],
+)
+def test_a_table_that_is_almost_called_so(write: Write, name: str) -> None:
+    path = write("pyproject.toml", f"[{name}]\nfail-on = 'error'")
+    with pytest.raises(UsageError) as raised:
+        read_config(path.parent, CODES)
+    said = f"{path}: nobody reads the table {name}\nwrite: [tool.jaxrng-doctor]"
+    assert str(raised.value) == said
+
+
+def test_the_tables_of_others(write: Write) -> None:
+    path = write(
+        "pyproject.toml",
+        """
+        [tool.doctor]
+        [tool.jaxtyping]
+        [tool.jax]
+        [jax]
+        [project]
+        """,
+    )
+    assert read_config(path.parent, CODES) == Config(path.parent)
+    write("pyproject.toml", "[tool.jaxrng-doctor]\n[tool.jaxrng_doctor]")
+    assert read_config(path.parent, CODES) == Config(path.parent)
+
+
+def test_a_file_that_begins_with_a_byte_order_mark(write: Write) -> None:
+    path = write("pyproject.toml", "")
+    path.write_bytes(b'\xef\xbb\xbf[tool.jaxrng-doctor]\r\nfail-on = "note"\r\n')
+    assert read_config(path.parent, CODES).fail_on == "note"
 
 
 def test_settings_that_are_no_table(write: Write) -> None:
@@ -213,9 +255,30 @@ SAID = [
     *(f"targets = [{{ target = 'a:f', {s.name} = {s.example} }}]" for s in OF_A_TARGET[1:]),
     "select = []",
     "select = ['RNG', 'ALL', 'RNG01']",
+    "select = ['rng001', ' Rng001 ', 'R', 'all']",
     "per-file-ignores = { 'a.py' = [] }",
     "targets = [{ target = 'a:f', in-axes = [0, 'None', [1, { w = 'None' }]] }]",
     "timeout = 0.5",
+    *(
+        f"targets = [{{ target = {target!r} }}]"
+        for target in (
+            *("a", "a.b", "a.b:f", "a:C.f", "größe:länge", " a:f "),
+            *("a.py", "a.py:f", "a b.py:f", "a/b c/d:f", "C:\\a.py", "C:\\a.py:f", "a:b/c.py"),
+            *("a,b%:c.py:f", ".", "src/"),
+        )
+    ),
+    *(
+        f"targets = [{{ target = 'a:f', in-axes = {axes!r} }}]"
+        for axes in (
+            "0",
+            "-1",
+            "None",
+            "0,None",
+            "(0, {w: None, 'b c': [1]})",
+            " ( 0 , ) ",
+            "{0: 1}",
+        )
+    ),
 ]
 
 
@@ -246,6 +309,30 @@ def test_an_editor_takes_what_the_doctor_takes(write: Write, text: str) -> None:
         "targets = ['a:f']",
         "targets = [{ target = 'a:f', arg = {} }]",
         "targets = [{ target = 'a:f', in-axes = 0.5 }]",
+        "timeout = inf",
+        *(
+            f"targets = [{{ target = {target!r} }}]"
+            for target in (
+                "",
+                " ",
+                "a:",
+                ":f",
+                "a:f g",
+                "a b",
+                "a b:f",
+                "a:1",
+                "a-b:f",
+                "a/b:f g",
+                "a..b",
+            )
+        ),
+        *(
+            f"targets = [{{ target = 'a:f', in-axes = {axes} }}]"
+            for axes in (
+                *("''", "' '", "','", "'x'", "'0,non'", "'0.5'", "'True'", "'a:f'", "'{1.5: 0}'"),
+                *("true", "['x']", "[0, ['0']]", "[true]", "{ w = 0.5 }", "[{ w = '0' }]"),
+            )
+        ),
         "targets = [{ target = 'a:f', axis-size = -1 }]",
         "targets = [{ target = 'a:f', static = 'x' }]",
         "targets = [{ target = 'a:f', baseline = 'b.json' }]",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,7 @@ def test_a_pipe_gets_plain_text_and_a_terminal_a_rendered_page(run_cli: RunCli) 
     [
         (["explain"], "explain needs a rule's code\ntype: jaxrng-doctor explain RNG001"),
         (["explain", "RNG001", "RNG0011"], "there is no 'RNG0011'\ndid you mean RNG0"),
+        (["explain", "rng001", "rng0011"], "there is no 'rng0011'\ndid you mean RNG0"),
         (["explain", "RNG001", "--format", "md"], "there is no 'md'"),
         (["rules", "--format", "markdown"], "there are terminal, json"),
         (["completion", "bsh"], "did you mean bash?"),
@@ -77,6 +79,53 @@ def test_the_script_of_a_shell(run_cli: RunCli, shell: str) -> None:
         subprocess.run([found, "-n"], input=done.stdout, text=True, check=True)
 
 
+def test_a_rule_is_explained_by_its_name_too(run_cli: RunCli) -> None:
+    named = run_cli("explain", "Reused-Key", "--format", "json")
+    assert [rule["code"] for rule in json.loads(named.stdout)] == ["RNG005"]
+
+
+def test_the_short_flag_for_help(run_cli: RunCli) -> None:
+    for command in ([], ["check"], ["run"], ["explain"]):
+        assert run_cli(*command, "-h").stdout == run_cli(*command, "--help").stdout != ""
+
+
+def test_zsh_takes_the_script_for_one_of_fpath(run_cli: RunCli) -> None:
+    # By its first line compinit knows what a file is for.
+    assert run_cli("completion", "zsh").stdout.startswith("#compdef jaxrng-doctor\n")
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh")
+def test_what_zsh_offers_first(tmp_path: Path, cli_environment: dict[str, str]) -> None:
+    environment = with_command(tmp_path, cli_environment)
+    # Only the line editor may complete: the function that offers something to it is a stand-in.
+    asks = f"""
+        jaxrng-doctor completion zsh > {tmp_path}/_jaxrng-doctor
+        fpath=({tmp_path} $fpath)
+        autoload -Uz compinit && compinit -u -D
+        _arguments() {{ print -r -- "$@" }}
+        words=(jaxrng-doctor explain RNG01) CURRENT=3
+        $_comps[jaxrng-doctor]
+    """
+    done = subprocess.run(
+        ["zsh", "-f", "-c", asks],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    offered = re.findall(r'"(RNG\d+)"', done.stdout)
+    assert offered == [rule.code for rule in RULES if rule.code.startswith("RNG01")], done.stderr
+
+
+def with_command(tmp_path: Path, environment: dict[str, str]) -> dict[str, str]:
+    """The environment, with `jaxrng-doctor` on its `PATH`."""
+    command = tmp_path / "jaxrng-doctor"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m jaxrng_doctor "$@"\n')
+    command.chmod(0o755)
+    return {**environment, "PATH": os.pathsep.join([str(tmp_path), environment["PATH"]])}
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 @pytest.mark.parametrize(
     ("typed", "offered"),
@@ -91,19 +140,15 @@ def test_the_script_of_a_shell(run_cli: RunCli, shell: str) -> None:
 def test_what_bash_offers(
     tmp_path: Path, cli_environment: dict[str, str], typed: str, offered: list[str]
 ) -> None:
-    command = tmp_path / "jaxrng-doctor"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m jaxrng_doctor "$@"\n')
-    command.chmod(0o755)
     asks = f"""
         source <(jaxrng-doctor completion bash)
         COMP_WORDS=({typed}) COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
         $(complete -p jaxrng-doctor | sed 's/.*-F \\([^ ]*\\) .*/\\1/') jaxrng-doctor
         printf '%s\\n' "${{COMPREPLY[@]}}"
     """
-    path = os.pathsep.join([str(tmp_path), cli_environment["PATH"]])
     done = subprocess.run(
         ["bash", "-c", asks],
-        env={**cli_environment, "PATH": path},
+        env=with_command(tmp_path, cli_environment),
         capture_output=True,
         text=True,
         timeout=120,

@@ -51,6 +51,12 @@ def reason(*findings, **options):
         ("# jaxrng: ignore[RNG002]", None),
         ("# jaxrng: ignore[]", None),
         ("# jaxrng: ignore[RNG001", None),
+        ("# jaxrng: ignore RNG001", None),
+        ("# jaxrng: ignore: rng001 meant", None),
+        ("# jaxrng: ignore(RNG001) meant", None),
+        ("# jaxrng: ignore as RNG001 says", "as RNG001 says"),
+        ("# jaxrng: ignore[RNG001]: meant", "meant"),
+        ("# jaxrng: ignore[RNG001] -- meant", "meant"),
         ("# jaxrng: ignored", None),
         ("# jaxrng: ignore[RNG003 # jaxrng: ignore[RNG001] b", "b"),
         ("# jaxrng: ignore-all", None),
@@ -166,6 +172,13 @@ def test_all_ignores_of_a_file(text):
         comments.Ignore(3, frozenset({"RNG001", "RNG003"}), "z"),
     )
     assert comments.ignores("/no/such/file.py") == ()
+
+
+def test_a_slip_is_no_comment_for_every_rule(text):
+    text("x = 1  # jaxrng: ignore (RNG001) a # noqa\ny = 2  # jaxrng: ignore-file[RNG001\n")
+    first, second = comments.ignores(PATH)
+    assert (first.codes, first.text) == (frozenset(), "# jaxrng: ignore (RNG001) a")
+    assert (second.codes, second.text) == (frozenset(), "# jaxrng: ignore-file[RNG001")
 
 
 def test_many_findings_in_one_file_are_quick(text):

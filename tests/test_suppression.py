@@ -176,6 +176,17 @@ def test_what_suppresses_nothing(run_cli: RunCli, write: Write) -> None:
     }
 
 
+def test_codes_that_are_not_in_brackets(run_cli: RunCli, write: Write) -> None:
+    bare = TWICE.format(name="both").rstrip("\n")
+    write("slip.py", f"{bare}  # jaxrng: ignore RNG005\n")
+    done = run_cli("check", "slip.py:both", "--arg", "x=f32[3]", "--format", "json")
+    (target,) = json.loads(done.stdout)["targets"]
+    reused, slip = target["findings"]
+    assert (reused["code"], slip["code"]) == ("RNG005", "RNG900")
+    assert slip["message"] == "`# jaxrng: ignore RNG005` suppresses nothing"
+    assert "in brackets: `# jaxrng: ignore[RNG001] reason`" in str(slip["help"])
+
+
 def test_the_comment_about_an_unused_comment(run_cli: RunCli, write: Write) -> None:
     write("fresh.py", FRESH.replace("ignore[RNG001]", "ignore[RNG001, RNG900] kept"))
     done = run_cli("check", "fresh.py:good", "--arg", "x=f32[3]", "--format", "json")
@@ -244,6 +255,9 @@ def test_a_baseline_for_a_program_that_is_run(run_cli: RunCli, write: Write) -> 
         ("{}", "known.json is no baseline"),
         ('{"version": 99, "fingerprints": 1, "findings": []}', "of another version"),
         ('{"version": 1, "fingerprints": 1, "findings": [{}]}', "known.json is damaged"),
+        ('{"version": 1, "fingerprints": 1, "findings": {}}', "known.json is damaged"),
+        ('{"version": 1, "fingerprints": 1, "findings": [{"fingerprint": 1}]}', "is damaged"),
+        ("[" * 100_000, "known.json is no baseline"),
     ],
 )
 def test_a_baseline_that_cannot_be_read(
@@ -263,6 +277,22 @@ def test_a_baseline_overwrites_no_other_file(run_cli: RunCli, project: Any) -> N
     assert "would overwrite a file that is no baseline" in done.stderr
     assert done.returncode == 2
     assert (folder / "pyproject.toml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("flag", "what"),
+    [("--write-baseline", "--write-baseline known.json"), ("--baseline", "the baseline")],
+)
+def test_no_report_goes_where_the_baseline_is(
+    run_cli: RunCli, write: Write, flag: str, what: str
+) -> None:
+    empty = '{"version": 1, "fingerprints": 1, "findings": []}'
+    path = write("known.json", empty)
+    done = run_cli("check", "a:f", flag, "known.json", "--format", "json:./known.json")
+    said = f"error: --format json:./known.json and {what} are both about {path}"
+    assert said in done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
+    assert path.read_text() == empty
 
 
 def test_a_failure_leaves_the_baseline_as_it_is(

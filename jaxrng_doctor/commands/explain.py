@@ -21,7 +21,9 @@ def explain(codes: Sequence[str], *, every: bool, format: str) -> int:
 
     Raises `UsageError` where there is no such rule or format.
     """
-    rules = [_KNOWN[choose("explain", _code(word), tuple(_KNOWN))] for word in codes]
+    rules = [
+        _KNOWN.get(_code(word)) or _KNOWN[choose("explain", word, tuple(_KNOWN))] for word in codes
+    ]
     if every:
         rules = list(RULES)
     if not rules:
@@ -37,7 +39,9 @@ def is_code(word: str) -> bool:
 
 
 def _code(word: str) -> str:
-    return word.strip().upper()
+    """The code that is meant, which may be given as the rule's name."""
+    typed = word.strip().lower()
+    return next((rule.code for rule in RULES if rule.name == typed), typed.upper())
 
 
 def _terminal(rules: Sequence[Rule]) -> str:

@@ -7,7 +7,7 @@ which every function was examined for `# jaxrng: ignore-file[...]`.
 
 ## Why is this bad?
 Either the fault is gone, and the comment now hides the next one, or the comment
-stands on the wrong line or names the wrong code, and hides nothing.
+stands on the wrong line, names the wrong code or has none in brackets, and hides nothing.
 
 ## Example
 ```python
@@ -33,8 +33,14 @@ from jaxrng_doctor.findings import Finding, Help, Place
 from jaxrng_doctor.rules.rule import Rule
 
 
-def finding(place: Place, comment: str) -> Finding:
-    """The finding for a comment at `place`, by its text without the reason."""
+def finding(place: Place, comment: str, *, slip: bool = False) -> Finding:
+    """The finding for a comment at `place`, by its text without the reason.
+
+    `slip`: its codes are not in brackets.
+    """
+    way = "remove the comment, or put it on the line of the draw or of the vmap"
+    if slip:
+        way = "put the codes in brackets: `# jaxrng: ignore[RNG001] reason`"
     return Finding(
         code=RULE.code,
         name=RULE.name,
@@ -44,7 +50,7 @@ def finding(place: Place, comment: str) -> Finding:
         place=place,
         label="the comment on this line",
         proof="no finding of this run is at the comment",
-        help=(Help("remove the comment, or put it on the line of the draw or of the vmap"),),
+        help=(Help(way),),
     )
 
 

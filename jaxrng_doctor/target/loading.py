@@ -24,6 +24,11 @@ from jaxrng_doctor.tracebacks import failure, has_user_frames
 
 COMMAND = "jaxrng-doctor check"
 
+_TYPE = f"type: {COMMAND} module:function, or {COMMAND} path/to/file.py:function"
+
+_FOLDERS = (".", "..", "~")
+"""The folders that are called as no module and no file is."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -105,17 +110,25 @@ def load(text: str, folder: Path) -> Loaded:
 def split(text: str) -> tuple[str, str]:
     r"""The module or file, and the dotted name after its last colon, `""` where there is none.
 
-    A colon that belongs to a path, as in `C:\noise.py`, is not taken for that one.
+    A colon that belongs to a path, as in `C:\noise.py`, is not taken for that one. Raises
+    `UsageError` where the text can name nothing.
     """
     where, colon, attribute = text.strip().rpartition(":")
     if not colon or any(mark in attribute for mark in "/\\"):
-        return text.strip(), ""
-    if not where or not all(part.isidentifier() for part in attribute.split(".")):
-        raise UsageError(
-            f"{text!r} does not name a function",
-            f"type: {COMMAND} module:function, or {COMMAND} path/to/file.py:function",
-        )
-    return where, attribute
+        return _where(text.strip()), ""
+    if not where or not _is_dotted(attribute):
+        raise UsageError(f"{text!r} does not name a function", _TYPE)
+    return _where(where), attribute
+
+
+def _where(text: str) -> str:
+    if not _looks_like_path(text) and not _is_dotted(text):
+        raise UsageError(f"{text!r} is neither a module nor a .py file", _TYPE)
+    return text
+
+
+def _is_dotted(text: str) -> bool:
+    return all(part.isidentifier() for part in text.split("."))
 
 
 def same_module(where: str, folder: Path, module: ModuleType) -> bool:
@@ -133,11 +146,6 @@ def same_module(where: str, folder: Path, module: ModuleType) -> bool:
 def _as_path(where: str, folder: Path) -> Path | None:
     """The file that `where` names, or `None` where it names a module."""
     if not _looks_like_path(where):
-        if not all(part.isidentifier() for part in where.split(".")):
-            raise UsageError(
-                f"{where!r} is neither a module nor a .py file",
-                f"type: {COMMAND} module:function, or {COMMAND} path/to/file.py:function",
-            )
         return None
     path = folder / Path(where).expanduser()
     if path.is_file() and path.suffix == ".py":
@@ -154,7 +162,7 @@ def _as_path(where: str, folder: Path) -> Path | None:
 
 
 def _looks_like_path(where: str) -> bool:
-    return where.endswith(".py") or any(mark in where for mark in "/\\") or where == "~"
+    return where.endswith(".py") or any(mark in where for mark in "/\\") or where in _FOLDERS
 
 
 def _same_file(one: str | Path, other: str | Path) -> bool:

@@ -15,13 +15,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from jaxrng_doctor.findings import Place
 from jaxrng_doctor.target import AS_IS, Target
 from jaxrng_doctor.trace import sites
-from jaxrng_doctor.trace.equations import is_mutable
+from jaxrng_doctor.trace.outputs import arrays_alone, arrays_only, is_array
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,12 @@ def array_call(target: Target, is_traced: Callable[[Any], bool] | None = None) -
     )
     arrays = tuple(leaves[i][1] for i in traced)
     if target.in_axes is AS_IS:
+
+        def as_it_is(*arrays: Any) -> Any:
+            return arrays_alone(per_example(*arrays), target.name)
+
         return ArrayCall(
-            per_example,
+            as_it_is,
             arrays,
             array_names,
             surroundings=_surroundings(target.fn),
@@ -89,7 +92,10 @@ def array_call(target: Target, is_traced: Callable[[Any], bool] | None = None) -
     name = getattr(target.fn, "__name__", type(target.fn).__name__)
 
     def mapped(in_axes: tuple[int | None, ...], axis_size: int | None) -> Callable[..., Any]:
-        vmapped = jax.vmap(per_example, in_axes=in_axes, axis_size=axis_size)
+        def checked(*arrays: Any) -> Any:
+            return arrays_only(per_example(*arrays), target.name)
+
+        vmapped = jax.vmap(checked, in_axes=in_axes, axis_size=axis_size)
 
         def under_vmap(*arrays: Any) -> Any:
             with sites.described(name, array_names):
@@ -123,11 +129,6 @@ def array_call(target: Target, is_traced: Callable[[Any], bool] | None = None) -
         _surroundings(target.fn),
         _lines(target.fn),
     )
-
-
-def is_array(leaf: Any) -> bool:
-    """A mutable ref is one too: what it holds goes in, and out."""
-    return isinstance(leaf, (jax.Array, np.ndarray, np.generic)) or is_mutable(leaf)
 
 
 def _surroundings(fn: Callable[..., Any]) -> dict[str, Any]:

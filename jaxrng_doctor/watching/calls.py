@@ -18,12 +18,12 @@ import jax
 
 from jaxrng_doctor.limits import is_ours
 from jaxrng_doctor.trace import jaxprs
-from jaxrng_doctor.trace.call import is_array
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.concrete import concrete
 from jaxrng_doctor.trace.eager_loops import LoopCall, each_eager_loop, is_dispatched
 from jaxrng_doctor.trace.files import JAX_DIR
 from jaxrng_doctor.trace.hostrng import Standing
+from jaxrng_doctor.trace.outputs import is_array
 from jaxrng_doctor.trace.patches import Patch, attribute
 from jaxrng_doctor.tracebacks import unseen
 from jaxrng_doctor.watching.ahead import each_call_of_compiled

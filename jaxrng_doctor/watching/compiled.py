@@ -24,7 +24,7 @@ from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.ledger import KeyProgram
 from jaxrng_doctor.lineage.use import Use
 from jaxrng_doctor.target import Target
-from jaxrng_doctor.trace.call import ArrayCall, array_call, is_array, parameter_names
+from jaxrng_doctor.trace.call import ArrayCall, array_call, parameter_names
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.control import Cond, While, control
 from jaxrng_doctor.trace.draws import Draws
@@ -41,6 +41,7 @@ from jaxrng_doctor.trace.files import JAX_DIR
 from jaxrng_doctor.trace.hostrng import generators, preserving_host_rng
 from jaxrng_doctor.trace.jaxprs import distributed, pjit_p
 from jaxrng_doctor.trace.kept import kept_vmap
+from jaxrng_doctor.trace.outputs import is_array
 from jaxrng_doctor.trace.program import trace_program
 from jaxrng_doctor.watching.calls import Transformed
 from jaxrng_doctor.watching.hostdata import SPREAD, here, is_spread, sample
