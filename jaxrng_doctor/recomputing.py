@@ -25,12 +25,16 @@ def redone(uses: Sequence[Use], ledger: Ledger) -> frozenset[Path]:
     if not again:
         return frozenset()
     paths = {use.path for use in again}
-    first = [use for use in uses if use.path not in paths]
-    return frozenset(
-        use.path
-        for use in again
-        if any(_makes(f) == _makes(use) and _has_all_of(f, use, ledger) for f in first)
-    )
+    # Each of the forward pass, with what is known to redo it.
+    known = [(use, [use]) for use in uses if use.path not in paths]
+    found = set()
+    for use in again:
+        for first, others in known:
+            if _redoes(use, first, others, ledger):
+                others.append(use)
+                found.add(use.path)
+                break
+    return frozenset(found)
 
 
 def is_recomputed(use: Use) -> bool:
@@ -41,7 +45,8 @@ def is_recomputed(use: Use) -> bool:
 def is_one_call(a: Use, b: Use) -> bool:
     """One call of the user's leads to both.
 
-    Where checkpoints are nested, one of the two stacks lacks some of the other's calls.
+    Where checkpoints are nested, one of the two stacks lacks some of the other's calls; that of
+    what JAX has written into the caller has only the innermost.
     """
     short, long = sorted((user_stack(a.at), user_stack(b.at)), key=len)
     rest = iter(long)
@@ -52,6 +57,13 @@ def _is_backward(use: Use) -> bool:
     return is_recomputed(use) or any(equations.is_transposed(at.eqn) for at in use.at.above())
 
 
+def _redoes(use: Use, first: Use, others: Sequence[Use], ledger: Ledger) -> bool:
+    if _makes(first) != _makes(use) or not _has_all_of(first, use, ledger):
+        return False
+    # JAX tells that all of a rule is where the forward pass has called.
+    return not is_recomputed(use) or all(is_one_call(use, other) for other in others)
+
+
 def _makes(use: Use) -> Any:
     """What is alike for two uses that make the same of one key: sampler, shape and dtype."""
     eqn = use.at.eqn
@@ -59,13 +71,7 @@ def _makes(use: Use) -> Any:
 
 
 def _has_all_of(first: Use, again: Use, ledger: Ledger) -> bool:
-    """All keys of `again` are of `first`, as far as they were computed.
-
-    The body of a `checkpoint` keeps its places; JAX tells that all of a rule is where the forward
-    pass has called.
-    """
-    if is_recomputed(again) and not is_one_call(first, again):
-        return False
+    """All keys of `again` are of `first`, as far as they were computed."""
     ours, theirs = ledger.keys.get(first.path), ledger.keys.get(again.path)
     if ours is None or theirs is None or _is_cut(first, ledger):
         return True
