@@ -310,27 +310,13 @@ def test_an_editor_takes_what_the_doctor_takes(write: Write, text: str) -> None:
         "targets = [{ target = 'a:f', arg = {} }]",
         "targets = [{ target = 'a:f', in-axes = 0.5 }]",
         "timeout = inf",
-        *(
-            f"targets = [{{ target = {target!r} }}]"
-            for target in (
-                "",
-                " ",
-                "a:",
-                ":f",
-                "a:f g",
-                "a b",
-                "a b:f",
-                "a:1",
-                "a-b:f",
-                "a/b:f g",
-                "a..b",
-            )
-        ),
+        "targets = [{ target = '' }]",
+        "targets = [{ target = ' ' }]",
         *(
             f"targets = [{{ target = 'a:f', in-axes = {axes} }}]"
             for axes in (
-                *("''", "' '", "','", "'x'", "'0,non'", "'0.5'", "'True'", "'a:f'", "'{1.5: 0}'"),
-                *("true", "['x']", "[0, ['0']]", "[true]", "{ w = 0.5 }", "[{ w = '0' }]"),
+                *("''", "' '", "true", "['x']", "[0, ['0']]", "[true]"),
+                *("{ w = 0.5 }", "[{ w = '0' }]"),
             )
         ),
         "targets = [{ target = 'a:f', axis-size = -1 }]",
@@ -344,6 +330,25 @@ def test_an_editor_refuses_what_the_doctor_refuses(write: Write, text: str) -> N
         read_config(path.parent, ALL_CODES)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(tomllib.loads(text), schema(ALL_CODES), Draft7Validator)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            f"targets = [{{ target = '{target}' }}]"
+            for target in ("a:", ":f", "a:f g", "a b", "a b:f", "a:1", "a-b:f", "a/b:f g", "a..b")
+        ),
+        *(
+            f"targets = [{{ target = 'a:f', in-axes = '{axes}' }}]"
+            for axes in (",", "x", "0,non", "0.5", "True", "a:f", "{1.5: 0}")
+        ),
+    ],
+)
+def test_what_has_a_notation_of_its_own_the_doctor_refuses(write: Write, text: str) -> None:
+    path = write("pyproject.toml", f"[tool.jaxrng-doctor]\n{text}")
+    with pytest.raises(UsageError):
+        read_config(path.parent, ALL_CODES)
 
 
 def test_the_schema_is_one() -> None:
