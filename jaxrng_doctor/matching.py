@@ -60,8 +60,8 @@ def shared_keys(
     all_tables, keys = [tables.get(u.path) for u in ordered], [u.keys for u in ordered]
     for pair in _pairs(all_tables, keys, Identities()):
         a, b = ordered[pair.first], ordered[pair.second]
-        if _is_by_a_rule(a, redone) or _is_by_a_rule(b, redone):
-            continue
+        if a.path in redone or b.path in redone:
+            continue  # what it redoes is in a pair too
         if _is_harmless(a, b) or _told_of_each(a, b, pair, tables):
             continue
         first, second = facts(pair.first), facts(pair.second)
@@ -205,15 +205,8 @@ def _is_one_of(key: Value, array: Value, identities: Identities) -> bool:
 def _is_harmless(a: Use, b: Use) -> bool:
     if _is_vain_in_library(a) or _is_vain_in_library(b):
         return True
-    again = is_recomputed(a), is_recomputed(b)
-    if all(again):
-        return is_one_call(a, b)  # they recompute what was drawn once
-    return any(again) and locate(a.at) == locate(b.at)
-
-
-def _is_by_a_rule(use: Use, redone: Collection[Path]) -> bool:
-    """It only redoes another, but not as a `checkpoint` does, whose places tell more."""
-    return use.path in redone and not is_recomputed(use)
+    # Both recompute what the forward pass has drawn, and is dead code there.
+    return is_recomputed(a) and is_recomputed(b) and is_one_call(a, b)
 
 
 def _told_of_each(a: Use, b: Use, pair: _Pair, tables: Mapping[Path, KeyTable]) -> bool:

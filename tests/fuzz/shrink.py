@@ -29,8 +29,8 @@ def shrunk(program: Program, told: list[str], tries: int = 400) -> tuple[Program
                 break
             try:
                 now = disagreements(smaller)
-            except (KeyError, TooLong, ValueError, IndexError):
-                continue  # a name is gone that something else uses
+            except (KeyError, TooLong, TypeError, ValueError, IndexError):
+                continue  # a name is gone that something else uses, or has another shape
             if wanted & kinds(now):
                 program, told, again = smaller, now, True
                 break

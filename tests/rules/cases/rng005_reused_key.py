@@ -185,6 +185,15 @@ def under_checkpoint(x, key):
     return jax.grad(f)(x)
 
 
+def under_checkpoint_with_its_value(x, key):
+    @jax.checkpoint
+    def f(x):
+        x = jnp.sin(x * jax.random.normal(key, x.shape))
+        return jnp.sum(jnp.sin(x * jax.random.uniform(key, x.shape)))  # RNG005
+
+    return jax.value_and_grad(f)(x)
+
+
 def two_checkpoints(x, key):
     @jax.checkpoint
     def layer(x):
