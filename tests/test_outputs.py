@@ -38,7 +38,7 @@ def plain(x):
 @pytest.mark.parametrize(
     "beside",
     ["name", b"name", Mode.TRAIN, jnp.float32, np.dtype("int8"), np.exp, plain, jax.nn.relu, None],
-    ids=repr,
+    ids=["str", "bytes", "enum", "type", "dtype", "ufunc", "function", "relu", "None"],
 )
 def test_what_holds_no_array_is_left_out(beside):
     def fn(x, key):
