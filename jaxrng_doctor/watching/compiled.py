@@ -180,6 +180,10 @@ def may_use_keys(call: JitCall) -> bool:
     return not is_jaxs and Draws().or_splits_inside(call.jaxpr)
 
 
+# Outside of compiled functions JAX runs these and their rules in Python: their draws are seen.
+_WITH_RULES = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
+
+
 def _is_out_of_sight(use: Use) -> bool:
     in_loop = in_vmap = False
     for at in use.at.above()[:-1]:
@@ -193,7 +197,7 @@ def _is_out_of_sight(use: Use) -> bool:
             if in_vmap and isinstance(control(at.eqn), (Cond, While)):
                 return True
             in_loop = True
-        elif not in_loop:
+        elif not in_loop and at.eqn.primitive.name not in _WITH_RULES:
             return True
     return False
 

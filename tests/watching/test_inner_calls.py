@@ -5,6 +5,7 @@ What each draw should get is worked out by plain Python loops over the same keys
 
 import gc
 import weakref
+from itertools import product
 
 import jax
 import jax.numpy as jnp
@@ -349,3 +350,32 @@ def test_nothing_large_is_kept_after_a_step():
             del w
             gc.collect()
             assert number == 0 or last() is None  # of the first call its trace is kept
+
+
+@FRESH
+@pytest.mark.parametrize(
+    ("rule", "transform"),
+    [
+        *product(("custom_vjp", "custom_jvp"), ("grad", "value_and_grad", "vmap")),
+        ("custom_jvp", "jvp"),
+    ],
+)
+def test_a_function_with_a_derivative_of_its_own(fresh, transform, rule):
+    noise = getattr(jax, rule)(lambda x, key: jnp.sum(x * jax.random.normal(key, x.shape)))
+    if rule == "custom_vjp":
+        noise.defvjp(lambda x, key: (noise(x, key), x), lambda x, g: (g * x, None))
+    else:
+        noise.defjvp(lambda given, dots: (noise(*given), jnp.sum(given[0] * dots[0])))
+    keys = [jax.random.key(number if fresh else 0) for number in range(3)]
+
+    def program():
+        for key in keys:
+            if transform == "vmap":
+                jax.vmap(noise)(X, jax.random.split(key, len(X)))
+            elif transform == "jvp":
+                jax.jvp(lambda x, key=key: noise(x, key), (X,), (X,))
+            else:
+                getattr(jax, transform)(noise)(X, key)
+
+    drawn = [list(jax.random.split(k, len(X))) if transform == "vmap" else [k] for k in keys]
+    assert_repeats(watched(program), drawn)
