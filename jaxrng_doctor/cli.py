@@ -20,98 +20,32 @@ from typer.completion import get_completion_inspect_parameters
 from jaxrng_doctor import __version__
 from jaxrng_doctor.commands import FAILED, INTERRUPTED, USAGE
 from jaxrng_doctor.errors import ProgramToRun, UsageError
+from jaxrng_doctor.flags import (
+    AddIgnores,
+    Arg,
+    AxisSize,
+    Baseline,
+    Expect,
+    FailOn,
+    Formats,
+    Ignore,
+    InAxes,
+    NoRun,
+    Output,
+    Seed,
+    Select,
+    Static,
+    Statistics,
+    Targets,
+    WriteBaseline,
+    codes,
+)
 from jaxrng_doctor.limits import is_left_running
 from jaxrng_doctor.nearest import choose
 
 if TYPE_CHECKING:
     from jaxrng_doctor.jobs.crew import Crew
 
-
-def _codes(incomplete: str) -> list[tuple[str, str]]:
-    """What a shell offers for a rule's code: those that begin like the last of those typed."""
-    from jaxrng_doctor.rules import RULES
-
-    before, comma, last = incomplete.rpartition(",")
-    return [
-        (f"{before}{comma}{rule.code}", rule.name) for rule in RULES if rule.code.startswith(last)
-    ]
-
-
-Select = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="CODE",
-        help="Only these rules: codes or beginnings, with commas.",
-        autocompletion=_codes,
-    ),
-]
-Ignore = Annotated[
-    list[str] | None,
-    typer.Option(metavar="CODE", help="All but these rules.", autocompletion=_codes),
-]
-Baseline = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="The findings that are known, and are not told again."),
-]
-WriteBaseline = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Write the findings of today there: from now on known."),
-]
-AddIgnores = Annotated[
-    bool,
-    typer.Option("--add-ignores", help="Write an ignore comment for each finding of today."),
-]
-Statistics = Annotated[
-    bool, typer.Option("--statistics", help="Say only how often each rule was broken.")
-]
-FailOn = Annotated[
-    str | None,
-    typer.Option(
-        metavar="error|warning|note|never", help="What exit code 1 is for. Default: warning."
-    ),
-]
-Formats = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--format",
-        metavar="FORMAT[:FILE]",
-        help="terminal (the default), html, json, sarif, github, junit or markdown; to a "
-        "file with sarif:report.sarif. May be given several times.",
-    ),
-]
-Targets = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[TARGET]...",
-        help="module:function or path/to/file.py:function; a module or file alone is every "
-        "example declared in it; none is every target of pyproject.toml.",
-    ),
-]
-Arg = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME=SPEC", help="An argument, such as x=f32[32,10] or key=key."),
-]
-Static = Annotated[
-    list[str] | None, typer.Option(metavar="NAME", help="A parameter that is not traced.")
-]
-InAxes = Annotated[
-    str | None,
-    typer.Option(metavar="AXES", help="Check under jax.vmap with these in_axes: 0,None"),
-]
-AxisSize = Annotated[
-    int | None, typer.Option(min=0, help="How many examples, where no argument tells.")
-]
-Seed = Annotated[
-    int, typer.Option(min=0, max=2**32 - 1, help="The seed of arguments that are made up.")
-]
-Expect = Annotated[
-    str | None,
-    typer.Option(metavar="different|same", help="Whether examples should get different noise."),
-]
-NoRun = Annotated[bool, typer.Option("--no-run", help="Trace only: run nothing on arrays.")]
-Output = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stdout.")
-]
 
 NAME = "jaxrng-doctor"
 COMPLETE = "_JAXRNG_DOCTOR_COMPLETE"
@@ -341,7 +275,7 @@ def rules(
 @app.command()
 def explain(
     codes: Annotated[
-        list[str] | None, typer.Argument(metavar="[CODE]...", autocompletion=_codes)
+        list[str] | None, typer.Argument(metavar="[CODE]...", autocompletion=codes)
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Explain all rules.")] = False,
     format: Annotated[str, typer.Option(metavar="terminal|markdown|json")] = "terminal",
@@ -368,9 +302,8 @@ def completion(
     def work() -> int:
         from jaxrng_doctor.commands.completion import completion
 
-        known = choose("completion", shell, SHELLS)
-        os.environ[COMPLETE] = f"source_{known}"
-        return completion(known, main)
+        os.environ[COMPLETE] = f"source_{choose('completion', shell, SHELLS)}"
+        return completion(shell, main)
 
     _guard(work)
 
