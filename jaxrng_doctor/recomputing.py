@@ -13,10 +13,11 @@ import numpy as np
 
 from jaxrng_doctor.counting import numbered
 from jaxrng_doctor.keytables import Ledger
+from jaxrng_doctor.lineage.elements import Identities
 from jaxrng_doctor.lineage.use import Path, Use
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.draws import sampler_name
-from jaxrng_doctor.trace.places import user_stack
+from jaxrng_doctor.trace.places import locate, user_stack
 
 
 def redone(uses: Sequence[Use], ledger: Ledger) -> frozenset[Path]:
@@ -25,43 +26,43 @@ def redone(uses: Sequence[Use], ledger: Ledger) -> frozenset[Path]:
     if not again:
         return frozenset()
     paths = {use.path for use in again}
-    # Each of the forward pass, with what is known to redo it.
-    known = [(use, [use]) for use in uses if use.path not in paths]
-    found = set()
-    for use in again:
-        for first, others in known:
-            if _redoes(use, first, others, ledger):
-                others.append(use)
-                found.add(use.path)
-                break
-    return frozenset(found)
+    first = [use for use in uses if use.path not in paths]
+    keys = _Keys(ledger)
+
+    def is_redone_of(use: Use, f: Use) -> bool:
+        return _makes(f) == _makes(use) and _leads_to(f, use) and keys.has_all(f, use)
+
+    return frozenset(use.path for use in again if any(is_redone_of(use, f) for f in first))
 
 
 def is_recomputed(use: Use) -> bool:
     """In the body of a `checkpoint` that is run again for the backward pass."""
-    return any(equations.is_recomputation(at.eqn) for at in use.at.above())
+    return _recomputation(use) is not None
 
 
-def is_one_call(a: Use, b: Use) -> bool:
-    """One call of the user's leads to both.
+def recompute_one(a: Use, b: Use) -> bool:
+    """Both recompute what was drawn once: one call of the user's leads to both.
 
-    Where checkpoints are nested, one of the two stacks lacks some of the other's calls; that of
-    what JAX has written into the caller has only the innermost.
+    Where checkpoints are nested, one of the two stacks lacks some of the other's calls.
     """
+    if _recomputation(a) == _recomputation(b):
+        return False  # in one body there are no two of one
     short, long = sorted((user_stack(a.at), user_stack(b.at)), key=len)
     rest = iter(long)
     return all(call in rest for call in short)
 
 
+def _recomputation(use: Use) -> Path | None:
+    """The path of the innermost body around it that is run again, if there is one."""
+    above = use.at.above()
+    for level in reversed(range(len(above))):
+        if equations.is_recomputation(above[level].eqn):
+            return use.path[: level + 1]
+    return None
+
+
 def _is_backward(use: Use) -> bool:
     return is_recomputed(use) or any(equations.is_transposed(at.eqn) for at in use.at.above())
-
-
-def _redoes(use: Use, first: Use, others: Sequence[Use], ledger: Ledger) -> bool:
-    if _makes(first) != _makes(use) or not _has_all_of(first, use, ledger):
-        return False
-    # JAX tells that all of a rule is where the forward pass has called.
-    return not is_recomputed(use) or all(is_one_call(use, other) for other in others)
 
 
 def _makes(use: Use) -> Any:
@@ -70,19 +71,41 @@ def _makes(use: Use) -> Any:
     return sampler_name(eqn), [(v.aval.shape, v.aval.dtype) for v in eqn.outvars]
 
 
-def _has_all_of(first: Use, again: Use, ledger: Ledger) -> bool:
-    """All keys of `again` are of `first`, as far as they were computed."""
-    ours, theirs = ledger.keys.get(first.path), ledger.keys.get(again.path)
-    if ours is None or theirs is None or _is_cut(first, ledger):
-        return True
-    if ours.words.shape[-1] != theirs.words.shape[-1]:
-        return False
-    rows = [t.words.reshape(-1, t.words.shape[-1])[t.reached.reshape(-1)] for t in (ours, theirs)]
-    numbers = numbered(np.concatenate(rows))
-    count = len(rows[0])
-    return bool(np.isin(numbers[count:], numbers[:count]).all())
+def _leads_to(first: Use, again: Use) -> bool:
+    """They are of one call, as far as places tell.
+
+    The body of a `checkpoint` keeps its own. JAX tells that all of a rule for the backward pass is
+    where the function was called; what that draws in the forward pass has this call around it.
+    """
+    if is_recomputed(again):
+        return locate(first.at) == locate(again.at)
+    return {*user_stack(again.at)} <= {*user_stack(first.at)}
 
 
-def _is_cut(use: Use, ledger: Ledger) -> bool:
-    """A loop around it has made more steps than there are keys of."""
-    return any(ledger.is_cut(use.into(depth)) for depth in range(len(use.scopes)))
+class _Keys:
+    """The keys of uses: as they were computed, else as lineage has them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._identities = Identities()
+
+    def has_all(self, first: Use, again: Use) -> bool:
+        """All keys of `again` are of `first`, as far as that is known.
+
+        Of a loop that was cut it is not, nor, without computed keys, in what order a rule goes.
+        """
+        ours, theirs = self._ledger.keys.get(first.path), self._ledger.keys.get(again.path)
+        if ours is None or theirs is None:
+            if not is_recomputed(again):
+                return True
+            ours_of, theirs_of = (list(map(self._identities.of, u.keys)) for u in (first, again))
+            return ours_of == theirs_of
+        if any(self._ledger.is_cut(first.into(depth)) for depth in range(len(first.scopes))):
+            return True
+        if ours.words.shape[-1] != theirs.words.shape[-1]:
+            return False
+        tables = (ours, theirs)
+        rows = [t.words.reshape(-1, t.words.shape[-1])[t.reached.reshape(-1)] for t in tables]
+        numbers = numbered(np.concatenate(rows))
+        count = len(rows[0])
+        return bool(np.isin(numbers[count:], numbers[:count]).all())

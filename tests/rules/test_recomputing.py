@@ -40,3 +40,53 @@ def test_a_draw_of_which_only_the_recomputation_is_left_is_a_draw():
     )
 
     assert len(report.draws) == 1
+
+
+def test_nested_checkpoints_and_derivatives_of_derivatives_reuse_no_key():
+    @jax.checkpoint
+    def layer(x, key):
+        return jnp.sin(x * jax.random.normal(key, x.shape))
+
+    @jax.checkpoint
+    def two_layers(x, key):
+        first, second = jax.random.split(key)
+        x = layer(x, first)
+        return jnp.sum(layer(x, second))
+
+    def penalty(x, key):
+        first, second = jax.random.split(key)
+        slope = jax.grad(lambda x: jnp.sum(layer(x, first)))(x)
+        return jnp.sum(layer(x, second)) + jnp.sum(slope**2)
+
+    for fn in (jax.value_and_grad(two_layers), jax.grad(two_layers), jax.value_and_grad(penalty)):
+        for run in (True, False):
+            report = jaxrng_doctor.check(fn, (X, jax.random.key(0)), run=run)
+            assert [(f.code, f.message) for f in report.findings] == []
+
+
+def test_two_draws_in_one_body_that_is_recomputed_are_two():
+    @jax.checkpoint
+    def twice(x, key):
+        return jnp.sum(sum(jnp.sin(x * jax.random.normal(key, x.shape)) for _ in range(2)))
+
+    report = jaxrng_doctor.check(jax.grad(twice), (X, jax.random.key(0)))
+
+    assert [finding.code for finding in report.findings] == ["RNG005"]
+
+
+def test_the_key_of_another_draw_in_a_backward_rule_is_a_fault():
+    @jax.custom_vjp
+    def double(x, key):
+        return 2 * x
+
+    def backward(key, g):
+        return g + jax.random.normal(key, g.shape), None
+
+    double.defvjp(lambda x, key: (double(x, key), key), backward)
+
+    def loss(x, key):
+        return jnp.sum(double(x, key) * jax.random.normal(key, x.shape))
+
+    report = jaxrng_doctor.check(jax.grad(loss), (X, jax.random.key(0)))
+
+    assert [finding.code for finding in report.findings] == ["RNG005"]
