@@ -16,8 +16,8 @@ from jaxrng_doctor.findings import Finding, Place
 # A bracket that is never closed, or a code in none, is a slip: it must not turn into "ignore
 # everything".
 _IGNORE = re.compile(
-    r"#\s*jaxrng\s*:\s*ignore(?P<file>-file)?\b(?!-)"
-    r"(?:\s*\[(?P<codes>[^\]#]*)\]|(?P<slip>\s*\[|[\s(:]*RNG\d))?"
+    r"#\s*jaxrng\s*:\s*ignore(?P<file>-file)?\b(?!-(?!RNG\d))"
+    r"(?:\s*\[(?P<codes>[^\]#]*)\]|(?P<slip>[^\w#]*(?:\[|RNG\d+)))?"
     r"(?P<reason>.*?)(?=\s#\s|#\s*jaxrng\s*:|$)",
     re.IGNORECASE,
 )

@@ -181,6 +181,26 @@ def test_a_slip_is_no_comment_for_every_rule(text):
     assert (second.codes, second.text) == (frozenset(), "# jaxrng: ignore-file[RNG001")
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *(" RNG001", ": [RNG001]", "([RNG001])", " - RNG001", "=RNG001", ", RNG001"),
+        *("-RNG001", " {RNG001}", " 'RNG001'", "-file RNG001"),
+    ],
+)
+def test_codes_in_other_brackets_or_none(text, typed):
+    text(f"x = 1  # jaxrng: ignore{typed}\n")
+    (ignore,) = comments.ignores(PATH)
+    assert ignore.codes == frozenset()
+    assert ignore.slip
+
+
+@pytest.mark.parametrize("reason", ["why", "-- why", ": why", "for RNG005's sake"])
+def test_a_reason_without_codes(text, reason):
+    text(f"x = 1  # jaxrng: ignore {reason}\n")
+    assert comments.ignores(PATH) == (comments.Ignore(1, None, reason.lstrip(":- ")),)
+
+
 def test_many_findings_in_one_file_are_quick(text):
     """The file is tokenized once: ten thousand times would take minutes."""
     text("x = normal(key)  # jaxrng: ignore[RNG003]\n" * 2000)
