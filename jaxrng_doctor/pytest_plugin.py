@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jaxrng_doctor.settling import Settling
 
 _PROPERTY = "jaxrng"
+_ENDED = (Exception, pytest.fail.Exception, pytest.skip.Exception)
 _project: pytest.StashKey[tuple[Config, Settling]] = pytest.StashKey()
 _current = pytest.StashKey[pytest.Item]()
 _fixtures = pytest.StashKey[list[Any]]()  # the targets of their reports
@@ -116,7 +117,8 @@ def pytest_fixture_setup(
     from jaxrng_doctor.api import watching
     from jaxrng_doctor.watching.calls import apart
 
-    with apart(), watching(_choices(item)) as report:
+    config, _ = item.config.stash[_project]  # the marks are of one of these tests only
+    with apart(), watching(config.choices()) as report:
         made = yield
     item.stash.setdefault(_fixtures, []).extend(report.targets)
     return made
@@ -126,7 +128,7 @@ def pytest_fixture_setup(
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     try:
         outcome = yield
-    except Exception:  # it has failed by itself, and is told to share noise too
+    except _ENDED:  # by itself, and is told to share noise too
         if _watched in item.stash:
             _tell(item, _finished(item))
         raise

@@ -33,6 +33,19 @@ TESTS = """
         assert 1 + 1 == 3
 """
 
+ENDED = (
+    TESTS
+    + """
+    def test_that_is_called_a_failure():
+        shared(jax.random.key(0))
+        pytest.fail("own")
+
+    def test_that_raises_nothing():
+        with pytest.raises(ValueError):
+            shared(jax.random.key(0))
+"""
+)
+
 
 @pytest.fixture
 def run(pytester, cli_environment, monkeypatch):
@@ -58,6 +71,22 @@ def test_a_test_that_shares_noise_fails_with_the_finding_as_its_reason(run):
             "*= jaxrng-doctor =*",
             "*::test_shared",
             "*::test_that_fails_by_itself",
+        ]
+    )
+
+
+@pytest.mark.one_jax
+def test_however_a_test_ends_it_is_told_to_share_noise(run):
+    result = run(ENDED, "--jaxrng=warn")
+
+    result.assert_outcomes(failed=3, passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*= jaxrng-doctor =*",
+            "*::test_shared",
+            "*::test_that_fails_by_itself",
+            "*::test_that_is_called_a_failure",
+            "*::test_that_raises_nothing",
         ]
     )
 
@@ -260,6 +289,7 @@ FIXTURES = """
     def test_second(params):
         jax.random.normal(jax.random.key(0))
 
+    @pytest.mark.jaxrng(ignore=["RNG014"])  # which is about the test, not about its fixtures
     def test_of_a_fixture_at_fault(shared, params):
         pass
 
