@@ -109,7 +109,9 @@ def _outermost_file() -> str:
 
 def _stderr() -> TextIO:
     """That of the doctor, whatever the program makes of `sys.stderr`, or closes."""
-    stream = sys.stderr
+    stream: TextIO | None = sys.stderr
+    if stream is None:  # it was closed before Python started
+        return open(os.devnull, "w", encoding="utf-8")
     return open(stream.fileno(), "w", encoding=stream.encoding, errors=stream.errors, closefd=False)
 
 

@@ -301,12 +301,15 @@ def _making(name: str, original: Any) -> Callable[..., Any]:
     def transformation(*args: Any, **kwargs: Any) -> Any:
         with unseen:
             made = original(*args, **kwargs)
-        if not (args and callable(made)):
+        fun = args[0] if args else kwargs.get("fun")
+        if not callable(made):
             return made
+        if fun is None:
+            return _making(name, made)  # a decorator, which takes the function later
 
         @functools.wraps(made)
         def transformed(*xs: Any, **options: Any) -> Any:
-            with unseen, _shown(name, args[0], made, xs, options):
+            with unseen, _shown(name, fun, made, xs, options):
                 return made(*xs, **options)
 
         if hasattr(made, "lower"):  # what `pmap` returns on 0.6, which `wraps` cannot look into

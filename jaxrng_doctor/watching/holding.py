@@ -30,7 +30,8 @@ class Held:
 
     def __init__(self) -> None:
         self._kept: set[int] = set()  # the `id`s of what others hold
-        self._copies: dict[int, Any] = {}
+        # With what each is a copy of, so that an `id` stays its own.
+        self._copies: dict[int, tuple[Any, Any]] = {}
 
     def keep(self, value: Any) -> Any:
         """What to hold of `value`."""
@@ -42,11 +43,12 @@ class Held:
     def before_donation(self, leaves: Sequence[Any], donated: Sequence[bool]) -> None:
         """A call is about to be made that takes those of the leaves."""
         for leaf, is_taken in zip(leaves, donated, strict=False):
-            known = id(key_words(leaf))
+            words = key_words(leaf)
+            known = id(words)
             if is_taken and known in self._kept and known not in self._copies:
                 # One that was taken before is of no use to the call either.
                 with calls.deaf(), contextlib.suppress(Exception):
-                    self._copies[known] = jnp.array(leaf)
+                    self._copies[known] = words, jnp.array(leaf)
 
     def lose(self, uses: list[_Use]) -> bool:
         """Give the uses what is left of their values; whether some had to be left out for that."""
@@ -57,7 +59,7 @@ class Held:
         return is_less
 
     def _left(self, use: _Use) -> _Use:
-        found = [self._copies.get(id(key_words(value)), value) for value in use.values]
+        found = [self._copies.get(id(key_words(v)), (None, v))[1] for v in use.values]
         is_same = all(map(operator.is_, found, use.values))
         return use if is_same else replace(use, values=tuple(found))
 

@@ -52,7 +52,8 @@ class _Finder:
         if name != "jax" and not name.startswith("jaxrng_doctor."):
             return None
         for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(name, path, target)
+            find = None if finder is self else getattr(finder, "find_spec", None)
+            spec: ModuleSpec | None = None if find is None else find(name, path, target)
             if spec is not None:
                 self._look_on(spec)
                 return spec

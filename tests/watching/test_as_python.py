@@ -37,6 +37,7 @@ PROGRAMS = {
     "hook": "import sys\nsys.excepthook = lambda *e: print('hook', e[1])\nraise KeyError(1)\n",
     "no stderr": "import sys\nsys.stderr.close()\n",
     "warnings": "import warnings\nprint(warnings.filters)\nwarnings.warn('old', UserWarning)\n",
+    "old finder": "import sys\nsys.meta_path.insert(0, object())\nimport jax\nprint(1)\n",
     "early": "import sys\nprint([m for m in ('jax', 'numpy') if m in sys.modules])\n",
 }
 
@@ -294,3 +295,15 @@ def test_compiled_code_names_the_programs_lines_and_no_others(write, both):
 
     assert "script.py" in alone.stdout
     assert watched.stdout == alone.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX shell")
+def test_stderr_that_is_closed_from_the_start(write, tmp_path, cli_environment):
+    write("script.py", "print('ran')\n")
+    command = f"{sys.executable} -m jaxrng_doctor run script.py 2>&-"
+
+    done = subprocess.run(
+        command, shell=True, cwd=tmp_path, env=cli_environment, stdout=subprocess.PIPE, check=True
+    )
+
+    assert done.stdout == b"ran\n"

@@ -36,7 +36,10 @@ AGAIN = """
         step = jax.pmap(noisy, static_broadcasted_argnums=2)
     else:
         mesh, specs = Mesh(np.array(jax.devices()), ("d",)), (P("d"), P("d"))
-        step = jax.shard_map(noisy, mesh=mesh, in_specs=specs, out_specs=P("d"))
+        made = jax.shard_map(mesh=mesh, in_specs=specs, out_specs=P("d"))
+        step = made(noisy) if sys.argv[1] == "decorator" else jax.shard_map(
+            noisy, mesh=mesh, in_specs=specs, out_specs=P("d")
+        )
     seed = 0
     for _ in range(3):
         keys = jax.random.wrap_key_data(np.array([[0, seed], [1, seed]], np.uint32))
@@ -61,9 +64,9 @@ def test_one_key_on_each_device(write, run_cli):
 
 
 @pytest.mark.parametrize("keys", ["fresh", "again"])
-@pytest.mark.parametrize("kind", ["pmap", "static", "shard_map"])
+@pytest.mark.parametrize("kind", ["pmap", "static", "shard_map", "decorator"])
 def test_calls_of_a_device_map_are_compared(write, run_cli, kind, keys):
-    if kind == "shard_map" and not hasattr(jax, kind):
+    if kind in ("shard_map", "decorator") and not hasattr(jax, "shard_map"):
         pytest.skip("JAX has it in another module")
     write("script.py", AGAIN)
 
