@@ -40,9 +40,12 @@ def draw_facts(
 def cut_loops(draws: Sequence[Use], ledger: Ledger) -> Iterator[Gap]:
     """Gaps for loops whose later steps were not computed, where the trace does not tell enough."""
     for draw in draws:
+        table = ledger.keys.get(draw.path)
+        if table is None:
+            continue
         for depth, ref in enumerate(draw.scopes):
             if ledger.is_cut(draw.into(depth)) and _variation(draw, depth) is Variation.UNKNOWN:
-                steps = ledger.keys[draw.path].reached.shape[depth]
+                steps = table.reached.shape[depth]
                 yield Gap(
                     f"only the first {steps} steps of {_called(ref)} were followed, of more",
                     locate(ref.at),

@@ -37,8 +37,32 @@ def plain(x):
 
 @pytest.mark.parametrize(
     "beside",
-    ["name", b"name", Mode.TRAIN, jnp.float32, np.dtype("int8"), np.exp, plain, jax.nn.relu, None],
-    ids=["str", "bytes", "enum", "type", "dtype", "ufunc", "function", "relu", "None"],
+    [
+        "name",
+        b"name",
+        Mode.TRAIN,
+        jnp.float32,
+        np.dtype("int8"),
+        np.exp,
+        plain,
+        jax.nn.relu,
+        None,
+        np.str_("a"),
+        np.array(["a"]),
+    ],
+    ids=[
+        "str",
+        "bytes",
+        "enum",
+        "type",
+        "dtype",
+        "ufunc",
+        "function",
+        "relu",
+        "None",
+        "numpy",
+        "texts",
+    ],
 )
 def test_what_holds_no_array_is_left_out(beside):
     def fn(x, key):

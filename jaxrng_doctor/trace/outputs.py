@@ -23,8 +23,10 @@ _NAMES = (str, bytes, type, np.dtype, np.ufunc, enum.Enum)
 
 
 def is_array(leaf: Any) -> bool:
-    """A mutable ref is one too: what it holds goes in, and out."""
-    return isinstance(leaf, (jax.Array, np.ndarray, np.generic)) or is_mutable(leaf)
+    """A mutable ref is one too: what it holds goes in, and out. NumPy's texts and dates are not."""
+    if isinstance(leaf, (np.ndarray, np.generic)):
+        return leaf.dtype.kind not in "MOSUm"
+    return isinstance(leaf, jax.Array) or is_mutable(leaf)
 
 
 def arrays_alone(outputs: Any, name: str) -> Any:
@@ -87,7 +89,7 @@ def _is_taken(leaf: Any) -> bool:
 
 def _holds_nothing(leaf: Any) -> bool:
     """Whether it is a name or a function, and of a kind that has nothing from the call in it."""
-    if isinstance(leaf, _NAMES):
+    if isinstance(leaf, _NAMES) or (isinstance(leaf, np.ndarray) and leaf.dtype.kind in "SU"):
         return True
     if isinstance(leaf, types.FunctionType):
         return not (leaf.__closure__ or leaf.__defaults__ or leaf.__kwdefaults__)
