@@ -24,7 +24,7 @@ from jaxrng_doctor.lineage.describe import describe
 from jaxrng_doctor.lineage.elements import Identities
 from jaxrng_doctor.lineage.use import Path, Use
 from jaxrng_doctor.lineage.values import Value
-from jaxrng_doctor.recomputing import is_recomputed, recompute_one
+from jaxrng_doctor.recomputing import are_one, is_recomputed
 from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.draws import SPLIT, sampler_name
 from jaxrng_doctor.trace.places import (
@@ -60,8 +60,8 @@ def shared_keys(
     all_tables, keys = [tables.get(u.path) for u in ordered], [u.keys for u in ordered]
     for pair in _pairs(all_tables, keys, Identities()):
         a, b = ordered[pair.first], ordered[pair.second]
-        if _is_told_of_another(a, b, redone):
-            continue
+        if a.path in redone or b.path in redone:
+            continue  # what it redoes is in a pair too
         if _is_harmless(a, b) or _told_of_each(a, b, pair, tables):
             continue
         first, second = facts(pair.first), facts(pair.second)
@@ -205,19 +205,7 @@ def _is_one_of(key: Value, array: Value, identities: Identities) -> bool:
 def _is_harmless(a: Use, b: Use) -> bool:
     if _is_vain_in_library(a) or _is_vain_in_library(b):
         return True
-    again = is_recomputed(a), is_recomputed(b)
-    if all(again):
-        return recompute_one(a, b)
-    return any(again) and locate(a.at) == locate(b.at)
-
-
-def _is_told_of_another(a: Use, b: Use, redone: Collection[Path]) -> bool:
-    """One only redoes another use, which is in such a pair too.
-
-    At one place that may be itself, and two recomputations be all that is left of two calls.
-    """
-    again = [use for use in (a, b) if use.path in redone]
-    return bool(again) and (locate(a.at) != locate(b.at) or not all(map(is_recomputed, again)))
+    return (is_recomputed(a) or is_recomputed(b)) and are_one(a, b)
 
 
 def _told_of_each(a: Use, b: Use, pair: _Pair, tables: Mapping[Path, KeyTable]) -> bool:

@@ -6,6 +6,7 @@ so too, once or (Equinox's checkpointed loops) several times. The same numbers a
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,71 +16,82 @@ from jaxrng_doctor.counting import numbered
 from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.lineage.elements import Identities
 from jaxrng_doctor.lineage.use import Path, Use
-from jaxrng_doctor.trace import equations
+from jaxrng_doctor.trace import checkpoints, equations
 from jaxrng_doctor.trace.draws import sampler_name
 from jaxrng_doctor.trace.places import locate, user_stack
 
 
 def redone(uses: Sequence[Use], ledger: Ledger) -> frozenset[Path]:
-    """The uses in a backward pass of whose every key a use of the forward pass makes the same."""
-    again = [use for use in uses if _is_backward(use)]
-    if not again:
-        return frozenset()
-    paths = {use.path for use in again}
-    first = [use for use in uses if use.path not in paths]
+    """The uses in a backward pass of whose every key a use before makes the same."""
     keys = _Keys(ledger)
-
-    def is_redone_of(use: Use, f: Use) -> bool:
-        return _makes(f) == _makes(use) and _leads_to(f, use) and keys.has_all(f, use)
-
-    return frozenset(use.path for use in again if any(is_redone_of(use, f) for f in first))
+    firsts: dict[Any, list[Use]] = defaultdict(list)
+    again: set[Path] = set()
+    for use in uses:
+        before = firsts[_makes(use)]
+        if _is_backward(use) and any(_leads_to(f, use) and keys.has_all(f, use) for f in before):
+            again.add(use.path)
+        else:
+            before.append(use)
+    return frozenset(again)
 
 
 def is_recomputed(use: Use) -> bool:
     """In the body of a `checkpoint` that is run again for the backward pass."""
-    return _recomputation(use) is not None
+    return checkpoints.is_recomputed(_eqns(use))
 
 
-def recompute_one(a: Use, b: Use) -> bool:
-    """Both recompute what was drawn once: one call of the user's leads to both.
+def are_one(a: Use, b: Use) -> bool:
+    """The two, of which one is recomputed, are what one use in one call of a `checkpoint` became.
 
-    Where checkpoints are nested, one of the two stacks lacks some of the other's calls.
+    Where one jaxpr serves several calls (of a jitted function, of a loop's), their numbers are the
+    same, and the Python stacks tell, though one may lack some of the other's calls.
     """
-    if _recomputation(a) == _recomputation(b):
+    if locate(a.at) != locate(b.at) or checkpoints.calls(_eqns(a)) != checkpoints.calls(_eqns(b)):
+        return False
+    if a.path[:-1] == b.path[:-1] and len(a.path) > 1:
         return False  # in one body there are no two of one
+    if not (_is_in_called(a, b) or _is_in_called(b, a)):
+        return True
     short, long = sorted((user_stack(a.at), user_stack(b.at)), key=len)
     rest = iter(long)
     return all(call in rest for call in short)
 
 
-def _recomputation(use: Use) -> Path | None:
-    """The path of the innermost body around it that is run again, if there is one."""
-    above = use.at.above()
-    for level in reversed(range(len(above))):
-        if equations.is_recomputation(above[level].eqn):
-            return use.path[: level + 1]
-    return None
+def _is_in_called(use: Use, other: Use) -> bool:
+    """A jaxpr that may serve several calls holds the one use, and not the other."""
+    shared = sum(1 for one, two in zip(use.path, other.path, strict=False) if one == two)
+    return any(map(_may_be_called_again, _eqns(use)[shared:-1]))
+
+
+def _may_be_called_again(eqn: Any) -> bool:
+    """Not so a `checkpoint`, whose calls have numbers, nor a derivative's vmap over a basis."""
+    is_basis = getattr(eqn.params.get("site"), "basis", False)
+    return eqn.primitive is not checkpoints.primitive() and not is_basis
+
+
+def _eqns(use: Use) -> list[Any]:
+    return [at.eqn for at in use.at.above()]
 
 
 def _is_backward(use: Use) -> bool:
-    return is_recomputed(use) or any(equations.is_transposed(at.eqn) for at in use.at.above())
+    return is_recomputed(use) or any(map(equations.is_transposed, _eqns(use)))
 
 
 def _makes(use: Use) -> Any:
     """What is alike for two uses that make the same of one key: sampler, shape and dtype."""
     eqn = use.at.eqn
-    return sampler_name(eqn), [(v.aval.shape, v.aval.dtype) for v in eqn.outvars]
+    return sampler_name(eqn), tuple((v.aval.shape, v.aval.dtype) for v in eqn.outvars)
 
 
 def _leads_to(first: Use, again: Use) -> bool:
-    """They are of one call, as far as places tell.
+    """They are of one call.
 
-    The body of a `checkpoint` keeps its own. JAX tells that all of a rule for the backward pass is
-    where the function was called; what that draws in the forward pass has this call around it.
+    JAX tells that all of a rule for the backward pass is where the function was called; what that
+    draws in the forward pass has this call around it.
     """
     if is_recomputed(again):
-        return locate(first.at) == locate(again.at)
-    return {*user_stack(again.at)} <= {*user_stack(first.at)}
+        return are_one(first, again)
+    return not _is_backward(first) and {*user_stack(again.at)} <= {*user_stack(first.at)}
 
 
 class _Keys:

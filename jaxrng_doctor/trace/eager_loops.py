@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 from jax.extend.core import primitives
 
+from jaxrng_doctor.trace import checkpoints
 from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.equations import function_of, subjaxprs
 from jaxrng_doctor.trace.jaxprs import is_eager, is_plain
@@ -62,8 +62,7 @@ def is_dispatched(call: JitCall) -> bool:
 
 @functools.cache
 def _primitives() -> tuple[Any, ...]:
-    (remat,) = jax.make_jaxpr(jax.checkpoint(lambda x: x + 1))(0).eqns  # 0.6 has no public name
-    return (primitives.scan_p, primitives.while_p, primitives.cond_p, remat.primitive)
+    return (primitives.scan_p, primitives.while_p, primitives.cond_p, checkpoints.primitive())
 
 
 _state = threading.local()

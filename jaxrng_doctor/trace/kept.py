@@ -22,7 +22,7 @@ from jax.extend import core as jex_core
 from jax.interpreters import ad, mlir
 
 from jaxrng_doctor.findings import Gap, Place
-from jaxrng_doctor.trace import derivatives, equations, jaxprs, keeping, pieces, sites
+from jaxrng_doctor.trace import checkpoints, derivatives, equations, jaxprs, keeping, pieces, sites
 from jaxrng_doctor.trace.calldata import VmapCall
 from jaxrng_doctor.trace.keeping import Keeping
 from jaxrng_doctor.trace.kept_loops import keeping_loops
@@ -61,6 +61,7 @@ def keeping_vmaps() -> Iterator[Keeping]:
         jaxprs.intercepting_vmap(_take),
         jaxprs.samplers_not_inlined(_is_keeping),
         keeping_loops(),
+        checkpoints.numbering(),
         set_xla_metadata(jaxrng_doctor="keeps_vmaps"),
         keeping.noting() as notes,
     ):

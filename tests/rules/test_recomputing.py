@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 import jaxrng_doctor
 
@@ -55,13 +56,33 @@ def test_nested_checkpoints_and_derivatives_of_derivatives_reuse_no_key():
 
     def penalty(x, key):
         first, second = jax.random.split(key)
-        slope = jax.grad(lambda x: jnp.sum(layer(x, first)))(x)
-        return jnp.sum(layer(x, second)) + jnp.sum(slope**2)
+        slope = jax.grad(two_layers)(x, first)
+        return two_layers(x, second) + jnp.sum(slope**2)
 
-    for fn in (jax.value_and_grad(two_layers), jax.grad(two_layers), jax.value_and_grad(penalty)):
-        for run in (True, False):
-            report = jaxrng_doctor.check(fn, (X, jax.random.key(0)), run=run)
-            assert [(f.code, f.message) for f in report.findings] == []
+    drawn = {two_layers: 2, penalty: 4}
+    for fn, count in drawn.items():
+        for derivative in (jax.grad, jax.value_and_grad, jax.hessian):
+            for run in (True, False):
+                report = jaxrng_doctor.check(derivative(fn), (X, jax.random.key(0)), run=run)
+                assert [(f.code, f.message) for f in report.findings] == []
+                assert len(report.draws) == count
+
+
+@pytest.mark.parametrize("derivative", [jax.grad, jax.value_and_grad])
+def test_calls_of_one_checkpoint_on_one_line_are_told_apart(derivative):
+    @jax.checkpoint
+    def layer(x, key):
+        return jnp.sin(x * jax.random.normal(key, x.shape))
+
+    def loss(x, key):
+        for _ in range(2):
+            x = layer(x, key)
+        return jnp.sum(x)
+
+    for fn in (derivative(loss), jax.jit(derivative(loss))):
+        report = jaxrng_doctor.check(fn, (X, jax.random.key(0)))
+        assert [finding.code for finding in report.findings] == ["RNG005"]
+        assert len(report.draws) == 2
 
 
 def test_two_draws_in_one_body_that_is_recomputed_are_two():
