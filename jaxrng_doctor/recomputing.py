@@ -6,6 +6,7 @@ so too, once or (Equinox's checkpointed loops) several times. The same numbers a
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -43,12 +44,13 @@ def is_recomputed(use: Use) -> bool:
 def are_one(a: Use, b: Use) -> bool:
     """The two, of which one is recomputed, are what one use in one call of a `checkpoint` became.
 
-    Where one jaxpr serves several calls (of a jitted function, of a loop's), their numbers are the
-    same, and the Python stacks tell, though one may lack some of the other's calls.
+    Where one jaxpr holds the call and serves several (of a jitted function, of a loop's), the
+    numbers are the same, and the Python stacks tell, though one may lack some of the other's calls.
     """
     if locate(a.at) != locate(b.at) or checkpoints.calls(_eqns(a)) != checkpoints.calls(_eqns(b)):
         return False
-    if a.path[:-1] == b.path[:-1] and len(a.path) > 1:
+    body = _body(a)
+    if body is not None and body == _body(b):
         return False  # in one body there are no two of one
     if not (_is_in_called(a, b) or _is_in_called(b, a)):
         return True
@@ -57,16 +59,26 @@ def are_one(a: Use, b: Use) -> bool:
     return all(call in rest for call in short)
 
 
+def _body(use: Use) -> Path | None:
+    """The path of the innermost body around it that is run again, if it still has an equation."""
+    eqns = _eqns(use)
+    for level in reversed(range(len(eqns))):
+        if equations.is_recomputation(eqns[level]):
+            return use.path[: level + 1]
+    return None
+
+
 def _is_in_called(use: Use, other: Use) -> bool:
-    """A jaxpr that may serve several calls holds the one use, and not the other."""
-    shared = sum(1 for one, two in zip(use.path, other.path, strict=False) if one == two)
-    return any(map(_may_be_called_again, _eqns(use)[shared:-1]))
+    """A jaxpr that may serve several calls holds the call, and not that of the other use."""
+    parts = zip(use.path, other.path, strict=False)
+    shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], parts)))
+    outside = itertools.takewhile(lambda eqn: not checkpoints.calls([eqn]), _eqns(use)[:-1])
+    return any(map(_may_be_called_again, itertools.islice(outside, shared, None)))
 
 
 def _may_be_called_again(eqn: Any) -> bool:
-    """Not so a `checkpoint`, whose calls have numbers, nor a derivative's vmap over a basis."""
-    is_basis = getattr(eqn.params.get("site"), "basis", False)
-    return eqn.primitive is not checkpoints.primitive() and not is_basis
+    """Not so a derivative's vmap over a basis."""
+    return not getattr(eqn.params.get("site"), "basis", False)
 
 
 def _eqns(use: Use) -> list[Any]:
@@ -91,7 +103,8 @@ def _leads_to(first: Use, again: Use) -> bool:
     """
     if is_recomputed(again):
         return are_one(first, again)
-    return not _is_backward(first) and {*user_stack(again.at)} <= {*user_stack(first.at)}
+    called = user_stack(again.at)[:1]
+    return bool(called) and not _is_backward(first) and called[0] in user_stack(first.at)
 
 
 class _Keys:

@@ -111,3 +111,62 @@ def test_the_key_of_another_draw_in_a_backward_rule_is_a_fault():
     report = jaxrng_doctor.check(jax.grad(loss), (X, jax.random.key(0)))
 
     assert [finding.code for finding in report.findings] == ["RNG005"]
+
+
+def _penalty(layer, x, first, second):
+    slope = jax.grad(lambda x: jnp.sum(layer(x, first)))(x)
+    return jnp.sum(layer(x, second)) + jnp.sum(slope**2)
+
+
+def _value_then_gradient(layer, x, first, second):
+    value = jnp.sum(layer(x, first))
+    return value + jnp.sum(jax.grad(lambda x: jnp.sum(layer(x, second)))(x))
+
+
+def _step_then_value(layer, x, first, second):
+    x = x - jax.grad(lambda x: jnp.sum(layer(x, first)))(x)
+    return jnp.sum(layer(x, second))
+
+
+def _two_penalties(layer, x, first, second):
+    one, other = (jax.grad(lambda x, k=k: jnp.sum(layer(x, k)))(x) for k in (first, second))
+    return jnp.sum(one**2) + jnp.sum(other**3)
+
+
+def _hessian_times_vector(layer, x, first, second):
+    def loss(x):
+        return jnp.sum(layer(layer(x, first), second))
+
+    return jnp.sum(jax.jvp(jax.grad(loss), (x,), (x,))[1])
+
+
+@pytest.mark.parametrize("run", [True, False])
+@pytest.mark.parametrize("jitted", [True, False])
+@pytest.mark.parametrize("reused", [True, False])
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(
+    "program",
+    [_penalty, _value_then_gradient, _step_then_value, _two_penalties, _hessian_times_vector],
+)
+def test_with_checkpoints_the_verdict_is_that_without(program, times, reused, jitted, run):
+    noise = jax.jit(lambda key: jax.random.normal(key, X.shape)) if jitted else None
+
+    def draw(x, key):
+        return jnp.sin(x * (jax.random.normal(key, x.shape) if noise is None else noise(key)))
+
+    def verdict(layer):
+        def loss(x, key):
+            first, second = jax.random.split(key)
+            return program(layer, x, first, first if reused else second)
+
+        derivative = jax.value_and_grad(loss)
+        fn = jax.jit(derivative) if jitted else derivative
+        report = jaxrng_doctor.check(fn, (X, jax.random.key(0)), run=run)
+        assert report.gaps == ()
+        return sorted(finding.code for finding in report.findings), len(report.draws)
+
+    layer = draw
+    for _ in range(times):
+        layer = jax.checkpoint(layer)
+    assert verdict(layer) == verdict(draw)
+    assert ("RNG005" in verdict(layer)[0]) == reused
