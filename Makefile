@@ -25,14 +25,21 @@ endef
 # What another JAX can change. The command line, configuration, reports and pages are alike on all,
 # and so is what is marked `one_jax`.
 JAX_TESTS := tests/trace tests/rules tests/target tests/test_samplers.py tests/test_samples.py \
-  tests/test_ledger.py tests/test_outcome.py tests/test_api.py tests/test_refs.py tests/watching \
-  tests/inspect/test_listings.py
+  tests/test_ledger.py tests/test_outcome.py tests/test_api.py tests/test_refs.py tests/test_patches.py \
+  tests/test_threads.py tests/test_canaries.py tests/test_selfcheck.py tests/test_jax_settings.py \
+  tests/watching tests/inspect/test_listings.py
+
+# JAX's rewrites of scan, checkpoint and custom rules, which will be its defaults, and the tests
+# of what is kept and told apart there.
+JAX_NEXT := JAX_SCAN3=1 JAX_REMAT3=1 JAX_CUSTOM_VJP3=1
+JAX_NEXT_TESTS := tests/trace tests/rules/test_recomputing.py tests/rules/test_key_reuse.py \
+  tests/test_canaries.py tests/watching/test_host_draws.py tests/watching/test_splits_across_calls.py
 
 # What comes with either kind of keys: on the oldest with legacy keys, on the newest with typed ones.
 without = not no-run and not (findings_are_the_comments and $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-newest test-frameworks test-wheel check lint types layers docs stale fuzz bench release-check clean
+.PHONY: help demo test test-oldest test-newest matrix test-frameworks test-wheel check lint types layers docs stale fuzz bench release-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -58,7 +65,12 @@ test-newest: ## run what depends on JAX on the newest Python here, and with it o
 	@python="$(NEWEST_PYTHON)"; \
 	if [ -z "$$python" ]; then echo "skipped: no newer Python here than $$($(PYTHON) -V)"; \
 	else $(MAKE) --no-print-directory NEWEST_PYTHON="$$python" $(NEWEST_MADE) && echo ".venv-newest/bin/pytest" && \
-	  .venv-newest/bin/pytest -n 2 -m 'not one_jax' -k '$(call without,legacy)' $(JAX_TESTS); fi
+	  .venv-newest/bin/pytest -n 2 -m 'not one_jax' -k '$(call without,legacy)' $(JAX_TESTS) && \
+	  echo "JAX's coming defaults" && \
+	  env $(JAX_NEXT) .venv-newest/bin/pytest -n 2 -m 'not one_jax' $(JAX_NEXT_TESTS); fi
+
+matrix: ## run what depends on JAX on each version, and write docs/compatibility.md (hours)
+	$(PYTHON) .ci/matrix -n 2 -m 'not one_jax' -k '$(call without,legacy)' $(JAX_TESTS)
 
 test-frameworks: $(NEWEST_MADE) ## run the tests of programs that use Flax, Equinox, Haiku and others
 	.venv-newest/bin/pytest -n 2 tests/frameworks
@@ -78,18 +90,19 @@ types: $(MADE) ## mypy
 layers: $(MADE) ## import-linter: who may import whom
 	$(BIN)/lint-imports
 
-docs: $(MADE) ## make again what is made: the rules' pages, README's table and pictures, key_reuse.md
+docs: $(MADE) $(NEWEST_MADE) ## make again what is made: the rules' pages, README's table and pictures, key_reuse.md
 	$(BIN)/python docs/generate.py
-	$(BIN)/python docs/make_key_reuse.py
+	.venv-newest/bin/python docs/make_key_reuse.py
 	$(BIN)/python docs/make_page_picture.py
 
 stale: $(MADE) ## fail where `make docs` would change something, or the changelog contradicts the version
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python .ci/release.py
 
-fuzz: $(MADE) ## compare the verdict with the oracle on 12,000 programs written at random (hours)
+fuzz: $(MADE) ## compare the verdict with an oracle on programs written at random (hours)
 	$(BIN)/python -m tests.fuzz --count 10000 --seed 0
 	$(BIN)/python -m tests.fuzz --count 2000 --seed 0 --derived
+	$(BIN)/python -m tests.fuzz --count 2000 --seed 0 --family all
 
 bench: $(MADE) ## measure, and print the ratios (minutes)
 	$(BIN)/python benchmarks/split_vs_batch.py
@@ -104,7 +117,7 @@ release-check: $(MADE) ## fail unless version, changelog and recipes are ready f
 	$(BIN)/python .ci/release.py --release
 
 clean: ## remove the environments and the caches
-	rm -rf .venv .venv-oldest .venv-newest .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-oldest .venv-newest .venv-jax* .matrix .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: an environment is made once, and again when what it is made from changes.

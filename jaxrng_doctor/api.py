@@ -11,17 +11,19 @@ import jax
 
 from jaxrng_doctor import __version__, findings, shells
 from jaxrng_doctor.doctor import examine
-from jaxrng_doctor.errors import TargetError
-from jaxrng_doctor.findings import Choices, Expect, Finding, Severity
+from jaxrng_doctor.errors import TargetError, UsageError
+from jaxrng_doctor.findings import Choices, Expect, Finding, Severity, TargetReport
 from jaxrng_doctor.finishing import finish
+from jaxrng_doctor.jax_internals import patches
 from jaxrng_doctor.report import FORMATS, RenderOptions, html
 from jaxrng_doctor.target import AS_IS, Target
 from jaxrng_doctor.target.inaxes import check_in_axes
-from jaxrng_doctor.trace import recording_vmaps
 from jaxrng_doctor.trace.call import parameter_names
+from jaxrng_doctor.tracebacks import doctors_own
 from jaxrng_doctor.watching.calls import deaf, listening
 from jaxrng_doctor.watching.processes import Meeting
 from jaxrng_doctor.watching.recorder import Recorder
+from jaxrng_doctor.watching.reporting import nothing_judged
 
 
 class FindingsError(AssertionError):
@@ -51,9 +53,12 @@ class Report(findings.Report):
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))
 
-    def raise_for_findings(self) -> None:
-        """Raise `FindingsError` unless the report is ok: no error, no warning, no failure."""
-        if not self.ok:
+    def raise_for_findings(self, *, gaps: bool = False) -> None:
+        """Raise `FindingsError` unless the report is ok: no error, no warning, no failure.
+
+        With `gaps`, also unless it is complete: nothing may have gone unfollowed.
+        """
+        if not self.ok or (gaps and not self.complete):
             raise FindingsError(str(self))
 
 
@@ -81,23 +86,30 @@ def check(
     itself and pictures of the noise; without a word it is kept in notebooks.
 
     Returns a `Report`. An exception of `fn` itself is raised as it is while `fn` is
-    traced, and is among `report.failures` if it comes only when `fn` runs. Raises
-    `UsageError` where `in_axes` does not fit the arguments.
+    traced, and is among `report.failures` if it comes only when `fn` runs; so is a fault of
+    the doctor's own. Raises `UsageError` where `in_axes` does not fit the arguments.
     """
     name = getattr(fn, "__qualname__", None) or type(fn).__name__
     target = Target(name, fn, tuple(args), dict(kwargs or {}), in_axes, axis_size, expect)
-    if in_axes is not AS_IS:
-        named = list(zip(parameter_names(target), target.args, strict=True))
-        check_in_axes(in_axes, axis_size, named, target.kwargs, name)
     try:
+        if in_axes is not AS_IS:
+            named = list(zip(parameter_names(target), target.args, strict=True))
+            check_in_axes(in_axes, axis_size, named, target.kwargs, name)
         # What is examined is not what the program does, if one is being watched.
         with deaf():
             found = examine(
                 target, run=run, choices=_choices(select, ignore), detail=_in_detail(detail)
             )
+        targets = finish((found,))
+    except UsageError:
+        raise
     except TargetError as error:
-        raise (error.__cause__ or error) from None
-    return Report(finish((found,)), __version__, jax.__version__)
+        if error.failure.stage != "analysis":
+            raise (error.__cause__ or error) from None
+        targets = (TargetReport(name, failure=error.failure),)
+    except Exception as error:
+        targets = (TargetReport(name, failure=doctors_own(name, error)),)
+    return Report(targets, __version__, jax.__version__)
 
 
 @contextlib.contextmanager
@@ -152,14 +164,19 @@ def watching(
     report = Report((), __version__, jax.__version__)
     process = os.getpid()
     try:
-        with listening(recorder), recording_vmaps():
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(patches.receiving_faults(recorder.gap))
+            patches.enter(stack, "watching", lambda: listening(recorder))
             yield report
     finally:
         # A process that was forked off meanwhile must not run JAX, and its parent tells it all.
         if os.getpid() == process:
-            targets = recorder.reports()
-            if meeting is not None:
-                targets = meeting.hold(targets, recorder.functions(), choices)
+            try:
+                targets = recorder.reports()
+                if meeting is not None:
+                    targets = meeting.hold(targets, recorder.functions(), choices)
+            except Exception as error:  # the program has done nothing wrong
+                targets = (nothing_judged("the program", error, choices),)
             findings.Report.__init__(report, targets, __version__, jax.__version__)
 
 

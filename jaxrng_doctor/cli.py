@@ -36,6 +36,7 @@ from jaxrng_doctor.flags import (
     Select,
     Static,
     Statistics,
+    Strict,
     Targets,
     WriteBaseline,
     codes,
@@ -105,6 +106,7 @@ def check(
     select: Select = None,
     ignore: Ignore = None,
     fail_on: FailOn = None,
+    strict: Strict = None,
     no_run: Annotated[
         bool | None, typer.Option("--no-run/--run", help="Trace only: run nothing on arrays.")
     ] = None,
@@ -139,6 +141,7 @@ def check(
 
             settings = settings_of(
                 select, ignore, fail_on, formats, output, timeout=timeout, no_run=no_run,
+                strict=strict,
                 baseline=baseline, write_baseline=write_baseline,
                 add_ignores=add_ignores, statistics=statistics,
             )  # fmt: skip
@@ -224,6 +227,7 @@ def run(
     select: Select = None,
     ignore: Ignore = None,
     fail_on: FailOn = None,
+    strict: Strict = None,
     baseline: Baseline = None,
     write_baseline: WriteBaseline = None,
     add_ignores: AddIgnores = False,
@@ -243,7 +247,7 @@ def run(
         from jaxrng_doctor.settings import settings_of
 
         settings = settings_of(
-            select, ignore, fail_on, formats, output, baseline=baseline,
+            select, ignore, fail_on, formats, output, strict=strict, baseline=baseline,
             write_baseline=write_baseline, add_ignores=add_ignores, statistics=statistics,
         )  # fmt: skip
         return run(
@@ -268,6 +272,20 @@ def rules(
         from jaxrng_doctor.commands.rules import rules
 
         return rules(format)
+
+    _guard(work)
+
+
+@app.command()
+def selfcheck(
+    format: Annotated[str, typer.Option(metavar="terminal|json")] = "terminal",
+) -> None:
+    """Try the doctor on the JAX that is installed here: exit code 1 where something is wrong."""
+
+    def work() -> int:
+        from jaxrng_doctor.commands.selfcheck import selfcheck
+
+        return selfcheck(format)
 
     _guard(work)
 

@@ -51,19 +51,23 @@ class Config:
     baseline: Path | None = None
     timeout: float = 60.0
     no_run: bool = False
+    strict: bool = False
     file: Path | None = field(default=None, compare=False)
     table: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def choices(self, overrides: Overrides = NO_OVERRIDES) -> Choices:
         """What is to be told of a target, where `overrides` win."""
         chosen = overrides.over(
-            Overrides(select=self.select, ignore=self.ignore, fail_on=self.fail_on)
+            Overrides(
+                select=self.select, ignore=self.ignore, fail_on=self.fail_on, strict=self.strict
+            )
         )
         return Choices(
             select=chosen.select,
             ignore=chosen.ignore or (),
             expect=self.expect,
             fail_on=chosen.fail_on or "warning",
+            strict=bool(chosen.strict),
             per_file_ignores=self.per_file_ignores,
             exclude=self.exclude,
             folder=str(self.folder),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -30,64 +32,70 @@ class KeyCount:
 
         `names` name the scopes, for `Evidence.fixed`.
         """
+        return self.over((axis,), names)
+
+    def over(self, axes: Sequence[int], names: Sequence[str]) -> Evidence:
+        """The keys over some scopes together, at the index of the others where they are fewest.
+
+        Examples are numbered over these scopes in row-major order.
+        """
         if self.reached.size == 0:
             return Evidence(0, 0)
-        row, distinct = self._fewest(axis)
-        others = [n for i, n in enumerate(names) if i != axis]
-        sizes = [n for i, n in enumerate(self.shape) if i != axis]
+        row, distinct = self._fewest(axes)
+        others = [n for i, n in enumerate(names) if i not in axes]
+        sizes = [n for i, n in enumerate(self.shape) if i not in axes]
         index = np.unravel_index(row, sizes) if sizes else ()
         fixed = ", ".join(f"{name} {i}" for name, i in zip(others, index, strict=True))
-        numbers, reached, words = self._row(axis, row)
+        numbers, reached, words = self._row(axes, row)
         return _evidence(numbers, np.flatnonzero(reached), words, distinct, fixed)
 
-    def keys_along(self, axis: int) -> tuple[np.ndarray, np.ndarray]:
-        """The examples that `along` counts, shape (n,), and their keys, uint32 (n, words)."""
+    def keys_over(self, axes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """The examples that `over` counts, shape (n,), and their keys, uint32 (n, words)."""
         if self.reached.size == 0:
             return np.zeros(0, int), self.words.reshape(0, self.words.shape[-1])
-        _, reached, words = self._row(axis, self._fewest(axis)[0])
+        _, reached, words = self._row(axes, self._fewest(axes)[0])
         return np.flatnonzero(reached), words[reached]
 
-    def _fewest(self, axis: int) -> tuple[int, int]:
+    def _fewest(self, axes: Sequence[int]) -> tuple[int, int]:
         """At which index of the other scopes the keys are fewest, and how many they are there."""
-        rows = np.moveaxis(self.numbers, axis, -1).reshape(-1, self.shape[axis])
-        there = np.moveaxis(self.reached, axis, -1).reshape(rows.shape)
+        rows, there = self._rows(self.numbers, axes), self._rows(self.reached, axes)
+        if len(rows) == 1:
+            # Numbers are dense: marking them is faster than sorting them.
+            seen = np.zeros(rows.max(initial=-1) + 1, bool)
+            seen[rows[there]] = True
+            return 0, int(seen.sum())
         # A draw that was not reached gets a number of its own, which counts for nothing.
         alone = np.where(there, rows, -1 - np.arange(rows.shape[1]))
         ordered = np.sort(alone, axis=1)
         drawn = there.sum(axis=1)
         distinct = 1 + (np.diff(ordered, axis=1) != 0).sum(axis=1) - (~there).sum(axis=1)
         # Of rows that repeat equally often, the first with most draws tells most.
-        row = int(np.argmax((drawn - distinct) * (self.shape[axis] + 1) + drawn))
+        row = int(np.argmax((drawn - distinct) * (rows.shape[1] + 1) + drawn))
         return row, int(distinct[row])
 
-    def _row(self, axis: int, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Numbers, marks and words along one scope, at the flat index `row` of the others."""
-        along = self.shape[axis]
-        numbers = np.moveaxis(self.numbers, axis, -1).reshape(-1, along)[row]
-        reached = np.moveaxis(self.reached, axis, -1).reshape(-1, along)[row]
-        words = np.moveaxis(self.words, axis, -2).reshape(-1, along, self.words.shape[-1])[row]
-        return numbers, reached, words
+    def _row(self, axes: Sequence[int], row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Numbers, marks and words over some scopes, at the flat index `row` of the others.
 
-    def everywhere(self) -> Evidence:
-        """The keys over all scopes together, in row-major order."""
-        numbers = self.numbers.reshape(-1)
-        examples = np.flatnonzero(self.reached.reshape(-1))
-        # Numbers are dense: marking them is faster than sorting them.
-        seen = np.zeros(numbers.max(initial=-1) + 1, bool)
-        seen[numbers[examples]] = True
-        distinct = int(seen.sum())
-        words = self.words.reshape(-1, self.words.shape[-1])
-        return _evidence(numbers, examples, words, distinct, "")
+        `axes` are in their order.
+        """
+        others = [axis for axis in range(len(self.shape)) if axis not in axes]
+        index = np.unravel_index(row, [self.shape[axis] for axis in others]) if others else ()
+        at: list[Any] = [slice(None)] * len(self.shape)
+        for axis, number in zip(others, index, strict=True):
+            at[axis] = number
+        here = tuple(at)
+        words = self.words[here].reshape(-1, self.words.shape[-1])
+        return self.numbers[here].reshape(-1), self.reached[here].reshape(-1), words
 
-    def all_keys(self) -> tuple[np.ndarray, np.ndarray]:
-        """The draws that `everywhere` counts, shape (n,), and their keys, uint32 (n, words)."""
-        draws = np.flatnonzero(self.reached.reshape(-1))
-        return draws, self.words.reshape(-1, self.words.shape[-1])[draws]
+    def _rows(self, array: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+        """The entries over some scopes in a row, one row for each index of the others."""
+        moved = np.moveaxis(array, axes, range(-len(axes), 0))
+        return moved.reshape(-1, math.prod(self.shape[axis] for axis in axes))
 
-    def apart(self, pair: tuple[int, int]) -> tuple[int, ...]:
-        """The scopes, by depth, in whose index two draws of `everywhere` differ."""
-        one, other = (np.unravel_index(draw, self.shape) for draw in pair)
-        return tuple(depth for depth in range(len(self.shape)) if one[depth] != other[depth])
+    def places(self, axes: Sequence[int], example: int) -> tuple[int, ...]:
+        """The index in each of some scopes of an example that `over` counts."""
+        index = np.unravel_index(example, [self.shape[axis] for axis in axes])
+        return tuple(int(i) for i in index)
 
 
 def _evidence(

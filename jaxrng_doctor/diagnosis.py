@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from jaxrng_doctor.counting import KeyCount
-from jaxrng_doctor.facts import RBG, DrawFacts, ScopeFacts, Variation, VmapSource
+from jaxrng_doctor.facts import (
+    RBG,
+    DrawFacts,
+    Joint,
+    Reach,
+    ScopeFacts,
+    Variation,
+    VmapSource,
+    repeats,
+)
 from jaxrng_doctor.findings import Draw, Evidence, Gap, Scope
+from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.lineage.causes import Lines, cause_of
 from jaxrng_doctor.lineage.describe import describe
+from jaxrng_doctor.lineage.reaching import Guards, at_most_one
 from jaxrng_doctor.lineage.use import Path, ScopeRef, Use
-from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.control import Map, ShardMap, control
 from jaxrng_doctor.trace.draws import key_impl, may_be_key, sampler_name
 from jaxrng_doctor.trace.meeting import leaves_as_one, meets_varying
@@ -30,11 +41,17 @@ from jaxrng_doctor.trace.program import Trace
 
 
 def draw_facts(
-    draws: Sequence[Use], ledger: Ledger, trace: Trace, redone: Collection[Path]
+    draws: Sequence[Use],
+    ledger: Ledger,
+    trace: Trace,
+    redone: Collection[Path],
+    guards: Guards,
 ) -> tuple[DrawFacts, ...]:
     """What is known of each draw; the ledger may lack any of them."""
     lines = Lines()
-    return tuple(_one(draw, ledger, trace, lines, redone=draw.path in redone) for draw in draws)
+    return tuple(
+        _one(draw, ledger, trace, lines, guards, redone=draw.path in redone) for draw in draws
+    )
 
 
 def cut_loops(draws: Sequence[Use], ledger: Ledger) -> Iterator[Gap]:
@@ -52,35 +69,43 @@ def cut_loops(draws: Sequence[Use], ledger: Ledger) -> Iterator[Gap]:
                 )
 
 
+def not_run(trace: Trace, ledger: Ledger) -> Iterator[Gap]:
+    """Gaps for the equations that could not be run: of what depends on them there are no keys."""
+    for path, why in ledger.failed.items():
+        at = trace.at(path)
+        message = (
+            f"`{at.eqn.primitive.name}` could not be run, so the keys made of it are not known"
+        )
+        yield Gap(f"{message} ({why})", locate(at))
+
+
 def _variation(draw: Use, depth: int) -> Variation:
     variations = {key.along(depth) for key in draw.keys}
     return variations.pop() if len(variations) == 1 else Variation.UNKNOWN
 
 
-def _one(draw: Use, ledger: Ledger, trace: Trace, lines: Lines, *, redone: bool) -> DrawFacts:
+def _one(
+    draw: Use, ledger: Ledger, trace: Trace, lines: Lines, guards: Guards, *, redone: bool
+) -> DrawFacts:
     table = ledger.keys.get(draw.path)
     count = None if table is None else KeyCount(table.words, table.reached)
     names = [_index_name(scope, i, draw.scopes) for i, scope in enumerate(draw.scopes)]
-    joint = count.everywhere() if count is not None and len(draw.scopes) > 1 else None
-    pair = None if joint is None else joint.equal_pair
     jit, impl = jit_around(draw.at), key_impl(draw.at.eqn)
+    cut = [ledger.is_cut(draw.into(depth)) for depth in range(len(draw.scopes))]
+    scopes = [
+        _scope(
+            draw, depth, None if count is None else count.along(depth, names), lines, cut=cut[depth]
+        )
+        for depth in range(len(draw.scopes))
+    ]
+    scopes = _with_reach(draw, scopes, guards, is_whole=count is not None and not any(cut))
     return DrawFacts(
         sampler=sampler_name(draw.at.eqn),
         shape=tuple(draw.at.eqn.outvars[0].aval.shape),
         place=locate(draw.at),
         origin=describe(draw.keys[0]),
-        scopes=tuple(
-            _scope(
-                draw,
-                depth,
-                None if count is None else count.along(depth, names),
-                lines,
-                cut=ledger.is_cut(draw.into(depth)),
-            )
-            for depth in range(len(draw.scopes))
-        ),
-        joint=joint,
-        apart=() if count is None or pair is None else count.apart(pair),
+        scopes=tuple(scopes),
+        joint=() if count is None else tuple(_joint(count, scopes, names)),
         impl=impl,
         jitted=None if jit is None else str(jit.eqn.params.get("name")),
         jit_takes_key=jit is not None and any(may_be_key(v.aval) for v in jit.eqn.invars),
@@ -90,12 +115,71 @@ def _one(draw: Use, ledger: Ledger, trace: Trace, lines: Lines, *, redone: bool)
     )
 
 
+def _with_reach(
+    draw: Use, scopes: Sequence[ScopeFacts], guards: Guards, *, is_whole: bool
+) -> list[ScopeFacts]:
+    """The scopes that may share a key, each with how many of its examples draw at a time.
+
+    `is_whole`: all that the program drew, of these inputs, is in the evidence.
+    """
+    alike = {depth for depth, s in enumerate(scopes) if s.variation.is_same and s.is_judged}
+    found = list(scopes)
+    once = {depth for depth in alike if at_most_one(guards.of(draw), depth)}
+    for depth in alike:
+        evidence = scopes[depth].evidence
+        few = evidence is not None and evidence.examples < 2
+        reach: Reach = "many"
+        if is_whole and few:
+            by_chance = depth not in once and guards.by_inputs(draw)
+            reach = "one this time" if by_chance else "one"
+        elif depth in once and (evidence is None or few) and (len(alike) == 1 or once != alike):
+            # Where several scopes are such, two draws may be apart in all of them at once.
+            reach = "one"
+        if reach == "one":
+            scope = replace(scopes[depth].scope, varies=True)
+            found[depth] = replace(scopes[depth], scope=scope, reach=reach)
+        else:
+            found[depth] = replace(scopes[depth], reach=reach)
+    return found
+
+
+_MOST_SCOPES = 6  # of more, there are too many combinations to count each
+
+
+def _joint(count: KeyCount, scopes: Sequence[ScopeFacts], names: Sequence[str]) -> Iterator[Joint]:
+    """The smallest sets of scopes that share keys together, none of which does so alone."""
+    judged = [depth for depth, s in enumerate(scopes) if s.is_judged and not s.repeats]
+    if len(judged) < 2 or not repeats(count.over(judged, names)):
+        return
+    found: list[set[int]] = []
+    sizes = range(2, len(judged) + 1) if len(judged) <= _MOST_SCOPES else [2, len(judged)]
+    for depths in itertools.chain.from_iterable(itertools.combinations(judged, n) for n in sizes):
+        if any(known <= set(depths) for known in found):
+            continue
+        evidence = count.over(depths, names)
+        if evidence.equal_pair is None:
+            continue
+        ends = [count.places(depths, example) for example in evidence.equal_pair]
+        apart = [i for i, (one, other) in enumerate(zip(*ends, strict=True)) if one != other]
+        found.append({depths[i] for i in apart})
+        over = (
+            "all scopes" if len(depths) == len(scopes) else " and ".join(names[d] for d in depths)
+        )
+        fixed = ", ".join(filter(None, [f"over {over} together", evidence.fixed]))
+        pair = [", ".join(f"{names[depths[i]]} {end[i]}" for i in apart) for end in ends]
+        yield Joint(
+            tuple(depths[i] for i in apart), replace(evidence, fixed=fixed), (pair[0], pair[1])
+        )
+
+
 _UNITS = {"vmap": "example", "device": "device"}
 
 
 def _index_name(scope: ScopeRef, depth: int, scopes: Sequence[ScopeRef]) -> str:
     word = _UNITS.get(scope.kind, "step")
     same = [d for d, s in enumerate(scopes) if _UNITS.get(s.kind, "step") == word]
+    if word == "device" and len(same) > 1 and (axis := named_by_user(scope.axis_name)):
+        return axis
     if len(same) == 1:
         return word
     if len(same) == 2:
@@ -126,10 +210,11 @@ def _scope(
         vmap=VmapSource(site.function, site.in_axes) if site else None,
         basis=site.basis if site else False,
         called=_called(ref),
-        meets=ref.kind == "device" and variation.is_same and _meets(draw, ref),
+        meets=ref.kind == "device" and (variation.is_same or distinct == 1) and _meets(draw, ref),
         declared=ref.kind == "vmap" and variation.is_same and _declared(draw, ref),
         words=ref.kind == "vmap" and lines.maps_words(draw.keys[0], depth),
         via=_via(ref),
+        array=lines.mapped_array(draw.keys[0], depth),
     )
 
 

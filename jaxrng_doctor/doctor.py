@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from jaxrng_doctor import outcome
-from jaxrng_doctor.diagnosis import as_draws, cut_loops
-from jaxrng_doctor.errors import TargetError
+from jaxrng_doctor.diagnosis import as_draws, cut_loops, not_run
+from jaxrng_doctor.errors import AnalysisFault, TargetError, UsageError
 from jaxrng_doctor.facts import RBG, ProgramFacts
 from jaxrng_doctor.findings import (
     EVERYTHING,
@@ -22,6 +22,7 @@ from jaxrng_doctor.findings import (
 from jaxrng_doctor.garbage import uncollected
 from jaxrng_doctor.inspection import listing
 from jaxrng_doctor.inspection.cost import takes_long
+from jaxrng_doctor.jax_internals import canaries
 from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.ledger import compute_keys
 from jaxrng_doctor.limits import OutOfTime, within
@@ -70,11 +71,18 @@ def examine(
 
 
 def _traced(target: Target) -> tuple[ArrayCall, Trace]:
-    call = array_call(target)
+    try:
+        call = array_call(target)
+    except (TargetError, UsageError):
+        raise
+    except Exception as error:
+        raise TargetError(doctors_own(target.name, error)) from error
     try:
         return call, trace_program(call)
     except TargetError:
         raise
+    except AnalysisFault as fault:
+        raise TargetError(doctors_own(target.name, fault.__cause__ or fault)) from fault
     except (Exception, SystemExit) as error:
         raise TargetError(failure("trace", target.name, error)) from error
 
@@ -122,14 +130,21 @@ def _inspect(
     if run and timeout is None and takes_long(trace):
         why = f"that would take long; --timeout {_TIMEOUT:g} gives it a minute"
     found = diagnose(trace, run=not why, timeout=timeout or _TIMEOUT, compute=compute)
-    findings, _ = apply(judge(found.facts), replace(choices, expect=target.expect))
+    judged, unjudged = judge(found.facts)
+    findings, _ = apply(judged, replace(choices, expect=target.expect))
     if not why and (found.unfinished or not computed):
         why = found.unfinished.removeprefix("not run: ") or "see the gaps"
     # A thread that was given up may still come to an end, too late.
     ledger = Ledger() if why else computed[0]
     with uncollected():
         return listing(
-            target.name, trace, ledger, findings, found.gaps, every=every, not_computed=why
+            target.name,
+            trace,
+            ledger,
+            findings,
+            (*found.gaps, *unjudged),
+            every=every,
+            not_computed=why,
         )
 
 
@@ -159,13 +174,14 @@ def _examine(
     elif run:
         comparison = Comparison(unavailable=found.unfinished)
     choices = replace(choices, expect=target.expect)
-    findings, suppressed = apply(judge(found.facts), choices)
+    judged, unjudged = judge(found.facts)
+    findings, suppressed = apply(judged, choices)
     report = TargetReport(
         target=target.name,
         findings=findings,
         comparison=comparison,
         draws=as_draws(found.facts.draws),
-        gaps=found.gaps,
+        gaps=(*found.gaps, *unjudged),
         suppressed=suppressed,
         failure=failed,
         lines=trace.place,
@@ -204,7 +220,7 @@ def diagnose(
     """
     engine = Engine(trace)
     engine.run()
-    gaps = [*trace.gaps, *engine.gaps]
+    gaps = [*map(Gap, canaries.broken()), *trace.gaps, *engine.gaps]
     ledger, unfinished = Ledger(), ""
     if run and _may_never_end(trace, engine):
         unfinished = "not run: it may never end (RNG015)"
@@ -212,7 +228,9 @@ def diagnose(
         computing()
         ledger, in_time = _keys(compute or (lambda: compute_keys(trace)), timeout, gaps)
         unfinished = "" if in_time else "not run: its keys alone took too long to compute"
-        gaps += cut_loops(engine.draws, ledger)
+        gaps += [*not_run(trace, ledger), *cut_loops(engine.draws, ledger)]
+        if ledger.lacking:
+            gaps.append(Gap(f"the keys of variables could not be computed: {ledger.lacking}"))
     return Diagnosis(
         program_facts(trace, engine, ledger),
         tuple(engine.draws),
@@ -227,9 +245,8 @@ def detailed(report: TargetReport, trace: Trace, found: Diagnosis) -> TargetRepo
     """The report with what takes time to make, and only some formats show."""
     eqns = [draw.at.eqn for draw in found.draws]
     tables = [found.ledger.keys.get(draw.path) for draw in found.draws]
-    report = replace(
-        report, findings=with_pictures(report.findings, found.facts.draws, eqns, tables)
-    )
+    findings, unseen = with_pictures(report.findings, found.facts.draws, eqns, tables)
+    report = replace(report, findings=findings, gaps=(*report.gaps, *unseen))
     why = ""
     if found.draws and not found.ledger.keys:
         why = found.unfinished.removeprefix("not run: ")
@@ -248,7 +265,8 @@ def _may_never_end(trace: Trace, engine: Engine) -> bool:
     """What RNG015 finds hangs when it is run, and the trace alone shows it."""
     if not any(key_impl(draw.at.eqn) in RBG for draw in engine.draws):
         return False
-    return any(f.code == "RNG015" for f in judge(program_facts(trace, engine, Ledger())))
+    findings, unjudged = judge(program_facts(trace, engine, Ledger()))
+    return bool(unjudged) or any(f.code == "RNG015" for f in findings)
 
 
 def _keys(
@@ -272,8 +290,8 @@ def all_keys(trace: Trace) -> Ledger:
     """The keys of all variables too, which a listing shows, or else those of draws alone."""
     try:
         return compute_keys(trace, variables=True)
-    except Exception:
-        return compute_keys(trace)  # whose fault counts
+    except Exception as error:
+        return replace(compute_keys(trace), lacking=in_a_line(error))
 
 
 def _comparison(

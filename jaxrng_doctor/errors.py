@@ -28,6 +28,10 @@ class TargetError(Exception):
         self.failure = failure
 
 
+class AnalysisFault(Exception):
+    """The doctor itself has failed; its cause is what was raised, its text says that in a line."""
+
+
 class FirstFinding(BaseException):
     """Raised into a watched program that is to end with its first finding.
 

@@ -31,8 +31,15 @@ class Variation(IntEnum):
         return self in (Variation.CONSTANT, Variation.EQUAL)
 
 
+def repeats(evidence: Evidence | None) -> bool:
+    """Fewer keys than draws."""
+    return evidence is not None and evidence.distinct_keys < evidence.examples
+
+
 RBG = {"rbg": "rbg", "urbg": "unsafe_rbg"}
 """Implementations whose draws use only the first key of a batch, by their dtype's name."""
+
+Reach = Literal["one", "one this time", "many"]
 
 CauseKind = Literal["unmapped", "captured", "seed", "loop constant", "equal values"]
 
@@ -68,6 +75,19 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
+class Joint:
+    """Draws at different indices of several scopes at once that have one key.
+
+    `scopes` are these scopes, by depth; no fewer of them share these keys. `evidence` counts
+    over them together. `pair` says in words which two draws have one key.
+    """
+
+    scopes: tuple[int, ...]
+    evidence: Evidence
+    pair: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class VmapSource:
     """What the user wrote at a vmap: the function's name, and each argument with its axis."""
 
@@ -79,12 +99,15 @@ class VmapSource:
 class ScopeFacts:
     """One scope of one draw. `evidence` is the ledger's, `None` where it computed nothing.
 
+    `reach` says how many of its examples, steps or devices draw at a time: at most `one`, whatever
+    the program is given; `one this time`, of the inputs that it was given; or else `many`.
     `called` is the function of JAX that the user wrote: a scan may be a `fori_loop`.
     `basis`: the scope is a vmap over a Jacobian's basis. `meets`: on a device axis,
     the draw meets data that vary over it. `declared`: the draw leaves the vmap by an
     output with `out_axes=None`, as one for all examples. `words`: the vmap maps over
     the words of the legacy key rather than over keys. `via` is the module of the library that made
-    the scope for the user, such as `flax.core.lift`; `""` where the user called JAX.
+    the scope for the user, such as `flax.core.lift`; `""` where the user called JAX. `array` says
+    in a phrase of which array each example or step has an element that its key is made of.
     """
 
     scope: Scope
@@ -98,6 +121,26 @@ class ScopeFacts:
     declared: bool = False
     words: bool = False
     via: str = ""
+    array: str = ""
+    reach: Reach = "many"
+
+    @property
+    def is_judged(self) -> bool:
+        """Examples are not to share: no Jacobian's basis, none or one, or meant to be alike.
+
+        Devices may, where what they draw alike meets no data of their own.
+        """
+        if self.basis or self.declared or self.scope.size in (0, 1):
+            return False
+        alike = self.variation.is_same or (
+            self.evidence is not None and self.evidence.distinct_keys == 1
+        )
+        return self.scope.kind != "device" or self.meets or not alike
+
+    @property
+    def repeats(self) -> bool:
+        """The computed keys over this scope alone are not all different."""
+        return repeats(self.evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +148,7 @@ class DrawFacts:
     """One draw with its scopes, the outermost first.
 
     `shape` is the shape that it draws for one example. `origin` says what its key is
-    made of. `joint` is the ledger's count over several scopes together, `None` where it
-    computed nothing; the pair that it names is apart in the scopes `apart`, by depth.
+    made of. `joint` has the scopes that share keys only together, as the ledger counted them.
     `impl` is the key's implementation: `fry`, `rbg`, `urbg`.
     `jitted` names the innermost jitted function around it, and `jit_takes_key` tells
     whether that function is given a key. `constant` is where its key was made from a
@@ -120,8 +162,7 @@ class DrawFacts:
     place: Place | None
     origin: str
     scopes: tuple[ScopeFacts, ...]
-    joint: Evidence | None = None
-    apart: tuple[int, ...] = ()
+    joint: tuple[Joint, ...] = ()
     impl: str = "fry"
     jitted: str | None = None
     jit_takes_key: bool = False
@@ -137,6 +178,7 @@ class UseFacts:
     `made` is where the key was last split, folded or seeded, where that is known.
     `unused` has, for a split, the children that nothing uses; `siblings` has those of
     the split that made this key. `in_vain` marks a split of which nothing uses any child.
+    `rule` says of which rule for a derivative it is, such as "the rule `bwd` of `f`"; else `""`.
     """
 
     op: str
@@ -146,6 +188,7 @@ class UseFacts:
     unused: tuple[int, ...] = ()
     siblings: tuple[int, ...] = ()
     in_vain: bool = False
+    rule: str = ""
 
     @property
     def is_split(self) -> bool:
@@ -156,9 +199,10 @@ class UseFacts:
 class Shared:
     """Two uses of one key, `first` before `second` in the program.
 
-    `times` counts the uses at `second.place` that share the key with `first`.
-    `calls` are the places from which one piece of code was called twice, where both
-    uses are at one place. `evidence` is the ledger's, `None` if only the trace says so.
+    `times` counts the uses at both places that share the key.
+    `calls` are the places where the ways to the two uses part, where both are at one place, or
+    others with another key are at the same two. `unreached`: of the inputs that were given, one
+    of the two is not made. `evidence` is the ledger's, `None` if only the trace says so.
     `library` names a library that makes both uses in one call of the user's.
     """
 
@@ -168,15 +212,20 @@ class Shared:
     calls: tuple[Place, ...] = ()
     evidence: Evidence | None = None
     library: str = ""
+    unreached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """A key that was used and comes back among the outputs, at tree path `output`."""
+    """A key that was used and comes back among the outputs, at tree path `output`.
+
+    `unreached`: of the inputs that were given, the use is not made.
+    """
 
     use: UseFacts
     output: str
     evidence: Evidence | None = None
+    unreached: bool = False
 
 
 @dataclass(frozen=True, slots=True)

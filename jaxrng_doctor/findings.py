@@ -29,7 +29,8 @@ class Choices:
     """What the user wants to hear of a target, and what of it is to fail a check.
 
     `select` and `ignore` hold codes or beginnings of codes (`"RNG001"`, `"RNG0"`, `"ALL"`): the
-    longest match decides, and `ignore` where both match alike. No `select` is all of them. Of
+    longest match decides, and `ignore` where both match alike. No `select` is all of them. With
+    `strict` a gap fails a check too, whatever `fail_on` says of findings. Of
     files that match a pattern of `exclude` nothing is told; `per_file_ignores` are pairs of a
     pattern and the codes that it suppresses. Patterns are relative to the absolute `folder`.
     """
@@ -38,6 +39,7 @@ class Choices:
     ignore: tuple[str, ...] = ()
     expect: Expect = "different"
     fail_on: FailOn = "warning"
+    strict: bool = False
     per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
     exclude: tuple[str, ...] = ()
     folder: str = ""
@@ -288,6 +290,16 @@ class TargetReport:
         """The findings at least as grave as `choices.fail_on`."""
         return tuple(f for f in self.findings if _reaches(f.severity, self.choices.fail_on))
 
+    @property
+    def complete(self) -> bool:
+        """The target was examined, and all of it could be followed: no failure and no gap."""
+        return self.failure is None and not self.gaps
+
+    @property
+    def fails(self) -> bool:
+        """It has findings, or with `choices.strict` gaps, that are to fail a check."""
+        return bool(self.failing or (self.choices.strict and self.gaps))
+
 
 @dataclass(frozen=True)
 class Report:
@@ -316,9 +328,14 @@ class Report:
         return not self.failures and not self.at_or_over("warning")
 
     @property
+    def complete(self) -> bool:
+        """Every target was examined, and all of it could be followed: no failure and no gap."""
+        return all(target.complete for target in self.targets)
+
+    @property
     def fails(self) -> bool:
-        """A target has findings at least as grave as it was asked to fail for."""
-        return any(target.failing for target in self.targets)
+        """A target has findings, or with `strict` gaps, that it was asked to fail for."""
+        return any(target.fails for target in self.targets)
 
     def at_or_over(self, severity: Severity) -> tuple[Finding, ...]:
         """The findings at least as grave as `severity`."""

@@ -51,6 +51,10 @@ FailOn = Annotated[
         metavar="error|warning|note|never", help="What exit code 1 is for. Default: warning."
     ),
 ]
+Strict = Annotated[
+    bool | None,
+    typer.Option("--strict/--no-strict", help="Exit code 1 for what could not be followed, too."),
+]
 Formats = Annotated[
     list[str] | None,
     typer.Option(

@@ -36,16 +36,24 @@ class Ledger:
     that makes them, `-1` for a jaxpr's inputs, with `-1 - number` for the variable. Their words
     have a further axis: shape (*scope sizes, keys, words).
     What cannot be computed so (inside an equation that is not followed) is missing. `cut` are the
-    `while` loops that made more steps than are in the tables, by their paths.
+    `while` loops that made more steps than are in the tables, by their paths. `failed` are the
+    equations that could not be run, and why: what depends on them is missing. `lacking` says why
+    there are no `variables` where they were asked for.
     """
 
     keys: Mapping[Path, KeyTable] = field(default_factory=dict)
     outputs: Mapping[int, KeyTable] = field(default_factory=dict)
     variables: Mapping[Path, KeyTable] = field(default_factory=dict)
     cut: Collection[Path] = frozenset()
+    failed: Mapping[Path, str] = field(default_factory=dict)
+    lacking: str = ""
 
     @staticmethod
-    def of(records: Collection[tuple[Path, KeyTable]], outputs: Mapping[int, KeyTable]) -> Ledger:
+    def of(
+        records: Collection[tuple[Path, KeyTable]],
+        outputs: Mapping[int, KeyTable],
+        failed: Mapping[Path, str],
+    ) -> Ledger:
         """Of all tables, told apart by the ends of their paths."""
         ends = {(*path[:-1], (path[-1][0], 0)): t for path, t in records if path[-1][1] == MORE}
         return Ledger(
@@ -53,6 +61,7 @@ class Ledger:
             outputs,
             {path: table for path, table in records if path[-1][1] < 0},
             {path for path, table in ends.items() if table.reached.any()},
+            failed,
         )
 
     def is_cut(self, path: Path) -> bool:

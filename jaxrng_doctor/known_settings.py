@@ -52,6 +52,13 @@ _FAIL_ON = Setting(
     '"error"',
     '"warning"',
 )
+_STRICT = Setting(
+    "strict",
+    kinds.SWITCH,
+    "A gap makes the exit code 1 too, whatever `fail-on` says of findings.",
+    "true",
+    "false",
+)
 _EXPECT = Setting(
     "expect",
     kinds.choice(EXPECTATIONS),
@@ -77,6 +84,7 @@ OF_A_TARGET: tuple[Setting, ...] = (
     _SELECT,
     _IGNORE,
     _FAIL_ON,
+    _STRICT,
     _TIMEOUT,
     _NO_RUN,
 )
@@ -125,6 +133,7 @@ SETTINGS: tuple[Setting, ...] = (
     _SELECT,
     _IGNORE,
     _FAIL_ON,
+    _STRICT,
     _EXPECT,
     Setting(
         "per-file-ignores",

@@ -9,7 +9,8 @@ for a backward pass, a cloned key) is left out.
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,15 +19,17 @@ import numpy as np
 from jaxrng_doctor.counting import numbered
 from jaxrng_doctor.facts import Returned, Shared, UseFacts
 from jaxrng_doctor.findings import Evidence, Place
+from jaxrng_doctor.jax_internals import equations, primitives
 from jaxrng_doctor.keytables import KeyTable
 from jaxrng_doctor.lineage.causes import ancestry, made_at
 from jaxrng_doctor.lineage.describe import describe
 from jaxrng_doctor.lineage.elements import Identities
+from jaxrng_doctor.lineage.reaching import Guards
 from jaxrng_doctor.lineage.use import Path, Use
 from jaxrng_doctor.lineage.values import Value
 from jaxrng_doctor.recomputing import are_one, is_recomputed
-from jaxrng_doctor.trace import equations
-from jaxrng_doctor.trace.draws import SPLIT, sampler_name
+from jaxrng_doctor.trace import custom_rules
+from jaxrng_doctor.trace.draws import sampler_name
 from jaxrng_doctor.trace.places import (
     At,
     calling_library,
@@ -43,38 +46,69 @@ _MOST = 32
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
+    """Two uses of a key. `key` tells it from others; `unreached`: one of the two was not made."""
+
     first: int
     second: int
     evidence: Evidence | None
+    key: Hashable
+    unreached: bool = False
 
 
 def shared_keys(
-    uses: Sequence[Use], tables: Mapping[Path, KeyTable], redone: Collection[Path]
+    uses: Sequence[Use], tables: Mapping[Path, KeyTable], redone: Collection[Path], guards: Guards
 ) -> tuple[Shared, ...]:
-    """Every two uses, in program order, that share a key; those at one pair of places together."""
+    """Every two uses, in program order, that share a key; those of one cause together.
+
+    That is a key that is used at two places, and every other key that comes to these places from
+    the same two calls.
+    """
     ordered = sorted(uses, key=lambda use: use.path)
-    told: dict[Any, Shared] = {}
+    of_keys: dict[Any, Shared] = {}
+    parting: dict[Any, tuple[Place, ...]] = {}
     seconds: dict[Any, set[int]] = {}
+    identities = Identities()
     # One use can be in many pairs, and locating it walks stacks and jaxprs.
     facts = functools.cache(lambda number: use_facts(ordered[number]))
     all_tables, keys = [tables.get(u.path) for u in ordered], [u.keys for u in ordered]
-    for pair in _pairs(all_tables, keys, Identities()):
+    for pair in _pairs(all_tables, keys, identities):
         a, b = ordered[pair.first], ordered[pair.second]
         if a.path in redone or b.path in redone:
             continue  # what it redoes is in a pair too
-        if _is_harmless(a, b) or _told_of_each(a, b, pair, tables):
+        if _is_harmless(a, b) or _told_of_each(a, b, pair, tables, identities):
+            continue
+        if pair.unreached and not (guards.by_inputs(a) or guards.by_inputs(b)):
+            continue  # no inputs at all lead there
+        if pair.evidence is None and guards.exclude(a, b):
             continue
         first, second = facts(pair.first), facts(pair.second)
-        key = (first.op, first.place, second.op, second.place)
+        key = (first.op, first.place, second.op, second.place, first.made == second.made, pair.key)
         seconds.setdefault(key, set()).update((pair.first, pair.second))
-        calls = _calls(a.at, b.at) if first.place == second.place else ()
-        known = told.get(key)
-        # The gravest pair speaks for all at these two places: none that is a library's own.
-        if known is None or known.library:
-            library = _library(a, b)
-            if known is None or not library:
-                told[key] = Shared(first, second, 1, calls, pair.evidence, library)
-    return tuple(replace(shared, times=len(seconds[key])) for key, shared in told.items())
+        known = of_keys.get(key)
+        if known is not None and not (known.library or known.unreached):
+            continue
+        library = _library(a, b)
+        found = Shared(first, second, 1, (), pair.evidence, library, pair.unreached)
+        if known is None or _weight(found) > _weight(known):
+            parting[key] = _parting(a.at, b.at)
+            calls = _calls(a.at, b.at) if first.place == second.place else ()
+            of_keys[key] = replace(found, calls=calls)
+    told: dict[Any, Shared] = {}
+    for key, shared in of_keys.items():
+        cause = (*key[:-1], parting[key])
+        if cause not in told or _weight(shared) > _weight(told[cause]):
+            told[cause] = replace(shared, times=len(seconds[key]))
+    causes = Counter(cause[:4] for cause in told)
+    return tuple(
+        # Several causes at the same two places are told apart by what leads to each.
+        replace(shared, calls=cause[-1]) if causes[cause[:4]] > 1 and not shared.calls else shared
+        for cause, shared in told.items()
+    )
+
+
+def _weight(shared: Shared) -> tuple[bool, bool]:
+    """The gravest pair speaks for all of one cause: made, and none that is a library's own."""
+    return not shared.library, not shared.unreached
 
 
 def returned_keys(
@@ -83,6 +117,7 @@ def returned_keys(
     outputs: Mapping[int, KeyTable],
     paths: Sequence[str],
     tables: Mapping[Path, KeyTable],
+    guards: Guards,
 ) -> tuple[Returned, ...]:
     """Each used key that comes back among the outputs, once for each output."""
     found: list[Returned] = []
@@ -90,11 +125,15 @@ def returned_keys(
     for number, value in returned.items():
         all_tables = [outputs.get(number), *(tables.get(u.path) for u in uses)]
         keys = [(value,), *(u.keys for u in uses)]
-        for pair in _pairs(all_tables, keys, identities):
-            if pair.first == 0:
-                use = use_facts(uses[pair.second - 1])
-                found.append(Returned(use, paths[number], pair.evidence))
-                break
+        pairs = [
+            pair
+            for pair in _pairs(all_tables, keys, identities)
+            if pair.first == 0 and (not pair.unreached or guards.by_inputs(uses[pair.second - 1]))
+        ]
+        if pairs:
+            pair = min(pairs, key=lambda pair: pair.unreached)
+            use = use_facts(uses[pair.second - 1])
+            found.append(Returned(use, paths[number], pair.evidence, pair.unreached))
         else:
             unproven = (u for u in uses if number not in outputs or u.path not in tables)
             use_in_batch = next(
@@ -106,7 +145,7 @@ def returned_keys(
 
 
 def use_facts(use: Use) -> UseFacts:
-    called = random_function(use.at) if use.at.eqn.primitive.name == SPLIT else ""
+    called = random_function(use.at) if use.at.eqn.primitive.name == primitives.SPLIT else ""
     is_split = called == "split"
     made = made_at(use.keys[0])
     return UseFacts(
@@ -120,7 +159,13 @@ def use_facts(use: Use) -> UseFacts:
         unused=_unused_children(use.at) if is_split else (),
         in_vain=is_split and not _is_used(use.at.jaxpr, use.at.eqn.outvars[0]),
         siblings=_unused_children(made),
+        rule=_rule(use.at),
     )
+
+
+def _rule(at: At) -> str:
+    rule, function = custom_rules.rule_of(above.eqn for above in at.above())
+    return f"the rule `{rule}` of `{function}`" if rule else ""
 
 
 # -- equality ----------------------------------------------------------------------------
@@ -132,6 +177,7 @@ def _pairs(
     identities: Identities,
 ) -> Iterator[_Pair]:
     found: dict[tuple[int, int], Evidence | None] = {}
+    unreached: set[tuple[int, int]] = set()
     known = [i for i, table in enumerate(tables) if table is not None]
     for width in sorted({tables[i].words.shape[-1] for i in known}):  # type: ignore[union-attr]
         of_width = [i for i in known if tables[i].words.shape[-1] == width]  # type: ignore[union-attr]
@@ -143,10 +189,22 @@ def _pairs(
         for other in same[-_MOST:]:
             if tables[other] is None or tables[i] is None:
                 found.setdefault((other, i), None)
+            elif (_is_unreached(tables[other]) or _is_unreached(tables[i])) and (
+                other,
+                i,
+            ) not in found:
+                found[other, i] = None
+                unreached.add((other, i))
         same.append(i)
     for first, second in sorted(found):
         if not _is_cloned(keys[first][0], keys[second][0]):
-            yield _Pair(first, second, found[first, second])
+            evidence = found[first, second]
+            key = tuple(map(identities.of, keys[first])) if evidence is None else evidence.key
+            yield _Pair(first, second, evidence, key, (first, second) in unreached)
+
+
+def _is_unreached(table: KeyTable | None) -> bool:
+    return table is not None and table.reached.size > 0 and not table.reached.any()
 
 
 def _rows(table: KeyTable | None) -> np.ndarray:
@@ -208,15 +266,20 @@ def _is_harmless(a: Use, b: Use) -> bool:
     return (is_recomputed(a) or is_recomputed(b)) and are_one(a, b)
 
 
-def _told_of_each(a: Use, b: Use, pair: _Pair, tables: Mapping[Path, KeyTable]) -> bool:
+def _told_of_each(
+    a: Use, b: Use, pair: _Pair, tables: Mapping[Path, KeyTable], identities: Identities
+) -> bool:
     """In exclusive branches; what they share, they share from step to step, each with itself.
 
-    Where computed keys are equal and neither repeats, one step drew in the one branch what
-    another step drew in the other.
+    Where computed keys are equal and neither repeats, or the keys are made in two ways, one step
+    drew in the one branch what another step drew in the other.
     """
     if not _exclusive(a, b):
         return False
-    return pair.evidence is None or _repeats(tables[a.path]) or _repeats(tables[b.path])
+    if pair.evidence is None:
+        return True
+    one, other = (tuple(map(identities.of, use.keys)) for use in (a, b))
+    return one == other and (_repeats(tables[a.path]) or _repeats(tables[b.path]))
 
 
 def _repeats(table: KeyTable) -> bool:
@@ -235,7 +298,9 @@ def _exclusive(a: Use, b: Use) -> bool:
 
 def _is_vain_in_library(use: Use) -> bool:
     """A library splits a key and leaves the children: its user can do nothing about it."""
-    if use.at.eqn.primitive.name != SPLIT or _is_used(use.at.jaxpr, use.at.eqn.outvars[0]):
+    if use.at.eqn.primitive.name != primitives.SPLIT or _is_used(
+        use.at.jaxpr, use.at.eqn.outvars[0]
+    ):
         return False
     return bool(calling_library(way(use.at)))
 
@@ -265,12 +330,22 @@ def _calls(a: At, b: At) -> tuple[Place, ...]:
     return ()
 
 
+def _parting(a: At, b: At) -> tuple[Place, ...]:
+    """Where the ways to two uses part, from the program's start."""
+    ways = [reversed(user_stack(at)) for at in (a, b)]
+    return next(((one, other) for one, other in zip(*ways, strict=False) if one != other), ())
+
+
 def _unused_children(split: At | None) -> tuple[int, ...]:
     """The children that no equation and no output uses; `()` unless each is taken by its number.
 
     Those of a library's split, such as what Haiku goes on from, are not for its user to take.
     """
-    if split is None or split.eqn.primitive.name != SPLIT or random_function(split) != "split":
+    if (
+        split is None
+        or split.eqn.primitive.name != primitives.SPLIT
+        or random_function(split) != "split"
+    ):
         return ()
     if calling_library(way(split)):
         return ()

@@ -16,10 +16,11 @@ import numpy as np
 
 from jaxrng_doctor.comparing import compare_examples
 from jaxrng_doctor.findings import Comparison, Leaf, Pairs
+from jaxrng_doctor.jax_internals.equations import is_mutable
+from jaxrng_doctor.jax_internals.settings import examining
 from jaxrng_doctor.trace.batch_axes import batch_axes
 from jaxrng_doctor.trace.call import ArrayCall
 from jaxrng_doctor.trace.draws import is_key
-from jaxrng_doctor.trace.equations import is_mutable
 from jaxrng_doctor.trace.program import Trace
 from jaxrng_doctor.trace.state import unchanged
 
@@ -35,6 +36,11 @@ class _Batch:
 
 def compare(call: ArrayCall, trace: Trace) -> Comparison:
     """Run `call` twice and compare; raises whatever the user's function raises."""
+    with examining():
+        return _run_twice(call, trace)
+
+
+def _run_twice(call: ArrayCall, trace: Trace) -> Comparison:
     batch = _batch(call, trace)
     arrays = [_own(a) for a in call.arrays] if trace.donates else list(call.arrays)
     if batch.size is None:

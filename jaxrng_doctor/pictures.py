@@ -1,8 +1,8 @@
 """The noise itself, to look at: in come findings and the computed keys, out come findings with it.
 
 Each shared draw is made once more from the keys that the ledger computed, and once from keys as
-the cure would split them. A picture that cannot be made is left out: it is there to be looked
-at, and proves nothing that the keys do not.
+the cure would split them. A picture that cannot be made is a gap: it is there to be looked at,
+and proves nothing that the keys do not.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import numpy as np
 
 from jaxrng_doctor.counting import KeyCount, numbered
 from jaxrng_doctor.facts import RBG, DrawFacts, Variation
-from jaxrng_doctor.findings import Evidence, Finding, Picture
+from jaxrng_doctor.findings import Evidence, Finding, Gap, Picture
+from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.keytables import KeyTable
-from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.draws import is_key
+from jaxrng_doctor.tracebacks import in_a_line
 
 COLUMNS = 32
 """A picture's size at most, in rows too: enough to see whether rows are alike."""
@@ -61,12 +62,13 @@ def with_pictures(
     draws: Sequence[DrawFacts] = (),
     eqns: Sequence[Any] = (),
     tables: Sequence[KeyTable | None] = (),
-) -> tuple[Finding, ...]:
-    """The findings, those that computed keys prove with a picture.
+) -> tuple[tuple[Finding, ...], tuple[Gap, ...]]:
+    """The findings, those that computed keys prove with a picture, and the pictures that failed.
 
     `eqns` are the draws' equations and `tables` their keys, one each.
     """
     found: list[Finding] = []
+    gaps: list[Gap] = []
     made = 0
     for finding in findings:
         picture: Picture | None = None
@@ -76,11 +78,12 @@ def with_pictures(
                 if keys is None and finding.code in _OF_DRAWS:
                     keys = _of_uses(finding.evidence)
                 picture = None if keys is None else _of(keys, few=made < MOST_PICTURES)
-            except Exception:
-                picture = None  # a sampler that does not run alone, or a key that is none
+            except Exception as error:
+                why = f"{finding.code} has no picture: {in_a_line(error)}"
+                gaps.append(Gap(why, finding.place))
         made += picture is not None
         found.append(finding if picture is None else replace(finding, picture=picture))
-    return tuple(found)
+    return tuple(found), tuple(gaps)
 
 
 def _of_scopes(
@@ -90,16 +93,17 @@ def _of_scopes(
     tables: Sequence[KeyTable | None],
 ) -> _Keys | None:
     for draw, eqn, table in zip(draws, eqns, tables, strict=True):
-        # A rule hands on the very count that convicted a scope, or all scopes together.
-        axes = [i for i, scope in enumerate(draw.scopes) if scope.evidence is evidence]
-        is_joint = draw.joint is not None and evidence.strip is draw.joint.strip
-        if table is None or not (axes or is_joint):
+        # A rule hands on the very count that convicted a scope, or several together.
+        alone = [(i,) for i, scope in enumerate(draw.scopes) if scope.evidence is evidence]
+        joint = [joint.scopes for joint in draw.joint if joint.evidence is evidence]
+        axes = next(iter((*alone, *joint)), None)
+        if table is None or axes is None:
             continue
-        over = [draw.scopes[i] for i in axes] or [s for s in draw.scopes if s.scope.kind == "vmap"]
+        over = [draw.scopes[i] for i in axes if alone or draw.scopes[i].scope.kind == "vmap"]
         if draw.impl in RBG and any(s.variation is not Variation.CONSTANT for s in over):
             return None  # under a vmap such a draw is not that of each key alone (RNG012)
         count = KeyCount(table.words, table.reached)
-        examples, words = count.keys_along(axes[0]) if axes else count.all_keys()
+        examples, words = count.keys_over(axes)
         alike, impl = evidence.equal_pair or (), _IMPLS[draw.impl]
         return _Keys(words, examples, impl, alike, _again(draw, eqn), draw.sampler)
     return None

@@ -8,6 +8,7 @@ from jaxrng_doctor.facts import HostDrawFacts, ProgramFacts
 from jaxrng_doctor.findings import Place
 from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.lineage.engine import Engine
+from jaxrng_doctor.lineage.reaching import Guards
 from jaxrng_doctor.matching import returned_keys, shared_keys
 from jaxrng_doctor.recomputing import redone
 from jaxrng_doctor.trace.program import Trace
@@ -17,10 +18,13 @@ def program_facts(trace: Trace, engine: Engine, ledger: Ledger) -> ProgramFacts:
     """The facts; an empty `ledger` leaves only what the trace shows."""
     uses = [*engine.draws, *engine.splits]
     again = redone(uses, ledger)
+    guards = Guards(trace)
     return ProgramFacts(
-        draws=draw_facts(engine.draws, ledger, trace, again),
-        shared=shared_keys(uses, ledger.keys, again),
-        returned=returned_keys(uses, engine.returned, ledger.outputs, trace.out_paths, ledger.keys),
+        draws=draw_facts(engine.draws, ledger, trace, again, guards),
+        shared=shared_keys(uses, ledger.keys, again, guards),
+        returned=returned_keys(
+            uses, engine.returned, ledger.outputs, trace.out_paths, ledger.keys, guards
+        ),
         host_draws=tuple(
             HostDrawFacts(library, function, place or _method_call(trace.place, function))
             for library, function, place in trace.host_draws

@@ -39,6 +39,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="watch each test for random numbers that are shared by mistake: "
         "fail it (error, the default), or only tell (warn)",
     )
+    parser.getgroup("jaxrng").addoption(
+        "--jaxrng-strict",
+        action="store_true",
+        help="with --jaxrng, fail a test too in which something could not be followed",
+    )
 
 
 def _mode(typed: str) -> str:
@@ -66,6 +71,25 @@ def pytest_configure(config: pytest.Config) -> None:
             config.stash[_project] = found, settling(found.folder, found.baseline)
         except UsageError as error:
             raise pytest.UsageError(str(error)) from error
+        _keep_names(config)
+
+
+def _keep_names(config: pytest.Config) -> None:
+    """Have `from jax import vmap` in a module of tests take what a watch of a test will see."""
+    from jaxrng_doctor.watching.importing import once_jax_is_imported
+
+    stack = contextlib.ExitStack()
+
+    def begin() -> None:
+        from jaxrng_doctor.jax_internals.patches import enter
+        from jaxrng_doctor.trace import recording_vmaps
+        from jaxrng_doctor.watching.calls import showing_transformations
+
+        enter(stack, "watching transformed functions", showing_transformations)
+        enter(stack, "watching vmaps", recording_vmaps)
+
+    stack.enter_context(once_jax_is_imported(begin))
+    config.add_cleanup(stack.close)
 
 
 class JaxRng:
@@ -115,10 +139,12 @@ def pytest_fixture_setup(
     if fixturedef.scope == "function" or item is None or _watched not in item.stash:
         return (yield)
     from jaxrng_doctor.api import watching
+    from jaxrng_doctor.target import Overrides
     from jaxrng_doctor.watching.calls import apart
 
     config, _ = item.config.stash[_project]  # the marks are of one of these tests only
-    with apart(), watching(config.choices()) as report:
+    strict = item.config.getoption("--jaxrng-strict") or None
+    with apart(), watching(config.choices(Overrides(strict=strict))) as report:
         made = yield
     item.stash.setdefault(_fixtures, []).extend(report.targets)
     return made
@@ -136,13 +162,21 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         report = _finished(item)
         _tell(item, report)
         if (report.fails or report.failures) and item.config.getoption("--jaxrng") == "error":
-            pytest.fail(str(report), pytrace=False)
+            pytest.fail(_text(report), pytrace=False)
     return outcome
 
 
 def _tell(item: pytest.Item, report: Report) -> None:
-    if report.fails or report.failures or not report.ok or report.gaps:
-        item.user_properties.append((_PROPERTY, str(report)))
+    if report.fails or not report.ok or not report.complete:
+        item.user_properties.append((_PROPERTY, _text(report)))
+
+
+def _text(report: Report) -> str:
+    try:
+        return str(report)
+    except Exception as error:  # the test has done nothing wrong
+        counted = f"{len(report.findings)} findings, {len(report.gaps)} gaps"
+        return f"{counted}, and the report could not be shown: {error!r}"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -154,7 +188,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     told = [
-        (report.nodeid, text)
+        (report, text)
         for reports in terminalreporter.stats.values()
         for report in reports
         if getattr(report, "when", None) == "call"
@@ -164,10 +198,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not told:
         return
     terminalreporter.section("jaxrng-doctor")
-    mode = terminalreporter.config.getoption("--jaxrng")
-    for nodeid, text in told:
-        terminalreporter.write_line(nodeid)
-        if mode == "warn":
+    for report, text in told:
+        terminalreporter.write_line(report.nodeid)
+        if text not in report.longreprtext:  # where it is the reason, pytest shows it
             terminalreporter.write_line(text)
 
 
@@ -204,7 +237,9 @@ def _choices(item: pytest.Item) -> Choices:
                 expect = choose("pytest.mark.jaxrng expect", typed, EXPECTATIONS)
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
-    return replace(config.choices(Overrides(ignore=tuple(ignore))), expect=expect)
+    strict = item.config.getoption("--jaxrng-strict") or None
+    overrides = Overrides(ignore=tuple(ignore), strict=strict)
+    return replace(config.choices(overrides), expect=expect)
 
 
 def _finished(item: pytest.Item) -> Report:
@@ -213,4 +248,10 @@ def _finished(item: pytest.Item) -> Report:
     stack.close()
     report = replace(report, targets=(*report.targets, *item.stash.get(_fixtures, ())))
     _, settling = item.config.stash[_project]
-    return settling.settle(report, complete=False)
+    try:
+        return settling.settle(report, complete=False)
+    except Exception as error:  # the test has done nothing wrong
+        from jaxrng_doctor.findings import Gap, TargetReport
+
+        gap = Gap(f"what is known was not compared: {error!r}")
+        return replace(report, targets=(*report.targets, TargetReport("baseline", gaps=(gap,))))

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from jaxrng_doctor.counting import numbered
+from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.keytables import Ledger
 from jaxrng_doctor.lineage.elements import Identities
 from jaxrng_doctor.lineage.use import Path, Use
-from jaxrng_doctor.trace import checkpoints, equations
+from jaxrng_doctor.trace import checkpoints, custom_rules
 from jaxrng_doctor.trace.draws import sampler_name
 from jaxrng_doctor.trace.places import locate, user_stack
 
@@ -98,11 +99,14 @@ def _makes(use: Use) -> Any:
 def _leads_to(first: Use, again: Use) -> bool:
     """They are of one call.
 
-    JAX tells that all of a rule for the backward pass is where the function was called; what that
-    draws in the forward pass has this call around it.
+    What a rule for the backward pass draws is of the call that the forward pass has made. Where
+    that has no number, JAX tells that all of the rule is where the function was called.
     """
     if is_recomputed(again):
         return are_one(first, again)
+    calls = custom_rules.calls(_eqns(again))
+    if calls:
+        return not _is_backward(first) and calls <= custom_rules.calls(_eqns(first))
     called = user_stack(again.at)[:1]
     return bool(called) and not _is_backward(first) and called[0] in user_stack(first.at)
 

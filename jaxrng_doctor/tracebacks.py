@@ -51,7 +51,7 @@ def in_a_line(error: BaseException) -> str:
     return type(error).__name__ + (f": {first}" if first else "")
 
 
-def doctors_own(what: str, error: Exception) -> Failure:
+def doctors_own(what: str, error: BaseException) -> Failure:
     """The failure of the doctor itself at the analysis of `what`, with all of the traceback."""
     told = "".join(traceback.format_exception(error)).rstrip()
     message = f"{what}: the doctor failed with {type(error).__name__}; please report this"

@@ -9,40 +9,46 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import version
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import browser
+import coming
 import pytest
+import xla_flags
 
-# Four devices for shard_map and pmap, in this process and in those that it starts: JAX
-# reads this once, when it is first used.
-FOUR = "--xla_force_host_platform_device_count=4"
-if FOUR not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FOUR}".strip()
-
-# Most of the time of these tests goes into compiling what runs once, for a moment. The flag halves
-# that for jaxlib 0.10; 0.6 takes no less with it, and 0.12 has it no more.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-SLOW = "--xla_cpu_use_fusion_emitters=false"
-if version("jaxlib").startswith("0.10.") and SLOW not in os.environ["XLA_FLAGS"]:
-    os.environ["XLA_FLAGS"] += f" {SLOW}"
+xla_flags.set_flags()
 
 # A shell that runs the tests in the background has it ignored, and so would what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
+COMPILED = "JAXRNG_TESTS_COMPILED"
+"""Names the folder of what is compiled, while the tests run."""
+
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Keep what JAX consists of from the doctor's searches for generators among all objects."""
+    if COMPILED not in os.environ:  # the workers of xdist inherit it
+        folder = tempfile.TemporaryDirectory()
+        config.add_cleanup(folder.cleanup)
+        os.environ[COMPILED] = folder.name
     importlib.import_module("jax")
+    xla_flags.share_compiled(os.environ[COMPILED])
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """What JAX cannot run is no fault of ours."""
+    with coming.skipping_refusals():
+        return (yield)
 
 
 @pytest.fixture(scope="session")

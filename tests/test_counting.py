@@ -58,10 +58,41 @@ def test_along_each_scope_at_the_index_where_most_is_shared(shape, words, share)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_over_all_scopes_together(shape, words):
     table, reached = random_table(shape, words, seed=1, reached=0.7)
+    names = [f"scope{i}" for i in range(len(shape))]
 
-    found = KeyCount(table, reached).everywhere()
+    found = KeyCount(table, reached).over(range(len(shape)), names)
 
     assert (found.examples, found.distinct_keys) == slowly(table, reached, np.ndindex(shape))
+    assert found.fixed == ""
+
+
+@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize("axes", [(0, 1), (0, 2), (1, 2)], ids=str)
+def test_over_two_of_three_scopes(axes, words):
+    shape = (2, 3, 4)
+    table, reached = random_table(shape, words, seed=4, reached=0.8)
+    count = KeyCount(table, reached)
+    (other,) = {0, 1, 2} - set(axes)
+
+    found = count.over(axes, ["a", "b", "c"])
+
+    counted = {}
+    for number in range(shape[other]):
+        inside = [index for index in np.ndindex(shape) if index[other] == number]
+        counted[f"{'abc'[other]} {number}"] = slowly(table, reached, inside)
+    assert counted[found.fixed] == (found.examples, found.distinct_keys)
+    assert found.examples - found.distinct_keys == max(n - d for n, d in counted.values())
+    examples, keys = count.keys_over(axes)
+    assert len(examples) == found.examples
+    one, other_one = (count.places(axes, example) for example in found.equal_pair)
+    at = int(found.fixed.split()[1])
+    ends = [list(place) for place in (one, other_one)]
+    for end in ends:
+        end.insert(other, at)
+    first, second = (table[tuple(end)] for end in ends)
+    np.testing.assert_array_equal(first, second)
+    assert one != other_one
+    np.testing.assert_array_equal(keys[list(examples).index(found.equal_pair[0])], first)
 
 
 def test_the_pair_and_its_key():
@@ -105,7 +136,7 @@ def test_scopes_of_size_zero(shape):
 
     for axis in range(len(shape)):
         assert count.along(axis, ["a", "b"]) == Evidence(0, 0)
-    assert count.everywhere() == Evidence(0, 0)
+    assert count.over((0, 1), ["a", "b"]) == Evidence(0, 0)
 
 
 def test_a_long_batch_is_shown_in_part_and_counted_whole():

@@ -197,7 +197,8 @@ def test_a_fault_is_a_missing_picture(monkeypatch):
     report = check(noisy, (jnp.zeros((5, 3)), KEY), detail=True)
     assert [f.code for f in report.findings] == ["RNG001"]
     assert report.findings[0].picture is None
-    assert not report.gaps
+    (gap,) = report.gaps
+    assert gap.message == "RNG001 has no picture: RuntimeError: no picture today"
 
 
 def test_a_watched_program_has_pictures_too():

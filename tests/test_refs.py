@@ -10,7 +10,7 @@ import pytest
 from test_ledger import JAX_LOOPS, PythonLoops, tables
 
 import jaxrng_doctor
-from jaxrng_doctor.trace.equations import is_mutable
+from jaxrng_doctor.jax_internals.equations import is_mutable
 
 pytest.importorskip("jax.experimental.random", reason="this JAX has no stateful rng")
 from jax.experimental.random import stateful_rng
@@ -457,3 +457,54 @@ def test_a_vmap_and_a_scan_outside_of_compiled_functions():
         return mapped, jax.lax.scan(lambda c, x: (c, x + rng.normal()), 0.0, X), rng._counter[...]
 
     assert watched(program) == []
+
+
+@pytest.mark.parametrize("run", [True, False])
+@pytest.mark.parametrize("given", [True, False], ids=["given", "captured"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_is_drawn_only_to_be_left_in_a_ref(given, shared, run):
+    ref = jax.new_ref(X)
+
+    def fill(x, key, buffer=ref):
+        keys = key if shared else jax.random.split(key, len(x))
+        noisy = jax.vmap(
+            lambda row, k: row + jax.random.normal(k, (3,)), (0, None if shared else 0)
+        )
+        buffer[...] = noisy(x, keys)
+
+    report = jaxrng_doctor.check(fill, (X, jax.random.key(0), *[ref] * given), run=run)
+
+    assert [f.code for f in report.findings] == ["RNG001"] * shared
+    assert (len(report.draws), report.gaps) == (1, ())
+
+
+def test_a_compiled_function_that_leaves_what_it_draws_in_a_ref():
+    def program():
+        ref = jax.new_ref(X)
+
+        @jax.jit
+        def fill(key):
+            ref[...] = jax.random.normal(key, X.shape)
+
+        return [fill(jax.random.key(0)) for _ in range(3)], ref[...]
+
+    assert watched(program) == ["RNG014"]
+
+
+def test_a_key_that_is_only_split_in_a_loop_and_left_in_a_ref():
+    ref = jax.new_ref(jax.random.PRNGKey(0))
+
+    @jax.jit
+    def advance():
+        def step(_, count):
+            ref[...] = jax.random.split(ref[...])[0]
+            return count
+
+        return jax.lax.fori_loop(0, 3, step, 0)
+
+    with jaxrng_doctor.watch() as report:
+        jax.random.normal(jax.random.PRNGKey(0))
+        advance()
+
+    assert [f.code for f in report.findings] == ["RNG006"]
+    assert report.gaps == ()

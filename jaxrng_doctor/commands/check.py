@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 
 from jaxrng_doctor import __version__
 from jaxrng_doctor.commands import CLEAN, FAILED, FOUND
 from jaxrng_doctor.commands.asking import allow, asked_for
+from jaxrng_doctor.commands.newer import tell_of_newer_jax
 from jaxrng_doctor.errors import UsageError
 from jaxrng_doctor.findings import Report
 from jaxrng_doctor.finishing import finish
@@ -36,6 +38,7 @@ def check(texts: Sequence[str], flags: Flags, settings: Settings, crew: Crew, *,
     found = Report(finish(reports), __version__, examination.jax_version)
     report = settings.settling.settle(found, complete=complete)
     settings.publish(report, real_stdout())
+    tell_of_newer_jax(sys.stderr)
     if report.failures:
         return FAILED
     return FOUND if report.fails else CLEAN

@@ -6,15 +6,19 @@ import contextlib
 import importlib.metadata
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from jaxrng_doctor import __version__
 from jaxrng_doctor.commands import CLEAN, FOUND
-from jaxrng_doctor.findings import Report, Severity
+from jaxrng_doctor.commands.newer import tell_of_newer_jax
+from jaxrng_doctor.findings import Gap, Report, Severity, TargetReport
 from jaxrng_doctor.report.layout import counted
 from jaxrng_doctor.settings import Settings
+from jaxrng_doctor.tracebacks import in_a_line
 from jaxrng_doctor.watching import script
 from jaxrng_doctor.watching.importing import once_jax_is_imported
 
@@ -39,13 +43,27 @@ def run(
     code = watch.over(started)
     if os.getpid() != process:  # forked off by the program: the report is its parent's
         return code
+    try:
+        found = _told(watch, settings, folder, stderr)
+    except Exception:
+        if not code:
+            raise
+        # The program has failed, and that counts.
+        print("jaxrng-doctor: the report could not be made:", file=stderr)
+        traceback.print_exc(file=stderr)
+    return code or found
+
+
+def _told(watch: _Watch, settings: Settings, folder: str, stderr: TextIO) -> int:
+    """Tell what was found, in its place; returns the exit code for that."""
     report, meeting = watch.report, watch.meeting
     if meeting is not None and meeting.process > 0:
-        return code or _of_another(report, meeting, settings, folder, stderr)
+        return _of_another(report, meeting, settings, folder, stderr)
     # What one program does not do, another may: a baseline is not told to have too much.
     report = settings.settling.settle(report, complete=False)
     settings.publish(report, stderr, brief=True, root=folder)
-    return code or (FOUND if report.fails else CLEAN)
+    tell_of_newer_jax(stderr)
+    return FOUND if report.fails else CLEAN
 
 
 class _Watch:
@@ -62,25 +80,23 @@ class _Watch:
         self._exit_on_first = exit_on_first
         self._started_by = _outermost_file()
         self._open = contextlib.ExitStack()
-        self._fault: Exception | None = None
 
     def over(self, started: Callable[[], int]) -> int:
-        """The exit code of the program; raises what went wrong in the doctor."""
+        """The exit code of the program; what goes wrong in the doctor is in the report."""
         with self._open, once_jax_is_imported(self._begin):
-            code = started()
-        if self._fault is not None:
-            raise self._fault
-        return code
+            return started()
 
     def _begin(self) -> None:
         try:
             self._watch()
         except Exception as error:  # the program has done nothing wrong, and goes on
-            self._fault = error
+            gap = Gap(f"the program was not watched: {in_a_line(error)}")
+            unwatched = TargetReport(Path(sys.argv[0]).name, gaps=(gap,))
+            self.report = replace(self.report, targets=(unwatched,))
 
     def _watch(self) -> None:
         from jaxrng_doctor.api import watching
-        from jaxrng_doctor.trace.jaxprs import hide_frames_of
+        from jaxrng_doctor.jax_internals.running import hide_frames_of
         from jaxrng_doctor.watching.processes import Meeting
 
         choices = self._settings.choices()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxrng_doctor.trace import equations
+from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.trace.control import Call, Map, ShardMap, control
 from jaxrng_doctor.trace.program import Trace
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from jaxrng_doctor.trace import equations
+from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.trace.control import Call, Cond, Map, Opaque, Scan, ShardMap, While, control
 from jaxrng_doctor.trace.kept_loops import PREFIX
 from jaxrng_doctor.trace.meshes import MeshDims

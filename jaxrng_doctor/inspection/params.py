@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from jaxrng_doctor.jax_internals.equations import subjaxprs
 from jaxrng_doctor.trace.derivatives import is_tangent
-from jaxrng_doctor.trace.equations import subjaxprs
 
 _LONGEST = 40
 _PLAIN = (bool, int, float, str)

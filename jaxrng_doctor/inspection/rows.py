@@ -17,6 +17,7 @@ from jaxrng_doctor.inspection.entering import Body, Counts, Held, held_by
 from jaxrng_doctor.inspection.marks import Marks
 from jaxrng_doctor.inspection.names import Names
 from jaxrng_doctor.inspection.params import params_of
+from jaxrng_doctor.jax_internals import equations, primitives
 from jaxrng_doctor.lineage.describe import index_of
 from jaxrng_doctor.lineage.use import Path, Visit
 from jaxrng_doctor.lineage.values import Value, of_any
@@ -33,15 +34,14 @@ from jaxrng_doctor.listing import (
     ScopeMark,
     Variable,
 )
-from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.derivatives import is_tangent
-from jaxrng_doctor.trace.draws import SPLIT, is_key, may_be_key, sampler_name
+from jaxrng_doctor.trace.draws import is_key, may_be_key, sampler_name
 from jaxrng_doctor.trace.kept_loops import PREFIX
 from jaxrng_doctor.trace.places import At, locate
 from jaxrng_doctor.trace.program import Trace
 
 _KINDS: dict[str, LineKind] = {
-    SPLIT: "split",
+    primitives.SPLIT: "split",
     "random_fold_in": "fold_in",
     "random_seed": "seed",
 }

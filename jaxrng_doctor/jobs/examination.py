@@ -16,6 +16,7 @@ from jaxrng_doctor.findings import Failure, Stage, TargetReport
 from jaxrng_doctor.jobs.crew import Crew, Lost, Worker
 from jaxrng_doctor.jobs.messages import (
     Answer,
+    Answered,
     Begun,
     Done,
     Examine,
@@ -97,9 +98,11 @@ class Examination:
                     self._heard(worker, message)
                 elif task is None:
                     continue  # It died of what an earlier target had left running.
-                elif not isinstance(message, Lost):
-                    self._rest(worker, message)
-                    yield task, message
+                elif isinstance(message, Answered):
+                    # An answer to another task, whoever sent it, is not this task's verdict.
+                    if message.task == task:
+                        self._rest(worker, message.answer)
+                        yield task, message.answer
                 elif not worker.ready:
                     self._no_start = message
                     waiting.insert(0, task)

@@ -16,7 +16,10 @@ from jaxrng_doctor.tracebacks import doctors_own, failure
 
 
 class Examiner:
-    """Finds and examines targets in the process that it is in; `hears` is told of each stage."""
+    """Finds and examines targets in the process that it is in; `hears` is told of each stage.
+
+    `ended_by` is what the last target that failed has raised.
+    """
 
     def __init__(self, plan: Plan, hears: Callable[[Begun], None]) -> None:
         self._plan = plan
@@ -24,6 +27,7 @@ class Examiner:
         self._stage: Stage = "import"
         self._limit = 0.0
         self._found: dict[str, dict[int, Target]] = {}
+        self.ended_by: BaseException | None = None
 
     def find(self, task: Find) -> Found | Misused | Done:
         try:
@@ -31,8 +35,10 @@ class Examiner:
         except UsageError as error:
             return Misused(error.message, error.hint)
         except TargetError as error:
+            self.ended_by = error.__cause__
             return Done(TargetReport(task.text, failure=error.failure))
         except BaseException as error:
+            self.ended_by = error
             what = f"importing {task.text}"
             return Done(TargetReport(task.text, failure=_failure("import", what, error)))
         return Found(tuple(target.name for target in found.values()))
@@ -56,8 +62,10 @@ class Examiner:
         except UsageError as error:
             return Misused(error.message, error.hint)
         except TargetError as error:
+            self.ended_by = error.__cause__
             report = TargetReport(task.name, failure=error.failure)
         except BaseException as error:
+            self.ended_by = error
             report = TargetReport(task.name, failure=_failure(self._stage, task.name, error))
         return Done(report, worn=is_left_running())
 

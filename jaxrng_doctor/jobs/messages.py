@@ -1,8 +1,9 @@
 """What travels between the doctor and a worker: plain data, pickled, one message after another.
 
 A `Plan` goes to the worker first, then `Find` and `Examine`, one at a time. `Ready` comes back
-once, a `Begun` for each stage, and at the end of each task its answer: `Found`, `Misused` or
-`Done`. This module is the first that a command imports, and so imports next to nothing.
+once, a `Begun` for each stage, and at the end of each task an `Answered` with its answer: `Found`,
+`Misused` or `Done`. This module is the first that a command imports, and so imports next to
+nothing.
 """
 
 from __future__ import annotations
@@ -89,6 +90,14 @@ class Done:
 
 Task = Find | Examine
 Answer = Found | Misused | Done
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer, and the task that it is for."""
+
+    task: Task
+    answer: Answer
 
 
 def send(stream: IO[bytes], message: object) -> None:

@@ -18,7 +18,7 @@ import threading
 from queue import SimpleQueue
 from typing import IO, Any
 
-from jaxrng_doctor.jobs.messages import Find, Plan, Ready, received, send
+from jaxrng_doctor.jobs.messages import Answered, Begun, Find, Plan, Ready, received, send
 from jaxrng_doctor.jobs.process import POSIX
 
 
@@ -27,6 +27,7 @@ def main(crashes: int | None) -> None:
     done = threading.Event()
     atexit.register(_leave, done)  # the first of all, so that it runs after the user's own
     tasks, answers = _take_streams()
+    _keep_from_children(tasks, answers)
     if crashes is not None:
         os.set_inheritable(crashes, False)
         faulthandler.enable(crashes, all_threads=False)
@@ -47,10 +48,55 @@ def main(crashes: int | None) -> None:
     if plan is None:  # the command line was wrong
         done.set()
         return
-    examiner = Examiner(plan, lambda message: send(answers, message))
+    worker = os.getpid()
+
+    def hears(message: Begun) -> None:
+        _end_if_forked(worker)
+        send(answers, message)
+
+    examiner = Examiner(plan, hears)
     while (task := inbox.get()) is not None:
-        send(answers, examiner.find(task) if isinstance(task, Find) else examiner.examine(task))
+        examiner.ended_by = None
+        answer = examiner.find(task) if isinstance(task, Find) else examiner.examine(task)
+        _end_if_forked(worker, examiner.ended_by)
+        send(answers, Answered(task, answer))
     done.set()
+
+
+def _end_if_forked(worker: int, error: BaseException | None = None) -> None:
+    """End a process that the user's code has forked off, and that has left that code.
+
+    Its exit code is that of Python, had `error` come to the end of a program: its parent may ask.
+    """
+    if os.getpid() != worker:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        os._exit(_exit_code(error))
+
+
+def _exit_code(error: BaseException | None) -> int:
+    code = error.code if isinstance(error, SystemExit) else int(error is not None)
+    if code is None:
+        return 0
+    return code & 0xFF if isinstance(code, int) else 1
+
+
+def _keep_from_children(*streams: IO[bytes]) -> None:
+    """Take the pipes away from processes that the user's code forks off.
+
+    Else a child could answer for its parent, and one that lives on would hide its parent's death.
+    """
+    fds = [stream.fileno() for stream in streams]
+
+    def detach() -> None:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for fd in fds:
+            os.dup2(nothing, fd, inheritable=False)
+        os.close(nothing)
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=detach)
 
 
 def _leave(done: threading.Event) -> None:

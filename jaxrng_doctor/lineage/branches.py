@@ -21,10 +21,10 @@ def enter_cond(
     scopes: tuple[ScopeRef, ...],
     path: Path,
 ) -> list[Value | None]:
-    results = [
-        engine.jaxpr(body, ins[1:], at, scopes, (*path, (at.index, i)))
-        for i, body in enumerate(bodies)
-    ]
+    results = []
+    for i, body in enumerate(bodies):
+        with engine.guarded((ins[0], i, len(bodies))):
+            results.append(engine.jaxpr(body, ins[1:], at, scopes, (*path, (at.index, i))))
     return [_chosen(engine.values, at, ins[0], outs) for outs in zip(*results, strict=True)]
 
 

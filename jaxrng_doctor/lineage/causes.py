@@ -30,7 +30,6 @@ _FOLLOWED = frozenset(
         "element",
         "expand_dims",
         "gather",
-        "optimization_barrier",
         "random_clone",
         "random_fold_in",
         "random_split",
@@ -118,10 +117,18 @@ class Lines:
             return Step("seed", locate(root.birth)) if inside else None
         return Step("captured", None) if root.op == "const" and _is_constant(root) else None
 
+    def mapped_array(self, key: Value, depth: int) -> str:
+        """A phrase for the array of which each example or step has an element, or `""`."""
+        door = self._door_of(key, depth)
+        return "" if door is None else describe(door.element.args[0], 2)
+
+    def _door_of(self, key: Value, depth: int) -> _Door | None:
+        known = self._doors.setdefault(depth, {})
+        return _along(key, known, functools.partial(_door, depth=depth))
+
     def maps_words(self, key: Value, depth: int) -> bool:
         """The vmap at `depth` takes a legacy key apart: its axis is that of the key's words."""
-        known = self._doors.setdefault(depth, {})
-        door = _along(key, known, functools.partial(_door, depth=depth))
+        door = self._door_of(key, depth)
         if door is None or not door.is_raw:
             return False
         return bool(door.element.params[0] == _words_axis(door.element.args[0]))

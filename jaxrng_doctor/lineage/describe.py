@@ -13,7 +13,6 @@ TRANSPARENT = frozenset(
         "copy",
         "copy_p",
         "expand_dims",
-        "optimization_barrier",
         "random_clone",
         "random_unwrap",
         "random_wrap",

@@ -7,28 +7,33 @@ on is followed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from jaxrng_doctor.findings import Gap
+from jaxrng_doctor.jax_internals import equations, primitives
 from jaxrng_doctor.lineage import branches, loops, mapped
 from jaxrng_doctor.lineage.transfers import TRANSFERS
-from jaxrng_doctor.lineage.use import Path, ScopeRef, Use, Visit
+from jaxrng_doctor.lineage.use import Guard, Path, ScopeRef, Use, Visit
 from jaxrng_doctor.lineage.values import CREATING, DISTINCT, EQUAL, UNKNOWN, Value, Values, over_all
-from jaxrng_doctor.trace import equations
 from jaxrng_doctor.trace.control import Call, Cond, Map, Opaque, Scan, ShardMap, While, control
 from jaxrng_doctor.trace.derivatives import is_tangent
-from jaxrng_doctor.trace.draws import SPLIT, is_key
+from jaxrng_doctor.trace.draws import is_key
 from jaxrng_doctor.trace.keyflow import taking_keys
 from jaxrng_doctor.trace.pieces import has_rule
 from jaxrng_doctor.trace.places import At, innermost, locate
 from jaxrng_doctor.trace.program import Trace
 from jaxrng_doctor.trace.slices import Everything
+from jaxrng_doctor.tracebacks import in_a_line
 
 Scopes = tuple[ScopeRef, ...]
 
+# What may hand something else to each device, also of what all of them hold.
+_APART = frozenset({"all_to_all", "ppermute", "reduce_scatter"})
 # Their results are the same on every index of the axes that they name, or of each group of it.
 _ACROSS_AXES = frozenset({"all_gather", "pmax", "pmin", "psum", "psum_invariant"})
 _UNDOING = {"random_wrap": "random_unwrap", "random_unwrap": "random_wrap"}
@@ -41,12 +46,21 @@ class Engine:
     returned: the values of the program's key outputs, by output.
     gaps: what could not be followed.
     visits: the values of variables, by the way to their jaxpr; empty unless `noting`.
+
+    With `deciding` it also follows what decides which draws are reached.
     """
 
-    def __init__(self, trace: Trace, *, noting: bool = False, everything: bool = False) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        *,
+        noting: bool = False,
+        everything: bool = False,
+        deciding: bool = False,
+    ) -> None:
         self.trace = trace
-        draws = trace.lineage_slice.draws
-        self.slice = Everything(draws) if everything else trace.lineage_slice
+        kept = trace.slice if deciding else trace.lineage_slice
+        self.slice = Everything(kept.draws) if everything else kept
         self.visits: dict[Path, Visit] = {}
         self._noting = noting
         self.values = Values()
@@ -55,6 +69,7 @@ class Engine:
         self.returned: dict[int, Value] = {}
         self.gaps: list[Gap] = []
         self.recording = True
+        self._guards: tuple[Guard, ...] = ()
         # Loops are run several times, with the same values in the end as before: the
         # same jaxpr of the same values gives the same, and nested loops cost no more.
         self._results: dict[Any, list[Value | None]] = {}
@@ -147,7 +162,7 @@ class Engine:
         if keys:
             self._draw(at, [ins[i] for i in keys], scopes, path)
         elif not is_tangent(eqn):
-            if eqn.primitive.name == SPLIT:
+            if eqn.primitive.name == primitives.SPLIT:
                 self._use(self.splits, at, ins, scopes, path)
             inside = None if eqn.primitive in self.slice.draws.inert else control(eqn)
             if has_rule(eqn) and any(scope.kind == "vmap" for scope in scopes):
@@ -185,15 +200,21 @@ class Engine:
         params: Any = tuple(sorted(eqn.params.items()))
         transfer = TRANSFERS.get(name)
         across = _named_depths(eqn, scopes) if name in _ACROSS_AXES else ()
+        apart = _depths_apart(eqn, scopes) if name in _APART else ()
         along = EQUAL if eqn.params.get("axis_index_groups") is None else UNKNOWN
         outs = []
         for number, var in enumerate(eqn.outvars):
-            if transfer is not None:
-                over, axes = transfer(eqn, args)
-            else:
-                over, axes = over_all(args), (UNKNOWN,) * getattr(var.aval, "ndim", 0)
+            try:
+                shape = None if transfer is None else transfer(eqn, args)
+            except Exception as error:
+                self.gap(f"`{name}` could not be followed: {in_a_line(error)}", at)
+                shape = None
+            # Some function of its operands is always safe.
+            over, axes = shape or (over_all(args), (UNKNOWN,) * getattr(var.aval, "ndim", 0))
             if across:
                 over = {depth: along if depth in across else v for depth, v in over.items()}
+            if apart:
+                over = {**over, **dict.fromkeys(apart, UNKNOWN)}
             outs.append(
                 self.values.make(
                     name,
@@ -254,12 +275,30 @@ class Engine:
     ) -> None:
         known = tuple(key for key in keys if key is not None)
         if self.recording and known:
-            uses.append(Use((*path, (at.index, 0)), at, scopes, known))
+            uses.append(Use((*path, (at.index, 0)), at, scopes, known, self._guards))
+
+    @contextmanager
+    def guarded(self, guard: Guard) -> Iterator[None]:
+        """The scope of one branch."""
+        outside = self._guards
+        self._guards = (*outside, guard)
+        try:
+            yield
+        finally:
+            self._guards = outside
 
     def gap(self, message: str, at: At) -> None:
         found = Gap(message, locate(at))
         if self.recording and found not in self.gaps:
             self.gaps.append(found)
+
+
+def _depths_apart(eqn: Any, scopes: Scopes) -> tuple[int, ...]:
+    """The depths over which one of `_APART` hands out something else."""
+    depths = _named_depths(eqn, scopes)
+    devices = prod(scopes[depth].size or 0 for depth in depths)
+    # Whom a permutation leaves out gets zeros.
+    return () if len(eqn.params.get("perm", ())) == devices else depths
 
 
 def _named_depths(eqn: Any, scopes: Scopes) -> tuple[int, ...]:

@@ -14,6 +14,9 @@ Path = tuple[tuple[int, int], ...]
 """Which equation of the program: at each level the equation's index, and which of its jaxprs."""
 
 
+Guard = tuple[Value | None, int, int]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ScopeRef:
     """One scope as it is entered: a kept vmap, a loop, or one axis of a device map.
@@ -31,12 +34,17 @@ class ScopeRef:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of a key, a draw or a split: where, in which scopes (outermost first), of what."""
+    """One use of a key, a draw or a split: where, in which scopes (outermost first), of what.
+
+    `guards` are the branches around it: the value that chooses, `None` where it was not followed,
+    and the branch's number of so many.
+    """
 
     path: Path
     at: At
     scopes: tuple[ScopeRef, ...]
     keys: tuple[Value, ...]
+    guards: tuple[Guard, ...] = ()
 
     def into(self, depth: int) -> Path:
         """As much of the path as leads into the scope of this depth."""

@@ -55,6 +55,7 @@ def _summary(report: Report) -> _Json:
     }
     return {
         "ok": report.ok,
+        "complete": report.complete,
         **by_severity,
         "draws": len(report.draws),
         "gaps": len(report.gaps),
@@ -74,6 +75,7 @@ class Writer:
     def target(self, target: TargetReport) -> _Json:
         return {
             "target": target.target,
+            "complete": target.complete,
             "findings": [self.finding(f) for f in target.findings],
             "comparison": _comparison(target.comparison),
             "draws": [self.draw(d) for d in target.draws],

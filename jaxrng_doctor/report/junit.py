@@ -1,8 +1,8 @@
 """The report as JUnit XML, for programs that show test results. In: a `Report`. Out: XML.
 
-A target is a test case: it fails where it has findings at or over its `choices.fail_on`, and is an
-error where it could not be examined. All else that there is to say is its output. The text is
-ASCII, so that no pipe's encoding can spoil it.
+A target is a test case: it fails where it has findings at or over its `choices.fail_on`, or gaps
+under `choices.strict`, and is an error where it could not be examined. All else that there is
+to say is its output. The text is ASCII, so that no pipe's encoding can spoil it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
-from jaxrng_doctor.findings import Finding, Report, TargetReport
+from jaxrng_doctor.findings import Finding, Place, Report, TargetReport
 from jaxrng_doctor.paths import shown
 from jaxrng_doctor.report.asides import failed
 from jaxrng_doctor.report.options import RenderOptions
@@ -55,6 +55,10 @@ def _case(target: TargetReport, options: RenderOptions) -> ET.Element:
     elif failing:
         codes = dict.fromkeys(f.code for f in failing)
         result = _element("failure", type=", ".join(codes), message=_summary(failing, options))
+    elif target.fails:
+        gap = target.gaps[0]
+        message = _first(gap.place, gap.message, len(target.gaps), options)
+        result = _element("failure", type="gap", message=message)
     else:
         result = _element("system-out")
     if text:
@@ -65,9 +69,13 @@ def _case(target: TargetReport, options: RenderOptions) -> ET.Element:
 
 def _summary(findings: Sequence[Finding], options: RenderOptions) -> str:
     first = findings[0]
-    where = f"{location(first.place, options.root)}: " if first.place else ""
-    more = f" (and {len(findings) - 1:,} more)" if len(findings) > 1 else ""
-    return f"{where}{first.code} {first.message}{more}"
+    return _first(first.place, f"{first.code} {first.message}", len(findings), options)
+
+
+def _first(place: Place | None, text: str, count: int, options: RenderOptions) -> str:
+    where = f"{location(place, options.root)}: " if place else ""
+    more = f" (and {count - 1:,} more)" if count > 1 else ""
+    return f"{where}{text}{more}"
 
 
 def _element(tag: str, **attributes: str) -> ET.Element:

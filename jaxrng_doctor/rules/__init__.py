@@ -6,7 +6,7 @@ To add a rule: a module that defines `RULE`, and a line here.
 from __future__ import annotations
 
 from jaxrng_doctor.facts import ProgramFacts
-from jaxrng_doctor.findings import SEVERITIES, Finding
+from jaxrng_doctor.findings import SEVERITIES, Finding, Gap
 from jaxrng_doctor.rules.rng001_shared_key_under_vmap import RULE as RNG001
 from jaxrng_doctor.rules.rng002_duplicate_keys_in_batch import RULE as RNG002
 from jaxrng_doctor.rules.rng003_same_key_every_iteration import RULE as RNG003
@@ -24,6 +24,7 @@ from jaxrng_doctor.rules.rng014_key_repeated_across_calls import RULE as RNG014
 from jaxrng_doctor.rules.rng015_rbg_loop_under_vmap import RULE as RNG015
 from jaxrng_doctor.rules.rng900_unused_suppression import RULE as RNG900
 from jaxrng_doctor.rules.rule import Rule
+from jaxrng_doctor.tracebacks import in_a_line
 
 RULES: tuple[Rule, ...] = (
     RNG001,
@@ -46,18 +47,27 @@ RULES: tuple[Rule, ...] = (
 CODES: tuple[str, ...] = tuple(rule.code for rule in RULES)
 
 
-def judge(program: ProgramFacts) -> tuple[Finding, ...]:
-    """Every rule on the program; a fault at one place that shows in several draws is told once."""
+def judge(program: ProgramFacts) -> tuple[tuple[Finding, ...], tuple[Gap, ...]]:
+    """Every rule on the program; a fault at one place that shows in several draws is told once.
+
+    A rule that fails is a gap, and the others are told.
+    """
     told: dict[object, Finding] = {}
+    gaps: list[Gap] = []
     for rule in RULES:
-        for finding in rule.check(program):
+        try:
+            found = tuple(rule.check(program))
+        except Exception as error:
+            gaps.append(Gap(f"{rule.code} could not be judged: {in_a_line(error)}"))
+            continue
+        for finding in found:
             scopes = tuple((s.kind, s.place) for s in finding.scopes)
             apart = (scopes, finding.related) if finding.place else finding.message
             key = (finding.code, finding.place, apart)
             known = told.get(key)
             if known is None or _weight(finding) > _weight(known):
                 told[key] = finding
-    return tuple(told.values())
+    return tuple(told.values()), tuple(gaps)
 
 
 def _weight(finding: Finding) -> tuple[int, int]:

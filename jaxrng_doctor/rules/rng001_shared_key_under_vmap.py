@@ -33,7 +33,9 @@ whole target with `expect="same"`.
 
 ## How it is proven
 The keys of all examples are computed, without running the rest of the program, and
-counted: one distinct key among n examples.
+counted: one distinct key among n examples. Where the branches around the draw let at
+most one example draw, nothing is shared; where only the inputs of this run do, it is a
+note.
 """
 
 from __future__ import annotations
@@ -45,11 +47,8 @@ from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
 def check(draw: DrawFacts) -> Finding | None:
-    shared = [
-        s
-        for s in draw.scopes
-        if s.scope.kind == "vmap" and s.variation is Variation.CONSTANT and telling.is_judged(s)
-    ]
+    mapped = telling.shared_scopes(draw, "vmap")
+    shared = [s for s in mapped if s.variation is Variation.CONSTANT]
     if not shared:
         return None
     worst = telling.worst_of(draw, shared)
@@ -57,13 +56,13 @@ def check(draw: DrawFacts) -> Finding | None:
     return telling.finding(
         RULE.code,
         RULE.name,
-        RULE.severity,
+        telling.severity(RULE.severity, draw, worst),
         draw,
         message=telling.alike(worst) + telling.scope_by_scope(draw, shared),
         evidence=evidence,
         related=telling.related(shared, [_at_the_vmap(s) for s in shared], "examples"),
         help=advice.own_keys(draw, worst),
-        notes=telling.notes(shared),
+        notes=telling.notes(draw, shared),
         sure=telling.confidence(evidence),
     )
 

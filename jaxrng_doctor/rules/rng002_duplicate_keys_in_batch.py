@@ -34,36 +34,44 @@ examples that share one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from jaxrng_doctor.facts import RBG, DrawFacts, ScopeFacts, Variation
-from jaxrng_doctor.findings import Finding
+from jaxrng_doctor.findings import Evidence, Finding
 from jaxrng_doctor.rules import advice, telling
 from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
-def check(draw: DrawFacts) -> Finding | None:
-    together = telling.only_together(draw)
-    if together and any(s.vmap for s in draw.scopes):
-        shared, worst, evidence = together, together[-1], draw.joint
-        message = telling.together(draw, shared)
-    elif shared := [s for s in draw.scopes if _is_shared(s)]:
+def check(draw: DrawFacts) -> Iterator[Finding]:
+    mapped = telling.shared_scopes(draw, "vmap")
+    if shared := [s for s in mapped if s.variation is not Variation.CONSTANT]:  # else RNG001
         worst = telling.worst_of(draw, shared)
-        evidence = telling.evidence_of(draw, worst)
         message = _counted(worst) + telling.scope_by_scope(draw, shared)
-    else:
-        return None
+        yield _finding(draw, shared, worst, telling.evidence_of(draw, worst), message)
+    for joint, scopes in telling.only_together(draw):
+        if telling.told_as(scopes) == RULE.code:
+            message = telling.together(draw, joint, scopes)
+            yield _finding(draw, scopes, scopes[-1], joint.evidence, message)
+
+
+def _finding(
+    draw: DrawFacts,
+    shared: Sequence[ScopeFacts],
+    worst: ScopeFacts,
+    evidence: Evidence | None,
+    message: str,
+) -> Finding:
     is_rbg = draw.impl in RBG
     return telling.finding(
         RULE.code,
         RULE.name,
-        "warning" if is_rbg else RULE.severity,
+        telling.severity("warning" if is_rbg else RULE.severity, draw, worst),
         draw,
         message=message,
         evidence=evidence,
-        related=telling.related(
-            shared, ["mapped here, over keys that are not all different"], "examples"
-        ),
+        related=telling.related(shared, [_at_the_scope(s) for s in shared], "examples"),
         help=advice.distinct_keys(worst),
-        notes=(*telling.notes(shared), *((RBG_ROWS,) if is_rbg else ())),
+        notes=(*telling.notes(draw, shared), *((RBG_ROWS,) if is_rbg else ())),
         sure=telling.confidence(evidence),
     )
 
@@ -72,6 +80,11 @@ RBG_ROWS = (
     "under vmap an rbg draw uses only the first key of the batch, so the rows differ all the "
     "same: see RNG012"
 )
+
+
+def _at_the_scope(facts: ScopeFacts) -> str:
+    which = f": `{facts.array}`" if facts.array else ""
+    return f"mapped here, over keys that are not all different{which}"
 
 
 def _counted(facts: ScopeFacts) -> str:
@@ -83,14 +96,6 @@ def _counted(facts: ScopeFacts) -> str:
         f"{evidence.examples:,} examples of {telling.title(facts)} have only "
         f"{evidence.distinct_keys:,} distinct {keys}"
     )
-
-
-def _is_shared(facts: ScopeFacts) -> bool:
-    if facts.scope.kind != "vmap" or not telling.is_judged(facts):
-        return False
-    if facts.variation is Variation.CONSTANT:
-        return False  # RNG001
-    return facts.variation is Variation.EQUAL or telling.repeats(facts.evidence)
 
 
 RULE = Rule("RNG002", "duplicate-keys-in-batch", "error", of_each_draw(check), __doc__)

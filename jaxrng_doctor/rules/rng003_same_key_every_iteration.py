@@ -40,33 +40,42 @@ the trace alone tells that the keys differ.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from jaxrng_doctor.facts import DrawFacts, ScopeFacts, Variation
-from jaxrng_doctor.findings import Finding
+from jaxrng_doctor.findings import Evidence, Finding
 from jaxrng_doctor.rules import advice, telling
 from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
-def check(draw: DrawFacts) -> Finding | None:
-    together = telling.only_together(draw)
-    if together and not any(s.vmap for s in draw.scopes):
-        shared, worst, evidence = together, together[-1], draw.joint
-        message = telling.together(draw, shared)
-    elif shared := [s for s in draw.scopes if _is_shared(s)]:
+def check(draw: DrawFacts) -> Iterator[Finding]:
+    if shared := telling.shared_scopes(draw, "scan", "while"):
         worst = telling.worst_of(draw, shared)
-        evidence = telling.evidence_of(draw, worst)
         message = _counted(worst) + telling.scope_by_scope(draw, shared)
-    else:
-        return None
+        yield _finding(draw, shared, worst, telling.evidence_of(draw, worst), message)
+    for joint, scopes in telling.only_together(draw):
+        if telling.told_as(scopes) == RULE.code:
+            message = telling.together(draw, joint, scopes)
+            yield _finding(draw, scopes, scopes[-1], joint.evidence, message)
+
+
+def _finding(
+    draw: DrawFacts,
+    shared: Sequence[ScopeFacts],
+    worst: ScopeFacts,
+    evidence: Evidence | None,
+    message: str,
+) -> Finding:
     return telling.finding(
         RULE.code,
         RULE.name,
-        RULE.severity,
+        telling.severity(RULE.severity, draw, worst),
         draw,
         message=message,
         evidence=evidence,
         related=telling.related(shared, [_at_the_loop(s) for s in shared], "steps"),
         help=advice.key_for_each_step(worst),
-        notes=telling.notes(shared),
+        notes=telling.notes(draw, shared),
         sure=telling.confidence(evidence),
     )
 
@@ -75,16 +84,11 @@ def _counted(facts: ScopeFacts) -> str:
     return telling.some_alike(facts) or telling.alike(facts)
 
 
-def _is_shared(facts: ScopeFacts) -> bool:
-    if facts.scope.kind not in ("scan", "while") or not telling.is_judged(facts):
-        return False
-    return facts.variation.is_same or telling.repeats(facts.evidence)
-
-
 def _at_the_loop(facts: ScopeFacts) -> str:
     cause = facts.cause
     if cause is None or facts.variation is Variation.UNKNOWN:
-        return "the loop, whose steps do not all have a key of their own"
+        which = f": `{facts.array}`" if facts.array else ""
+        return f"the loop, whose steps do not all have a key of their own{which}"
     if cause.kind == "equal values":
         return "the loop, over keys that are all equal"
     if cause.kind == "seed":

@@ -42,13 +42,15 @@ Noise that must be alike on all devices, such as a mask of shared features: say 
 with `# jaxrng: ignore[RNG004] reason` on the line of the draw or of the device map.
 
 ## How it is proven
-The keys of all devices are computed, on one device, and counted along each mesh axis.
+The keys of all devices are computed, on one device, and counted along each mesh axis,
+and along several axes, steps and examples together: device 0 may draw in its second step
+what device 1 has drawn in its first.
 Those of several processes are computed in each, and compared in process 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from jaxrng_doctor.facts import Alike, DrawFacts, ProgramFacts, ScopeFacts
 from jaxrng_doctor.findings import Evidence, Finding, Help
@@ -58,33 +60,53 @@ from jaxrng_doctor.rules.rule import Rule
 
 def check(program: ProgramFacts) -> Iterator[Finding]:
     for draw in program.draws:
-        if (found := _on_devices(draw)) is not None:
-            yield found
+        yield from _on_devices(draw)
     yield from map(_in_processes, program.alike)
 
 
-def _on_devices(draw: DrawFacts) -> Finding | None:
-    shared = [s for s in draw.scopes if _is_shared(s)]
-    if not shared:
-        return None
-    worst = telling.worst_of(draw, shared)
+def _on_devices(draw: DrawFacts) -> Iterator[Finding]:
+    if shared := telling.shared_scopes(draw, "device"):
+        worst = telling.worst_of(draw, shared)
+        message = telling.some_alike(worst) or telling.alike(worst)
+        outside = Help(
+            "or split outside, one key a device, and shard the keys as the data",
+            f"keys = jax.random.split(key, {worst.scope.size})",
+        )
+        yield _finding(
+            draw,
+            shared,
+            worst,
+            telling.evidence_of(draw, worst),
+            message + telling.scope_by_scope(draw, shared),
+            (_folded(worst.scope.axis_name), outside),
+        )
+    for joint, scopes in telling.only_together(draw):
+        if telling.told_as(scopes) == RULE.code:
+            device = next(s for s in reversed(scopes) if s.scope.kind == "device")
+            message = telling.together(draw, joint, scopes)
+            own = _folded(device.scope.axis_name, "as well, in a fold_in of its own: a sum repeats")
+            yield _finding(draw, scopes, device, joint.evidence, message, (own,))
+
+
+def _finding(
+    draw: DrawFacts,
+    shared: Sequence[ScopeFacts],
+    worst: ScopeFacts,
+    evidence: Evidence | None,
+    message: str,
+    help: tuple[Help, ...],
+) -> Finding:
     return telling.finding(
         RULE.code,
         RULE.name,
-        RULE.severity,
+        telling.severity(RULE.severity, draw, worst),
         draw,
-        message=(telling.some_alike(worst) or telling.alike(worst))
-        + telling.scope_by_scope(draw, shared),
-        evidence=worst.evidence,
+        message=message,
+        evidence=evidence,
         related=telling.related(shared, [_at_the_map(s) for s in shared], "devices"),
-        help=(
-            _folded(worst.scope.axis_name),
-            Help(
-                "or split outside, one key a device, and shard the keys as the data",
-                f"keys = jax.random.split(key, {worst.scope.size})",
-            ),
-        ),
-        sure=telling.confidence(worst.evidence),
+        help=help,
+        notes=telling.notes(draw, shared),
+        sure=telling.confidence(evidence),
     )
 
 
@@ -118,15 +140,17 @@ _STRIP = 256  # so many processes are shown one by one
 
 
 def _at_the_map(facts: ScopeFacts) -> str:
-    if telling.some_alike(facts):
+    if facts.scope.kind != "device":
+        return "together with this scope"
+    if not facts.variation.is_same:
         return "the devices do not all have a key of their own"
     return "the key is the same on every device"
 
 
-def _folded(axis_name: str | None) -> Help:
+def _folded(axis_name: str | None, how: str = "") -> Help:
     if axis_name:
         return Help(
-            "fold in the index of the device",
+            " ".join(filter(None, ["fold in the index of the device", how])),
             f"key = jax.random.fold_in(key, jax.lax.axis_index({axis_name!r}))",
         )
     return Help(
@@ -134,14 +158,6 @@ def _folded(axis_name: str | None) -> Help:
         "key = jax.random.fold_in(key, jax.lax.axis_index('devices'))  # pmap(…, "
         "axis_name='devices')",
     )
-
-
-def _is_shared(facts: ScopeFacts) -> bool:
-    if facts.scope.kind != "device" or not telling.is_judged(facts):
-        return False
-    if facts.variation.is_same:
-        return facts.meets
-    return telling.repeats(facts.evidence)
 
 
 RULE = Rule("RNG004", "same-key-on-every-device", "error", check, __doc__)

@@ -27,7 +27,9 @@ To draw the same numbers again on purpose, use `jax.random.clone(key)`, which sa
 so, or `# jaxrng: ignore[RNG005] reason` on the line of the second draw.
 
 ## How it is proven
-The keys of both draws are computed, at every index of their scopes, and compared.
+The keys of both draws are computed, at every index of their scopes, and compared. A draw
+in a branch that the inputs of this run do not take is compared by what its key is made
+of, and told as a note. So it is for RNG006, RNG007 and RNG008.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jaxrng_doctor.facts import ProgramFacts, Shared
-from jaxrng_doctor.findings import Finding, Help, Related
+from jaxrng_doctor.findings import Finding, Help
 from jaxrng_doctor.rules import telling
 from jaxrng_doctor.rules.rule import Rule
 
@@ -57,12 +59,14 @@ def _finding(shared: Shared) -> Finding:
     key = f"the key `{second.origin}`"
     if first.place != second.place:
         message = f"{second.op} draws from {key}, which {first.op} has drawn from"
-        related = telling.at(first.place, "the first draw from this key")
+        related = (
+            *telling.at(first.place, "the first draw from this key"),
+            *telling.calls_to(shared),
+        )
         code = "first_key, second_key = jax.random.split(key)"
     else:
         message = f"{second.op} draws {shared.times} times from {key}"
-        words = ("called here", "and again here, with the same key")
-        related = tuple(Related(p, w) for p, w in zip(shared.calls, words, strict=False))
+        related = telling.calls_to(shared)
         code = f"keys = jax.random.split(key, {shared.times})"
     return telling.of_pair(
         RULE.code,

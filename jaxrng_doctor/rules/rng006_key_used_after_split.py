@@ -63,7 +63,10 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
                 shared,
                 message=f"the key `{shared.second.origin}` is {_done(shared.second)} "
                 f"after it was {_done(shared.first)}",
-                related=telling.at(shared.first.place, f"{_done(shared.first)} here"),
+                related=(
+                    *telling.at(shared.first.place, f"{_done(shared.first)} here"),
+                    *telling.calls_to(shared),
+                ),
                 help=(_HELP,),
             )
     for repeated in program.repeated:

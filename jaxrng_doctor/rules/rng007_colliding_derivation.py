@@ -57,6 +57,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
                 *telling.at(first.place, "the first draw from this key"),
                 *telling.at(first.made, "its key is made here"),
                 *telling.at(second.made, "the same key is made again here"),
+                *telling.calls_to(shared),
             ),
             help=(
                 Help(

@@ -50,12 +50,13 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
         yield Finding(
             code=RULE.code,
             name=RULE.name,
-            severity=RULE.severity,
+            severity="note" if returned.unreached else RULE.severity,
             confidence="inferred" if returned.evidence is None else "proven",
             message=f"the key `{use.origin}` is {done}, and comes back unchanged as {output}",
             place=use.place,
             label="split here" if use.is_split else "drawn here",
             evidence=returned.evidence,
+            notes=("of these inputs the use is not made",) if returned.unreached else (),
             help=(
                 Help(
                     "split the key first, draw from one part and return the other",

@@ -45,7 +45,7 @@ from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 def check(draw: DrawFacts) -> Finding | None:
     if draw.constant is None or any(
-        s.variation.is_same and telling.is_judged(s) for s in draw.scopes
+        s.variation.is_same and telling.is_shared(draw, s) for s in draw.scopes
     ):
         return None  # in a scope that shares it, the key is told of as RNG001 or RNG003
     how = "captured" if draw.constant.op == "captured" else "made from a literal seed"

@@ -40,11 +40,15 @@ class Rule:
         return RuleText(self.code, self.name, self.severity, self.summary, doc, uri)
 
 
-def of_each_draw(check: Callable[[DrawFacts], Finding | None]) -> Check:
+def of_each_draw(check: Callable[[DrawFacts], Iterable[Finding] | Finding | None]) -> Check:
     """The check of a rule that looks at one draw at a time, but not at what only redoes another."""
 
     def check_all(program: ProgramFacts) -> Iterator[Finding]:
-        draws = (draw for draw in program.draws if not draw.redone)
-        return (found for draw in draws if (found := check(draw)) is not None)
+        for draw in program.draws:
+            found = None if draw.redone else check(draw)
+            if isinstance(found, Finding):
+                yield found
+            elif found is not None:
+                yield from found
 
     return check_all

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
-from jaxrng_doctor.facts import CallUse, Cause, DrawFacts, Repeated, ScopeFacts, Shared
+from jaxrng_doctor.facts import (
+    CallUse,
+    Cause,
+    DrawFacts,
+    Joint,
+    Repeated,
+    ScopeFacts,
+    Shared,
+    repeats,
+)
 from jaxrng_doctor.findings import (
     Confidence,
     Evidence,
@@ -13,6 +21,7 @@ from jaxrng_doctor.findings import (
     Help,
     Place,
     Related,
+    ScopeKind,
     Severity,
 )
 
@@ -22,56 +31,68 @@ REFUTED = (
 )
 
 
-def is_judged(facts: ScopeFacts) -> bool:
-    """Scopes that are not to share: no Jacobian's basis, not of size 0 or 1, not declared to."""
-    return not facts.basis and not facts.declared and facts.scope.size not in (0, 1)
+def shared_scopes(draw: DrawFacts, *kinds: ScopeKind) -> list[ScopeFacts]:
+    """The scopes of these kinds that share a key, each by itself as far as the trace tells.
 
-
-def repeats(evidence: Evidence | None) -> bool:
-    return evidence is not None and evidence.distinct_keys < evidence.examples
-
-
-def only_together(draw: DrawFacts) -> list[ScopeFacts]:
-    """The scopes that share keys together and none of them alone; `[]` where there are none.
-
-    A scope that the trace shows to share may be around them, where at most one of its examples
-    draws at a time.
+    Those over which at most one example has drawn this time are there only if they are all.
     """
-    if not _is_joint(draw) or any(s.variation.is_same for s in _between(draw)):
-        return []
-    return [s for s in draw.scopes if is_judged(s) and not s.variation.is_same]
+    shared = [s for s in draw.scopes if s.scope.kind in kinds and is_shared(draw, s)]
+    return [s for s in shared if not by_chance(draw, s)] or shared
+
+
+def is_shared(draw: DrawFacts, facts: ScopeFacts) -> bool:
+    """The examples of a scope share a key, or would, if more of them drew at a time."""
+    if not facts.is_judged:
+        return False
+    if facts.repeats:
+        return True
+    return facts.variation.is_same and (facts.reach != "one" or _joint(draw, facts) is not None)
+
+
+def by_chance(draw: DrawFacts, facts: ScopeFacts) -> bool:
+    """Nothing is shared only because at most one example draws, of the inputs that were given."""
+    return facts.reach == "one this time" and _joint(draw, facts) is None
+
+
+def only_together(draw: DrawFacts) -> Iterator[tuple[Joint, list[ScopeFacts]]]:
+    """The scopes that share keys together and none of them alone, set by set.
+
+    Where the trace shows that one of them shares, but where at most one of its examples draws
+    at a time, that is told of this scope.
+    """
+    for joint in draw.joint:
+        scopes = [draw.scopes[depth] for depth in joint.scopes]
+        if not any(s.variation.is_same for s in scopes):
+            yield joint, scopes
+
+
+def told_as(scopes: Sequence[ScopeFacts]) -> str:
+    """The rule for scopes that share only together: devices are gravest, then examples."""
+    kinds = {s.scope.kind for s in scopes}
+    return "RNG004" if "device" in kinds else "RNG002" if "vmap" in kinds else "RNG003"
 
 
 def evidence_of(draw: DrawFacts, worst: ScopeFacts) -> Evidence | None:
-    """What the keys say of a shared scope; where each index was drawn at once, of all scopes."""
-    if draw.joint is not None and _is_joint(draw) and worst in _between(draw):
-        return replace(draw.joint, fixed="over all scopes together")
-    return worst.evidence
+    """What the keys say of a shared scope; where each index was drawn at once, of several."""
+    joint = _joint(draw, worst)
+    return worst.evidence if joint is None or worst.repeats else joint.evidence
 
 
-def _is_joint(draw: DrawFacts) -> bool:
-    """No scope alone has equal keys, and yet two draws at different indices of several do."""
-    judged = [s for s in draw.scopes if is_judged(s)]
-    return (
-        len(judged) > 1
-        and repeats(draw.joint)
-        and not any(s.basis or s.scope.kind == "device" for s in draw.scopes)
-        and not any(repeats(s.evidence) for s in judged)
-    )
+def _joint(draw: DrawFacts, facts: ScopeFacts) -> Joint | None:
+    """The sharing over several scopes of which the trace shows that this one is to blame."""
+    if not facts.variation.is_same:
+        return None
+    return next((j for j in draw.joint if any(draw.scopes[d] is facts for d in j.scopes)), None)
 
 
-def _between(draw: DrawFacts) -> list[ScopeFacts]:
-    """The scopes in which the two draws are apart that `draw.joint` names."""
-    return [s for depth, s in enumerate(draw.scopes) if depth in draw.apart and is_judged(s)]
-
-
-def together(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> str:
+def together(draw: DrawFacts, joint: Joint, shared: Sequence[ScopeFacts]) -> str:
     """The message for keys that repeat only across scopes."""
-    assert draw.joint is not None
     where = " and ".join(position(draw, s) for s in shared)
+    one, other = joint.pair
     return (
-        f"{draw.joint.examples:,} draws over {where} together have only "
-        f"{draw.joint.distinct_keys:,} distinct keys; over each alone they are distinct"
+        f"{joint.evidence.examples:,} draws over {where} together have only "
+        f"{joint.evidence.distinct_keys:,} distinct keys, such as one for ({one}) and ({other}); "
+        "over each alone they are distinct"
     )
 
 
@@ -131,6 +152,8 @@ def some_alike(facts: ScopeFacts) -> str:
 def position(draw: DrawFacts, facts: ScopeFacts) -> str:
     """`the inner vmap (32)` among two vmaps; `the scan (5)` where there is but one."""
     kind = facts.called or facts.scope.kind
+    if facts.scope.kind == "device" and facts.scope.axis_name:
+        return f"the axis '{facts.scope.axis_name}' ({facts.scope.size:,})"
     alike = [s for s in draw.scopes if (s.called or s.scope.kind) == kind]
     size = f" ({facts.scope.size:,})" if facts.scope.size is not None else ""
     index = next(i for i, s in enumerate(alike) if s is facts)
@@ -146,12 +169,12 @@ def position(draw: DrawFacts, facts: ScopeFacts) -> str:
 
 def scope_by_scope(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> str:
     """`; shared over the inner vmap (32), distinct over the outer vmap (4)`, for nested scopes."""
-    judged = [s for s in draw.scopes if is_judged(s)]
+    judged = [s for s in draw.scopes if s.is_judged]
     if len(judged) < 2:
         return ""
     words = {True: "distinct", False: "shared", None: "not known to differ"}
     parts = [
-        (words[False] if s in shared else words[s.scope.varies], position(draw, s))
+        (words[False if s in shared or _joint(draw, s) else s.scope.varies], position(draw, s))
         for s in reversed(judged)
     ]
     told: list[str] = []
@@ -161,9 +184,16 @@ def scope_by_scope(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> str:
     return "; " + ", ".join(told).replace(", and", " and")
 
 
-def notes(shared: Sequence[ScopeFacts]) -> tuple[str, ...]:
-    """What the source cannot show: a vmap that only the command line or `check` wrote down."""
+def severity(usual: Severity, draw: DrawFacts, worst: ScopeFacts) -> Severity:
+    """Of a shared scope: only a note where at most one of its examples has drawn."""
+    return "note" if by_chance(draw, worst) else usual
+
+
+def notes(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> tuple[str, ...]:
+    """What the source cannot show: who drew, and a vmap that only `check` wrote down."""
     found = []
+    if any(by_chance(draw, s) for s in shared):
+        found.append("of these inputs at most one draws at a time, so nothing was shared")
     for facts in shared:
         if facts.vmap is not None and facts.scope.place is None:
             axes = ", ".join(f"{name}: {axis}" for name, axis in facts.vmap.in_axes)
@@ -221,13 +251,22 @@ def of_pair(
 ) -> Finding:
     """A finding about two uses of one key, in one call or in several, at the second.
 
-    What a library does within one call is only a note: the user cannot change it.
+    What a library does within one call is only a note: the user cannot change it. So is what
+    needs other inputs to happen.
     """
     inside = shared.library
+    unreached = isinstance(shared, Shared) and shared.unreached
+    notes = [f"{inside} makes both uses, in one call of yours"] if inside else []
+    if isinstance(shared, Shared) and not inside:
+        for which, use in (("first", shared.first), ("second", shared.second)):
+            if use.rule:
+                notes.append(f"the {which} use is in {use.rule}, for its derivative")
+    if unreached:
+        notes.append("of these inputs not both uses are made, so nothing was shared")
     return Finding(
         code=code,
         name=name,
-        severity="note" if inside else severity,
+        severity="note" if inside or unreached else severity,
         confidence="inferred" if shared.evidence is None else "proven",
         message=message,
         place=shared.second.place,
@@ -235,8 +274,14 @@ def of_pair(
         related=related,
         evidence=shared.evidence,
         help=() if inside else help,
-        notes=(f"{inside} makes both uses, in one call of yours",) if inside else (),
+        notes=tuple(notes),
     )
+
+
+def calls_to(shared: Shared) -> tuple[Related, ...]:
+    """From where the two uses are called, where both are at one place or in other functions."""
+    words = ("called here", "and again here, with the same key")
+    return tuple(Related(p, w) for p, w in zip(shared.calls, words, strict=False))
 
 
 def calls_of(repeated: Repeated) -> tuple[Related, ...]:

@@ -37,6 +37,7 @@ class Overrides:
     fail_on: FailOn | None = None
     timeout: float | None = None
     no_run: bool | None = None
+    strict: bool | None = None
 
     def over(self, others: Overrides) -> Overrides:
         """Both together, where these win."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jaxrng_doctor.trace import equations
+from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.trace.control import Call, Map, control
 
 _RESULT = -1

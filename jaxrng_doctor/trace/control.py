@@ -11,34 +11,15 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from jaxrng_doctor.trace import equations, kept
-from jaxrng_doctor.trace.expanding import HIDING
+from jax.extend import core as jex_core
+
+from jaxrng_doctor.jax_internals import equations, primitives
+from jaxrng_doctor.trace import kept
 from jaxrng_doctor.trace.kept_loops import PREFIX
 from jaxrng_doctor.trace.meshes import MeshDims, shard_map_dims
 
-# JAX's own that run code which is in no jaxpr (0.6 to 0.12).
-_OUTSIDE = frozenset({"call_exported", "ffi_call", "io_callback", "pure_callback", HIDING})
-
 # Equinox's primitives that hand on or choose between their operands, and draw nothing.
 _EQUINOX = frozenset({"nonbatchable", "nontraceable", "select_if_vmap"})
-
-# Their one jaxpr takes the operands and returns the outputs as they are (0.6 to 0.12).
-_CALLS = frozenset(
-    {
-        "checkpoint",
-        "closed_call",
-        "core_call",
-        "custom_jvp_call",
-        "custom_vjp_call",
-        "custom_vjp_call_jaxpr",
-        "custom_vmap_call",
-        "eval_jaxpr",
-        "jit",
-        "pjit",
-        "remat",
-        "remat2",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +113,10 @@ def control(eqn: Any) -> Control | None:
         return Map(
             params["jaxpr"], axis.size, axis.name, params["in_axes"], params["out_axes"], False
         )
-    if name == "xla_pmap":
+    if name == primitives.PMAP:
         axes = params["in_axes"], params["out_axes"]
         return Map(params["call_jaxpr"], params["axis_size"], params["axis_name"], *axes, True)
-    if name == "shard_map":
+    if name == primitives.SHARD_MAP:
         return ShardMap(bodies[0], *shard_map_dims(eqn))
     if name == "scan":
         consts, carry = equations.scan_counts(eqn)
@@ -149,11 +130,39 @@ def control(eqn: Any) -> Control | None:
         )
     if name == "cond":
         return Cond(tuple(params["branches"]))
-    if name in _CALLS and len(bodies) == 1:
+    if name in primitives.CALLS and len(bodies) == 1:
         inner = equations.open_jaxpr(bodies[0])[0]
         if (len(inner.invars), len(inner.outvars)) == (len(eqn.invars), len(eqn.outvars)):
             return Call(bodies[0])
-    return Opaque(tuple(bodies))
+    return None if _computes(eqn) else Opaque(tuple(bodies))
+
+
+def entered(eqn: Any) -> tuple[Any, ...]:
+    """The jaxprs that an equation runs, in the order in which a path numbers them."""
+    match control(eqn):
+        case Call(body) | Map(body) | ShardMap(body) | Scan(body):
+            return (body,)
+        case While(condition, body):
+            return (condition, body)
+        case Cond(branches):
+            return branches
+    return ()
+
+
+def _computes(eqn: Any) -> bool:
+    """It does nothing but compute, at any depth: a `scatter-add`, with the addition as its jaxpr.
+
+    Not so where something inside draws, splits a key, is unknown or keeps a state (a kernel).
+    """
+    name = eqn.primitive.name
+    if name in primitives.DRAWING or name in (primitives.SPLIT, primitives.KEYLESS):
+        return False
+    if is_opaque(eqn.primitive) or equations.is_stateful(eqn):
+        return False
+    bodies = [equations.open_jaxpr(body)[0] for body in equations.subjaxprs(eqn)]
+    if any(equations.is_ref(var.aval) for body in bodies for var in body.invars):
+        return False
+    return all(map(_computes, (e for body in bodies for e in body.eqns)))
 
 
 @functools.cache
@@ -162,9 +171,20 @@ def is_opaque(primitive: Any) -> bool:
 
     JAX's own, and ours, are attributes of modules (0.6 to 0.12).
     """
-    own = ("jax", __name__.partition(".")[0])
-    modules = [m for name, m in list(sys.modules.items()) if name.partition(".")[0] in own]
-    known = any(value is primitive for m in modules for value in list(vars(m).values()))
     if primitive.name in _EQUINOX:
         return False
-    return not known or primitive.name in _OUTSIDE
+    return primitive.name in primitives.OUTSIDE or id(primitive) not in _known(len(sys.modules))
+
+
+@functools.lru_cache(maxsize=1)
+def _known(modules: int) -> dict[int, Any]:
+    """The primitives of JAX and the doctor, by `id`, while so many modules are imported."""
+    del modules
+    own = ("jax", __name__.partition(".")[0])
+    values = (
+        value
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] in own
+        for value in list(vars(module).values())
+    )
+    return {id(value): value for value in values if isinstance(value, jex_core.Primitive)}

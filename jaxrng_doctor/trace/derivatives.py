@@ -16,7 +16,7 @@ import jax
 from jax.extend import core as jex_core
 from jax.interpreters import ad, batching, mlir
 
-from jaxrng_doctor.trace import equations, jaxprs
+from jaxrng_doctor.jax_internals import equations, jaxprs
 from jaxrng_doctor.trace.keeping import ordinary
 
 TANGENT_NAME = "jaxrng_doctor_tangent"

@@ -11,33 +11,14 @@ from typing import Any
 
 import jax
 
-from jaxrng_doctor.trace import equations
+from jaxrng_doctor.jax_internals import equations, primitives
+from jaxrng_doctor.jax_internals.files import is_sampler_file
 from jaxrng_doctor.trace.derivatives import is_tangent
-from jaxrng_doctor.trace.files import is_sampler_file
-
-# primitive -> the operands that are its key. Those that count take a key's words apart.
-DRAWING_PRIMITIVES: dict[str, tuple[int, ...]] = {
-    "philox2x32": (0,),
-    "philox4x32": (0, 1),
-    "random_bits": (0,),
-    "random_gamma": (0,),
-    "rng_bit_generator": (0,),
-    "threefry2x32": (0, 1),
-    "threefry4x32": (0, 1, 2, 3),
-}
-
-# The jitted part of a sampler is called `_normal` for `normal`, except for these.
-_PUBLIC_NAMES = {"shuffle": "permutation"}
 
 
 def is_key(aval: Any) -> bool:
     """A typed key array: its dtype is one of `key<fry>`, `key<rbg>` and so on."""
     return bool(jax.dtypes.issubdtype(aval.dtype, jax.dtypes.prng_key))
-
-
-SPLIT = "random_split"
-KEYLESS = "rng_uniform"
-"""`lax.rng_uniform`: its numbers come from the device, not from a key."""
 
 
 def may_be_key(aval: Any) -> bool:
@@ -74,9 +55,9 @@ class Draws:
     def key_operands(self, eqn: Any) -> tuple[int, ...]:
         """The indices of the key among the operands, `()` where the equation is no draw."""
         name = eqn.primitive.name
-        if name in DRAWING_PRIMITIVES:
-            return DRAWING_PRIMITIVES[name]
-        if name in ("jit", "pjit") and self._is_sampler(eqn):
+        if name in primitives.DRAWING:
+            return primitives.DRAWING[name]
+        if name in primitives.JIT and self._is_sampler(eqn):
             return tuple(i for i, v in enumerate(eqn.invars) if is_key(v.aval))
         return ()
 
@@ -114,7 +95,7 @@ class Draws:
         for index, eqn in enumerate(inner.eqns):
             if eqn.primitive in inert:
                 continue
-            if eqn.primitive.name == SPLIT:
+            if eqn.primitive.name == primitives.SPLIT:
                 splits.append(index)
             elif self._draws(eqn, inner):
                 drawing.append(index)
@@ -123,9 +104,9 @@ class Draws:
 
     def _draws(self, eqn: Any, jaxpr: Any) -> bool:
         name = eqn.primitive.name
-        if name in DRAWING_PRIMITIVES:
+        if name in primitives.DRAWING:
             return True
-        if name == KEYLESS:
+        if name == primitives.KEYLESS:
             self.keyless.append((eqn, jaxpr))
             return False
         if is_tangent(eqn):
@@ -157,8 +138,8 @@ class Draws:
 def sampler_name(eqn: Any) -> str:
     """What the user calls it: `jax.random.normal` for the jit of `_normal`."""
     name = eqn.params.get("name") or eqn.primitive.name
-    if eqn.primitive.name in DRAWING_PRIMITIVES:
+    if eqn.primitive.name in primitives.DRAWING:
         public = eqn.primitive.name.removeprefix("random_")
         return f"jax.random.{public}" if hasattr(jax.random, public) else eqn.primitive.name
     public = name.lstrip("_")
-    return f"jax.random.{_PUBLIC_NAMES.get(public, public)}"
+    return f"jax.random.{primitives.PUBLIC_NAMES.get(public, public)}"

@@ -14,12 +14,13 @@ from typing import Any
 
 from jax.extend.core import primitives
 
+from jaxrng_doctor.jax_internals import stacks
+from jaxrng_doctor.jax_internals.calldata import JitCall
+from jaxrng_doctor.jax_internals.equations import function_of, subjaxprs
+from jaxrng_doctor.jax_internals.patches import Patch, attribute
+from jaxrng_doctor.jax_internals.running import is_eager, is_plain
 from jaxrng_doctor.trace import checkpoints
-from jaxrng_doctor.trace.calldata import JitCall
-from jaxrng_doctor.trace.equations import function_of, subjaxprs
-from jaxrng_doctor.trace.jaxprs import is_eager, is_plain
 from jaxrng_doctor.trace.kept_loops import PREFIX
-from jaxrng_doctor.trace.patches import Patch, attribute
 
 
 @dataclass(frozen=True)
@@ -31,21 +32,31 @@ class LoopCall:
     params: dict[str, Any]
 
     @property
+    def name(self) -> str:
+        """What users call it."""
+        is_checkpoint = self.primitive in checkpoints.primitives()
+        return "checkpoint" if is_checkpoint else str(self.primitive.name)
+
+    @property
     def bodies(self) -> list[Any]:
         """Its jaxprs, the same objects for each call of one function."""
         return subjaxprs(self)
 
 
+Around = Callable[[LoopCall], contextlib.AbstractContextManager[None]]
+
+
 @contextlib.contextmanager
-def each_eager_loop(note: Callable[[LoopCall], None]) -> Iterator[None]:
+def each_eager_loop(note: Callable[[LoopCall], None], around: Around) -> Iterator[None]:
     """While open, `note(call)` for each that an eager vmap or derivative is around, before it runs.
 
     Not for those that JAX makes of it, as for the batch. Every one of them comes by the `bind` of
-    its primitive (0.6 to 0.12).
+    its primitive (0.6 to 0.12). A checkpoint that nothing is around runs within `around(call)`:
+    JAX evaluates its jaxpr. Loops and branches it compiles there, as jitted functions.
     """
     with contextlib.ExitStack() as stack:
         for primitive in _primitives():
-            stack.enter_context(_patch(primitive, note))
+            stack.enter_context(_patch(primitive, note, around))
         yield
 
 
@@ -55,25 +66,36 @@ def is_loop(eqn: Any) -> bool:
     return any(name == primitive.name for primitive in _primitives())
 
 
+def is_making() -> bool:
+    """JAX makes of one of them, which was told of, what an eager vmap or derivative needs."""
+    return getattr(_state, "is_inside", False)
+
+
 def is_dispatched(call: JitCall) -> bool:
     """JAX makes the call by itself, of one primitive: such as a loop that nothing compiles."""
-    return function_of(call.jaxpr)[1].endswith("dispatch.py")
+    return stacks.is_dispatch_file(function_of(call.jaxpr)[1])
 
 
 @functools.cache
 def _primitives() -> tuple[Any, ...]:
-    return (primitives.scan_p, primitives.while_p, primitives.cond_p, checkpoints.primitive())
+    return (primitives.scan_p, primitives.while_p, primitives.cond_p, *checkpoints.primitives())
 
 
 _state = threading.local()
 
 
 @functools.cache
-def _patch(primitive: Any, note: Callable[[LoopCall], None]) -> Patch:
+def _patch(primitive: Any, note: Callable[[LoopCall], None], around: Around) -> Patch:
     def replaced(original: Any) -> Callable[..., Any]:
         def bind(*args: Any, **params: Any) -> Any:
-            if getattr(_state, "is_inside", False) or is_plain() or not is_eager():
+            if is_making() or not is_eager():
                 return original(*args, **params)
+            if is_plain():
+                # A backward pass binds the primitive too, to draw again.
+                if not checkpoints.is_users_call(primitive, params):
+                    return original(*args, **params)
+                with around(LoopCall(primitive, args, params)):
+                    return original(*args, **params)
             note(LoopCall(primitive, args, params))
             _state.is_inside = True
             try:

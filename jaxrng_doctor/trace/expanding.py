@@ -1,42 +1,64 @@
-"""Opens the equations that hide what they do until they are compiled.
+"""Opens the equations that hide what they do until they are compiled (`jax_internals/hidden.py`).
 
-From JAX 0.10 on there are equations that hold an object in place of jaxprs, whose
-`expand` gives the operations (`lax.custom_root` makes one in 0.12). The draws in it
-would else not be seen.
+All that comes after knows checkpoints, scans and calls by the equations that hold jaxprs.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import jax
-
-from jaxrng_doctor.trace import equations
+from jaxrng_doctor.jax_internals import equations, hidden
 from jaxrng_doctor.trace.derivatives import is_tangent
 
-HIDING = "call_hi_primitive"
+# Of several operands each is handed on as it is (0.6 to 0.12). Checkpoints make one of what they
+# run again, keys among it, with `jax_remat3`.
+_BARRIER = "optimization_barrier"
 
 
-def expanded(jaxpr: Any, known: dict[int, Any] | None = None) -> Any:
-    """The jaxpr with every such equation, at any depth, replaced by a jit of what it does.
+def expanded(jaxpr: Any, known: dict[int, tuple[Any, Any]] | None = None) -> Any:
+    """The jaxpr with every such equation, at any depth, replaced by one of what it does.
 
-    `known` has the answers for the jaxprs that occur several times, by `id`.
+    Without the equations that hand their operands on. `known` has the answers for the jaxprs
+    that occur several times, by `id`, beside these: one that was made here would be gone.
     """
     known = {} if known is None else known
     if id(jaxpr) not in known:
         inner = equations.open_jaxpr(jaxpr)[0]
-        eqns = [_opened(eqn, known) for eqn in inner.eqns]
+        eqns: list[Any] = []
+        handed_on: dict[Any, Any] = {}
+        for eqn in inner.eqns:
+            new = _with_operands(eqn, handed_on)
+            if new.primitive.name == _BARRIER:
+                handed_on.update(zip(new.outvars, new.invars, strict=True))
+            else:
+                eqns.append(_opened(new, known))
         new = jaxpr
-        if any(a is not b for a, b in zip(eqns, inner.eqns, strict=True)):
-            new = inner.replace(eqns=eqns)
+        if handed_on or any(a is not b for a, b in zip(eqns, inner.eqns, strict=True)):
+            outvars = [_found(v, handed_on) for v in inner.outvars]
+            new = inner.replace(eqns=eqns, outvars=outvars)
             new = new if jaxpr is inner else jaxpr.replace(jaxpr=new)
-        known[id(jaxpr)] = new
-    return known[id(jaxpr)]
+        known[id(jaxpr)] = jaxpr, new
+    return known[id(jaxpr)][1]
 
 
-def _opened(eqn: Any, known: dict[int, Any]) -> Any:
-    if eqn.primitive.name == HIDING:
-        return _as_jit(eqn, known)
+def _with_operands(eqn: Any, handed_on: dict[Any, Any]) -> Any:
+    if not handed_on:
+        return eqn
+    invars = [_found(v, handed_on) for v in eqn.invars]
+    moved = any(a is not b for a, b in zip(invars, eqn.invars, strict=True))
+    return eqn.replace(invars=invars) if moved else eqn
+
+
+def _found(atom: Any, handed_on: dict[Any, Any]) -> Any:
+    return atom if isinstance(atom, equations.Literal) else handed_on.get(atom, atom)
+
+
+def _opened(eqn: Any, known: dict[int, tuple[Any, Any]]) -> Any:
+    if eqn.primitive.name == hidden.HIDING:
+        try:
+            eqn = hidden.shown(eqn)
+        except Exception:  # such as of a type that is no array: it stays closed, which is a gap
+            return eqn
     if is_tangent(eqn):
         return eqn
     params = {}
@@ -54,18 +76,3 @@ def _opened(eqn: Any, known: dict[int, Any]) -> Any:
 def _like(value: Any, parts: list[Any]) -> Any:
     is_named = hasattr(value, "_fields")
     return type(value)(*parts) if is_named else type(value)(parts)
-
-
-def _as_jit(eqn: Any, known: dict[int, Any]) -> Any:
-    def does(*operands: Any) -> Any:
-        return eqn.primitive.to_lojax(*operands, **eqn.params)
-
-    try:
-        avals = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars]
-        made = equations.open_jaxpr(jax.make_jaxpr(jax.jit(does))(*avals))[0]
-    except Exception:  # a type that is no array: then it stays closed, and a key in it is a gap
-        return eqn
-    if len(made.eqns) != 1 or len(made.eqns[0].invars) != len(eqn.invars):
-        return eqn
-    jit = _opened(made.eqns[0], known)
-    return eqn.replace(primitive=jit.primitive, params=jit.params)

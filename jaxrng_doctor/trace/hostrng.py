@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from jaxrng_doctor.findings import Place
+from jaxrng_doctor.jax_internals.patches import Make, Patch, attribute, together
 from jaxrng_doctor.trace import places
-from jaxrng_doctor.trace.patches import Patch
 from jaxrng_doctor.trace.threads import Others
 
 # What makes, seeds or describes generators, and draws nothing from them.
@@ -153,17 +153,19 @@ def preserving_host_rng(known: Sequence[Any]) -> Iterator[None]:
         with _noting_draws() as seen:
             yield
     finally:
-        alone = seen.is_alone()
-        here = {draw.library for draw in seen.draws} - seen.elsewhere
-        if alone:
-            for stream, state in zip(streams, states, strict=True):
-                stream.state = state
-            for old, legacy in olds:
-                old.set_state(legacy)
-        if alone or "NumPy" in here:
-            np.random.set_state(own)
-        if alone or "Python" in here:
-            random.setstate(python)
+        alone, here = True, {draw.library for draw in seen.draws} - seen.elsewhere
+        try:
+            alone = seen.is_alone()
+        finally:
+            if alone:
+                for stream, state in zip(streams, states, strict=True):
+                    stream.state = state
+                for old, legacy in olds:
+                    old.set_state(legacy)
+            if alone or "NumPy" in here:
+                np.random.set_state(own)
+            if alone or "Python" in here:
+                random.setstate(python)
 
 
 def _state(generator: Any) -> Any:
@@ -207,26 +209,17 @@ def _of_this_thread(drawn: str = "") -> list[HostRng]:
 
 
 def _wrapping(module: Any, names: Sequence[str], library: str) -> Patch:
-    def replacement(name: str, original: Callable[..., Any]) -> Callable[..., Any] | None:
+    def making(name: str) -> Make | None:
         if name in _RESETTING:
-            return _resetting(original, library)
+            return functools.partial(_resetting, library=library)
         if name == "default_rng":
-            return _keeping(original)
+            return _keeping
+        title = f"{module.__name__}.{name}"
         drawing = name not in _NOT_DRAWING
-        return _noting(original, f"{module.__name__}.{name}", library) if drawing else None
+        return functools.partial(_noting, name=title, library=library) if drawing else None
 
-    def install() -> Callable[[], None]:
-        originals = {name: getattr(module, name) for name in names}
-        for name, original in originals.items():
-            setattr(module, name, replacement(name, original) or original)
-
-        def remove() -> None:
-            for name, original in originals.items():
-                setattr(module, name, original)
-
-        return remove
-
-    return Patch(install)
+    makes = {name: make for name in names if (make := making(name)) is not None}
+    return together(*(attribute(module, name, make) for name, make in makes.items()))
 
 
 def _noting(original: Callable[..., Any], name: str, library: str) -> Callable[..., Any]:

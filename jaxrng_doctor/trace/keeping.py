@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from jaxrng_doctor.findings import Gap
+from jaxrng_doctor.jax_internals.patches import receiving_faults
 
 
 @dataclass
@@ -29,9 +30,9 @@ def current() -> Keeping | None:
 @contextlib.contextmanager
 def noting() -> Iterator[Keeping]:
     """Keep, in this thread, until the context closes."""
-    with _as_current(Keeping()) as keeping:
-        assert keeping is not None
-        yield keeping
+    notes = Keeping()
+    with _as_current(notes), receiving_faults(lambda message: notes.gaps.append(Gap(message))):
+        yield notes
 
 
 @contextlib.contextmanager

@@ -22,8 +22,9 @@ from jax.extend import core as jex_core
 from jax.interpreters import ad, mlir
 
 from jaxrng_doctor.findings import Gap, Place
-from jaxrng_doctor.trace import checkpoints, derivatives, equations, jaxprs, keeping, pieces, sites
-from jaxrng_doctor.trace.calldata import VmapCall
+from jaxrng_doctor.jax_internals import equations, jaxprs, running, vmaps
+from jaxrng_doctor.jax_internals.calldata import VmapCall
+from jaxrng_doctor.trace import checkpoints, custom_rules, derivatives, keeping, pieces, sites
 from jaxrng_doctor.trace.keeping import Keeping
 from jaxrng_doctor.trace.kept_loops import keeping_loops
 
@@ -58,10 +59,11 @@ def keeping_vmaps() -> Iterator[Keeping]:
     (`set_xla_metadata` is part of the key), so that neither ever sees the other's.
     """
     with (
-        jaxprs.intercepting_vmap(_take),
-        jaxprs.samplers_not_inlined(_is_keeping),
+        vmaps.intercepting_vmap(_take),
+        vmaps.samplers_not_inlined(_is_keeping),
         keeping_loops(),
         checkpoints.numbering(),
+        custom_rules.keeping_rules(),
         set_xla_metadata(jaxrng_doctor="keeps_vmaps"),
         keeping.noting() as notes,
     ):
@@ -75,12 +77,19 @@ def _is_keeping() -> bool:
 def _take(call: VmapCall, ordinary: Callable[[], list[Any]]) -> list[Any]:
     made = sites.pop()
     notes = keeping.current()
-    if notes is None or not jaxprs.is_staging():
+    if notes is None or not running.is_staging():
         return ordinary()
     if not all(map(_is_plain_axis, call.in_axes)):
         notes.gaps.append(Gap("a vmap over a special axis type was not followed", made.place))
         return ordinary()
-    return _stage(call, made)
+    try:
+        return _stage(call, made)
+    except _SpecialOutput:  # JAX's own; a draw in it is a gap by its name stack
+        return ordinary()
+
+
+class _SpecialOutput(Exception):
+    """An axis of an output is none that a user can give, such as one to sum over."""
 
 
 def _stage(call: VmapCall, made: sites.Made) -> list[Any]:
@@ -99,7 +108,7 @@ def _stage(call: VmapCall, made: sites.Made) -> list[Any]:
             values[i] = example
         return list(call.fun(*values))
 
-    jaxpr, captured = jaxprs.trace_in_axis(
+    jaxpr, captured = vmaps.trace_in_axis(
         call,
         one_example,
         [jaxprs.per_example_aval(avals[i], in_axes[i], size) for i in mapped],
@@ -141,7 +150,7 @@ def _plain_out_axes(call: VmapCall, jaxpr: Any) -> tuple[int | None, ...]:
     axes: list[int | None] = []
     for axis, var in zip(call.out_axes(), jaxpr.outvars, strict=True):
         if not _is_plain_axis(axis):
-            raise NotImplementedError(f"jaxrng-doctor cannot follow a vmap with out_axes={axis!r}")
+            raise _SpecialOutput
         rank = var.aval.ndim + 1
         if axis is not None and not -rank <= axis < rank:
             # In the words of JAX's own check, which would come too late here.
@@ -170,7 +179,7 @@ def as_ordinary(
 ) -> Callable[..., Any]:
     """The ordinary `jax.vmap` of `body`, with a kept equation's parameters."""
     options: dict[str, Any] = {"axis_size": axis_data.size}
-    if not jaxprs.no_axis_name(axis_data.name):
+    if not vmaps.no_axis_name(axis_data.name):
         options["axis_name"] = axis_data.name
     if axis_data.spmd_name is not None:
         options["spmd_axis_name"] = axis_data.spmd_name
@@ -216,7 +225,7 @@ def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
 
 
 def _batch(axis_data: Any, args: Sequence[Any], dims: Sequence[Any], **params: Any) -> Any:
-    if all(d is None for d in dims) and jaxprs.no_axis_name(axis_data.name):
+    if all(d is None for d in dims) and vmaps.no_axis_name(axis_data.name):
         return kept_vmap.bind(*args, **params), [None] * len(params["out_axes"])
 
     def one_example(*examples: Any) -> list[Any]:
@@ -229,7 +238,7 @@ def _batch(axis_data: Any, args: Sequence[Any], dims: Sequence[Any], **params: A
         jaxprs.per_example_aval(jaxprs.aval_of(x), d, axis_data.size)
         for x, d in zip(args, dims, strict=True)
     ]
-    jaxpr, captured = jaxprs.trace_in_axis(call, one_example, avals, [""] * len(args))
+    jaxpr, captured = vmaps.trace_in_axis(call, one_example, avals, [""] * len(args))
     axes = (*(None for _ in captured), *dims)
     whole, out_axes = jaxprs.batch_jaxpr(equations.closed(jaxpr), axis_data, axes)
     return jex_core.jaxpr_as_fun(whole)(*captured, *args), list(out_axes)
@@ -262,7 +271,9 @@ def _discharge(
     invars = equations.open_jaxpr(jaxpr)[0].invars
     refs = [i for i, var in enumerate(invars) if equations.is_ref(var.aval)]
     ends = zip(refs, pure.outvars[len(out_axes) :], strict=True)
-    written = {i: end for i, end in ends if end is not own[i]}
+    # A loop gives each ref back, also one that it only reads, as another value.
+    writes = jaxprs.written_refs(jaxpr)
+    written = {i: end for i, end in ends if end is not own[i] and i in writes}
     if any(in_axes[i] is None for i in written):
         raise NotImplementedError("every example writes one ref, which JAX refuses when it runs")
     nothing = (None,) * len(consts)
@@ -308,6 +319,7 @@ def _dce(used_outputs: Sequence[bool], *rest: Any) -> tuple[list[bool], Any]:
 
 jaxprs.dce_rules[kept_vmap] = _dce
 jaxprs.register_discharge(kept_vmap, _discharge)
+jaxprs.register_lowering(kept_vmap, lambda *args, **params: list(_run(*args, **params)))
 kept_vmap.def_impl(lambda *args, **params: list(_run(*args, **params)))
 kept_vmap.def_effectful_abstract_eval(_abstract_eval)
 ad.primitive_jvps[kept_vmap] = _jvp

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +17,8 @@ from jax.extend import core as jex_core
 from jax.extend.core.primitives import scan_p, while_p
 from jax.interpreters import ad, mlir
 
-from jaxrng_doctor.trace import derivatives, equations, jaxprs, keeping, patches
+from jaxrng_doctor.jax_internals import equations, jaxprs, patches, running, stacks
+from jaxrng_doctor.trace import derivatives, keeping
 from jaxrng_doctor.trace.draws import Draws
 
 PREFIX = "kept_"
@@ -56,13 +56,14 @@ def _keep(original: Any) -> patches.Patch:
     if original in jaxprs.dce_rules:
         jaxprs.dce_rules[kept] = dce
     jaxprs.discharge_like(kept, original)
+    jaxprs.register_lowering(kept, run)
     mlir.register_lowering(kept, mlir.lower_fun(run, multiple_results=True))
 
     def replaced(bind: Any) -> Callable[..., Any]:
         def bind_or_keep(*args: Any, **params: Any) -> Any:
             # JAX's own rules bind the primitive again for the parts that they make of it.
-            is_users = sys._getframe(1).f_code.co_name in ("scan", "while_loop")
-            if is_users and keeping.current() and jaxprs.is_staging() and _draws(params):
+            is_users = patches.calling_function() in stacks.LOOP_CALLS
+            if is_users and keeping.current() and running.is_staging() and _draws(params):
                 return kept.bind(*args, **params)
             return bind(*args, **params)
 

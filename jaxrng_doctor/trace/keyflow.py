@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from jaxrng_doctor.trace import equations
+from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.trace.control import (
     Call,
     Cond,
@@ -27,6 +27,7 @@ from jaxrng_doctor.trace.draws import Draws, is_key, may_be_key
 
 def taking_keys(draws: Draws, program: Any) -> list[tuple[Any, Any]]:
     """The opaque equations of `program` that a key goes into, each with the jaxpr that holds it."""
+    draws.drawing(program)  # which meets them all
     if not any(map(is_opaque, draws.inert)) and not any(map(_is_opaque, draws.holding)):
         return []
     return list(_Flow(draws, program).taking.values())

@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxrng_doctor.errors import TargetError
 from jaxrng_doctor.findings import Failure
-from jaxrng_doctor.trace.equations import is_mutable
+from jaxrng_doctor.jax_internals.equations import is_mutable
 
 _NAMES = (str, bytes, type, np.dtype, np.ufunc, enum.Enum)
 

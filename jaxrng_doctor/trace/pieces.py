@@ -13,7 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax.extend import core as jex_core
 
-from jaxrng_doctor.trace import equations, jaxprs
+from jaxrng_doctor.jax_internals import equations, jaxprs
 from jaxrng_doctor.trace.draws import Draws, may_be_key
 
 CUSTOM = "custom_vmap_call"

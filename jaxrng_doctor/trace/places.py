@@ -17,10 +17,10 @@ from types import CodeType
 from typing import Any
 
 from jaxrng_doctor.findings import Place
+from jaxrng_doctor.jax_internals import equations, primitives, stacks
+from jaxrng_doctor.jax_internals.equations import Frame
+from jaxrng_doctor.jax_internals.files import JAX_DIR, is_sampler_file
 from jaxrng_doctor.paths import OWN_DIR
-from jaxrng_doctor.trace import equations
-from jaxrng_doctor.trace.equations import Frame
-from jaxrng_doctor.trace.files import JAX_DIR, is_sampler_file
 
 
 def _folders(*kinds: str) -> tuple[str, ...]:
@@ -149,31 +149,21 @@ def locate(at: At | None) -> Place | None:
 def jit_around(at: At) -> At | None:
     """The innermost jit of a function that is not JAX's own."""
     for above in reversed(at.above()[:-1]):
-        if above.eqn.primitive.name in ("jit", "pjit"):
+        if above.eqn.primitive.name in primitives.JIT:
             file = equations.function_of(above.eqn.params["jaxpr"])[1]
             if not is_machinery(file):
                 return above
     return None
 
 
-_LOOPS = {
-    "map": "lax.map",
-    "fori_loop": "fori_loop",
-    "scan": "scan",
-    "kept_scan": "scan",
-    "while_loop": "while_loop",
-    "kept_while": "while_loop",
-}
-
-
 def loop_function(at: At) -> str:
     """Which of JAX's loops the user called: the outermost one of JAX's frames that is a loop."""
-    name = str(at.eqn.primitive.name)
-    called = _LOOPS.get(name, name)
+    name = str(at.eqn.primitive.name).removeprefix("kept_")
+    called = {"while": "while_loop"}.get(name, name)
     for frame in equations.frames(at.eqn):
         if not is_machinery(frame.code.co_filename):
             break
-        called = _LOOPS.get(frame.code.co_name, called)
+        called = stacks.LOOPS.get(frame.code.co_name, called)
     return called
 
 
@@ -183,7 +173,7 @@ def by_lax_map(at: At) -> bool:
         file = frame.code.co_filename
         if not is_machinery(file):
             return False
-        if file.startswith(JAX_DIR) and os.path.basename(file) == "loops.py":
+        if stacks.is_loops_file(file):
             return True
     return False
 
@@ -191,15 +181,15 @@ def by_lax_map(at: At) -> bool:
 def is_pmap(at: At) -> bool:
     """A pmap; from JAX 0.10 on it is a shard_map of a function of JAX's own around the user's."""
     name = at.eqn.primitive.name
-    if name != "shard_map":
-        return bool(name == "xla_pmap")
+    if name != primitives.SHARD_MAP:
+        return bool(name == primitives.PMAP)
     file = equations.function_of(equations.subjaxprs(at.eqn)[-1])[1]
-    return file.startswith(JAX_DIR) and os.path.basename(file) == "pmap.py"
+    return stacks.is_pmap_file(file)
 
 
 def named_by_user(axis_name: Any) -> str | None:
     """The name of an axis, unless JAX made it up for a pmap without one."""
-    own = isinstance(axis_name, str) and not axis_name.startswith("_internal_")
+    own = isinstance(axis_name, str) and not axis_name.startswith(stacks.UNNAMED_AXES)
     return axis_name if own else None
 
 
@@ -211,8 +201,8 @@ def random_function(at: At) -> str:
         if not is_machinery(path):
             break
         if is_sampler_file(path) and not frame.code.co_name.startswith("_"):
-            called = frame.code.co_name
-    return called if called and called not in ("random_split", "bind") else "split"
+            called = stacks.random_function(frame.code.co_name)
+    return called or "split"
 
 
 def user_stack(at: At) -> list[Place]:

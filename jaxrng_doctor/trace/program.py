@@ -9,16 +9,21 @@ from typing import Any
 
 import jax
 
+from jaxrng_doctor.errors import AnalysisFault
 from jaxrng_doctor.findings import Gap, Place
-from jaxrng_doctor.trace import equations, jaxprs
+from jaxrng_doctor.jax_internals import equations, jaxprs
+from jaxrng_doctor.jax_internals.settings import examining
 from jaxrng_doctor.trace.call import ArrayCall
+from jaxrng_doctor.trace.control import entered
 from jaxrng_doctor.trace.draws import Draws, may_be_key
 from jaxrng_doctor.trace.expanding import expanded
 from jaxrng_doctor.trace.hostrng import doubt, watching_host_rng
 from jaxrng_doctor.trace.kept import keeping_vmaps
+from jaxrng_doctor.trace.places import At
 from jaxrng_doctor.trace.sites import recording_vmaps
 from jaxrng_doctor.trace.slices import Slice
-from jaxrng_doctor.trace.state import without_refs
+from jaxrng_doctor.trace.state import without_ends, without_refs
+from jaxrng_doctor.tracebacks import in_a_line
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Trace:
         have their shapes and dtypes.
     argument: for each input, which of the call's arrays it is, `None` for a constant.
     key_outputs: which outputs are keys, or may be legacy ones.
+    keys_left: the variables of the keys that are in refs at the end.
     lineage_slice: what the draws' keys and the key outputs are made of.
     slice: the same, and what decides which draws are reached: what must be run for them.
     place: the lines of the target's function, where it is written in Python.
@@ -49,33 +55,71 @@ class Trace:
     out_avals: tuple[Any, ...]
     argument: tuple[int | None, ...]
     key_outputs: tuple[int, ...]
+    keys_left: tuple[Any, ...]
     lineage_slice: Slice
     donates: bool
     place: Place | None
     host_draws: tuple[tuple[str, str, Place | None], ...]
     gaps: tuple[Gap, ...]
 
+    def at(self, path: Sequence[tuple[int, int]]) -> At:
+        """The equation to which a path leads: by which equations, and which of their jaxprs."""
+        at, jaxpr = None, self.jaxpr
+        for index, number in path:
+            inner = equations.open_jaxpr(jaxpr)[0]
+            at = At(at, inner.eqns[index], inner, index, 0)
+            held = entered(at.eqn)
+            jaxpr = held[number] if held else None
+        assert at is not None
+        return at
+
     @functools.cached_property
     def slice(self) -> Slice:
-        return Slice(self.lineage_slice.draws, self.jaxpr, self.key_outputs, to_run=True)
+        draws = self.lineage_slice.draws
+        return Slice(draws, self.jaxpr, self.key_outputs, self.keys_left, to_run=True)
 
 
 def trace_program(call: ArrayCall, generators: Sequence[Any] | None = None) -> Trace:
     """Trace `call` with `jax.make_jaxpr`; raises whatever the user's function raises.
 
-    `generators` are NumPy's, where somebody has looked for them already.
+    Where the doctor itself fails, it raises `AnalysisFault`. `generators` are NumPy's, where
+    somebody has looked for them already.
     """
+    users: list[Exception] = []
+    try:
+        with examining():
+            return _traced(call, generators, users)
+    except Exception as error:
+        if any(error is own for own in users):
+            raise
+        raise AnalysisFault(in_a_line(error)) from error
+
+
+def _traced(call: ArrayCall, generators: Sequence[Any] | None, users: list[Exception]) -> Trace:
+    """The trace. An error that came while the user's function was traced is added to `users`."""
 
     def program(*arrays: Any) -> Any:
         return call.call(*arrays)
 
     with recording_vmaps(), watching_host_rng(generators) as host, keeping_vmaps() as keeping:
-        closed, shapes = jax.make_jaxpr(program, return_shape=True)(*call.arrays)
+        try:
+            closed, shapes = jax.make_jaxpr(program, return_shape=True)(*call.arrays)
+        except Exception as error:
+            users.append(error)
+            raise
         program_jaxpr, consts = jaxprs.constants_as_inputs(expanded(closed))
+        count = len(program_jaxpr.outvars)
         program_jaxpr, made = without_refs(program_jaxpr)
     outputs, _ = jax.tree_util.tree_flatten_with_path(shapes)
     consts = [*made, *consts]
+    # What the program leaves in its refs is used, too.
     live, used = jaxprs.without_dead_code(program_jaxpr, [True] * len(program_jaxpr.outvars))
+    keys_left = tuple(
+        v
+        for v in live.outvars[count:]
+        if not isinstance(v, equations.Literal) and may_be_key(v.aval)
+    )
+    live = without_ends(live, count)
     names = [*(_name(call, const) for const in consts), *call.names]
     values = [*consts, *call.arrays]
     key_outputs = tuple(i for i, v in enumerate(live.outvars) if may_be_key(v.aval))
@@ -91,7 +135,8 @@ def trace_program(call: ArrayCall, generators: Sequence[Any] | None = None) -> T
         out_avals=tuple(shape for _, shape in outputs),
         argument=tuple(i - len(consts) if i >= len(consts) else None for i in left),
         key_outputs=key_outputs,
-        lineage_slice=Slice(Draws(), live, key_outputs, to_run=False),
+        keys_left=keys_left,
+        lineage_slice=Slice(Draws(), live, key_outputs, keys_left, to_run=False),
         donates=_donates(program_jaxpr),
         place=call.place,
         host_draws=tuple(

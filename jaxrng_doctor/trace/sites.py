@@ -17,8 +17,8 @@ from typing import Any
 import jax
 
 from jaxrng_doctor.findings import Place
-from jaxrng_doctor.trace import patches, places
-from jaxrng_doctor.trace.files import JAX_DIR
+from jaxrng_doctor.jax_internals import patches, stacks
+from jaxrng_doctor.trace import places
 from jaxrng_doctor.tracebacks import unseen
 
 _state = threading.local()
@@ -97,11 +97,10 @@ def pop() -> Made:
 def called_by_jacobian() -> bool:
     """The vmap being called belongs to `jacfwd`, `jacrev` or `hessian`: it maps over a basis."""
     frame = sys._getframe(1)
-    api = JAX_DIR + "_src" + "/api.py"
     while frame is not None:
         path, name = frame.f_code.co_filename, frame.f_code.co_name
-        if path == api and name != "vmap_f":
-            return name == "jacfun"
+        if stacks.is_api_file(path) and name != stacks.VMAP_CALL:
+            return name == stacks.JACOBIAN_CALL
         if not places.is_machinery(path):
             return False
         frame = frame.f_back  # type: ignore[assignment]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from jaxrng_doctor.trace import equations
+from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.trace.control import Call, Cond, Map, Scan, ShardMap, While, control
 from jaxrng_doctor.trace.derivatives import is_tangent
 from jaxrng_doctor.trace.draws import Draws
@@ -30,7 +30,8 @@ class Everything:
 class Slice:
     """The relevant equations of each jaxpr, and its relevant inputs.
 
-    `wanted` are outputs of the program that matter beside its draws. To run the slice
+    `wanted` are outputs of the program that matter beside its draws, and `left` variables that do,
+    as what the program leaves in refs. To run the slice
     (`to_run`), what decides whether and how often a draw is reached must be there too;
     what its key is made of can be told without.
 
@@ -39,10 +40,17 @@ class Slice:
     """
 
     def __init__(
-        self, draws: Draws, program: Any, wanted: Iterable[int] = (), *, to_run: bool
+        self,
+        draws: Draws,
+        program: Any,
+        wanted: Iterable[int] = (),
+        left: Iterable[Any] = (),
+        *,
+        to_run: bool,
     ) -> None:
         self.draws = draws
         self.to_run = to_run
+        self._left = frozenset(left)
         self._visited: set[int] = set()
         self._grew = True
         self._asked: dict[int, frozenset[int]] = {}
@@ -86,6 +94,7 @@ class Slice:
         self._grew |= id(inner) in self._visited
         self._visited.add(id(inner))
         needed = {v for i in asked if not isinstance(v := inner.outvars[i], Literal)}
+        needed |= self._left  # no variable is in two jaxprs
         relevant = []
         using = self.draws.using(inner)
         eqns = inner.eqns

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from jaxrng_doctor.trace import equations, jaxprs
+from jaxrng_doctor.jax_internals import equations, jaxprs
 
 
 def without_refs(jaxpr: Any) -> tuple[Any, list[Any]]:
@@ -18,7 +18,7 @@ def without_refs(jaxpr: Any) -> tuple[Any, list[Any]]:
 
     These are new, and constants; behind them are its own.
     The inputs that were refs are what is in them at the beginning; what is in them at the end
-    is dropped. Where JAX has no way to do without its refs, the jaxpr stays as it is.
+    is behind the outputs. Where JAX has no way to do without its refs, the jaxpr stays as it is.
     """
     if not jaxprs.has_state(jaxpr):
         return jaxpr, []
@@ -26,8 +26,16 @@ def without_refs(jaxpr: Any) -> tuple[Any, list[Any]]:
         pure, consts = jaxprs.discharged(equations.closed(jaxpr))
     except Exception:  # an equation without a rule: the keys in its refs are a gap
         return jaxpr, []
-    outs = pure.outvars[: len(jaxpr.outvars)]
-    return equations.open_jaxpr(equations.part(pure, pure.invars, outs, pure.eqns))[0], consts
+    return _part(pure, pure.outvars), consts
+
+
+def without_ends(jaxpr: Any, count: int) -> Any:
+    """The first `count` outputs of a jaxpr, which still computes what is in refs at the end."""
+    return jaxpr if len(jaxpr.outvars) == count else _part(jaxpr, jaxpr.outvars[:count])
+
+
+def _part(jaxpr: Any, outvars: list[Any]) -> Any:
+    return equations.open_jaxpr(equations.part(jaxpr, jaxpr.invars, outvars, jaxpr.eqns))[0]
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 import sysconfig
@@ -43,13 +44,24 @@ class Others:
 def _running() -> dict[int, str | None]:
     """Each thread that could be drawing, with its `_sleep_of`, where that is known."""
     own = threading.get_ident()
-    found = {
-        ident: None
-        for ident, frame in sys._current_frames().items()
-        if ident != own and _may_draw(frame)
-    }
+    found = {ident: None for ident, frame in _frames().items() if ident != own and _may_draw(frame)}
     threads = {thread.ident: thread.native_id for thread in threading.enumerate()} if found else {}
     return {ident: _sleep_of(threads.get(ident)) for ident in found}
+
+
+def _frames() -> dict[int, FrameType]:
+    """The running frame of each thread.
+
+    Python holds a lock meanwhile for which the end of a `threading.local` waits, too: garbage must
+    not be collected within (seen on 3.11.7, where it hung).
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _sleep_of(native: int | None) -> str | None:

@@ -14,9 +14,9 @@ from typing import Any
 
 import jax
 
+from jaxrng_doctor.jax_internals.equations import function_of
+from jaxrng_doctor.jax_internals.patches import Patch, attribute, together
 from jaxrng_doctor.trace.draws import Draws
-from jaxrng_doctor.trace.equations import function_of
-from jaxrng_doctor.trace.patches import Patch, attribute, together
 from jaxrng_doctor.tracebacks import unseen
 
 # What draws, once it is lowered and compiled, with the name of the function.

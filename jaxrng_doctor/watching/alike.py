@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxrng_doctor.facts import Alike, CallUse
-from jaxrng_doctor.trace.jaxprs import aval_of
+from jaxrng_doctor.jax_internals.jaxprs import aval_of
 from jaxrng_doctor.trace.meeting import meets_inputs
 from jaxrng_doctor.trace.places import users_place
 from jaxrng_doctor.watching.compiled import Compiled, Made

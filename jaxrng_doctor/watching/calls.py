@@ -11,70 +11,32 @@ import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jax
 
+from jaxrng_doctor.findings import Place
+from jaxrng_doctor.jax_internals import patches, running
+from jaxrng_doctor.jax_internals.calldata import JitCall
+from jaxrng_doctor.jax_internals.files import JAX_DIR
+from jaxrng_doctor.jax_internals.patches import Patch, attribute, harmless
+from jaxrng_doctor.jax_internals.settings import checks_leaks, hides_loops
+from jaxrng_doctor.jax_internals.tracers import concrete
 from jaxrng_doctor.limits import is_ours
-from jaxrng_doctor.trace import jaxprs
-from jaxrng_doctor.trace.calldata import JitCall
-from jaxrng_doctor.trace.concrete import concrete
-from jaxrng_doctor.trace.eager_loops import LoopCall, each_eager_loop, is_dispatched
-from jaxrng_doctor.trace.files import JAX_DIR
+from jaxrng_doctor.trace.eager_loops import LoopCall, each_eager_loop, is_dispatched, is_making
 from jaxrng_doctor.trace.hostrng import Standing
-from jaxrng_doctor.trace.outputs import is_array
-from jaxrng_doctor.trace.patches import Patch, attribute
+from jaxrng_doctor.trace.sites import recording_vmaps
 from jaxrng_doctor.tracebacks import unseen
 from jaxrng_doctor.watching.ahead import each_call_of_compiled
+from jaxrng_doctor.watching.elsewhere import other_processes
 from jaxrng_doctor.watching.shortcuts import Noted, Shortcuts
+from jaxrng_doctor.watching.stack import outermost_sampler
+from jaxrng_doctor.watching.transformed import CALLING, MAKING, OF_JAX, Transformed
 
 _NO_USES = frozenset({"clone", "fold_in", "key_data", "key_impl", "wrap_key_data"})
 
-# What returns a function that is transformed, and what calls the given one at once.
-_MAKING = ("grad", "hessian", "jacfwd", "jacrev", "pmap", "shard_map", "value_and_grad", "vmap")
-_DEVICE_MAPS = ("pmap", "shard_map")
-_CALLING = ("jvp", "linearize", "vjp")
-
 # What JAX compiles by itself, after it has traced the function with its vmaps dissolved.
 _LOOPING = ("cond", "fori_loop", "map", "scan", "switch", "while_loop")
-
-
-@dataclass(frozen=True, slots=True)
-class Transformed:
-    """A call of `fun`, which `original` was transformed into."""
-
-    name: str
-    original: Any
-    fun: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-    @property
-    def title(self) -> str:
-        """Such as `grad(loss)`."""
-        return f"{self.name}({getattr(self.original, '__name__', type(self.original).__name__)})"
-
-    @property
-    def is_device_map(self) -> bool:
-        """It is compiled: nothing shows its draws but the call itself."""
-        return self.name in _DEVICE_MAPS
-
-    def arrays(self) -> list[Any]:
-        """The arrays among its arguments, as `array_call` has them."""
-        return [x for x in jax.tree_util.tree_leaves((self.args, self.kwargs)) if is_array(x)]
-
-    def known_by(self) -> tuple[tuple[Any, ...], Any]:
-        """What its like has in common with it, the name first; and what must stay for that."""
-        shapes = tuple((x.shape, str(x.dtype)) for x in self.arrays())
-        code = getattr(self.original, "__code__", self.original)
-        held = (code, self.fun) if self.is_device_map else (code,)  # it is compiled for that one
-        return (self.name, shapes, *map(id, held)), (code, self.fun)
-
-    def others(self) -> list[Any]:
-        """What is no array among its arguments."""
-        return [x for x in jax.tree_util.tree_leaves((self.args, self.kwargs)) if not is_array(x)]
-
 
 _state = threading.local()
 _open: list[Listener] = []
@@ -103,6 +65,9 @@ class Listener(Protocol):
         `around` is that of `used`.
         """
 
+    def looped(self, loop: LoopCall) -> Noted | None:
+        """A checkpoint that nothing is around is about to be called."""
+
     def transformed(self, call: Transformed) -> None:
         """A function made by `jax.vmap` or `jax.grad` is called outside of compiled functions."""
 
@@ -125,20 +90,30 @@ class Listener(Protocol):
     def missed(self, what: str) -> None:
         """Something was seen too late to be followed."""
 
+    def gap(self, message: str, place: Place | None = None) -> None:
+        """Something cannot be followed, or a part of the doctor has failed."""
+
 
 @contextlib.contextmanager
 def listening(listener: Listener) -> Iterator[None]:
     """Hand everything that happens in the program to `listener`, in all threads."""
-    with (
-        each_eager_loop(_looped),  # the first: it looks for JAX's primitives by a trace
-        jaxprs.each_trace(_trace_begins, _trace_ends),
-        jaxprs.each_jit_call(_jitted),
-        jaxprs.slow_path_where(_made),
-        jaxprs.serving_jit_calls(_serve),
-        jaxprs.each_eager_use(_used),
-        each_call_of_compiled(_called_compiled),
-        _transformations(),
-    ):
+    hooks: dict[str, Callable[[], Any]] = {
+        # The first: it looks for JAX's primitives by a trace.
+        "loops": lambda: each_eager_loop(_looped, _checkpointing),
+        "traces": lambda: running.each_trace(_trace_begins, _trace_ends),
+        "jitted calls": lambda: running.each_jit_call(_jitted),
+        "runs of jitted calls": lambda: running.each_jit_run(_run_begins, _run_ends),
+        "repeated calls": lambda: running.slow_path_where(_made),
+        "served calls": lambda: running.serving_jit_calls(_serve),
+        "draws": lambda: running.each_eager_use(_used),
+        "compiled calls": lambda: each_call_of_compiled(_called_compiled),
+        "transformed functions": showing_transformations,
+        "vmaps": recording_vmaps,
+        "processes": lambda: other_processes(listener.gap, _open),
+    }
+    with contextlib.ExitStack() as stack:
+        for what, hook in hooks.items():
+            patches.enter(stack, f"watching {what}", hook)
         _open.append(listener)
         _forget()  # what was called before anybody listened
         try:
@@ -181,13 +156,15 @@ def _in_device_map() -> bool:
 
 
 def _forget() -> None:
-    _shortcuts.clear()
-    jaxprs.forget_fast_paths()
+    with harmless("making ready for calls that come again"):
+        _shortcuts.clear()
+        running.forget_fast_paths()
 
 
 def _trace_begins(source: str) -> tuple[str, Standing] | None:
-    is_jaxs = source.partition(" at ")[2].startswith(JAX_DIR)
-    return None if is_jaxs or _is_deaf() else (source, Standing())
+    if source.partition(" at ")[2].startswith(JAX_DIR):  # such as what it makes of a loop's body
+        source = loop.source if (loop := getattr(_state, "loop", None)) else ""
+    return (source, Standing()) if source and not _is_deaf() else None
 
 
 def _trace_ends(began: tuple[str, Standing] | None) -> None:
@@ -198,19 +175,43 @@ def _trace_ends(began: tuple[str, Standing] | None) -> None:
 
 
 def _jitted(call: JitCall, plain: bool) -> None:
-    if _is_deaf():
+    if _is_deaf() or _in_device_map() or is_making():
         return
     around = getattr(_state, "around", None)
-    if (around is not None or not plain) and is_dispatched(call):
+    if is_dispatched(call) and (around is not None or not plain):
         return  # of what was shown already
     if not plain:
-        for listener in () if _in_device_map() else _open:
+        for listener in _open:
             listener.jitted_within(call, around)
     else:
         loop = getattr(_state, "loop", None)
         noted = [listener.jitted(call, loop) for listener in list(_open)]
-        # `lower` and `eval_shape` come by here too, and make no call.
-        _state.pending = call, [each for each in noted if each is not None]
+        # `lower` and `eval_shape` come by here too, and run nothing.
+        coming = _state.coming if getattr(_state, "runs", 0) else []
+        _state.coming = [*coming, (call, [each for each in noted if each is not None])]
+
+
+def _run_begins(jaxpr: Any) -> Any:
+    _state.runs = getattr(_state, "runs", 0) + 1
+    if jaxpr is None and _state.runs == 1:
+        _state.coming = []
+    return None if jaxpr is None else _coming(jaxpr)
+
+
+def _run_ends(coming: Any, jaxpr: Any) -> None:
+    """What has run is what was `coming`, and no call that JAX has made within, which came later."""
+    _state.runs -= 1
+    _state.pending = None if jaxpr is None else coming or _coming(jaxpr)
+
+
+def _coming(jaxpr: Any) -> Any:
+    """The latest call of this jaxpr that was coming."""
+    coming = getattr(_state, "coming", [])
+    for index in reversed(range(len(coming))):
+        if coming[index][0].jaxpr is jaxpr:
+            _state.coming = coming[:index]
+            return coming[index]
+    return None
 
 
 def _made() -> bool:
@@ -224,14 +225,14 @@ def _made() -> bool:
         return False  # a shortcut is left to C++ from now on
     if wanted:
         # Without a shortcut its like takes the slow way, and is noted all the same.
-        with deaf(), contextlib.suppress(Exception):
+        with deaf(), harmless("serving calls of its like"):
             _shortcuts.add(call, wanted)
     return bool(wanted)
 
 
 def _serve(fun: Any, info: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The outputs of a call that is noted like one before it, in a tuple; else `None`."""
-    if getattr(_state, "is_serving", False) or _is_deaf() or not jaxprs.is_plain():
+    if getattr(_state, "is_serving", False) or _is_deaf() or not running.is_plain():
         return None
     shortcut = _shortcuts.get(fun, info)
     leaves = None if shortcut is None else shortcut.leaves(args, kwargs)
@@ -257,6 +258,19 @@ def _looped(loop: LoopCall) -> None:
             listener.looped_within(loop, getattr(_state, "around", None))
 
 
+@contextlib.contextmanager
+def _checkpointing(loop: LoopCall) -> Iterator[None]:
+    """A checkpoint that nothing is around, while it runs."""
+    if _is_deaf() or _in_device_map():
+        yield
+        return
+    noted = [listener.looped(loop) for listener in _open]
+    with deaf():  # what JAX makes of its parts is known from the whole
+        yield
+    for each in filter(None, noted):
+        each.made()
+
+
 def _called_compiled(name: str) -> None:
     if not _is_deaf():
         for listener in _open:
@@ -269,22 +283,29 @@ def _used(function: str, key: Any, plain: bool) -> None:
     around: tuple[int, str] | None = getattr(_state, "around", None)
     with deaf():
         value = concrete(key)
+    is_within = around is not None or not plain
+    what = f"jax.random.{function} inside of a vmap or derivative" if is_within else ""
+    leaks = is_within and checks_leaks()
     for listener in _open:
-        if not plain and around is None:
-            what = f"jax.random.{function} inside of a vmap or derivative"
-            listener.missed(f"{what} made before watching began")
-        if value is not None:
+        if is_within and around is None:
+            listener.missed(f"{what} that was not seen being made")
+        if leaks:  # to note it would be to keep its tracers
+            listener.missed(f"{what} while JAX checks for leaked tracers")
+        elif value is not None:
             listener.used(function, value, around)
 
 
 @contextlib.contextmanager
-def _transformations() -> Iterator[None]:
-    """Show each function that is transformed from now on, as it is called."""
+def showing_transformations() -> Iterator[None]:
+    """Show each function that is transformed from now on, as it is called, to who listens then."""
     with contextlib.ExitStack() as stack:
-        for name in _MAKING:
+        for name in MAKING:
             if hasattr(jax, name):  # up to 0.7 shard_map is not there
                 stack.enter_context(_patch(name, _making))
-        for name in _CALLING:
+        for name in OF_JAX:
+            home = running.home_of_transformations
+            stack.enter_context(_patch(name, _making, home))
+        for name in CALLING:
             stack.enter_context(_patch(name, _calling))
         for name in _LOOPING:
             stack.enter_context(_patch(name, _looping, jax.lax))
@@ -333,9 +354,15 @@ def _looping(name: str, original: Any) -> Callable[..., Any]:
     @functools.wraps(original)
     def loop(*args: Any, **kwargs: Any) -> Any:
         with unseen:
-            if _is_deaf() or not jaxprs.is_plain():
+            if _is_deaf() or not running.is_plain():
                 return original(*args, **kwargs)
+            for listener in _open if hides_loops() else ():
+                listener.missed(f"{name} under jax_disable_jit and jax_scan3")
             body = next(filter(callable, reversed([*args, *kwargs.values()])), original)
+            if name == "map" and (len(args) > 2 or kwargs.get("batch_size") is not None):
+                # Partly a loop, partly an eager vmap.
+                with _shown(name, body, original, args, kwargs):
+                    return original(*args, **kwargs)
             _state.loop = Transformed(name, body, original, args, kwargs)
             try:
                 return original(*args, **kwargs)
@@ -347,13 +374,18 @@ def _looping(name: str, original: Any) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def _shown(name: str, original: Any, fun: Any, args: Any, kwargs: Any) -> Iterator[None]:
-    if _is_deaf() or not jaxprs.is_plain():
+    # What a transformation of JAX's own is made of is known from the whole, and how it splits a key
+    # or draws is its own affair.
+    is_heard = bool(_open) and not _is_deaf() and getattr(_state, "around", None) is None
+    if not (is_heard and running.is_plain()) or outermost_sampler() is not None:
         yield
         return
-    call = Transformed(name, original, fun, args, kwargs)
-    for listener in _open:
-        listener.transformed(call)
-    _state.around, _state.in_device_map = (next(_numbers), call.title), call.is_device_map
+    call, title, is_device_map = Transformed(name, original, fun, args, kwargs), name, False
+    with harmless(f"watching {name}"):
+        title, is_device_map = call.title, call.is_device_map
+        for listener in _open:
+            listener.transformed(call)
+    _state.around, _state.in_device_map = (next(_numbers), title), is_device_map
     raised = None
     try:
         yield
@@ -362,5 +394,6 @@ def _shown(name: str, original: Any, fun: Any, args: Any, kwargs: Any) -> Iterat
         raise
     finally:
         _state.around, _state.in_device_map = None, False
-        for listener in _open:
-            listener.returned(raised)
+        with harmless(f"watching {name}"):
+            for listener in _open:
+                listener.returned(raised)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -20,16 +21,9 @@ import numpy as np
 
 from jaxrng_doctor.doctor import Diagnosis, all_keys, diagnose
 from jaxrng_doctor.findings import Gap
-from jaxrng_doctor.keytables import Ledger
-from jaxrng_doctor.ledger import KeyProgram
-from jaxrng_doctor.lineage.use import Use
-from jaxrng_doctor.target import Target
-from jaxrng_doctor.trace.call import ArrayCall, array_call, parameter_names
-from jaxrng_doctor.trace.calldata import JitCall
-from jaxrng_doctor.trace.control import Cond, While, control
-from jaxrng_doctor.trace.draws import Draws
-from jaxrng_doctor.trace.eager_loops import is_dispatched, is_loop
-from jaxrng_doctor.trace.equations import (
+from jaxrng_doctor.jax_internals import primitives
+from jaxrng_doctor.jax_internals.calldata import JitCall
+from jaxrng_doctor.jax_internals.equations import (
     Frame,
     content,
     function_of,
@@ -37,14 +31,27 @@ from jaxrng_doctor.trace.equations import (
     open_jaxpr,
     subjaxprs,
 )
-from jaxrng_doctor.trace.files import JAX_DIR
+from jaxrng_doctor.jax_internals.files import is_part_of_random
+from jaxrng_doctor.jax_internals.jaxprs import pjit_p
+from jaxrng_doctor.jax_internals.patches import attribute
+from jaxrng_doctor.jax_internals.running import distributed
+from jaxrng_doctor.jax_internals.settings import folds_constants
+from jaxrng_doctor.keytables import Ledger
+from jaxrng_doctor.ledger import KeyProgram
+from jaxrng_doctor.lineage.use import Use
+from jaxrng_doctor.target import Target
+from jaxrng_doctor.trace.call import ArrayCall, array_call, parameter_names
+from jaxrng_doctor.trace.control import Cond, While, control
+from jaxrng_doctor.trace.draws import Draws
+from jaxrng_doctor.trace.eager_loops import is_dispatched, is_loop
 from jaxrng_doctor.trace.hostrng import generators, preserving_host_rng
-from jaxrng_doctor.trace.jaxprs import distributed, pjit_p
 from jaxrng_doctor.trace.kept import kept_vmap
+from jaxrng_doctor.trace.keyflow import taking_keys
 from jaxrng_doctor.trace.outputs import is_array
 from jaxrng_doctor.trace.program import trace_program
-from jaxrng_doctor.watching.calls import Transformed
 from jaxrng_doctor.watching.hostdata import SPREAD, here, is_spread, sample
+from jaxrng_doctor.watching.stack import outermost_sampler, place_here
+from jaxrng_doctor.watching.transformed import Transformed
 
 MOST_WORDS = 1 << 16
 """Calls of functions whose keys are made of larger arrays are not compared: too much to keep."""
@@ -91,8 +98,12 @@ class Compiled:
 
     @property
     def compares_calls(self) -> bool:
-        """Its keys come from its arguments or refs; else its first call tells all there is."""
+        """Its keys come from its arguments or refs; else they are the same in each call."""
         return any(j is not None for j in self.flat) or bool(self.refs)
+
+    @property
+    def uses_keys(self) -> bool:
+        return bool(self.diagnosis.draws or self.diagnosis.splits)
 
     @property
     def draws_out_of_sight(self) -> bool:
@@ -161,8 +172,14 @@ def compiled(
         return None
     name = function_of(call.jaxpr)[0]
     found = _examined(name, call.jaxpr, _array_call(name, call), len(call.flat), detail)
-    whole = transformed(loop, detail=detail) if loop is not None and found.diagnosis.gaps else None
-    if loop is None or whole is None or whole.diagnosis.gaps:
+    if is_dispatched(call):  # JAX names no line for it, but it is here
+        at = place_here()
+        gaps = tuple(replace(gap, place=gap.place or at) for gap in found.diagnosis.gaps)
+        found = replace(found, diagnosis=replace(found.diagnosis, gaps=gaps))
+    if loop is None or not (found.diagnosis.gaps or folds_constants()):
+        return found
+    whole = transformed(loop, detail=detail)
+    if whole is None or whole.diagnosis.gaps:
         return found
     # What its body has captured may be another value in another call.
     seen_once = Gap(f"calls of {loop.title} after the first are not compared")
@@ -172,16 +189,23 @@ def compiled(
 
 
 def may_use_keys(call: JitCall) -> bool:
-    """It draws or splits. Of JAX's own, only loops and branches that the program runs itself."""
+    """It draws or splits, or hides what it does with a key.
+
+    Of JAX's own, only loops and branches that the program runs itself.
+    """
+    # What the functions of `jax.random` are made of is seen as they are called. What the program
+    # jits itself, as `jax.jit(jax.random.normal)`, is not.
+    if outermost_sampler() is not None:
+        return False
+    draws, inner = Draws(), open_jaxpr(call.jaxpr)[0]
     if is_dispatched(call):
-        eqns = open_jaxpr(call.jaxpr)[0].eqns
-        return any(Draws().or_splits_inside(body) for eqn in eqns for body in subjaxprs(eqn))
-    is_jaxs = function_of(call.jaxpr)[1].startswith(JAX_DIR)
-    return not is_jaxs and Draws().or_splits_inside(call.jaxpr)
-
-
-# Outside of compiled functions JAX runs these and their rules in Python: their draws are seen.
-_WITH_RULES = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
+        parts = [body for eqn in inner.eqns for body in subjaxprs(eqn)]
+    elif is_part_of_random(*function_of(call.jaxpr)):
+        return False
+    else:
+        parts = [inner]
+    uses = folds_constants() or any(map(draws.or_splits_inside, parts))
+    return uses or bool(taking_keys(draws, inner))
 
 
 def _is_out_of_sight(use: Use) -> bool:
@@ -197,7 +221,7 @@ def _is_out_of_sight(use: Use) -> bool:
             if in_vmap and isinstance(control(at.eqn), (Cond, While)):
                 return True
             in_loop = True
-        elif not in_loop and at.eqn.primitive.name not in _WITH_RULES:
+        elif not in_loop and at.eqn.primitive.name not in primitives.WITH_RULES:
             return True
     return False
 
@@ -265,8 +289,28 @@ def _array_call(name: str, call: JitCall) -> ArrayCall:
     )
 
 
+_state = threading.local()
+
+
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """The program has said already what it says while it is traced."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
+    """In this thread: the program has said already what it says while it is traced."""
+    with contextlib.ExitStack() as stack:
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "__dict__"):
+                stack.enter_context(attribute(stream, "write", _unless_silent))
+        _state.is_silent = True
+        try:
+            yield
+        finally:
+            _state.is_silent = False
+
+
+def _unless_silent(write: Any) -> Callable[[str], int]:
+    def written(text: str) -> int:
+        if getattr(_state, "is_silent", False):
+            return len(text)
+        count: int = write(text)
+        return count
+
+    return written

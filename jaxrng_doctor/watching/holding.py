@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrng_doctor.trace.jaxprs import key_words
+from jaxrng_doctor.jax_internals.jaxprs import key_words
 from jaxrng_doctor.watching import calls
 from jaxrng_doctor.watching.compiled import Made
 from jaxrng_doctor.watching.repeats import EagerUse

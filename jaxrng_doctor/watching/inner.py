@@ -10,9 +10,9 @@ from typing import Any
 
 import jax
 
-from jaxrng_doctor.trace.calldata import JitCall
-from jaxrng_doctor.trace.concrete import concrete, vmaps_of
-from jaxrng_doctor.trace.equations import Frame
+from jaxrng_doctor.jax_internals.calldata import JitCall
+from jaxrng_doctor.jax_internals.equations import Frame
+from jaxrng_doctor.jax_internals.tracers import concrete, vmaps_of
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxrng_doctor.trace.calldata import JitCall
+from jaxrng_doctor.jax_internals.calldata import JitCall
+from jaxrng_doctor.jax_internals.equations import (
+    Literal,
+    is_jaxpr,
+    open_jaxpr,
+    source_of,
+    subjaxprs,
+)
 from jaxrng_doctor.trace.draws import Draws
 from jaxrng_doctor.trace.eager_loops import LoopCall
-from jaxrng_doctor.trace.equations import Literal, is_jaxpr, open_jaxpr, source_of, subjaxprs
+from jaxrng_doctor.trace.outputs import is_array
 
 MOST = 256
 """So many different ones are known apart. JAX compiles each anew, which takes far longer."""
@@ -50,7 +57,7 @@ class Loops:
         jaxpr = self._by_id[known]
         if jaxpr is None:
             return None
-        args = loop.args
+        args = tuple(map(_as_array, loop.args))
         return JitCall(_function(loop), _INFO, args, {}, (False,) * len(args), jaxpr, list(args))
 
     def _jaxpr(self, loop: LoopCall, bodies: list[Any]) -> Any:
@@ -72,11 +79,19 @@ class Loops:
 
 
 def _function(loop: LoopCall) -> Any:
-    def run(*args: Any) -> Any:
-        return loop.primitive.bind(*args, **loop.params)
+    """It is kept, and must not keep what the loop was given: JAX looks for leaked tracers."""
+    primitive, params = loop.primitive, loop.params
 
-    run.__name__ = loop.primitive.name
+    def run(*args: Any) -> Any:
+        return primitive.bind(*args, **params)
+
+    run.__name__ = loop.name
     return run
+
+
+def _as_array(x: Any) -> Any:
+    """NumPy's constants come in a class of JAX's own, which is no array for it (0.7 and 0.8)."""
+    return x if is_array(x) or not hasattr(x, "__array__") else np.asarray(x)
 
 
 def _holds_jaxprs(param: Any) -> bool:

@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jaxrng_doctor.trace.calldata import JitCall
-from jaxrng_doctor.trace.equations import is_mutable, open_jaxpr
+from jaxrng_doctor.jax_internals.calldata import JitCall
+from jaxrng_doctor.jax_internals.equations import is_mutable, open_jaxpr
 from jaxrng_doctor.watching import calls
 from jaxrng_doctor.watching.compiled import Compiled
+from jaxrng_doctor.watching.transformed import Transformed
 
 if TYPE_CHECKING:
     from jaxrng_doctor.watching.recorder import Recorder
@@ -22,7 +23,7 @@ class NotedCall:
         self,
         recorder: Recorder,
         call: JitCall,
-        loop: calls.Transformed | None,
+        loop: Transformed | None,
         function: Compiled | None,
     ) -> None:
         self._recorder = recorder
@@ -44,7 +45,7 @@ class NotedCall:
             return False
         (note or self.again(call.flat))()
         self._before = {}
-        return self._function.compares_calls or self._function.if_called_again is not None
+        return self._function.uses_keys or self._function.if_called_again is not None
 
     def again(self, leaves: Sequence[Any]) -> Callable[[], None]:
         if self._function is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from jaxrng_doctor.facts import Alike, ProgramFacts
 from jaxrng_doctor.findings import Choices, Gap, TargetReport
-from jaxrng_doctor.trace.jaxprs import distributed
+from jaxrng_doctor.jax_internals.running import distributed
 from jaxrng_doctor.tracebacks import in_a_line
 from jaxrng_doctor.watching import calls, reporting
 from jaxrng_doctor.watching.alike import FirstCalls, alike, first_calls

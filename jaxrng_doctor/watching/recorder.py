@@ -22,13 +22,13 @@ from jaxrng_doctor.findings import (
     TargetReport,
 )
 from jaxrng_doctor.finishing import finish
+from jaxrng_doctor.jax_internals import canaries
+from jaxrng_doctor.jax_internals.calldata import JitCall
+from jaxrng_doctor.jax_internals.equations import function_of
+from jaxrng_doctor.jax_internals.running import distributed
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
-from jaxrng_doctor.trace.calldata import JitCall
 from jaxrng_doctor.trace.eager_loops import LoopCall
-from jaxrng_doctor.trace.equations import Frame, function_of
-from jaxrng_doctor.trace.jaxprs import distributed
-from jaxrng_doctor.trace.places import users_place
 from jaxrng_doctor.tracebacks import in_a_line
 from jaxrng_doctor.watching import calls, repeats, reporting
 from jaxrng_doctor.watching.compiled import Compiled, Made, compiled, may_use_keys, transformed
@@ -39,7 +39,8 @@ from jaxrng_doctor.watching.inner import InnerCall, inner_call
 from jaxrng_doctor.watching.loops import Loops, TooMany
 from jaxrng_doctor.watching.noted import NotedCall, nothing
 from jaxrng_doctor.watching.repeats import EagerUse
-from jaxrng_doctor.watching.stack import asks_for_shapes, outermost_sampler, way_here
+from jaxrng_doctor.watching.stack import Ways, asks_for_shapes, outermost_sampler, place_here
+from jaxrng_doctor.watching.transformed import Transformed
 
 FIRST_CALLS = 8
 """Of so many calls of each function the data are sampled, to be compared between processes."""
@@ -80,7 +81,7 @@ class Recorder:
         self._eager: list[EagerUse] = []
         self._gaps: dict[Gap, None] = {}  # each once: a loop comes by again and again
         self._host_draws = HostDraws()
-        self._ways: dict[Any, tuple[Frame, ...]] = {}
+        self._ways = Ways()
         self._others: dict[Any, list[Any]] = {}  # what device maps were called with first
         self._within: dict[Any, int] = {}  # the numbers of calls that were transformed
         self._inner: set[int] = set()  # functions that only transformed ones call, whose they are
@@ -92,7 +93,7 @@ class Recorder:
 
     # -- while the program runs ------------------------------------------------------------
 
-    def jitted(self, call: JitCall, loop: calls.Transformed | None) -> NotedCall | None:
+    def jitted(self, call: JitCall, loop: Transformed | None) -> NotedCall | None:
         known, function = id(call.jaxpr), None
         self._inner.discard(known)
         self._arrays.before_donation(call.flat, call.donated)
@@ -108,7 +109,7 @@ class Recorder:
             self._waiting[known] = call
         return NotedCall(self, call, loop, function)
 
-    def first(self, call: JitCall, loop: calls.Transformed | None = None) -> Compiled | None:
+    def first(self, call: JitCall, loop: Transformed | None = None) -> Compiled | None:
         """The function of `call`, examined if this is the first call of its signature."""
         known = id(call.jaxpr)
         if known in self._functions:
@@ -135,13 +136,16 @@ class Recorder:
             return  # as most of what is called in there: JAX's own functions
         if asks_for_shapes():
             return
-        with calls.deaf(), contextlib.suppress(Exception):
-            inner = inner_call(call, self._way(), around, in_full)
+        try:
+            with calls.deaf():
+                inner = inner_call(call, self._ways.here(), around, in_full)
+        except Exception as error:
+            self._uncompared(function_of(call.jaxpr)[0], error)
         if inner is None:
             return
         if around is None:
             name = function_of(call.jaxpr)[0]
-            self.missed(f"{name} inside of a vmap or derivative made before watching began")
+            self.missed(f"{name} inside of a vmap or derivative that was not seen being made")
         if function is not None:
             self._note_inner(function, inner)
             return
@@ -153,21 +157,26 @@ class Recorder:
         self._owed.setdefault(known, []).append(inner)
 
     def looped_within(self, loop: LoopCall, around: tuple[int, str] | None) -> None:
-        if not self.key_values:
-            return
-        name = loop.primitive.name
+        call = self._call_of(loop) if self.key_values else None
+        if call is not None:
+            whole = getattr(self._latest, "transformed", None)
+            in_full = whole is not None and not whole.draws_out_of_sight
+            self.jitted_within(call, around, in_full)
+
+    def looped(self, loop: LoopCall) -> NotedCall | None:
+        call = self._call_of(loop)
+        return None if call is None else self.jitted(call, None)
+
+    def _call_of(self, loop: LoopCall) -> JitCall | None:
+        name = loop.name
         try:
             with self._lock, calls.deaf():
-                call = self._loops.call_of(loop)
+                return self._loops.call_of(loop)
         except TooMany:
-            self._gap(f"so many different calls of {name} are not compared", self._here())
+            self.gap(f"so many different calls of {name} are not compared", place_here())
         except Exception as error:
-            self._gap(f"calls of {name} are not compared: {in_a_line(error)}", self._here())
-        else:
-            if call is not None:
-                whole = getattr(self._latest, "transformed", None)
-                in_full = whole is not None and not whole.draws_out_of_sight
-                self.jitted_within(call, around, in_full)
+            self._uncompared(name, error)
+        return None
 
     def returned(self, error: Exception | None) -> None:
         known = getattr(self._latest, "known", None)
@@ -177,7 +186,7 @@ class Recorder:
             note()
         if error is not None and known and self._functions.get(known, self) is None:
             # If it was that too which kept it from being examined, the program itself is at fault.
-            self._gaps.pop(_not_examined(known[0], error), None)
+            self._gaps.pop(reporting.not_examined(known[0], error), None)
             del self._functions[known]
         for known in list(self._owed):
             if known in self._waiting:
@@ -189,9 +198,9 @@ class Recorder:
         try:
             values = function.values_of(inner.leaves)
         except Spread:
-            self._spread(function)
-        except Exception:
-            return  # of no use to the call either
+            self._uncompared(function.name, SPREAD)
+        except Exception as error:
+            self._uncompared(function.name, error)
         else:
             number = self._number(inner.around)
             if number is not None:
@@ -199,7 +208,7 @@ class Recorder:
                 kept = tuple(map(self._arrays.keep, values))
                 self._keep(function, Made(number, inner.way, kept, vmaps, in_full=inner.in_full))
 
-    def transformed(self, call: calls.Transformed) -> None:
+    def transformed(self, call: Transformed) -> None:
         leaves, (known, held) = call.arrays(), call.known_by()
         again = known in self._functions
         examine = functools.partial(transformed, call, detail=self.detail)
@@ -209,29 +218,25 @@ class Recorder:
             return
         if call.is_device_map:
             if not are_same(call.others(), self._others.setdefault(known, call.others())):
-                self._gap(f"calls of {call.title} with other values than arrays are not compared")
+                self.gap(f"calls of {call.title} with other values than arrays are not compared")
             elif self.notes(function):  # it may take any of them
                 self._latest.note = self.prepared(function, leaves, (True,) * len(leaves), {})
         elif again and function.draws_out_of_sight:
             why = "in a loop it draws for some examples of a vmap"
-            self._gap(f"calls of {call.title} are not compared: {why}", self._here())
+            self.gap(f"calls of {call.title} are not compared: {why}", place_here())
 
     def miss(self, function: Compiled | None) -> None:
         gap = None if function is None or not self.key_values else function.if_called_again
         if gap is not None:
-            self._gap(gap.message, gap.place)
+            self.gap(gap.message, gap.place)
 
-    @staticmethod
-    def _here() -> Place | None:
-        return users_place(way_here())
-
-    def _gap(self, message: str, place: Place | None = None) -> None:
+    def gap(self, message: str, place: Place | None = None) -> None:
         self._gaps[Gap(message, place)] = None
 
     def notes(self, function: Compiled) -> bool:
-        """The keys of its next call are worth keeping: constant ones are known after the first."""
-        repeats = function.compares_calls or not function.calls
-        return self.key_values and function.computes and repeats
+        """The keys of its next call are known, and worth keeping."""
+        is_known = function.if_called_again is None or not function.calls
+        return self.key_values and function.computes and is_known
 
     def prepared(
         self,
@@ -246,9 +251,10 @@ class Recorder:
             with calls.deaf() if donated or function.refs else contextlib.nullcontext():
                 values = function.values_of(leaves, donated, before)
         except Spread:
-            return functools.partial(self._spread, function)
-        except Exception:
-            return nothing  # of no use to the call either, as an array that was donated before
+            return functools.partial(self._uncompared, function.name, SPREAD)
+        except Exception as error:
+            # Of no use to the call either, as an array that was donated before; else it is a gap.
+            return functools.partial(self._uncompared, function.name, error)
         return functools.partial(self.note, function, values, self._data_of(function, leaves))
 
     def _data_of(self, function: Compiled, leaves: Sequence[Any]) -> dict[int, Any] | None:
@@ -258,7 +264,8 @@ class Recorder:
         try:
             with calls.deaf():
                 return function.data_of(leaves)
-        except Exception:
+        except Exception as error:
+            self._uncompared(f"{function.name} in several processes", error)
             return None
 
     def note(
@@ -268,7 +275,7 @@ class Recorder:
         if number is None:
             return
         kept = tuple(map(self._arrays.keep, values))
-        self._keep(function, Made(number, self._way(), kept, data=data))
+        self._keep(function, Made(number, self._ways.here(), kept, data=data))
 
     def _keep(self, function: Compiled, made: Made) -> None:
         with self._lock:
@@ -285,16 +292,12 @@ class Recorder:
             if around is not None:
                 self._within[around] = number
         if number == MOST_CALLS + 1:
-            self._gap(f"calls after the first {MOST_CALLS:,} are not compared")
+            self.gap(f"calls after the first {MOST_CALLS:,} are not compared")
         return number if number <= MOST_CALLS else None
 
-    def _spread(self, function: Compiled) -> None:
-        self._gap(f"calls of {function.name} are not compared: {SPREAD}")
-
-    def _way(self) -> tuple[Frame, ...]:
-        """The way here, kept once: a loop comes by the same way in each step."""
-        way = way_here()
-        return self._ways.setdefault(tuple((id(f.code), f.lasti) for f in way), way)
+    def _uncompared(self, name: str, why: str | Exception) -> None:
+        told = why if isinstance(why, str) else in_a_line(why)
+        self.gap(f"calls of {name} are not compared: {told}", place_here())
 
     def _function(
         self, known: Any, held: Any, name: str, examine: Callable[[], Compiled | None]
@@ -309,7 +312,7 @@ class Recorder:
                 except (Exception, SystemExit) as error:
                     # The program goes on as if nobody looked; that nobody could is in the report.
                     self._functions[known] = None
-                    self._gaps[_not_examined(name, error)] = None
+                    self._gaps[reporting.not_examined(name, error)] = None
                 found = self._functions[known]
                 if found is not None:
                     self._stop_if_found(found.diagnosis.facts)
@@ -319,7 +322,7 @@ class Recorder:
         self._host_draws.note(library, source, is_alone)
 
     def missed(self, what: str) -> None:
-        self._gap(f"{what} was not followed", self._here())
+        self.gap(f"{what} was not followed", place_here())
 
     def used(self, op: str, key: Any, around: tuple[int, str] | None) -> None:
         if not self.key_values:
@@ -334,7 +337,7 @@ class Recorder:
         function = "" if around is None else around[1]
         with self._lock:
             kept = (self._arrays.keep(key),)
-            self._eager.append(EagerUse(number, op, self._way(), kept, function))
+            self._eager.append(EagerUse(number, op, self._ways.here(), kept, function))
         self._stop_if_repeated(number)
 
     def _stop_if_repeated(self, number: int) -> None:
@@ -348,15 +351,15 @@ class Recorder:
         try:
             lost = [self._arrays.lose(function.calls) for function in functions]
             if self._arrays.lose(self._eager) or any(lost):
-                self._gap(f"some calls are not compared: {LOST}")
+                self.gap(f"some calls are not compared: {LOST}")
             return repeats.repeated_keys(functions, self._eager)
         except Exception as error:
-            self._gap(f"the calls could not be compared: {in_a_line(error)}")
+            self.gap(f"the calls could not be compared: {in_a_line(error)}")
             return ()
 
     def _stop_if_found(self, facts: ProgramFacts) -> None:
         if self._stop_at:
-            findings, _ = apply(judge(facts), self._choices)
+            findings, _ = apply(judge(facts)[0], self._choices)
             grave = SEVERITIES[: SEVERITIES.index(self._stop_at) + 1]
             if any(finding.severity in grave for finding in self._new(findings)):
                 raise FirstFinding
@@ -375,25 +378,21 @@ class Recorder:
         with self._lock, calls.deaf():
             functions = self.functions()
             shown = [f for known, f in self._functions.items() if f and known not in self._inner]
-            found = [
-                *reporting.of_functions(shown, self._choices, detail=self.detail),
-                self._across(functions),
-            ]
-            return finish(found)
+            repeated = self._repeated(functions)
+            of_each = reporting.of_functions(shown, repeated, self._choices, detail=self.detail)
+            return finish([*of_each, self._across(functions, repeated)])
 
-    def _across(self, functions: Sequence[Compiled]) -> TargetReport:
+    def _across(
+        self, functions: Sequence[Compiled], repeated: tuple[Repeated, ...]
+    ) -> TargetReport:
         told = {function_of(f.jaxpr) for f in functions if f.jaxpr and f.diagnosis.facts.host_draws}
         drew, doubts = self._host_draws.but(told)
         for doubt in doubts:
-            self._gap(doubt)
-        facts = ProgramFacts(host_draws=drew, repeated=self._repeated(functions))
+            self.gap(doubt)
+        facts = ProgramFacts(host_draws=drew, repeated=repeated)
         uses = map(repeats.call_use, self._eager)
         draws = [Draw(u.op, u.place, "a key of the program") for u in uses if not u.is_split]
-        gaps = tuple(self._gaps)
+        gaps = (*map(Gap, canaries.broken(watch=True)), *self._gaps)
         return reporting.of_several(
             reporting.ACROSS, facts, gaps, self._choices, detail=self.detail, draws=draws
         )
-
-
-def _not_examined(name: str, error: BaseException) -> Gap:
-    return Gap(f"{name} could not be examined: {in_a_line(error)}")

@@ -14,10 +14,10 @@ from jaxrng_doctor.counting import numbered
 from jaxrng_doctor.doctor import Diagnosis
 from jaxrng_doctor.facts import RBG, CallUse, Repeated
 from jaxrng_doctor.findings import Place
+from jaxrng_doctor.jax_internals.equations import Frame
+from jaxrng_doctor.jax_internals.jaxprs import key_words
 from jaxrng_doctor.keytables import KeyTable, Path
 from jaxrng_doctor.matching import use_facts
-from jaxrng_doctor.trace.equations import Frame
-from jaxrng_doctor.trace.jaxprs import key_words
 from jaxrng_doctor.trace.places import parting_library, users_place
 from jaxrng_doctor.watching.children import children_of
 from jaxrng_doctor.watching.compiled import Compiled
@@ -113,15 +113,26 @@ def _after_splits(
     """Those of the keys in `shared` that are split; `drawn` has those that several calls draw from.
 
     Not what only follows: neither the children of a key that is split twice, nor that key itself,
-    if its children are among those that are drawn from.
+    if one of its children is drawn from once more after the second split.
     """
     pairs = [(key, *pair) for key, uses in shared.items() for pair in _after_split(uses)]
-    twice = [key for key, *_ in pairs if sum(use.is_split for use in shared[key]) > 1]
-    children = children_of(list(dict.fromkeys(twice)))
-    follows = set().union(*children.values())
+    again = {key: [use.number for use in uses if use.is_split][1:2] for key, uses in shared.items()}
+    again = {key: numbers for key, numbers in again.items() if numbers}
+    children = children_of([key for key, *_ in pairs if key in again])
+    parents = {child: key for key, found in children.items() for child in found}
     for key, first, second in pairs:
-        told = first.is_split and second.is_split and not children[key].isdisjoint(drawn)
-        if key not in follows and not told:
+        follows = key in parents and second.number >= again[parents[key]][0]
+        # A child's second use may follow from the second split, if that came before.
+        tells = (
+            first.is_split
+            and second.is_split
+            and any(
+                drawn[child][-1].number >= second.number
+                for child in children[key]
+                if child in drawn
+            )
+        )
+        if not follows and not tells:
             yield key, first, second
 
 
@@ -171,15 +182,9 @@ def _nth(uses: Sequence[EagerUse], number: int) -> CallUse:
 
 
 def _of_functions(functions: Sequence[Compiled]) -> Iterator[_Uses]:
-    constant: dict[Any, int] = {}
     for function in functions:
-        if function.compares_calls:
+        if function.calls:
             yield from _of_calls(function, [call.number for call in function.calls])
-        elif function.calls:
-            # That it repeats its own keys is for RNG011 to tell, whatever its signatures.
-            own = (function.name, *(draw.place for draw in function.diagnosis.facts.draws))
-            number = constant.setdefault(own, function.calls[0].number)
-            yield from _of_calls(function, [number] * len(function.calls))
 
 
 def _of_calls(function: Compiled, numbers: Sequence[int]) -> Iterator[_Uses]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from jaxrng_doctor.diagnosis import as_draws
 from jaxrng_doctor.doctor import detailed
-from jaxrng_doctor.facts import ProgramFacts
-from jaxrng_doctor.findings import Choices, Draw, Gap, TargetReport
+from jaxrng_doctor.facts import ProgramFacts, Repeated
+from jaxrng_doctor.findings import Choices, Draw, Gap, Place, TargetReport
 from jaxrng_doctor.pictures import with_pictures
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppress import apply
+from jaxrng_doctor.tracebacks import in_a_line
 from jaxrng_doctor.watching.compiled import Compiled
 from jaxrng_doctor.watching.merging import known_by
 
@@ -23,26 +25,65 @@ BETWEEN = "between processes"
 
 
 def of_functions(
-    functions: Sequence[Compiled], choices: Choices, *, detail: bool
+    functions: Sequence[Compiled],
+    repeated: Sequence[Repeated],
+    choices: Choices,
+    *,
+    detail: bool,
 ) -> Iterator[TargetReport]:
-    """The report of each function; `detail` is that of `doctor.detailed`."""
+    """The report of each function; `detail` is that of `doctor.detailed`.
+
+    A constant key that was `repeated` in several calls is RNG014, and not RNG011 too.
+    """
     told: set[Any] = set()
+    seen = {use.place for r in repeated for use in (r.first, r.second) if not use.is_split}
     for function in functions:
-        # What two signatures of one function share is told once.
-        new = [f for f in judge(function.diagnosis.facts) if known_by(f) not in told]
-        told.update(map(known_by, new))
-        findings, suppressed = apply(new, choices)
-        trace = function.program.trace
-        report = TargetReport(
-            function.name,
-            findings,
-            draws=as_draws(function.diagnosis.facts.draws),
-            gaps=function.diagnosis.gaps,
-            suppressed=suppressed,
-            lines=trace.place,
-            choices=choices,
-        )
-        yield detailed(report, trace, function.diagnosis) if detail else report
+        try:
+            report = _of_function(function, seen, choices, told)
+        except Exception as error:
+            gaps = (*function.diagnosis.gaps, _unjudged(function.name, error))
+            yield TargetReport(function.name, gaps=gaps, choices=choices)
+            continue
+        try:
+            trace = function.program.trace
+            yield detailed(report, trace, function.diagnosis) if detail else report
+        except Exception as error:
+            gap = Gap(f"the details of {function.name} could not be shown: {in_a_line(error)}")
+            yield replace(report, gaps=(*report.gaps, gap))
+
+
+def _of_function(
+    function: Compiled, repeated: Collection[Place | None], choices: Choices, told: set[Any]
+) -> TargetReport:
+    """What two signatures of one function share is told once: `told` has what was before."""
+    facts = function.diagnosis.facts
+    draws = [replace(d, constant=None) if d.place in repeated else d for d in facts.draws]
+    judged, unjudged = judge(replace(facts, draws=tuple(draws)))
+    new = [f for f in judged if known_by(f) not in told]
+    told.update(map(known_by, new))
+    findings, suppressed = apply(new, choices)
+    return TargetReport(
+        function.name,
+        findings,
+        draws=as_draws(function.diagnosis.facts.draws),
+        gaps=(*function.diagnosis.gaps, *unjudged),
+        suppressed=suppressed,
+        lines=function.program.trace.place,
+        choices=choices,
+    )
+
+
+def not_examined(what: str, error: BaseException) -> Gap:
+    return Gap(f"{what} could not be examined: {in_a_line(error)}")
+
+
+def _unjudged(what: str, error: Exception) -> Gap:
+    return Gap(f"{what} could not be judged: {in_a_line(error)}")
+
+
+def nothing_judged(what: str, error: Exception, choices: Choices) -> TargetReport:
+    """The report where the doctor failed to make one."""
+    return TargetReport(ACROSS, gaps=(_unjudged(what, error),), choices=choices)
 
 
 def of_several(
@@ -55,13 +96,14 @@ def of_several(
     draws: Sequence[Draw] = (),
 ) -> TargetReport:
     """The report of what only several calls or processes show; `draws` are outside of functions."""
-    findings, suppressed = apply(judge(facts), choices)
-    findings = with_pictures(findings) if detail else findings
+    judged, unjudged = judge(facts)
+    findings, suppressed = apply(judged, choices)
+    findings, unseen = with_pictures(findings) if detail else (findings, ())
     return TargetReport(
         name,
         findings,
         draws=tuple(dict.fromkeys(draws)),
-        gaps=tuple(gaps),
+        gaps=(*gaps, *unjudged, *unseen),
         suppressed=suppressed,
         choices=choices,
     )

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 import jax
 
-from jaxrng_doctor.trace import jaxprs
-from jaxrng_doctor.trace.calldata import JitCall
+from jaxrng_doctor.jax_internals import running
+from jaxrng_doctor.jax_internals.calldata import JitCall
 
 _MOST_DROPPED = 8
 """A function that is called in turn with other signatures stays on the slow way."""
@@ -36,8 +36,8 @@ class Shortcut:
         self.noted = noted
         self.jaxpr = call.jaxpr
         self.held = call.fun, call.info  # so that an `id` stays theirs
-        self.call = jaxprs.second_jit(call)
-        self._generation = jaxprs.generation()
+        self.call = running.second_jit(call)
+        self._generation = running.generation()
         self._static = frozenset(call.static_argnums), frozenset(call.static_argnames)
         self._count = len(call.flat)
         leaves = self.leaves(call.args, call.kwargs)
@@ -45,7 +45,7 @@ class Shortcut:
         self.fits = leaves is not None and all(map(_is, leaves, call.flat))
 
     def is_current(self) -> bool:
-        return self._generation is jaxprs.generation()
+        return self._generation is running.generation()
 
     def leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any] | None:
         """The leaves of what is traced; `None` where there are not as many as there were."""

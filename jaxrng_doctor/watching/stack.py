@@ -6,9 +6,11 @@ import itertools
 import sys
 from typing import Any
 
-from jaxrng_doctor.trace.equations import Frame
-from jaxrng_doctor.trace.files import is_sampler_file
-from jaxrng_doctor.trace.places import is_machinery, is_users, python_stack
+from jaxrng_doctor.findings import Place
+from jaxrng_doctor.jax_internals import stacks
+from jaxrng_doctor.jax_internals.equations import Frame
+from jaxrng_doctor.jax_internals.files import is_sampler_file
+from jaxrng_doctor.trace.places import is_machinery, is_users, python_stack, users_place
 
 
 def way_here() -> tuple[Frame, ...]:
@@ -22,10 +24,26 @@ def way_here() -> tuple[Frame, ...]:
     return tuple(found)
 
 
+def place_here() -> Place | None:
+    """The user's line that led here."""
+    return users_place(way_here())
+
+
+class Ways:
+    """The ways to what a program does, each kept once: in a loop they are the same ones."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, tuple[Frame, ...]] = {}
+
+    def here(self) -> tuple[Frame, ...]:
+        way = way_here()
+        return self._known.setdefault(tuple((id(f.code), f.lasti) for f in way), way)
+
+
 def asks_for_shapes() -> bool:
     """`jax.eval_shape` traces a function: nothing is drawn."""
     stack = itertools.takewhile(lambda f: is_machinery(f.code.co_filename), python_stack())
-    return any(frame.code.co_name in ("eval_shape", "jit_eval_shape") for frame in stack)
+    return any(frame.code.co_name in stacks.SHAPE_CALLS for frame in stack)
 
 
 def outermost_sampler() -> Any:

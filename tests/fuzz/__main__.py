@@ -1,4 +1,7 @@
-"""`python -m tests.fuzz --count 10000 --seed 0`: many programs, and each disagreement shrunk."""
+"""`python -m tests.fuzz --count 10000 --seed 0`: many programs, and each disagreement shrunk.
+
+With `--family NAME` (or `all`) those of a family, of which a disagreement is printed as it is.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,12 @@ import jax
 
 from tests.fuzz.compare import disagreements
 from tests.fuzz.derived import derived
+from tests.fuzz.families import FAMILIES
 from tests.fuzz.oracle import TooLong
 from tests.fuzz.programs import program
 from tests.fuzz.shrink import shrunk
 from tests.fuzz.tree import render
+from tests.xla_flags import set_flags
 
 
 def main() -> int:
@@ -25,9 +30,15 @@ def main() -> int:
     parser.add_argument(
         "--derived", action="store_true", help="parts are within derivatives and checkpoints"
     )
+    parser.add_argument("--family", choices=["all", *FAMILIES], help="programs of a family")
     options = parser.parse_args()
+    set_flags()
     jax.config.update("jax_disable_most_optimizations", True)  # each is compiled to run once
     gc.freeze()  # what is imported need not be searched for generators by each check
+    if options.family:
+        names = FAMILIES if options.family == "all" else [options.family]
+        seeds = range(options.seed, options.seed + options.count)
+        return 1 if sum([_family(name, seeds) for name in names]) else 0
     wrong, skipped, start = [], 0, time.monotonic()
     for done, seed in enumerate(range(options.seed, options.seed + options.count), start=1):
         found = program(seed)
@@ -51,6 +62,28 @@ def main() -> int:
             print(f"{done} programs, {len(wrong)} wrong, {rate:.2f} s each", file=sys.stderr)
     print(f"{options.count} programs, {skipped} too long, {len(wrong)} disagreements: {wrong}")
     return 1 if wrong else 0
+
+
+def _family(name: str, seeds: range) -> int:
+    """Judge a family's programs, print what became of them, and return the disagreements."""
+    wrong, faulty, gaps, start = [], 0, 0, time.monotonic()
+    for done, seed in enumerate(seeds, start=1):
+        verdict = FAMILIES[name].verdict(seed)
+        faulty += verdict.faulty
+        gaps += verdict.gap
+        if verdict.told:
+            wrong.append(seed)
+            print(f"{name}, seed {seed}:", *verdict.told, sep="\n  ")
+            print(FAMILIES[name].case(seed).source().text, flush=True)
+        if done % 50 == 0:
+            jax.clear_caches()
+    each = (time.monotonic() - start) / max(len(seeds), 1)
+    print(
+        f"{name}: {len(seeds)} programs, {faulty} truly faulty, {gaps} with a gap that is right, "
+        f"{len(wrong)} disagreements: {wrong}; {each:.2f} s each",
+        flush=True,
+    )
+    return len(wrong)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ CODES = ("RNG001", "RNG002", "RNG003")
 VMAP_CODES = frozenset({"RNG001", "RNG002"})
 
 # First against last is no part of a verdict, and compiling every sampler takes most of the time.
-_NOT_COMPARED = mock.patch(
+NOT_COMPARED = mock.patch(
     "jaxrng_doctor.outcome.compare", return_value=Comparison(unavailable="not compared")
 )
 
@@ -41,11 +41,12 @@ def disagreements(program: Program) -> list[str]:
     source = render(program)
     told: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        fn, args = _load(program, source, Path(folder))
+        fn = load(source, Path(folder))
+        args = [_argument(var, value) for var, value in program.inputs]
         for run in (True, False):
             words = "run" if run else "no run"
             try:
-                with _NOT_COMPARED:
+                with NOT_COMPARED:
                     report = check(fn, args, run=run, select=(*CODES, *reuse.CODES))
             except Exception as error:
                 told.append(f"{words}: {type(error).__name__}: {str(error).splitlines()[0]}")
@@ -59,7 +60,8 @@ def disagreements(program: Program) -> list[str]:
     return told
 
 
-def _load(program: Program, source: Source, folder: Path) -> tuple[Callable[..., Any], list[Any]]:
+def load(source: Source, folder: Path) -> Callable[..., Any]:
+    """The function `program` of a module with this text, written into the folder."""
     name = "fuzz_" + hashlib.sha256(source.text.encode()).hexdigest()[:12]
     path = folder / f"{name}.py"
     path.write_text(source.text, encoding="utf-8")
@@ -74,7 +76,8 @@ def _load(program: Program, source: Source, folder: Path) -> tuple[Callable[...,
         spec.loader.exec_module(module)
     finally:
         sys.dont_write_bytecode = before
-    return module.program, [_argument(var, value) for var, value in program.inputs]
+    fn: Callable[..., Any] = module.program
+    return fn
 
 
 def _argument(var: Var, value: Any) -> Any:
@@ -169,7 +172,7 @@ def _findings(notes: list[Note], source: Source, report: Any, *, proven: bool) -
         may[where] |= _allowed(note)
     told = []
     found: dict[_Where, list[Finding]] = defaultdict(list)
-    for finding in (f for f in report.findings if f.code in CODES):
+    for finding in (f for f in reuse.verdicts(report, proven=proven) if f.code in CODES):
         lines = tuple(s.place.line if s.place else 0 for s in finding.scopes)
         found[finding.place.line if finding.place else 0, lines].append(finding)
     for where in sorted({*must, *found}):

@@ -12,7 +12,7 @@ from tests.fuzz.programs import program
 from tests.fuzz.regressions import REGRESSIONS
 from tests.fuzz.tree import WRAPPERS, Wrapped
 
-PROGRAMS = 200
+PROGRAMS = 100
 DERIVED = 50
 AT_ONCE = 10
 

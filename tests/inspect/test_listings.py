@@ -16,6 +16,7 @@ from jaxrng_doctor import doctor
 from jaxrng_doctor.facts import Variation
 from jaxrng_doctor.listing import Box, Fold, Line, walk
 from jaxrng_doctor.target import Target
+from tests.coming import SCAN3
 
 shard_map = getattr(jax, "shard_map", None)
 if shard_map is None:
@@ -121,7 +122,11 @@ def test_every_equation_is_there_once(fn, make):
         for row in walk(ours.rows)
         if isinstance(row, Line) and not row.inside and row.kind != "draw"
     )
-    assert shown == leaves(jax.make_jaxpr(fn)(*args).jaxpr)
+    wanted = leaves(jax.make_jaxpr(fn)(*args).jaxpr)
+    if SCAN3:  # its carry is in refs, which are shown as the values in them
+        for name in ("new_ref", "get", "swap"):
+            del wanted[name]
+    assert shown == wanted
     assert ours.equations > sum(shown.values()) or fn is without_keys
 
 

@@ -97,8 +97,10 @@ def test_what_a_reader_finds():
     assert target["suppressed"][0]["finding"]["path"] == "train/loop.py"
     assert target["comparison"]["leaves"][1]["replicated"]["equal_pairs"] == 496
     assert target["failure"] is None
+    assert target["complete"] is True
     assert document["summary"] == {
         "ok": False,
+        "complete": True,
         "errors": 1,
         "warnings": 0,
         "notes": 0,

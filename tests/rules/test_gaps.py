@@ -1,6 +1,7 @@
 """What cannot be followed is a gap: neither a finding that may be wrong, nor silence."""
 
 import functools
+import inspect
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from jax.experimental import io_callback
 from jax.extend import core as jex_core
 
 import jaxrng_doctor
+from jaxrng_doctor.lineage.transfers import TRANSFERS
 from tests.rules.meshes import shard_map
 
 X = jnp.arange(12.0).reshape(4, 3)
@@ -205,4 +207,212 @@ def test_what_is_gathered_from_some_devices_is_not_taken_for_the_same_on_all(run
     report = jaxrng_doctor.check(program, (X, jax.random.split(jax.random.key(0), 4)), run=run)
 
     assert report.findings == ()
-    assert report.draws[0].scopes[0].varies is None
+    assert report.gaps == ()
+    assert report.draws[0].scopes[0].varies is (True if run else None)
+
+
+# -- equations with jaxprs that do nothing but compute ---------------------------------------
+
+
+def drawn_from_each(words):
+    return jax.vmap(lambda w: jax.random.normal(jax.random.wrap_key_data(w), (3,)))(words)
+
+
+def distinct_words(x, key):
+    del x
+    return words(jax.random.split(key, 4))
+
+
+@jax.custom_jvp
+def same_words(words):
+    return words + 0
+
+
+same_words.defjvp(lambda primals, tangents: (same_words(*primals), tangents[0]))
+
+
+@functools.partial(jax.lax.composite, name="test.same")
+def same_as_composite(words):
+    return words + 0
+
+
+def solved(words):
+    halves = jax.lax.custom_linear_solve(
+        lambda v: v * 2, words.astype(jnp.float32), lambda _, b: b / 2, symmetric=True
+    )
+    return halves.astype(jnp.uint32)
+
+
+def both_bits(a, b):
+    return (a ^ b) + np.uint32(0)  # a lone `a ^ b` would be `reduce_xor`, which holds no jaxpr
+
+
+# What each does with four keys' words: (words that differ), (words that are not all different).
+PURE = {
+    "scatter": (
+        lambda w: jnp.zeros_like(w).at[:].set(w),
+        lambda w: jnp.zeros_like(w).at[:].set(w[0]),
+    ),
+    "scatter-add": (
+        lambda w: jnp.zeros_like(w).at[:].add(w),
+        lambda w: jnp.zeros_like(w).at[:2].add(w[:2]),
+    ),
+    "scatter-min": (
+        lambda w: jnp.full_like(w, 2**32 - 1).at[::-1].min(w),
+        lambda w: jnp.zeros_like(w).at[:].min(w),
+    ),
+    "reduce": (
+        lambda w: jax.lax.reduce(w[None], np.uint32(0), both_bits, (0,)),
+        lambda w: jax.lax.reduce(w[None] * 0, np.uint32(0), both_bits, (0,)),
+    ),
+    "reduce_window": (
+        lambda w: jax.lax.reduce_window(w, np.uint32(0), both_bits, (1, 1), (1, 1), "VALID"),
+        lambda w: jax.lax.reduce_window(
+            w, np.uint32(0), both_bits, (7, 1), (1, 1), [(3, 3), (0, 0)]
+        ),
+    ),
+    "sort": (lambda w: jnp.sort(w, axis=0), lambda w: jnp.sort(w * 0, axis=0)),
+    "custom_jvp": (same_words, lambda w: same_words(w // w)),
+    "composite": (same_as_composite, lambda w: same_as_composite(w[0] + w * 0)),
+    "associative_scan": (
+        lambda w: jax.lax.associative_scan(jnp.bitwise_xor, w),
+        lambda w: jax.lax.associative_scan(jnp.multiply, w * 0),
+    ),
+    "custom_linear_solve": (
+        lambda w: w + solved(w),
+        lambda w: jnp.broadcast_to(solved(w[0] % 7), w.shape),
+    ),
+}
+
+
+@pytest.mark.parametrize("make", KEYS.values(), ids=KEYS)
+@pytest.mark.parametrize(("healthy", "faulty"), PURE.values(), ids=PURE)
+def test_what_only_computes_is_followed(healthy, faulty, make):
+    key = make(3)
+
+    good = jaxrng_doctor.check(lambda k: drawn_from_each(healthy(distinct_words(None, k))), (key,))
+    bad = jaxrng_doctor.check(lambda k: drawn_from_each(faulty(distinct_words(None, k))), (key,))
+
+    assert good.gaps == bad.gaps == ()
+    assert good.findings == ()
+    assert ("RNG002", "proven") in {(f.code, f.confidence) for f in bad.findings}
+
+
+# -- what cannot be run ----------------------------------------------------------------------
+
+no_rule = jex_core.Primitive("no_rule")
+no_rule.def_abstract_eval(lambda w: jax.core.ShapedArray(w.shape, w.dtype))
+
+
+def same_twice(key):
+    return jax.random.normal(key) + jax.random.normal(key)
+
+
+def lost_in_a_scan(key):
+    def step(carry, own):
+        lost, total = carry
+        total += jax.random.normal(jax.random.wrap_key_data(lost)) + same_twice(own)
+        return (no_rule.bind(lost), total), None
+
+    return jax.lax.scan(step, (words(key), 0.0), jax.random.split(key, 3))[0][1]
+
+
+def lost_in_a_while(key):
+    def step(carry):
+        i, lost, total = carry
+        total += jax.random.normal(jax.random.wrap_key_data(lost))
+        return i + 1, no_rule.bind(lost), total + same_twice(jax.random.fold_in(key, i))
+
+    return jax.lax.while_loop(lambda carry: carry[0] < 3, step, (0, words(key), 0.0))[2]
+
+
+def lost_condition(key):
+    def step(carry):
+        return carry[0] + 1, carry[1] + jax.random.normal(jax.random.fold_in(key, carry[0]))
+
+    looped = jax.lax.while_loop(lambda carry: no_rule.bind(carry[0]) < 3, step, (5, 0.0))[1]
+    return looped + same_twice(jax.random.fold_in(key, 3))
+
+
+def lost_choice(key):
+    first, second, third = jax.random.split(key, 3)
+    which = no_rule.bind(jnp.int32(1)) > 0
+    chosen = jax.lax.cond(which, jax.random.normal, jax.random.uniform, first)
+    either = jax.lax.cond(jnp.sum(words(key)) > 0, lambda: second, lambda: third)
+    return chosen + same_twice(either)
+
+
+def lost_in_a_branch(key):
+    first, second = jax.random.split(key)
+    raw = jax.lax.cond(
+        jnp.sum(words(key)) > 0, lambda w: no_rule.bind(w), lambda w: w, words(first)
+    )
+    return jax.random.normal(jax.random.wrap_key_data(raw)) + same_twice(second)
+
+
+def lost_in_a_vmap(key):
+    def one(own):
+        lost = jax.random.wrap_key_data(no_rule.bind(words(own)))
+        return jax.random.normal(lost) + same_twice(own)
+
+    return jax.vmap(one)(jax.random.split(key, 4))
+
+
+def callback_that_raises(key):
+    def raises(_):
+        raise ValueError("not today")
+
+    first, second = jax.random.split(key)
+    raw = jax.pure_callback(raises, jax.ShapeDtypeStruct((2,), jnp.uint32), words(first))
+    return jax.random.normal(jax.random.wrap_key_data(raw)) + same_twice(second)
+
+
+LOST = [
+    lost_in_a_scan, lost_in_a_while, lost_condition, lost_choice, lost_in_a_branch,
+    lost_in_a_vmap, callback_that_raises,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fn", LOST, ids=lambda fn: fn.__name__)
+def test_one_equation_that_cannot_be_run_costs_no_other_proof(fn, capfd):
+    report = jaxrng_doctor.check(fn, (jax.random.key(3),))
+    capfd.readouterr()  # JAX logs what a callback raises
+
+    lost = [gap for gap in report.gaps if "could not be run" in gap.message]
+    assert len(lost) == 1
+    assert lost[0].place.path == __file__
+    line = inspect.getsource(inspect.getmodule(fn)).splitlines()[lost[0].place.line - 1]
+    assert "no_rule.bind" in line or "pure_callback" in line
+    twice = [f for f in report.findings if f.code == "RNG005"]
+    assert {f.confidence for f in twice} == {"proven"}
+    assert {f.place.line for f in twice} == {inspect.getsourcelines(same_twice)[1] + 1}
+
+
+def test_what_depends_on_an_equation_that_cannot_be_run_is_inferred():
+    def f(x, key):
+        lost = jax.random.wrap_key_data(no_rule.bind(words(key)))
+        return jax.vmap(lambda row: row + jax.random.normal(lost, (3,)))(x)
+
+    report = jaxrng_doctor.check(f, (X, jax.random.key(3)))
+
+    assert [(f.code, f.confidence) for f in report.findings] == [("RNG001", "inferred")]
+
+
+@pytest.mark.parametrize("run", [True, False])
+def test_one_equation_that_cannot_be_followed_costs_no_other_finding(monkeypatch, run):
+    def fails(eqn, args):
+        raise KeyError("new_parameter")
+
+    monkeypatch.setitem(TRANSFERS, "reshape", fails)
+
+    def f(x, key):
+        own = jax.vmap(lambda k: jax.random.normal(k))(jax.random.split(key, 4).reshape(2, 2)[0])
+        return jax.vmap(lambda row: row + jax.random.normal(key, (3,)))(x) + own.sum()
+
+    report = jaxrng_doctor.check(f, (X, jax.random.key(3)), run=run)
+
+    messages = {gap.message for gap in report.gaps}
+    assert messages == {"`reshape` could not be followed: KeyError: 'new_parameter'"}
+    sure = "proven" if run else "inferred"
+    assert ("RNG001", sure) in {(f.code, f.confidence) for f in report.findings}
+    assert {f.code for f in report.findings} <= {"RNG001", "RNG006"}

@@ -10,7 +10,7 @@ from jax import lax, vmap
 from jax.extend.core import jaxpr_as_fun
 
 import jaxrng_doctor
-from jaxrng_doctor.trace.equations import subjaxprs
+from jaxrng_doctor.jax_internals.equations import subjaxprs
 from jaxrng_doctor.trace.kept import keeping_vmaps
 
 X = jnp.linspace(-1.0, 2.0, 12).reshape(4, 3)
@@ -233,6 +233,10 @@ def described(avals):
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_it_computes_the_same(name):
     fn = PROGRAMS[name]
+    try:
+        expected = fn()
+    except NotImplementedError as error:  # JAX 0.12's coming scan has no vmap and no gradient yet
+        pytest.skip(f"JAX itself refuses: {error}")
 
     closed, call = kept(fn)
 
@@ -240,7 +244,6 @@ def test_it_computes_the_same(name):
     assert has_kept_vmap(closed) or name == "linear_transpose"
     plain = jax.make_jaxpr(fn)()
     assert described(closed.out_avals) == described(plain.out_avals)
-    expected = fn()
     found = call()
     assert jax.tree_util.tree_structure(found) == jax.tree_util.tree_structure(expected)
     for ours, theirs in zip(plain_numbers(found), plain_numbers(expected), strict=True):

@@ -30,7 +30,34 @@ SETTINGS = """
     print(jax.random.normal(jax.random.key(0), (2,)), jax.random.key(0).dtype)
 """
 
+PRINTING = """
+    import sys, threading, time
+
+    import jax
+
+    def say():
+        for number in range(30):
+            time.sleep(0.02)
+            print("of a thread", number)
+
+    thread = threading.Thread(target=say)
+
+    @jax.jit
+    def draw(key):
+        print("tracing")
+        sys.stdout.flush()
+        if thread.ident is None:
+            thread.start()
+        time.sleep(0.3)
+        return jax.random.normal(key)
+
+    draw(jax.random.key(0))
+    thread.join()
+    print("end")
+"""
+
 PROGRAMS = {
+    "printing": PRINTING,
     "settings": SETTINGS,
     "itself": ABOUT_ITSELF,
     "annotations": "def f(x: NotThere): pass\n",
@@ -153,6 +180,8 @@ def test_threads_that_go_on_are_watched_to_their_end(write, run_cli):
     assert "error[RNG014]" in done.stderr
 
 
+# A child that exits hangs under JAX 0.6, also under plain Python.
+@pytest.mark.one_jax
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
 def test_a_process_that_the_program_forks_off_reports_nothing(write, run_cli):
     write(

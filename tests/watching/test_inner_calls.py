@@ -332,7 +332,7 @@ def test_a_transformation_made_before_anybody_watched_is_a_gap(loss):
 
     (gap,) = report.gaps
     assert gap.message == (
-        "<lambda> inside of a vmap or derivative made before watching began was not followed"
+        "<lambda> inside of a vmap or derivative that was not seen being made was not followed"
     )
     assert [f.code for f in report.findings] == ["RNG014"]  # which needs no more than the calls
 

@@ -71,8 +71,76 @@ def test_a_test_that_shares_noise_fails_with_the_finding_as_its_reason(run):
             "*= jaxrng-doctor =*",
             "*::test_shared",
             "*::test_that_fails_by_itself",
+            "*error[[]RNG001[]]: shared-key-under-vmap: all 4 examples*",
         ]
     )
+    assert result.stdout.str().count("error[RNG001]") == 2  # each once
+
+
+BY_NAME = """
+    import jax.numpy as jnp
+    from jax import grad, vmap
+    from jax.lax import map as map_over
+    from jax.random import key, normal
+
+    KEY, X = key(0), jnp.ones((4, 3))
+
+    def noisy(row):
+        return row + normal(KEY, row.shape)
+
+    made_before = vmap(noisy)
+
+    def test_made_before():
+        made_before(X)
+
+    def test_made_within():
+        vmap(noisy)(X)
+
+    def test_batches():
+        map_over(noisy, X, batch_size=2)
+
+    def test_gradients():
+        for _ in range(2):
+            grad(lambda x: noisy(x).sum())(X)
+
+    def test_healthy():
+        vmap(lambda k: normal(k))(jnp.array([key(1), key(2)]))
+"""
+
+
+def test_what_a_module_of_tests_has_imported_by_name(run):
+    result = run(BY_NAME, "--jaxrng", "--jaxrng-strict")
+
+    result.assert_outcomes(failed=4, passed=1)
+    found = [line for line in result.stdout.lines if line.startswith("error[")]
+    assert [line.partition("]")[0] for line in found] == [
+        "error[RNG001",
+        "error[RNG001",
+        "error[RNG001",
+        "error[RNG003",
+        "error[RNG014",
+    ]
+
+
+@pytest.mark.one_jax
+@pytest.mark.parametrize(("flags", "passed"), [((), 1), (("--jaxrng-strict",), 0)])
+def test_a_gap_is_told_of_a_test_that_passes(run, flags, passed):
+    result = run(
+        """
+        import jax
+        import numpy as np
+
+        def test_opaque():
+            shape = jax.ShapeDtypeStruct((), "float32")
+            f = jax.jit(lambda k: jax.pure_callback(lambda k: np.float32(0), shape, k))
+            f(jax.random.PRNGKey(0))
+        """,
+        "--jaxrng",
+        *flags,
+    )
+
+    result.assert_outcomes(passed=passed, failed=1 - passed)
+    result.stdout.fnmatch_lines(["*gap: a key goes into `pure_callback`, which is not followed*"])
 
 
 @pytest.mark.one_jax

@@ -8,11 +8,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.experimental.compilation_cache import compilation_cache
 
 import jaxrng_doctor
 from tests.watching.alike import assert_alike, same
 
 X = jnp.arange(12.0).reshape(4, 3)
+
+
+@pytest.fixture(autouse=True)
+def _compiled_afresh():
+    """What JAX reads back from its cache has another text than what it compiles."""
+    folder = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", None)
+    compilation_cache.reset_cache()
+    yield
+    jax.config.update("jax_compilation_cache_dir", folder)
+    compilation_cache.reset_cache()
 
 
 def noisy(row, key):

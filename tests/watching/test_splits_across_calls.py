@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxrng_doctor
+from tests.coming import SCAN3
 
 X = jnp.arange(12.0).reshape(4, 3)
 KEYS = pytest.mark.parametrize("make", [jax.random.key, jax.random.PRNGKey])
@@ -162,7 +163,7 @@ SPLITTING = pytest.mark.parametrize(
         (jax.jit(lambda key: jax.random.split(key)), "<lambda>"),
         (jax.jit(_in_a_jit), "_in_a_jit"),
         (jax.jit(_in_a_scan), "_in_a_scan"),
-        (_in_a_scan, "scan"),
+        (_in_a_scan, "while" if SCAN3 else "scan"),  # which is what the new scan makes
         (lambda key: jax.vmap(_in_a_scan)(key[None]), "scan"),
     ],
     ids=["in a jit", "in a jit in a jit", "in a scan in a jit", "in a scan", "in a vmapped scan"],

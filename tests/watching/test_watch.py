@@ -13,6 +13,7 @@ import pytest
 from jax import lax
 
 import jaxrng_doctor
+from tests.coming import SCAN3
 
 X = jnp.arange(12.0).reshape(4, 3)
 KEYS = pytest.mark.parametrize("make", [jax.random.key, jax.random.PRNGKey])
@@ -180,10 +181,10 @@ def test_a_constant_key_of_a_function_and_another_function(literal):
         evaluate(X[:2])  # a second signature is no second fault
 
     report = watched(program)
-    (repeated,) = (finding for finding in report.findings if finding.code == "RNG014")
 
-    assert codes(report) == ["RNG011", "RNG014"]
-    assert repeated.evidence.examples == 2
+    assert codes(report) == ["RNG014", "RNG014"]
+    # The calls of `evaluate` among themselves, and one of them with one of `train`.
+    assert sorted(f.evidence.examples for f in report.findings) == [2, 6]
 
 
 @pytest.mark.parametrize("jitted", [True, False])
@@ -331,7 +332,7 @@ def test_what_was_transformed_before_is_a_gap_and_not_silence():
         mapped(X, jax.random.key(0))
 
     assert [gap.message for gap in report.gaps] == [
-        "jax.random.normal inside of a vmap or derivative made before watching began "
+        "jax.random.normal inside of a vmap or derivative that was not seen being made "
         "was not followed"
     ]
 
@@ -508,8 +509,12 @@ def test_a_vmap_inside_of_a_loop_that_nothing_compiles(loop, in_axes):
     with jaxrng_doctor.watch() as report:
         program()
         program()  # with the same keys
-    assert "RNG014" not in codes(report)
-    assert len(report.gaps) == 1
+    if SCAN3:  # which hides no vmap
+        assert "RNG014" in codes(report)
+        assert report.gaps == ()
+    else:
+        assert "RNG014" not in codes(report)
+        assert len(report.gaps) == 1
 
 
 def test_calls_of_what_is_compiled_ahead_of_time_are_a_gap():

@@ -41,7 +41,6 @@ _ONE_TO_ONE = (
     "add_any",
     "copy",
     "copy_p",
-    "optimization_barrier",
     "reduce_precision",
 )
 _MANY_TO_ONE = (

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import vmap
+from jax import lax, vmap
 
 
 def noisy(x, key):
@@ -252,7 +252,77 @@ def mean_over_the_axis(x, key):
     return jax.vmap(loss, axis_name="batch", out_axes=None)(x)
 
 
+def drawn_by_two_examples(x, key):
+    def f(row, i):
+        return lax.cond(i < 2, lambda: row + jax.random.normal(key, (3,)), lambda: row)  # RNG001
+
+    return jax.vmap(f)(x, jnp.arange(4))
+
+
+def by_another_example_in_each_step(x, key):
+    def step(x, t):
+        def f(row, i):
+            noise = lax.cond(
+                i == t,
+                lambda: jax.random.normal(key, (3,)),  # RNG001, RNG003
+                lambda: jnp.zeros(3),
+            )
+            return row + noise
+
+        return jax.vmap(f)(x, jnp.arange(4)), None
+
+    return lax.scan(step, x, jnp.arange(4))[0]
+
+
 # -- good --------------------------------------------------------------------------------
+
+
+def noisy_where(here, row, key):
+    return lax.cond(here, lambda: row + jax.random.normal(key, (3,)), lambda: row)
+
+
+def drawn_by_the_first_example(x, key):
+    return jax.vmap(lambda row, i: noisy_where(i == 0, row, key))(x, jnp.arange(4))
+
+
+def drawn_by_all_but_not_here(x, key):
+    def f(row, i):
+        return lax.cond(i != 2, lambda: row, lambda: row + jax.random.normal(key, (3,)))
+
+    return jax.vmap(f)(x, jnp.arange(4))
+
+
+def drawn_by_one_example_of_a_switch(x, key):
+    def f(row, i):
+        kept, noisy = (lambda: row), (lambda: row + jax.random.normal(key, (3,)))
+        return lax.switch(i, [kept, noisy, kept, kept])
+
+    return jax.vmap(f)(x, jnp.arange(4))
+
+
+def drawn_by_one_example_of_equal_keys(x, key):
+    keys = jnp.broadcast_to(key, (4, *key.shape))
+    return jax.vmap(lambda row, i, key: noisy_where(i == 1, row, key))(x, jnp.arange(4), keys)
+
+
+def drawn_in_the_first_step(x, key):
+    return lax.fori_loop(0, 4, lambda i, x: noisy_where(i == 0, x, key), x)
+
+
+def drawn_in_one_step_of_many(x, key):
+    def step(carry):
+        i, x = carry
+        return i + 1, noisy_where((i == 3) & (x.size > 0), x, key)
+
+    return lax.while_loop(lambda carry: carry[0] < 400, step, (0, x))[1]
+
+
+def by_another_example_in_each_step_from_another_key(x, key):
+    def step(x, t):
+        own = jax.random.fold_in(key, t)
+        return jax.vmap(lambda row, i: noisy_where(i == t, row, own))(x, jnp.arange(4)), None
+
+    return lax.scan(step, x, jnp.arange(4))[0]
 
 
 def split_keys(x, key):

@@ -12,6 +12,10 @@ def noisy(x, key):
     return x + jax.random.normal(key, x.shape)
 
 
+def words(key):
+    return jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+
+
 def mesh():
     return Mesh(jax.devices()[:4], ("data",))
 
@@ -146,6 +150,131 @@ def pmap_broadcast(x, key):
     return jax.pmap(f)(x, jnp.broadcast_to(key, (4, *key.shape)))
 
 
+def sent_to_some_only(x, key):
+    def f(x, keys):
+        sent = jax.lax.ppermute(words(keys[0]), "data", [(0, 1), (1, 0)])  # 2 and 3 get zeros
+        return x + jax.random.normal(jax.random.wrap_key_data(sent), x.shape)  # RNG004 (run)
+
+    keys = jax.random.split(jax.random.fold_in(key, 1), 4)
+    return over_data(f, P("data"), P("data"), check_vma=False)(x, keys)
+
+
+def gathered_in_pairs(x, key):
+    def f(x, keys):
+        pairs = [[0, 1], [2, 3]]
+        both = jax.lax.all_gather(words(keys[0]), "data", axis_index_groups=pairs)
+        return x + jax.random.normal(jax.random.wrap_key_data(both[0]), x.shape)  # RNG004 (run)
+
+    return over_data(f, P("data"), P("data"), check_vma=False)(x, jax.random.split(key, 4))
+
+
+def in_another_step_on_another_device(x, key):
+    def f(x):
+        def step(x, i):
+            own = jax.random.fold_in(key, i + jax.lax.axis_index("data"))
+            return x + jax.random.normal(own, x.shape), None  # RNG004 (run)
+
+        return jax.lax.scan(step, x, jnp.arange(3))[0]
+
+    return over_data(f, P("data"), check_vma=False)(x)
+
+
+def in_another_step_of_another_pmap_device(x, key):
+    def f(row):
+        def step(i, row):
+            own = jax.random.fold_in(key, i + jax.lax.axis_index("devices"))
+            return row + jax.random.normal(own, row.shape)  # RNG004 (run)
+
+        return jax.lax.fori_loop(0, 3, step, row)
+
+    return jax.pmap(f, axis_name="devices")(x)
+
+
+def of_another_example_on_another_device(x, key):
+    def f(x):
+        def one(row, i):
+            own = jax.random.fold_in(key, i + jax.lax.axis_index("data"))
+            return row + jax.random.normal(own, row.shape)  # RNG004 (run)
+
+        return jax.vmap(one)(x, jnp.arange(2))
+
+    return over_data(f, P("data"), check_vma=False)(jnp.concatenate([x, x]))
+
+
+def along_two_axes_together(x, key):
+    def f(x):
+        both = jax.lax.axis_index("data") + jax.lax.axis_index("model")
+        return x + jax.random.normal(jax.random.fold_in(key, both), x.shape)  # RNG004 (run)
+
+    both = P(("data", "model"))
+    return shard_map(f, mesh=grid(), in_specs=both, out_specs=both, check_vma=False)(x)
+
+
+def on_some_devices_of_two_axes(x, key):
+    def f(x):
+        number = jax.lax.axis_index(("data", "model")) % 3
+        return x + jax.random.normal(jax.random.fold_in(key, number), x.shape)  # RNG004 (run)
+
+    both = P(("data", "model"))
+    return shard_map(f, mesh=grid(), in_specs=both, out_specs=both, check_vma=False)(x)
+
+
+def only_over_three_scopes_together(x, key):
+    numbers = np.arange(8).reshape(2, 2, 2)
+    numbers[1, 1, 1] = numbers[0, 0, 0]
+
+    def f(x):
+        def one(row, i):
+            def step(row, t):
+                number = jnp.asarray(numbers)[jax.lax.axis_index("data"), i, t]
+                noise = jax.random.normal(jax.random.fold_in(key, number), (3,))  # RNG004 (run)
+                return row + noise, None
+
+            return jax.lax.scan(step, row, jnp.arange(2))[0]
+
+        return jax.vmap(one)(x, jnp.arange(2))
+
+    two = Mesh(jax.devices()[:2], ("data",))
+    return shard_map(f, mesh=two, in_specs=CUT, out_specs=CUT, check_vma=False)(x)
+
+
+def beside_an_axis_that_has_all_alike(x, key):
+    def f(x):
+        def step(x, i):
+            own = jax.random.fold_in(key, i + jax.lax.axis_index("data"))
+            return x + jax.random.normal(own, x.shape), None  # RNG004 (run)
+
+        return jax.lax.scan(step, x, jnp.arange(3))[0]
+
+    return shard_map(f, mesh=grid(), in_specs=CUT, out_specs=CUT, check_vma=False)(x)
+
+
+def examples_share_on_each_device(x, key):
+    def f(x):
+        own = jax.random.fold_in(key, jax.lax.axis_index("data"))
+
+        def one(row, i):
+            def step(row, t):
+                noise = jax.random.normal(jax.random.fold_in(own, i + t), (3,))  # RNG002 (run)
+                return row + noise, None
+
+            return jax.lax.scan(step, row, jnp.arange(3))[0]
+
+        return jax.vmap(one)(x, jnp.arange(2))
+
+    return over_data(f, P("data"), check_vma=False)(jnp.concatenate([x, x]))
+
+
+def devices_share_and_so_do_examples(x, key):
+    def f(x):
+        def one(row, key):
+            return row + jax.random.normal(key, (3,))  # RNG002, RNG004
+
+        return jax.vmap(one)(x, jnp.stack([key, key]))
+
+    return over_data(f, P("data"), check_vma=False)(jnp.concatenate([x, x]))
+
+
 # -- good --------------------------------------------------------------------------------
 
 
@@ -161,6 +290,25 @@ def folded_with_the_device_unchecked(x, key):
         return noisy(x, jax.random.fold_in(key, jax.lax.axis_index("data")))
 
     return over_data(f, P("data"), P(), check_vma=False)(x, key)
+
+
+def sent_to_one_of_two(x, key):
+    def f(x):
+        sent = jax.lax.ppermute(words(jax.random.fold_in(key, 1)), "model", [(0, 1)])
+        row = jax.random.fold_in(jax.random.wrap_key_data(sent), jax.lax.axis_index("data"))
+        return noisy(x, row)
+
+    both = P(("data", "model"))
+    return shard_map(f, mesh=grid(), in_specs=both, out_specs=both, check_vma=False)(x)
+
+
+def dealt_out_after_a_sum(x, key):
+    def f(x, every):
+        own = jax.lax.psum_scatter(every, "data")
+        return noisy(x, jax.random.wrap_key_data(own))
+
+    every = jax.vmap(words)(jax.random.split(key, 4))
+    return over_data(f, P("data"), P(), check_vma=False)(x, every)
 
 
 def sharded_keys(x, key):
@@ -241,6 +389,83 @@ def pmap_with_the_device(x, key):
         return noisy(x, jax.random.fold_in(key, jax.lax.axis_index("devices")))
 
     return jax.pmap(f, axis_name="devices", in_axes=(0, None))(x, key)
+
+
+def sent_around(x, key):
+    def f(x, keys):
+        ring = [(0, 1), (1, 2), (2, 3), (3, 0)]
+        sent = jax.lax.ppermute(words(keys[0]), "data", ring)
+        return x + jax.random.normal(jax.random.wrap_key_data(sent), x.shape)
+
+    return over_data(f, P("data"), P("data"), check_vma=False)(x, jax.random.split(key, 4))
+
+
+def sent_to_some_that_fold_it(x, key):
+    def f(x, keys):
+        sent = jax.lax.ppermute(words(keys[0]), "data", [(0, 1), (1, 0)])
+        own = jax.random.fold_in(jax.random.wrap_key_data(sent), jax.lax.axis_index("data"))
+        return x + jax.random.normal(own, x.shape)
+
+    return over_data(f, P("data"), P("data"), check_vma=False)(x, jax.random.split(key, 4))
+
+
+def another_number_for_each_step_and_device(x, key):
+    def f(x):
+        def step(x, i):
+            own = jax.random.fold_in(key, i + 3 * jax.lax.axis_index("data"))
+            return x + jax.random.normal(own, x.shape), None
+
+        return jax.lax.scan(step, x, jnp.arange(3))[0]
+
+    return over_data(f, P("data"), check_vma=False)(x)
+
+
+def another_number_for_each_pair(x, key):
+    def f(x):
+        number = 2 * jax.lax.axis_index("data") + jax.lax.axis_index("model")
+        return noisy(x, jax.random.fold_in(key, number))
+
+    both = P(("data", "model"))
+    return shard_map(f, mesh=grid(), in_specs=both, out_specs=both, check_vma=False)(x)
+
+
+def steps_alike_on_an_axis_that_shares_the_data(x, key):
+    def f(x):
+        own = jax.random.fold_in(key, jax.lax.axis_index("data"))
+
+        def step(x, i):
+            return noisy(x, jax.random.fold_in(own, i)), None
+
+        return jax.lax.scan(step, x, jnp.arange(3))[0]
+
+    return shard_map(f, mesh=grid(), in_specs=CUT, out_specs=CUT, check_vma=False)(x)
+
+
+def parameters_of_each_layer_made_alike(x, key):
+    def f(key):
+        def layer(_, i):
+            return None, jax.random.normal(jax.random.fold_in(key, i), (3, 3))
+
+        return jax.lax.scan(layer, None, jnp.arange(2))[1]
+
+    return x @ over_data(f, P(), out=P(), check_vma=False)(key).sum(0)
+
+
+def one_key_from_a_device_for_parameters(x, key):
+    def f(keys):
+        zero = jax.lax.axis_index("data") == 0
+        sent = jax.lax.psum(jnp.where(zero, words(keys[0]), 0), "data")
+        return jax.random.normal(jax.random.wrap_key_data(sent), (3, 3))
+
+    return x @ over_data(f, P("data"), out=P(), check_vma=False)(jax.random.split(key, 4))
+
+
+def drawn_by_one_device(x, key):
+    def f(x):
+        is_first = jax.lax.axis_index("data") == 0
+        return jax.lax.cond(is_first, lambda: noisy(x, key), lambda: x)
+
+    return over_data(f, P("data"), check_vma=False)(x)
 
 
 def one_device(x, key):

@@ -155,6 +155,28 @@ def of_a_function_with_a_vmap_rule_but_no_vmap(x, key):
     return noise_of_each(x, key) + jax.random.normal(key, x.shape)  # RNG005
 
 
+def behind_a_barrier_with_the_batch(x, key):
+    def noisy(x, key):
+        x, key = lax.optimization_barrier((x, key))
+        return x * jax.random.normal(key, x.shape)  # RNG001
+
+    return jax.vmap(noisy, in_axes=(0, None))(x, key)
+
+
+def on_both_sides_of_a_barrier(x, key):
+    noise = jax.random.normal(key, x.shape)
+    again, _ = lax.optimization_barrier((key, x))
+    return x + noise + jax.random.normal(again, x.shape)  # RNG005
+
+
+def carried_through_a_barrier(x, key):
+    def step(carry, row):
+        key, row = lax.optimization_barrier((carry, row))
+        return key, row * jax.random.normal(key, row.shape)  # RNG003
+
+    return lax.scan(step, key, x)[1]
+
+
 # -- good --------------------------------------------------------------------------------
 
 
@@ -235,3 +257,16 @@ def two_vmap_rules_in_a_row(x, key):
         return noise_of_each(noise_of_the_batch(row, keys[0]), keys[1])
 
     return jax.vmap(f)(x, jax.random.split(key, (4, 2)))
+
+
+def keys_of_their_own_behind_a_barrier(x, key):
+    def noisy(x, key):
+        x, key = lax.optimization_barrier((x, key))
+        return x * jax.random.normal(key, x.shape)
+
+    return jax.vmap(noisy)(x, jax.random.split(key, len(x)))
+
+
+def another_child_behind_a_barrier(x, key):
+    first, second = lax.optimization_barrier(tuple(jax.random.split(key)))
+    return x * jax.random.normal(first, x.shape) + jax.random.normal(second, x.shape)

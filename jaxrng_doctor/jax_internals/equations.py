@@ -6,7 +6,7 @@ hold for every supported version. What needs more than that is in `jaxprs.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -32,13 +32,24 @@ def is_jaxpr(value: object) -> bool:
 
 def subjaxprs(eqn: Any) -> list[Any]:
     """The jaxprs among an equation's parameters, in the order of the parameters."""
-    found = []
+    found = _hidden(eqn.params)
     for value in eqn.params.values():
         if is_jaxpr(value):
             found.append(value)
         elif isinstance(value, (tuple, list)):
             found.extend(v for v in value if is_jaxpr(v))
     return found
+
+
+HIDDEN = "_prim"
+"""The parameter that holds an object in place of jaxprs (0.10 to 0.12); see `hidden.py`."""
+
+
+def _hidden(params: dict[str, Any]) -> list[Any]:
+    """The jaxprs that such an object holds among its own parameters, as they are or traced."""
+    values = getattr(params.get(HIDDEN), "params", {}).values()
+    jaxprs = [v if hasattr(v, "eqns") else getattr(v, "jaxpr", None) for v in values]
+    return [jaxpr for jaxpr in jaxprs if hasattr(jaxpr, "eqns")]
 
 
 def source_of(jaxpr: Any) -> str:
@@ -84,13 +95,14 @@ def scan_counts(eqn: Any) -> tuple[int, int]:
     return len(list(consts)), len(list(carry))
 
 
-# They change over which mesh axes a value is said to vary, and not the value.
+# They change over which mesh axes a value is said to vary, and not the value. `lax.pbroadcast`,
+# which does, has one of these names, and a `source`.
 _TYPES_ONLY = frozenset({"pbroadcast", "pcast", "pvary", "reduced_vary_cast"})
 
 
 def evaluate(eqn: Any, values: Sequence[Any]) -> list[Any]:
     """The outputs of one equation, under the settings that it was traced with (0.6 to 0.12)."""
-    if eqn.primitive.name in _TYPES_ONLY:
+    if eqn.primitive.name in _TYPES_ONLY and "source" not in eqn.params:
         return list(values)
     # Where the equation comes out of a shard_map, its shardings speak of a mesh that is not here.
     params = {**eqn.params, **({"sharding": None} if "sharding" in eqn.params else {})}
@@ -109,6 +121,13 @@ def vmaps_on_name_stack(eqn: Any) -> int:
     """
     stack = getattr(eqn.source_info.name_stack, "stack", ())
     return sum(getattr(entry, "name", None) == "vmap" for entry in stack)
+
+
+def scope_names(eqns: Iterable[Any]) -> Iterator[str]:
+    """The names of scopes and transformations on equations, the outermost first (0.6 to 0.12)."""
+    for eqn in eqns:
+        for entry in getattr(eqn.source_info.name_stack, "stack", ()):
+            yield str(getattr(entry, "name", ""))
 
 
 def is_recomputation(eqn: Any) -> bool:

@@ -1,0 +1,193 @@
+"""Reads and makes jaxprs by what JAX keeps private, in one shape for every supported version.
+
+Each function says on which versions its line was seen to work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from jax._src import core as _core
+from jax._src.interpreters import batching as _batching
+from jax._src.interpreters import partial_eval as _pe
+from jax._src.state import discharge as _discharge
+from jax._src.state import types as _state_types
+from jax.extend.core import primitives as jex_primitives
+from jax.interpreters import ad
+
+from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.jax_internals.patches import item
+
+# `pjit` up to 0.6, `jit` later; only the second is among JAX's public primitives.
+pjit_p = next(p for p in _pe.custom_staging_rules if p.name in ("jit", "pjit"))
+
+# -- jaxprs -----------------------------------------------------------------------
+
+
+def constants_as_inputs(jaxpr: Any) -> tuple[Any, list[Any]]:
+    """An open jaxpr whose constants are its first inputs, and their values (0.6 to 0.12)."""
+    inner, consts = equations.open_jaxpr(jaxpr)
+    return _pe.convert_constvars_jaxpr(inner), list(consts)
+
+
+dce_rules = _pe.dce_rules
+batch_jaxpr = _batching.batch_jaxpr2  # (jaxpr, axis_data, in_axes) -> jaxpr, out_axes
+batchers = _batching.fancy_primitive_batchers
+"""primitive -> rule(axis_data, args, dims, **params), which knows the axis it batches over."""
+
+
+def batched(eqn: Any, values: Sequence[Any], dims: Sequence[int | None]) -> Any:
+    """The outputs of an equation for a whole batch, and their batch axes, both in a tuple.
+
+    Rules that know nothing of the axis are in a table of their own up to 0.6.
+    """
+    rule = batchers.get(eqn.primitive)
+    if rule is None:
+        return _batching.primitive_batchers[eqn.primitive](values, dims, **eqn.params)
+    return rule(None, values, dims, **eqn.params)
+
+
+def without_dead_code(jaxpr: Any, used_outputs: Sequence[bool]) -> tuple[Any, list[bool]]:
+    """The jaxpr (open) without what nothing uses, and which inputs are left (0.6 to 0.12).
+
+    Splits stay: to split a key is to use it, whatever becomes of the children.
+    """
+    before, _state.splits_stay = getattr(_state, "splits_stay", False), True
+    try:
+        with _SPLITS_STAY:
+            new, used_inputs = _pe.dce_jaxpr(equations.open_jaxpr(jaxpr)[0], list(used_outputs))
+    finally:
+        _state.splits_stay = before
+    return new, list(used_inputs)
+
+
+_state = threading.local()
+
+
+def _staying(original: Any) -> Callable[..., Any]:
+    def stays(used_outputs: Sequence[bool], *rest: Any) -> Any:
+        if not getattr(_state, "splits_stay", False):  # what another thread traces meanwhile
+            return (original or _pe._default_dce_rule)(used_outputs, *rest)
+        eqn = rest[-1]  # 0.12 passes which inputs are live before it
+        return [True] * len(eqn.invars), eqn
+
+    return stays
+
+
+_SPLITS_STAY = item(dce_rules, jex_primitives.random_split_p, _staying)
+
+
+def key_words(key: Any) -> Any:
+    """The uint32 words of a concrete key, without an operation of JAX's (0.6 to 0.12)."""
+    return getattr(key, "_base_array", key)
+
+
+def aval_of(value: Any) -> Any:
+    """The abstract value, with its weak type (0.6 to 0.12)."""
+    return _core.typeof(value)
+
+
+def zero_tangent(primal: Any) -> Any:
+    """The symbolic zero for an output that has no derivative, such as an integer (0.6 to 0.12)."""
+    return ad.Zero(_core.typeof(primal).to_tangent_aval())
+
+
+def per_example_aval(aval: Any, axis: int | None, size: int) -> Any:
+    return _core.mapped_aval(size, axis, aval)
+
+
+def batched_aval(aval: Any, axis: int | None, axis_data: Any) -> Any:
+    return _core.unmapped_aval(axis_data.size, axis, aval, axis_data.explicit_mesh_axis)
+
+
+@contextlib.contextmanager
+def in_axis(data: Any) -> Iterator[None]:
+    """The scope of a vmap's axis, `data` JAX's record of it (0.6 to 0.12)."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_core.extend_axis_env_nd([(data.name, data.size)]))
+        stack.enter_context(_core.add_spmd_axis_names(data.spmd_name))
+        if hasattr(_core, "add_explicit_mesh_axis_names"):
+            stack.enter_context(_core.add_explicit_mesh_axis_names(data.explicit_mesh_axis))
+        yield
+
+
+def effects_outside(jaxpr: Any, axis_name: Any, invars: Sequence[Any] | None = None) -> Any:
+    """The effects that a kept vmap of `jaxpr` has: all but those of its own axis name.
+
+    Those on mutable refs name an operand by its position, or from 0.10 on in a finished
+    equation, whose `invars` are then given, by its variable.
+    """
+    effects = jaxpr.effects
+    if hasattr(_core, "positional_effects"):
+        effects = _core.positional_effects(jaxpr)
+        if invars is not None:
+            effects = _core.resolve_input_effects(effects, invars)
+    return _core.filter_named_axis_effects(effects, {axis_name})
+
+
+# -- mutable refs ---------------------------------------------------------------------
+
+
+def has_state(jaxpr: Any) -> bool:
+    """An open jaxpr reads, writes or makes a mutable ref, at any depth (0.6 to 0.12)."""
+    refs = any(equations.is_ref(var.aval) for var in jaxpr.invars)
+    return refs or _core.internal_mutable_array_effect in jaxpr.effects
+
+
+def written_refs(jaxpr: Any) -> set[int]:
+    """The positions of the refs that a closed jaxpr without constants writes into, at any depth.
+
+    An effect names its ref by its position, or from 0.10 on by its variable (0.6 to 0.12).
+    """
+    inner, _ = equations.open_jaxpr(jaxpr)
+    at = {var: index for index, var in enumerate(inner.invars)}
+    kinds = (_state_types.WriteEffect, _state_types.AccumEffect)
+    named = [getattr(e, "input", None) or e.input_index for e in inner.effects if type(e) in kinds]
+    return {name if isinstance(name, int) else at[name] for name in named}
+
+
+def discharged(jaxpr: Any, axis_data: Any = None) -> tuple[Any, list[Any]]:
+    """A closed jaxpr with values in place of refs, open; and the values of its first inputs.
+
+    Behind its outputs are those of the refs among its inputs at the end, in their order. A body
+    of a vmap is in the scope of its axis (0.6 to 0.12).
+    """
+    with contextlib.nullcontext() if axis_data is None else in_axis(axis_data):
+        if "consts" in inspect.signature(_discharge.discharge_state).parameters:  # up to 0.6
+            inner, consts = equations.open_jaxpr(jaxpr)
+            pure = _core.ClosedJaxpr(*_discharge.discharge_state(inner, consts))
+        else:
+            pure = _discharge.discharge_state(jaxpr)
+    return constants_as_inputs(pure)
+
+
+_RULES: list[dict[Any, Any]] = [
+    getattr(_discharge, name)
+    for name in ("_discharge_rules", "_partial_discharge_rules")  # one table from 0.12 on
+    if hasattr(_discharge, name)
+]
+
+
+def discharge_like(primitive: Any, original: Any) -> None:
+    """State is discharged by the rule of `original`, which makes that of it (0.6 to 0.12)."""
+    for rules in _RULES:
+        if original in rules:
+            rules[primitive] = rules[original]
+
+
+def register_lowering(primitive: Any, run: Callable[..., list[Any]]) -> None:
+    """What computes an equation whose jaxpr holds others' hidden ones (0.10 to 0.12)."""
+    primitive.to_lojax = run
+
+
+def register_discharge(primitive: Any, rule: Callable[..., tuple[list[Any], list[Any]]]) -> None:
+    """State is discharged by `rule(values, **params)`, as `DischargeRule` of JAX's says.
+
+    Rules get two lists of types before the values, or one context from 0.12 on.
+    """
+    first = 1 if hasattr(_discharge, "DischargeContext") else 2
+    _RULES[0][primitive] = lambda *args, **params: rule(args[first:], **params)

@@ -1,0 +1,298 @@
+"""Hooks into a running JAX: what it traces, compiles, calls and draws, and in which state it is.
+
+Each function says on which versions its line was seen to work.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jax._src import api as _api
+from jax._src import core as _core
+from jax._src import distributed as _distributed
+from jax._src import pjit as _pjit
+from jax._src import random as _random
+from jax._src import source_info_util as _source_info
+from jax._src import traceback_util as _traceback
+from jax._src.interpreters import partial_eval as _pe
+
+from jaxrng_doctor.jax_internals import stacks
+from jaxrng_doctor.jax_internals.calldata import JitCall
+from jaxrng_doctor.jax_internals.patches import Patch, attribute, calling_function, together
+from jaxrng_doctor.paths import OWN_DIR
+from jaxrng_doctor.tracebacks import unseen
+
+home_of_transformations = _api
+"""Where JAX itself looks up `vmap` and `grad`, as for `jnp.vectorize` (0.6 to 0.12)."""
+
+# Compiled code names the innermost frame that is not JAX's own; ours are no user's either.
+hide_frames_of = _source_info.register_exclusion
+hide_frames_of(OWN_DIR)
+_traceback.register_exclusion(OWN_DIR)  # and errors show the user's lines only
+
+
+def is_plain() -> bool:
+    """Nothing is being traced or transformed: ordinary Python calls JAX (0.6 to 0.12).
+
+    `make_jaxpr` calls the jitted function in an axis environment of its own, which is empty.
+    """
+    if _core.trace_state_clean():
+        return True
+    sizes = getattr(getattr(_core.trace_ctx, "axis_env", None), "axis_sizes", True)
+    return isinstance(_core.trace_ctx.trace, _core.EvalTrace) and not sizes
+
+
+def is_staging() -> bool:
+    """Operations are being recorded, not computed at once (0.6 to 0.12)."""
+    return not isinstance(_core.trace_ctx.trace, _core.EvalTrace)
+
+
+def is_eager() -> bool:
+    """Operations are computed at once, for a vmap or derivative too (0.6 to 0.12)."""
+    trace = _core.trace_ctx.trace
+    while hasattr(trace, "parent_trace") and not isinstance(trace, _pe.DynamicJaxprTrace):
+        trace = trace.parent_trace
+    return isinstance(trace, _core.EvalTrace)
+
+
+def distributed() -> tuple[Any, int, int] | None:
+    """The client of `jax.distributed`, the number of this process, and how many there are.
+
+    `None` in a program of one process. No client is left after `jax.distributed.shutdown`
+    (0.6 to 0.12).
+    """
+    state = _distributed.global_state
+    count = state.num_processes
+    return (state.client, state.process_id, count) if count > 1 else None
+
+
+def _is_shape(x: Any) -> bool:
+    """JAX traces the parts of a new `custom_vjp` as jitted functions of these (0.12)."""
+    return isinstance(x, _core.AbstractValue)
+
+
+@functools.cache
+def each_jit_call(note: Callable[[JitCall, bool], None]) -> Patch:
+    """While open, `note(call, plain)` for each jitted call that C++ cannot serve alone.
+
+    It is `plain` where no vmap and no derivative is around it. One function stands in the way of
+    every such call, and of `lower` (0.6 to 0.12).
+    """
+
+    def replaced(original: Any) -> Callable[..., Any]:
+        def infer_params(fun: Any, info: Any, args: Any, kwargs: Any) -> Any:
+            params, flat = original(fun, info, args, kwargs)
+            if is_eager() and not isinstance(params, _Served) and not any(map(_is_shape, flat)):
+                jaxpr, donated = params.params["jaxpr"], params.params.get("donated_invars", ())
+                note(JitCall(fun, info, args, kwargs, tuple(donated), jaxpr, flat), is_plain())
+            return params, flat
+
+        return infer_params
+
+    return attribute(_pjit, _INFER, replaced)
+
+
+@functools.cache
+def each_trace(begin: Callable[[str], Any], end: Callable[[Any], None]) -> Patch:
+    """While open, `end(begin(source))` around each trace that ordinary Python starts.
+
+    `source` is `"name at file:line"` of the traced function. Every jaxpr is made in a new frame
+    of a new `DynamicJaxprTrace`, by `to_jaxpr` of the frame (0.6 to 0.12).
+    """
+    started: dict[int, Any] = {}
+
+    def beginning(make: Any) -> Callable[..., Any]:
+        def made(self: Any, debug_info: Any, *args: Any, **kwargs: Any) -> None:
+            make(self, debug_info, *args, **kwargs)
+            if debug_info is not None and is_plain():
+                started[id(self.frame)] = begin(debug_info.func_src_info or "")
+
+        return made
+
+    def ending(finish: Any) -> Callable[..., Any]:
+        def finished(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if id(self) in started:
+                end(started.pop(id(self)))
+            return finish(self, *args, **kwargs)
+
+        return finished
+
+    return together(
+        attribute(_pe.DynamicJaxprTrace, "__init__", beginning),
+        attribute(_pe.JaxprStackFrame, "to_jaxpr", ending),
+    )
+
+
+_INFER = "_infer_params" if hasattr(_pjit, "_infer_params") else "_trace_for_jit"  # 0.9.0, 0.9.1
+
+# What runs a call: it is given what was inferred from 0.9 on, and infers that itself before.
+_TAKES_INFERRED = hasattr(_pjit, "_run_python_pjit")
+_RUN = "_run_python_pjit" if _TAKES_INFERRED else "_python_pjit_helper"
+JIT_PATH = (_RUN, "_get_fastpath_data", *((_INFER,) if _TAKES_INFERRED else ()))
+"""What `stacks.JIT_CALL` calls for a jitted call, one after the other."""
+
+_JAXPR = 4  # the index of the jaxpr in what it returns
+
+Serve = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], tuple[Any] | None]
+
+
+@functools.cache
+def serving_jit_calls(serve: Serve) -> Patch:
+    """While open, calls that JAX's C++ cache cannot serve alone may be made by `serve`.
+
+    `serve(fun, info, args, kwargs)` returns the outputs in a tuple of one, or `None` to leave
+    the call to JAX. Both functions in its way are replaced: the first alone is slow (0.6 to 0.12).
+    """
+    fields = 8  # of what JAX returns: what is behind the jaxpr matters to C++ only
+
+    def calling(original: Any) -> Callable[..., Any]:
+        def call(fun: Any, *rest: Any, **kwargs: Any) -> Any:
+            nonlocal fields
+            if _TAKES_INFERRED:
+                served = fun.outs if isinstance(fun, _Served) else None
+            else:
+                served = serve(fun, rest[0], rest[1:], kwargs)
+            if served is not None:
+                return (*served, *[None] * (_JAXPR - 1), _NO_JAXPR, *[None] * (fields - _JAXPR - 1))
+            found = original(fun, *rest, **kwargs)
+            fields = len(found)
+            return found
+
+        return call
+
+    def inferring(original: Any) -> Callable[..., Any]:
+        def infer_params(fun: Any, info: Any, args: Any, kwargs: Any) -> Any:
+            # Not `lower` nor `eval_shape`, which make no call.
+            if calling_function() == stacks.JIT_CALL:
+                served = serve(fun, info, args, kwargs)
+                if served is not None:
+                    return _Served(served), ()
+            return original(fun, info, args, kwargs)
+
+        return infer_params
+
+    if not _TAKES_INFERRED:
+        return attribute(_pjit, _RUN, calling)
+    return together(attribute(_pjit, _RUN, calling), attribute(_pjit, _INFER, inferring))
+
+
+@functools.cache
+def each_jit_run(begin: Callable[[Any], Any], end: Callable[[Any, Any], None]) -> Patch:
+    """While open, `end(begin(jaxpr), jaxpr)` around what runs each call that `each_jit_call` shows.
+
+    What runs within may be calls of JAX's own, as where it spreads the arguments over devices.
+    Before it runs, the jaxpr is `None` up to 0.8; where it fails, `end` gets `None` (0.6 to 0.12).
+    """
+
+    def running(original: Any) -> Callable[..., Any]:
+        def run(first: Any, *rest: Any, **kwargs: Any) -> Any:
+            if isinstance(first, _Served):
+                return original(first, *rest, **kwargs)
+            jaxpr = first.params["jaxpr"] if _TAKES_INFERRED else None
+            token, ran = begin(jaxpr), None
+            try:
+                found = original(first, *rest, **kwargs)
+                ran = jaxpr if _TAKES_INFERRED else found[_JAXPR]
+                return found
+            finally:
+                end(token, ran)
+
+        return run
+
+    return attribute(_pjit, _RUN, running)
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    outs: tuple[Any]
+
+
+_NO_JAXPR = types.SimpleNamespace(effects=(), consts=())
+
+
+def second_jit(call: JitCall) -> Any:
+    """The function of `call` jitted again, not compiled, with its own C++ cache (0.6 to 0.12)."""
+    _state.cache = type(_pjit._cpp_pjit_cache_fun_only)(capacity=64)
+    try:
+        with _OWN_CACHE:
+            return _pjit._cpp_pjit(call.fun, call.info)
+    finally:
+        _state.cache = None
+
+
+_state = threading.local()
+
+
+def _with_own_cache(original: Any) -> Callable[..., Any]:
+    def get_cpp_global_cache(*args: Any, **kwargs: Any) -> Any:
+        own = getattr(_state, "cache", None)
+        return original(*args, **kwargs) if own is None else own
+
+    return get_cpp_global_cache
+
+
+_OWN_CACHE = attribute(_pjit, "_get_cpp_global_cache", _with_own_cache)
+
+
+def generation() -> object:
+    """Another object as soon as JAX's traces are forgotten: `clear_caches`, `f.clear_cache`.
+
+    It is an entry of the cache of traces itself (0.6 to 0.12; without it in 0.9.0, each is new).
+    """
+    cached = getattr(_pjit, "_infer_params_cached", None)
+    return object() if cached is None else cached(generation, None, None, (), None)
+
+
+@functools.cache
+def slow_path_where(wanted: Callable[[], bool]) -> Patch:
+    """While open, C++ does not keep a call that was just made, if `wanted()` (0.6 to 0.12)."""
+
+    def replaced(original: Any) -> Callable[..., Any]:
+        def fastpath_data(*args: Any, **kwargs: Any) -> Any:
+            is_slow = _core.trace_state_clean() and wanted()
+            # Without an executable there is nothing for C++ to keep.
+            return None if is_slow or args[0] is None else original(*args, **kwargs)
+
+        return fastpath_data
+
+    return attribute(_pjit, "_get_fastpath_data", replaced)
+
+
+def forget_fast_paths() -> None:
+    """The next call of each jitted function is noted too; nothing is traced or compiled again.
+
+    `jax.clear_caches` empties these two of its caches in the same way (0.6 to 0.12).
+    """
+    _pjit._cpp_pjit_cache_fun_only.clear()
+    _pjit._cpp_pjit_cache_explicit_attributes.clear()
+
+
+@functools.cache
+def each_eager_use(note: Callable[[str, Any, bool], None]) -> Patch:
+    """While open, `note(function, key, plain)` for each `jax.random` function that is not staged.
+
+    It is `plain` where no vmap and no derivative is around it. Each of these functions
+    asks `_check_prng_key` first (0.6 to 0.12).
+    """
+
+    def replaced(original: Any) -> Callable[..., Any]:
+        def check(name: str, key: Any, **options: Any) -> Any:
+            with unseen:
+                checked = original(name, key, **options)
+                if is_eager():
+                    note(name, key, is_plain())
+                return checked
+
+        return check
+
+    home = _random if hasattr(_random, EAGER_CHECK) else _random.core
+    return attribute(home, EAGER_CHECK, replaced)
+
+
+EAGER_CHECK = "_check_prng_key"
+"""What each function of `jax.random` that takes a key calls first."""

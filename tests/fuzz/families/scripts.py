@@ -1,0 +1,460 @@
+"""Whole scripts under `watch()`: Python loops, closures, classes, generators, donated buffers.
+
+What a script does is said twice: as text, and as Python on NumPy keys that notes each draw.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxrng_doctor import watch
+from tests.fuzz.families import impls
+from tests.fuzz.families.judge import Verdict
+from tests.fuzz.families.lanes import Array, Writer
+from tests.fuzz.tree import Source
+
+IMPL = "threefry2x32"
+WITHIN = frozenset({"RNG001", "RNG002", "RNG003"})
+TWO_DRAWS = frozenset({"RNG005", "RNG007"})
+CALLS = frozenset({"RNG014"})
+CODES = tuple(sorted(WITHIN | TWO_DRAWS | CALLS))
+
+PREAMBLE = """\
+import functools
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+"""
+CAREFUL = """\
+class {name}:
+    def __init__(self, key):
+        self.key = key
+
+    def next(self):
+        self.key, own = jax.random.split(self.key)
+        return own
+"""
+CARELESS = """\
+class {name}:
+    def __init__(self, key):
+        self.key = key
+
+    def next(self):
+        _, own = jax.random.split(self.key)
+        return own
+"""
+GENERATOR = """\
+def {name}(key):
+    while True:
+        key, own = jax.random.split(key)
+        yield own
+"""
+NUMBERED = """\
+def {name}(key):
+    number = 0
+    while True:
+        yield jax.random.fold_in(key, number % {turn})
+        number += 1
+"""
+
+
+def split(key: Array) -> tuple[Array, Array]:
+    first, second = impls.split(IMPL, key, 2)
+    return first, second
+
+
+@dataclass(frozen=True)
+class Event:
+    """One key was drawn from: at the draw `mark`, in a call, which an eager draw is by itself."""
+
+    mark: int
+    call: int
+    key: tuple[int, ...]
+
+
+@dataclass
+class World:
+    """What the names of a script stand for, and what it has drawn."""
+
+    env: dict[str, Any] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    calls: int = 0
+
+    def draw(self, mark: int, key: Array) -> None:
+        self.events.append(Event(mark, self.calls, tuple(key.tolist())))
+
+
+Step = tuple[list[tuple[str, int | None]], Callable[[World], None]]
+"""Lines, each with the mark of the draw in it, and what they do."""
+
+
+@dataclass
+class Script:
+    """Definitions as text with marks, and steps."""
+
+    definitions: list[tuple[str, int | None]]
+    steps: list[Step]
+
+    def source(self) -> Source:
+        out = Source()
+        for line in PREAMBLE.splitlines():
+            out.add(0, line)
+        for line, mark in self.definitions:
+            out.add(0, line, mark)
+        for lines, _ in self.steps:
+            for line, mark in lines:
+                out.add(0, line, mark)
+        return out
+
+    def events(self) -> list[Event]:
+        world = World()
+        for _, act in self.steps:
+            act(world)
+        return world.events
+
+    @property
+    def is_faulty(self) -> bool:
+        """A key is drawn from twice."""
+        return bool(expected(self.events()))
+
+
+def case(seed: int) -> Script:
+    """The script of this seed."""
+    return _Writer(f"scripts {seed}").script()
+
+
+def verdict(seed: int) -> Verdict:
+    """Run the script under `watch()`, and compare finding by finding."""
+    script = case(seed)
+    source, events = script.source(), script.events()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"fuzz_script_{seed}.py"
+        path.write_text(source.text, encoding="utf-8")
+        code = compile(source.text, str(path), "exec")
+        with watch(select=CODES) as report:
+            exec(code, {"__name__": f"fuzz_script_{seed}"})
+    told = [f"failure: {failure.message}" for failure in report.failures]
+    told += [f"gap: {gap.message}" for gap in report.gaps]
+    wanted = expected(events)
+    found: dict[int, set[str]] = {}
+    for finding in (f for f in report.findings if f.severity != "note"):
+        line = finding.place.line if finding.place else 0
+        found.setdefault(line, set()).add(finding.code)
+        if not any(
+            finding.code in codes for marks, codes in wanted if line in _lines(marks, source)
+        ):
+            told.append(f"line {line}: {finding.code} is a false alarm: {finding.message}")
+    for marks, codes in wanted:
+        lines = _lines(marks, source)
+        if not any(codes & found.get(line, set()) for line in lines):
+            told.append(f"{' or '.join(sorted(codes))} is missing on one of the lines {lines}")
+    return Verdict(told, script.is_faulty)
+
+
+def _lines(marks: frozenset[int], source: Source) -> list[int]:
+    return sorted(source.at[mark] for mark in marks)
+
+
+Wanted = tuple[frozenset[int], frozenset[str]]
+"""One of these codes has to be told at one of these draws."""
+
+
+def expected(events: list[Event]) -> set[Wanted]:
+    """What is to be told of the draws that used a key a second time.
+
+    Where several draws of a call use the key that another call has used, one of them is enough.
+    """
+    wanted: set[Wanted] = set()
+    by_key: dict[tuple[int, ...], list[Event]] = {}
+    for event in events:
+        by_key.setdefault(event.key, []).append(event)
+    for alike in by_key.values():
+        for before, event in combinations(alike, 2):
+            if before.call != event.call:
+                marks = frozenset(other.mark for other in alike if other.call == event.call)
+                wanted.add((marks, CALLS))
+            elif before.mark != event.mark:
+                wanted.add((frozenset({event.mark}), TWO_DRAWS))
+            else:
+                wanted.add((frozenset({event.mark}), WITHIN))
+    return wanted
+
+
+@dataclass(frozen=True)
+class _Function:
+    """A function of the script: `act(world, key)` draws, and returns the next key or `None`."""
+
+    name: str
+    act: Callable[[World, Array], Array | None]
+    threads: bool
+    donates: bool = False
+
+
+class _Writer(Writer):
+    def __init__(self, seed: str) -> None:
+        super().__init__(seed)
+        self.definitions: list[tuple[str, int | None]] = []
+        self.steps: list[Step] = []
+        self.keys: list[str] = []
+        self.sources: list[tuple[str, str]] = []
+        self.functions: list[_Function] = []
+
+    def script(self) -> Script:
+        rng = self.rng
+        for _ in range(rng.choice((1, 2))):
+            self.functions.append(self.function())
+        self.key(rng.randrange(3))
+        self.step("x = jnp.zeros(3)", lambda w: None)
+        for _ in range(rng.choice((2, 3, 4))):
+            rng.choice(
+                (
+                    self.call,
+                    self.call,
+                    self.loop,
+                    self.loop,
+                    self.split,
+                    self.fold,
+                    self.through_numpy,
+                    self.eager,
+                    self.closure,
+                    self.taken,
+                    self.taken,
+                )
+            )()
+        return Script(self.definitions, self.steps)
+
+    def define(self, text: str, mark: int | None = None) -> None:
+        self.definitions += [(line, mark) for line in text.splitlines()]
+
+    def step(self, text: str, act: Callable[[World], None], mark: int | None = None) -> None:
+        self.steps.append(([(line, mark) for line in text.splitlines()], act))
+
+    def any_key(self) -> str:
+        return self.keys[max(self.rng.randrange(len(self.keys)) for _ in range(2))]
+
+    # -- functions -------------------------------------------------------------------------
+
+    def function(self) -> _Function:
+        return self.rng.choice(
+            (self.plain, self.threaded, self.threaded, self.twice, self.mapped, self.scanned)
+        )()
+
+    def head(self, donates: bool = False) -> str:
+        name = self.name("f")
+        if donates:
+            self.define("@functools.partial(jax.jit, donate_argnums=1)")
+        else:
+            self.define("@jax.jit")
+        self.define(f"def {name}(x, key):")
+        return name
+
+    def plain(self) -> _Function:
+        name, mark = self.head(), self.id()
+        self.define("    return x + jax.random.normal(key, (3,))", mark)
+        return _Function(name, lambda w, key: w.draw(mark, key), threads=False)
+
+    def threaded(self) -> _Function:
+        donates = self.chance(0.5)
+        name, mark, well = self.head(donates), self.id(), self.chance(0.7)
+        self.define(f"    {'key' if well else 'after'}, own = jax.random.split(key)")
+        self.define("    x = x + jax.random.normal(own, (3,))", mark)
+        self.define("    return x, key")
+
+        def act(world: World, key: Array) -> Array:
+            after, own = split(key)
+            world.draw(mark, own)
+            return after if well else key
+
+        return _Function(name, act, threads=True, donates=donates)
+
+    def twice(self) -> _Function:
+        name, one, two, well = self.head(), self.id(), self.id(), self.chance(0.5)
+        self.define(f"    first, second = {'jax.random.split(key)' if well else 'key, key'}")
+        self.define("    x = x + jax.random.normal(first, (3,))", one)
+        self.define("    return x * jax.random.uniform(second, (3,))", two)
+
+        def act(world: World, key: Array) -> None:
+            first, second = split(key) if well else (key, key)
+            world.draw(one, first)
+            world.draw(two, second)
+
+        return _Function(name, act, threads=False)
+
+    def mapped(self) -> _Function:
+        return self.many("jax.vmap(lambda x, key: {})(x, keys)")
+
+    def scanned(self) -> _Function:
+        return self.many("lax.scan(lambda c, key: (c, {}), 0, keys)[1]", of="x[0]")
+
+    def many(self, text: str, of: str = "x") -> _Function:
+        """A key for each of three examples or steps, or one key for all."""
+        name, mark, well = self.head(), self.id(), self.chance(0.6)
+        self.define(
+            "    keys = jax.random.split(key, 3)"
+            if well
+            else "    keys = jnp.stack([key, key, jax.random.fold_in(key, 1)])"
+        )
+        self.define("    return " + text.format(f"{of} + jax.random.normal(key)"), mark)
+
+        def act(world: World, key: Array) -> None:
+            rows = impls.split(IMPL, key, 3) if well else [key, key, impls.fold_in(IMPL, key, 1)]
+            for row in rows:
+                world.draw(mark, row)
+
+        return _Function(name, act, threads=False)
+
+    def called(self, fn: _Function, key: str) -> tuple[str, Callable[[World], None]]:
+        """A call, with the key given back where the function returns one."""
+
+        def act(world: World) -> None:
+            world.calls += 1
+            after = fn.act(world, world.env[key])
+            if after is not None:
+                world.env[key] = after
+
+        return f"{f'x, {key}' if fn.threads else 'x'} = {fn.name}(x, {key})", act
+
+    # -- statements ------------------------------------------------------------------------
+
+    def key(self, seed: int) -> None:
+        name = self.name("k")
+        self.step(
+            f"{name} = jax.random.key({seed})",
+            lambda w: w.env.update({name: impls.seed(IMPL, seed)}),
+        )
+        self.keys.append(name)
+
+    def call(self) -> None:
+        self.step(*self.called(self.rng.choice(self.functions), self.any_key()))
+
+    def split(self) -> None:
+        old, new = self.any_key(), self.name("k")
+        kept = old if self.chance(0.7) else "_"
+
+        def act(world: World) -> None:
+            after, world.env[new] = split(world.env[old])
+            world.env[kept] = after
+
+        self.step(f"{kept}, {new} = jax.random.split({old})", act)
+        self.keys.append(new)
+
+    def fold(self) -> None:
+        old, new, number = self.any_key(), self.name("k"), self.rng.randrange(3)
+
+        def act(world: World) -> None:
+            world.env[new] = impls.fold_in(IMPL, world.env[old], number)
+
+        self.step(f"{new} = jax.random.fold_in({old}, {number})", act)
+        self.keys.append(new)
+
+    def through_numpy(self) -> None:
+        """A key of words that NumPy held, and perhaps changed in place."""
+        old, new, number = self.any_key(), self.name("k"), self.rng.randrange(2)
+
+        def act(world: World) -> None:
+            words = np.array(world.env[old])
+            words[1] += np.uint32(number)
+            world.env[new] = words
+
+        text = (
+            f"words = np.array(jax.random.key_data({old}))\n"
+            f"words[1] += {number}\n"
+            # A copy: on the CPU JAX may go on reading the very words, where they are aligned.
+            f"{new} = jax.random.wrap_key_data(jnp.array(words))\n"
+            f"words[:] = 0"
+        )
+        self.step(text, act)
+        self.keys.append(new)
+
+    def eager(self) -> None:
+        key, mark = self.any_key(), self.id()
+
+        def act(world: World) -> None:
+            world.calls += 1
+            world.draw(mark, world.env[key])
+
+        self.step(f"x = x + jax.random.normal({key}, (3,))", act, mark)
+
+    def closure(self) -> None:
+        """A jitted function that draws from a key that it has captured, called once or twice."""
+        key, make, mark = self.any_key(), self.name("make"), self.id()
+        own, times = self.chance(0.5), self.rng.choice((1, 2))
+        self.define(f"def {make}(key):")
+        self.define("    @jax.jit\n    def inner(x, n):")
+        used = "jax.random.fold_in(key, n)" if own else "key"
+        self.define(f"        return x + jax.random.normal({used}, (3,))", mark)
+        self.define("    return inner")
+        inner = self.name("g")
+
+        def act(world: World) -> None:
+            for n in range(times):
+                world.calls += 1
+                words = world.env[key]
+                world.draw(mark, impls.fold_in(IMPL, words, n) if own else words)
+
+        calls = "\n".join(f"x = {inner}(x, {n})" for n in range(times))
+        self.step(f"{inner} = {make}({key})\n{calls}", act)
+
+    def taken(self) -> None:
+        """Keys from an object or a generator, for two calls of a function."""
+        name, old, kind = self.name("Keys"), self.any_key(), self.rng.randrange(4)
+        turn = self.rng.choice((1, 2, 5))
+        text = (CAREFUL, CARELESS, GENERATOR, NUMBERED)[kind].format(name=name, turn=turn)
+        self.define(text)
+        source, new = self.name("s"), self.name("k")
+        take = f"{source}.next()" if kind < 2 else f"next({source})"
+        fn = self.rng.choice(self.functions)
+        call, act_of_call = self.called(fn, new)
+        times = self.rng.choice((2, 3))
+
+        def act(world: World) -> None:
+            key = world.env[old]
+            for number in range(times):
+                if kind == 3:
+                    own = impls.fold_in(IMPL, key, number % turn)
+                else:
+                    after, own = split(key)
+                    key = after if kind != 1 else key
+                world.env[new] = own
+                act_of_call(world)
+
+        self.step(
+            f"{source} = {name}({old})\nfor i in range({times}):\n    {new} = {take}\n    {call}",
+            act,
+        )
+        self.keys.append(new)
+
+    def loop(self) -> None:
+        """A Python loop that threads its key: by split, by fold_in, not at all, or too late."""
+        key, own, kind = self.any_key(), self.name("k"), self.rng.randrange(5)
+        fn = self.rng.choice(self.functions)
+        times = self.rng.choice((2, 3))
+        well = f"{key}, {own} = jax.random.split({key})"
+        text = (
+            well,
+            f"{own} = jax.random.fold_in({key}, i)",
+            f"{own} = jax.random.fold_in({key}, i // 2)",
+            f"_, {own} = jax.random.split({key})",
+            well,
+        )[kind]
+        call, act_of_call = self.called(fn, own)
+
+        def act(world: World) -> None:
+            for i in range(times):
+                if kind in (1, 2):
+                    world.env[own] = impls.fold_in(IMPL, world.env[key], i if kind == 1 else i // 2)
+                else:
+                    after, world.env[own] = split(world.env[key])
+                    world.env[key] = world.env[key] if kind == 3 else after
+                act_of_call(world)
+
+        self.step(f"for i in range({times}):\n    {text}\n    {call}", act)
+        self.keys.append(own)
