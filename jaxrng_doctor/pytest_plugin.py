@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ _ENDED = (Exception, pytest.fail.Exception, pytest.skip.Exception)
 _project: pytest.StashKey[tuple[Config, Settling]] = pytest.StashKey()
 _current = pytest.StashKey[pytest.Item]()
 _fixtures = pytest.StashKey[list[Any]]()  # the targets of their reports
+_reason = pytest.StashKey[str]()  # why --jaxrng fails the test, in a line
 _watched = pytest.StashKey["tuple[contextlib.ExitStack, Report]"]()
 
 
@@ -162,8 +164,26 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         report = _finished(item)
         _tell(item, report)
         if (report.fails or report.failures) and item.config.getoption("--jaxrng") == "error":
+            from jaxrng_doctor.report.plain import reason
+
+            item.stash[_reason] = reason(report.targets, os.getcwd())
             pytest.fail(_text(report), pytrace=False)
     return outcome
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.TestReport]:
+    """Say in a line why a test fails where pytest has a line for it: its summary, its XML.
+
+    In CI pytest would show the whole report there, once more.
+    """
+    report: pytest.TestReport = yield
+    if _reason in item.stash:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if crash is not None:
+            crash.message = item.stash[_reason]
+        del item.stash[_reason]  # a plugin may run the test again
+    return report
 
 
 def _tell(item: pytest.Item, report: Report) -> None:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
 
-from jaxrng_doctor.findings import Finding, Place, Report, TargetReport
+from jaxrng_doctor.findings import Report, TargetReport
 from jaxrng_doctor.paths import shown
-from jaxrng_doctor.report.asides import failed
 from jaxrng_doctor.report.options import RenderOptions
-from jaxrng_doctor.report.plain import location, target_text
+from jaxrng_doctor.report.plain import reason, target_text
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -49,33 +47,18 @@ def _case(target: TargetReport, options: RenderOptions) -> ET.Element:
         case.set("file", _xml(shown(target.lines.path, options.root)))
         case.set("line", str(target.lines.line))
     text = target_text(target, options.root)
-    failing = target.failing
+    why = reason([target], options.root)
     if target.failure is not None:
-        result = _element("error", type=target.failure.stage, message=failed(target.failure))
-    elif failing:
-        codes = dict.fromkeys(f.code for f in failing)
-        result = _element("failure", type=", ".join(codes), message=_summary(failing, options))
+        result = _element("error", type=target.failure.stage, message=why)
     elif target.fails:
-        gap = target.gaps[0]
-        message = _first(gap.place, gap.message, len(target.gaps), options)
-        result = _element("failure", type="gap", message=message)
+        kind = ", ".join(dict.fromkeys(f.code for f in target.failing)) or "gap"
+        result = _element("failure", type=kind, message=why)
     else:
         result = _element("system-out")
     if text:
         result.text = _xml(text)
         case.append(result)
     return case
-
-
-def _summary(findings: Sequence[Finding], options: RenderOptions) -> str:
-    first = findings[0]
-    return _first(first.place, f"{first.code} {first.message}", len(findings), options)
-
-
-def _first(place: Place | None, text: str, count: int, options: RenderOptions) -> str:
-    where = f"{location(place, options.root)}: " if place else ""
-    more = f" (and {count - 1:,} more)" if count > 1 else ""
-    return f"{where}{text}{more}"
 
 
 def _element(tag: str, **attributes: str) -> ET.Element:

@@ -7,10 +7,10 @@ draws are left out: what is here is what there is to say.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from jaxrng_doctor.findings import Place, TargetReport
-from jaxrng_doctor.report.asides import aside_rows, failure_rows
+from jaxrng_doctor.report.asides import aside_rows, failed, failure_rows
 from jaxrng_doctor.report.compared import panel_rows
 from jaxrng_doctor.report.layout import Layout, Row
 from jaxrng_doctor.report.told import finding_rows
@@ -20,6 +20,23 @@ def target_text(target: TargetReport, root: str, width: int = 100) -> str:
     """All but the target's name and its draws; `""` where that is nothing."""
     layout = Layout(width, root, _cells)
     return "\n\n".join(_text(rows) for rows in _blocks(target, layout))
+
+
+def reason(targets: Sequence[TargetReport], root: str) -> str:
+    """Why they fail, in a line: the first failure, finding or gap, and how many more there are.
+
+    `""` where none of them fails.
+    """
+    failures = [failed(t.failure) for t in targets if t.failure is not None]
+    findings = [(f.place, f"{f.code} {f.message}") for t in targets for f in t.failing]
+    gaps = [(g.place, g.message) for t in targets if t.fails for g in t.gaps]
+    told = [(None, text) for text in failures] or findings or gaps
+    if not told:
+        return ""
+    place, text = told[0]
+    where = f"{location(place, root)}: " if place else ""
+    more = f" (and {len(told) - 1:,} more)" if len(told) > 1 else ""
+    return f"{where}{text}{more}"
 
 
 def location(place: Place, root: str) -> str:

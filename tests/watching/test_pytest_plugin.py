@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import xml.etree.ElementTree as ET
 
 import pytest
 
@@ -60,8 +61,11 @@ def run(pytester, cli_environment, monkeypatch):
     return run_pytest
 
 
-def test_a_test_that_shares_noise_fails_with_the_finding_as_its_reason(run):
-    result = run(TESTS, "--jaxrng")
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_a_test_that_shares_noise_fails_with_the_finding_as_its_reason(run, monkeypatch, ci):
+    monkeypatch.setenv("CI", ci)  # where pytest cuts no line of its summary
+    monkeypatch.setenv("COLUMNS", "300")
+    result = run(TESTS, "--jaxrng", "--junit-xml=out.xml")
 
     result.assert_outcomes(failed=2, passed=1)
     result.stdout.fnmatch_lines(
@@ -72,9 +76,14 @@ def test_a_test_that_shares_noise_fails_with_the_finding_as_its_reason(run):
             "*::test_shared",
             "*::test_that_fails_by_itself",
             "*error[[]RNG001[]]: shared-key-under-vmap: all 4 examples*",
+            "*= short test summary info =*",
+            "FAILED *::test_shared - *.py:8:47: RNG001 all 4 examples*",
         ]
     )
     assert result.stdout.str().count("error[RNG001]") == 2  # each once
+    reasons = [case.get("message") for case in ET.parse("out.xml").iter("failure")]
+    assert "\n" not in reasons[0]
+    assert reasons[0].endswith(".py:8:47: RNG001 all 4 examples of vmap draw the same numbers")
 
 
 BY_NAME = """
