@@ -93,9 +93,9 @@ def measure(program, runs):
             engine.run()
             return judge(program_facts(trace, engine, Ledger()))
 
-        spent, found = seconds(analyse)
-        if found:
-            raise RuntimeError(f"the program should be healthy, and has {found}")
+        spent, judged = seconds(analyse)
+        if any(judged):
+            raise RuntimeError(f"the program should be healthy, and has {judged}")
         taken["doctor"].append(spent)
         spent, _ = seconds(lambda jaxpr=jaxpr: key_reuse(jaxpr))
         taken["key_reuse"].append(spent)

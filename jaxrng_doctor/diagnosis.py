@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from jaxrng_doctor.counting import KeyCount
 from jaxrng_doctor.facts import (
@@ -49,9 +51,23 @@ def draw_facts(
 ) -> tuple[DrawFacts, ...]:
     """What is known of each draw; the ledger may lack any of them."""
     lines = Lines()
+    entered = functools.cache(_entered)  # many draws are in one scope
     return tuple(
-        _one(draw, ledger, trace, lines, guards, redone=draw.path in redone) for draw in draws
+        _one(draw, ledger, trace, lines, entered, guards, redone=draw.path in redone)
+        for draw in draws
     )
+
+
+class _Entered(NamedTuple):
+    """What there is to know of a scope by itself: see `ScopeFacts` for `called` and `via`."""
+
+    scope: Scope
+    called: str
+    via: str
+
+
+def _entered(ref: ScopeRef) -> _Entered:
+    return _Entered(scope_of(ref), _called(ref), _via(ref))
 
 
 def cut_loops(draws: Sequence[Use], ledger: Ledger) -> Iterator[Gap]:
@@ -85,7 +101,14 @@ def _variation(draw: Use, depth: int) -> Variation:
 
 
 def _one(
-    draw: Use, ledger: Ledger, trace: Trace, lines: Lines, guards: Guards, *, redone: bool
+    draw: Use,
+    ledger: Ledger,
+    trace: Trace,
+    lines: Lines,
+    entered: Callable[[ScopeRef], _Entered],
+    guards: Guards,
+    *,
+    redone: bool,
 ) -> DrawFacts:
     table = ledger.keys.get(draw.path)
     count = None if table is None else KeyCount(table.words, table.reached)
@@ -94,9 +117,14 @@ def _one(
     cut = [ledger.is_cut(draw.into(depth)) for depth in range(len(draw.scopes))]
     scopes = [
         _scope(
-            draw, depth, None if count is None else count.along(depth, names), lines, cut=cut[depth]
+            draw,
+            depth,
+            entered(ref),
+            None if count is None else count.along(depth, names),
+            lines,
+            cut=cut[depth],
         )
-        for depth in range(len(draw.scopes))
+        for depth, ref in enumerate(draw.scopes)
     ]
     scopes = _with_reach(draw, scopes, guards, is_whole=count is not None and not any(cut))
     return DrawFacts(
@@ -188,7 +216,13 @@ def _index_name(scope: ScopeRef, depth: int, scopes: Sequence[ScopeRef]) -> str:
 
 
 def _scope(
-    draw: Use, depth: int, evidence: Evidence | None, lines: Lines, *, cut: bool
+    draw: Use,
+    depth: int,
+    entered: _Entered,
+    evidence: Evidence | None,
+    lines: Lines,
+    *,
+    cut: bool,
 ) -> ScopeFacts:
     """`cut`: the loop has more steps than the evidence is of."""
     ref, variation = draw.scopes[depth], _variation(draw, depth)
@@ -203,18 +237,18 @@ def _scope(
             varies = True
     distinct = None if evidence is None else evidence.distinct_keys
     return ScopeFacts(
-        scope=replace(scope_of(ref), varies=varies, distinct=distinct),
+        scope=replace(entered.scope, varies=varies, distinct=distinct),
         variation=variation,
         cause=cause_of(draw, depth) if variation.is_same else None,
         evidence=evidence,
         vmap=VmapSource(site.function, site.in_axes) if site else None,
         basis=site.basis if site else False,
-        called=_called(ref),
+        called=entered.called,
         meets=ref.kind == "device" and (variation.is_same or distinct == 1) and _meets(draw, ref),
         declared=ref.kind == "vmap" and variation.is_same and _declared(draw, ref),
         words=ref.kind == "vmap" and lines.maps_words(draw.keys[0], depth),
-        via=_via(ref),
-        array=lines.mapped_array(draw.keys[0], depth),
+        via=entered.via,
+        array="" if varies else lines.mapped_array(draw.keys[0], depth),
     )
 
 

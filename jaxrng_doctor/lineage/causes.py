@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from jaxrng_doctor.facts import Cause, Step
@@ -157,7 +157,8 @@ def _door(value: Value, parent: _Door | None, *, depth: int) -> _Door | None:
         return _Door(value)
     if parent is None or parent.is_raw is not None:
         return parent
-    return replace(parent, is_raw={"random_wrap": True, "random_unwrap": False}.get(value.op))
+    is_raw = {"random_wrap": True, "random_unwrap": False}.get(value.op)
+    return parent if is_raw is None else _Door(parent.element, is_raw)
 
 
 def _along(key: Value, known: dict[int, T], of: Callable[[Value, T | None], T]) -> T:
