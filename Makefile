@@ -29,11 +29,8 @@ JAX_TESTS := tests/trace tests/rules tests/target tests/test_samplers.py tests/t
   tests/test_threads.py tests/test_canaries.py tests/test_selfcheck.py tests/test_jax_settings.py \
   tests/watching tests/inspect/test_listings.py
 
-# JAX's rewrites of scan, checkpoint and custom rules, which will be its defaults, and the tests
-# of what is kept and told apart there.
+# JAX's rewrites of scan, checkpoint and custom rules, which will be its defaults.
 JAX_NEXT := JAX_SCAN3=1 JAX_REMAT3=1 JAX_CUSTOM_VJP3=1
-JAX_NEXT_TESTS := tests/trace tests/rules/test_recomputing.py tests/rules/test_key_reuse.py \
-  tests/test_canaries.py tests/watching/test_host_draws.py tests/watching/test_splits_across_calls.py
 
 # What comes with either kind of keys: on the oldest with legacy keys, on the newest with typed ones.
 without = not no-run and not (findings_are_the_comments and $(1))
@@ -67,7 +64,8 @@ test-newest: ## run what depends on JAX on the newest Python here, and with it o
 	else $(MAKE) --no-print-directory NEWEST_PYTHON="$$python" $(NEWEST_MADE) && echo ".venv-newest/bin/pytest" && \
 	  .venv-newest/bin/pytest -n 2 -m 'not one_jax' -k '$(call without,legacy)' $(JAX_TESTS) && \
 	  echo "JAX's coming defaults" && \
-	  env $(JAX_NEXT) .venv-newest/bin/pytest -n 2 -m 'not one_jax' $(JAX_NEXT_TESTS); fi
+	  env $(JAX_NEXT) .venv-newest/bin/pytest -n 2 -m 'not one_jax' -k '$(call without,legacy)' \
+	    $(JAX_TESTS); fi
 
 matrix: ## run what depends on JAX on each version, and write docs/compatibility.md (hours)
 	$(PYTHON) .ci/matrix -n 2 -m 'not one_jax' -k '$(call without,legacy)' $(JAX_TESTS)
