@@ -181,6 +181,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.
     if _reason in item.stash:
         crash = getattr(report.longrepr, "reprcrash", None)
         if crash is not None:
+            _, line, _ = item.location  # from 0; by itself pytest names a line of this file
+            crash.path, crash.lineno = str(item.path), (line or 0) + 1
             crash.message = item.stash[_reason]
         del item.stash[_reason]  # a plugin may run the test again
     return report

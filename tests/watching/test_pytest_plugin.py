@@ -86,6 +86,14 @@ def test_a_test_that_shares_noise_fails_with_the_finding_as_its_reason(run, monk
     assert reasons[0].endswith(".py:8:47: RNG001 all 4 examples of vmap draw the same numbers")
 
 
+@pytest.mark.one_jax
+def test_a_line_of_traceback_is_the_tests_own(run):
+    result = run(TESTS, "--jaxrng", "--tb=line")
+
+    result.stdout.fnmatch_lines(["*/test_a_line*.py:10: *.py:8:47: RNG001 all 4 examples*"])
+    assert "pytest_plugin.py" not in result.stdout.str()
+
+
 BY_NAME = """
     import jax.numpy as jnp
     from jax import grad, vmap
