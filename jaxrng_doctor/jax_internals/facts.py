@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 import jax
@@ -22,6 +22,11 @@ from jax._src import api as _api
 from jax._src import dispatch as _dispatch
 from jax._src import pjit as _pjit
 from jax.extend.core import primitives as jex_primitives
+
+try:
+    from jax._src import pmap as _pmap
+except ImportError:  # up to 0.7
+    _pmap = None
 
 from jaxrng_doctor.jax_internals import (
     equations,
@@ -94,18 +99,10 @@ def _first(jaxpr: Any, name: str) -> Any:
     return next(eqn for eqn in _eqns(jaxpr) if eqn.primitive.name == name)
 
 
-def _nested(code: CodeType, name: str) -> CodeType:
+def _nested(code: CodeType, name: str) -> CodeType | None:
     """The code of a function that is written within another one."""
     inner = [const for const in code.co_consts if isinstance(const, CodeType)]
-    found = next((each for each in inner if each.co_name == name), None)
-    return found or next(filter(None, (_nested_or_none(each, name) for each in inner)))
-
-
-def _nested_or_none(code: CodeType, name: str) -> CodeType | None:
-    try:
-        return _nested(code, name)
-    except StopIteration:
-        return None
+    return next(filter(None, (c if c.co_name == name else _nested(c, name) for c in inner)), None)
 
 
 # -- what they show ---------------------------------------------------------------------------
@@ -166,6 +163,23 @@ def _callers(names: dict[Any, int], program: Callable[..., Any], *avals: Any) ->
 def _loop_callers() -> bool:
     loops = {jex_primitives.scan_p: 0, jex_primitives.while_p: 0}
     return sorted(_callers(loops, _loops, _X)) == sorted(stacks.LOOP_CALLS)
+
+
+def _loop_functions() -> bool:
+    codes = [(name, inspect.unwrap(getattr(lax, name)).__code__) for name in stacks.LOOPS]
+    return all(c.co_name == name and stacks.is_loops_file(c.co_filename) for name, c in codes)
+
+
+def _pmaps() -> bool:
+    # One is read, not called: that would have JAX look for devices before the program does.
+    if _pmap is None:
+        return True  # of this JAX it is a primitive
+    cached: Any = _pmap._cached_shard_map
+    held = (cached, *(cell.cell_contents for cell in cached.__closure__ or ()))
+    codes = [made.__code__ for made in held if isinstance(made, FunctionType)]
+    own = [code for code in codes if code.co_filename == _pmap.__file__]
+    given = stacks.PMAP_FUNCTIONS
+    return any(name in code.co_names or _nested(code, name) for code in own for name in given)
 
 
 def _loop_params() -> bool:
@@ -323,7 +337,7 @@ def _jit_calls() -> bool:
 
 def _jit_path() -> bool:
     code = _nested(_pjit._cpp_pjit.__code__, stacks.JIT_CALL)
-    return set(running.JIT_PATH) <= set(code.co_names)
+    return code is not None and set(running.JIT_PATH) <= set(code.co_names)
 
 
 def _shortcuts() -> bool:
@@ -359,7 +373,9 @@ FACTS: tuple[Fact, ...] = (
     Fact("vmap", "a vmap cannot be kept visible", _vmaps),
     Fact("jacobian", "the vmaps of a Jacobian cannot be told from others", _jacobians),
     Fact("loop callers", "loops cannot be kept whole in derivatives", _loop_callers),
+    Fact("loop functions", "the name of a loop cannot be told", _loop_functions),
     Fact("loop parameters", "loops and branches cannot be followed", _loop_params),
+    Fact("pmap", "a pmap cannot be told from a shard_map", _pmaps),
     Fact("checkpoint", "checkpoints cannot be told apart", _checkpoints),
     Fact("recomputation", "what a backward pass draws again counts as a draw", _recomputations),
     Fact("name stack", "vmaps that were not kept go unnoticed", _name_stacks),

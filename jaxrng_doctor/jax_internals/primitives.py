@@ -11,7 +11,7 @@ JIT = ("jit", "pjit")
 """A jitted function that is called in another: the second up to 0.6."""
 
 PMAP = "xla_pmap"
-"""A pmap up to 0.9; later one is a `shard_map`."""
+"""A pmap up to 0.7; later one is a `shard_map`."""
 
 SHARD_MAP = "shard_map"
 

@@ -1,6 +1,6 @@
 """Names of JAX's own functions and files, as they stand on a Python stack, and of its axes.
 
-Each was seen on 0.6 to 0.12.
+Each was seen on 0.6 to 0.12 unless it says otherwise.
 """
 
 from __future__ import annotations
@@ -53,9 +53,14 @@ def is_loops_file(path: str) -> bool:
     return _is(path, "loops.py")
 
 
-def is_pmap_file(path: str) -> bool:
-    """Where `pmap` is written, from 0.10 on around a `shard_map`."""
-    return _is(path, "pmap.py")
+PMAP_FUNCTIONS = {"_fun": "pmap.py", "call_wrapped": "linear_util.py"}
+"""What `pmap` gives to `shard_map`, and the file that it is written in: the second in 0.8."""
+
+
+def is_pmaps(function: str, path: str) -> bool:
+    """What `pmap` gives to `shard_map`, around the user's function (0.8 to 0.12)."""
+    file = PMAP_FUNCTIONS.get(function)
+    return file is not None and _is(path, file)
 
 
 def is_dispatch_file(path: str) -> bool:

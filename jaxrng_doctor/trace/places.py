@@ -179,12 +179,11 @@ def by_lax_map(at: At) -> bool:
 
 
 def is_pmap(at: At) -> bool:
-    """A pmap; from JAX 0.10 on it is a shard_map of a function of JAX's own around the user's."""
+    """A pmap; from JAX 0.8 on it is a shard_map of a function of JAX's own around the user's."""
     name = at.eqn.primitive.name
     if name != primitives.SHARD_MAP:
         return bool(name == primitives.PMAP)
-    file = equations.function_of(equations.subjaxprs(at.eqn)[-1])[1]
-    return stacks.is_pmap_file(file)
+    return stacks.is_pmaps(*equations.function_of(equations.subjaxprs(at.eqn)[-1]))
 
 
 def named_by_user(axis_name: Any) -> str | None:
