@@ -1,7 +1,7 @@
-"""Runs what keys are made of: in come a program's slice and inputs, out come records of keys.
+"""Computes the keys that a program draws from, by running its slice on given inputs.
 
-Of each draw and split the record has the key at every index of its scopes. An equation that
-cannot be run costs what depends on it, and nothing else.
+Each draw and split gets a record of its key at every index of its scopes. If an equation cannot
+be run, only what depends on it stays unknown.
 """
 
 from __future__ import annotations
