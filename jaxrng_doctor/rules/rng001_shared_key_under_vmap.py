@@ -52,18 +52,16 @@ def check(draw: DrawFacts) -> Finding | None:
     if not shared:
         return None
     worst = telling.worst_of(draw, shared)
-    evidence = telling.evidence_of(draw, worst)
-    return telling.finding(
-        RULE.code,
-        RULE.name,
-        telling.severity(RULE.severity, draw, worst),
+    return telling.of_scopes(
+        RULE,
         draw,
-        message=telling.alike(worst) + telling.scope_by_scope(draw, shared),
-        evidence=evidence,
-        related=telling.related(shared, [_at_the_vmap(s) for s in shared], "examples"),
+        shared,
+        worst,
+        telling.evidence_of(draw, worst),
+        telling.alike(worst) + telling.scope_by_scope(draw, shared),
+        at=_at_the_vmap,
+        units="examples",
         help=advice.own_keys(draw, worst),
-        notes=telling.notes(draw, shared),
-        sure=telling.confidence(evidence),
     )
 
 

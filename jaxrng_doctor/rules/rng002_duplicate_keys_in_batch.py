@@ -35,6 +35,7 @@ examples that share one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from jaxrng_doctor.facts import RBG, DrawFacts, ScopeFacts, Variation
 from jaxrng_doctor.findings import Evidence, Finding
@@ -62,17 +63,17 @@ def _finding(
     message: str,
 ) -> Finding:
     is_rbg = draw.impl in RBG
-    return telling.finding(
-        RULE.code,
-        RULE.name,
-        telling.severity("warning" if is_rbg else RULE.severity, draw, worst),
+    return telling.of_scopes(
+        replace(RULE, severity="warning") if is_rbg else RULE,
         draw,
-        message=message,
-        evidence=evidence,
-        related=telling.related(shared, [_at_the_scope(s) for s in shared], "examples"),
+        shared,
+        worst,
+        evidence,
+        message,
+        at=_at_the_scope,
+        units="examples",
         help=advice.distinct_keys(worst),
-        notes=(*telling.notes(draw, shared), *((RBG_ROWS,) if is_rbg else ())),
-        sure=telling.confidence(evidence),
+        more=(RBG_ROWS,) if is_rbg else (),
     )
 
 

@@ -66,17 +66,16 @@ def _finding(
     evidence: Evidence | None,
     message: str,
 ) -> Finding:
-    return telling.finding(
-        RULE.code,
-        RULE.name,
-        telling.severity(RULE.severity, draw, worst),
+    return telling.of_scopes(
+        RULE,
         draw,
-        message=message,
-        evidence=evidence,
-        related=telling.related(shared, [_at_the_loop(s) for s in shared], "steps"),
+        shared,
+        worst,
+        evidence,
+        message,
+        at=_at_the_loop,
+        units="steps",
         help=advice.key_for_each_step(worst),
-        notes=telling.notes(draw, shared),
-        sure=telling.confidence(evidence),
     )
 
 

@@ -96,17 +96,8 @@ def _finding(
     message: str,
     help: tuple[Help, ...],
 ) -> Finding:
-    return telling.finding(
-        RULE.code,
-        RULE.name,
-        telling.severity(RULE.severity, draw, worst),
-        draw,
-        message=message,
-        evidence=evidence,
-        related=telling.related(shared, [_at_the_map(s) for s in shared], "devices"),
-        help=help,
-        notes=telling.notes(draw, shared),
-        sure=telling.confidence(evidence),
+    return telling.of_scopes(
+        RULE, draw, shared, worst, evidence, message, at=_at_the_map, units="devices", help=help
     )
 
 

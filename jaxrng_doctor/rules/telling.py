@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from jaxrng_doctor.facts import (
     CallUse,
@@ -24,6 +24,7 @@ from jaxrng_doctor.findings import (
     ScopeKind,
     Severity,
 )
+from jaxrng_doctor.rules.rule import Rule
 
 REFUTED = (
     "the trace says that this key is shared, the computed keys say that it is not: "
@@ -325,4 +326,32 @@ def finding(
         evidence=evidence,
         help=() if sure == "refuted" else help,
         notes=(REFUTED, *notes) if sure == "refuted" else notes,
+    )
+
+
+def of_scopes(
+    rule: Rule,
+    draw: DrawFacts,
+    shared: Sequence[ScopeFacts],
+    worst: ScopeFacts,
+    evidence: Evidence | None,
+    message: str,
+    *,
+    at: Callable[[ScopeFacts], str],
+    units: str,
+    help: tuple[Help, ...],
+    more: tuple[str, ...] = (),
+) -> Finding:
+    """A finding at a draw whose key some scopes share; `at` says what stands at a scope's place."""
+    return finding(
+        rule.code,
+        rule.name,
+        severity(rule.severity, draw, worst),
+        draw,
+        message=message,
+        evidence=evidence,
+        related=related(shared, [at(s) for s in shared], units),
+        help=help,
+        notes=(*notes(draw, shared), *more),
+        sure=confidence(evidence),
     )
