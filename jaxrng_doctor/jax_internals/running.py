@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import threading
 import types
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -102,23 +103,24 @@ def each_trace(begin: Callable[[str], Any], end: Callable[[Any], None]) -> Patch
     """While open, `end(begin(source))` around each trace that ordinary Python starts.
 
     `source` is `"name at file:line"` of the traced function. Every jaxpr is made in a new frame
-    of a new `DynamicJaxprTrace`, by `to_jaxpr` of the frame (0.6 to 0.12).
+    of a new `DynamicJaxprTrace`, by `to_jaxpr` of the frame, which takes the trace (0.6 to 0.12).
     """
-    started: dict[int, Any] = {}
+    # Weak, as the trace of a function that raises never ends, and another may get its `id`.
+    started: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
     def beginning(make: Any) -> Callable[..., Any]:
         def made(self: Any, debug_info: Any, *args: Any, **kwargs: Any) -> None:
             make(self, debug_info, *args, **kwargs)
             if debug_info is not None and is_plain():
-                started[id(self.frame)] = begin(debug_info.func_src_info or "")
+                started[self] = begin(debug_info.func_src_info or "")
 
         return made
 
     def ending(finish: Any) -> Callable[..., Any]:
-        def finished(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if id(self) in started:
-                end(started.pop(id(self)))
-            return finish(self, *args, **kwargs)
+        def finished(self: Any, trace: Any, *args: Any, **kwargs: Any) -> Any:
+            if trace in started:
+                end(started.pop(trace))
+            return finish(self, trace, *args, **kwargs)
 
         return finished
 

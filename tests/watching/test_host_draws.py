@@ -175,6 +175,28 @@ def test_a_generator_that_either_thread_may_have_moved_is_a_gap():
     }
 
 
+def test_the_trace_of_a_function_that_raised_is_not_taken_for_a_later_one():
+    """What is traced within a trace gets the memory, and the `id`s, of those that have failed."""
+
+    def fails(x):
+        raise ValueError
+
+    @jax.jit
+    def loop(xs):
+        return lax.map(jnp.sin, xs)
+
+    with jaxrng_doctor.watch() as report:
+        for size in range(1, 20):
+            with contextlib.suppress(ValueError):
+                jax.jit(fails)(jnp.ones(size))
+        random.random()
+        for size in range(1, 5):
+            loop(jnp.ones((size, 3)))
+            random.random()
+
+    assert (report.findings, report.gaps) == ((), ())
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells who has slept")
 def test_a_thread_that_sleeps_meanwhile_draws_nothing():
     with ThreadPoolExecutor(1) as pool, jaxrng_doctor.watch() as report:
