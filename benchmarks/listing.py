@@ -14,13 +14,13 @@ import jax
 import jax.numpy as jnp
 from lineage import flat, nested
 
-from jaxrng_doctor import doctor
-from jaxrng_doctor.garbage import uncollected
-from jaxrng_doctor.report import RenderOptions
-from jaxrng_doctor.report.listing import FORMATS
-from jaxrng_doctor.target import Target
-from jaxrng_doctor.trace.call import array_call
-from jaxrng_doctor.trace.program import trace_program
+from jaxrng_doctor.checking import examine
+from jaxrng_doctor._util.gc_pause import uncollected
+from jaxrng_doctor.reports import RenderOptions
+from jaxrng_doctor.reports.listing import FORMATS
+from jaxrng_doctor.checking.targets import Target
+from jaxrng_doctor.tracing.array_call import array_call
+from jaxrng_doctor.tracing.program import trace_program
 
 SIZES = (100, 1_000, 10_000)
 
@@ -42,7 +42,7 @@ def measure(program, every, runs):
         traces.append(spent)
         jax.clear_caches()
         target = Target("program", lambda *a: program(*a), arguments)
-        listed, listing = seconds(lambda target=target: doctor.inspect(target, every=every))
+        listed, listing = seconds(lambda target=target: examine.inspect(target, every=every))
         for name, render in FORMATS.items():
             with uncollected():  # as the command has it
                 spent, _ = seconds(

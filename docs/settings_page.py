@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from jaxrng_doctor.known_settings import OF_A_TARGET, SETTINGS, Setting, schema
+from jaxrng_doctor.config.pyproject.schema import OF_A_TARGET, SETTINGS, Setting, schema
 from jaxrng_doctor.rules import CODES
 
 PAGE = """\
-<!-- Made by `make docs` from jaxrng_doctor/known_settings.py. -->
+<!-- Made by `make docs` from jaxrng_doctor/config/schema.py. -->
 # The settings
 
 They are in `pyproject.toml`, in the table `[tool.jaxrng-doctor]`: of the nearest file, in the

@@ -10,9 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxrng_doctor.api import FindingsError, Report, check, watch
-    from jaxrng_doctor.errors import TargetError, UsageError
-    from jaxrng_doctor.findings import (
+    from jaxrng_doctor.frontends.api import FindingsError, Report, check, watch
+    from jaxrng_doctor.model.errors import TargetError, UsageError
+    from jaxrng_doctor.model.findings import (
         Choices,
         Comparison,
         Draw,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         Suppressed,
         TargetReport,
     )
-    from jaxrng_doctor.target.examples import example
+    from jaxrng_doctor.checking.targets.examples import example
 
 __version__ = "0.1.0"
 

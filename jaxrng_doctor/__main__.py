@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jaxrng_doctor.jobs.crew import Crew
+    from jaxrng_doctor.frontends.jobs.pool import Crew
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
         return
     crew = _early_crew(words)
     try:
-        from jaxrng_doctor import cli
+        from jaxrng_doctor.frontends import cli
 
         cli.main(crew)
     finally:
@@ -31,12 +31,12 @@ def main() -> None:
 def _answered(words: list[str]) -> bool:
     """Whether that was a command without options, and right, and is done."""
     if words == ["rules"]:
-        from jaxrng_doctor.commands.rules import rules
+        from jaxrng_doctor.frontends.commands.rules import rules
 
         rules("terminal")
         return True
     if words[:1] == ["explain"] and words[1:]:
-        from jaxrng_doctor.commands.explain import explain, is_code
+        from jaxrng_doctor.frontends.commands.explain import explain, is_code
 
         if all(map(is_code, words[1:])):
             explain(words[1:], every=False, format="terminal")
@@ -47,7 +47,7 @@ def _answered(words: list[str]) -> bool:
 def _early_crew(words: list[str]) -> Crew | None:
     if words[:1] != ["check"] or {"-h", "--help"} & set(words):
         return None
-    from jaxrng_doctor.jobs.crew import Crew
+    from jaxrng_doctor.frontends.jobs.pool import Crew
 
     crew = Crew()
     crew.start()

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 import jaxrng_doctor
-from jaxrng_doctor import output, progress
-from jaxrng_doctor.errors import UsageError
+from jaxrng_doctor._util import output
+from jaxrng_doctor.frontends import progress
+from jaxrng_doctor.model.errors import UsageError
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 Write = Callable[[str, str], Path]

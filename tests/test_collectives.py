@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 import jaxrng_doctor
-from jaxrng_doctor import collectives
+from jaxrng_doctor.analysis.keys import collectives
 from jaxrng_doctor.jax_internals import equations
 from tests.rules.meshes import shard_map
 

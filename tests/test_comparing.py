@@ -7,8 +7,8 @@ import jax.numpy  # noqa: F401  makes bfloat16 a dtype of NumPy
 import numpy as np
 import pytest
 
-from jaxrng_doctor.comparing import compare_examples
-from jaxrng_doctor.findings import Pairs
+from jaxrng_doctor.checking.compare_examples import compare_examples
+from jaxrng_doctor.model.findings import Pairs
 
 DTYPES = ["bool", "int8", "uint8", "int16", "int32", "int64", "uint32", "float16", "float32",
           "float64", "bfloat16", "complex64", "complex128"]  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxrng_doctor.commands.newer import NEWEST_JAX
+from jaxrng_doctor.frontends.commands.newest_jax import NEWEST_JAX
 
 pytestmark = pytest.mark.one_jax
 

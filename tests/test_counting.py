@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from jaxrng_doctor.counting import STRIP, KeyCount
-from jaxrng_doctor.findings import Evidence
+from jaxrng_doctor.analysis.keys.counts import STRIP, KeyCount
+from jaxrng_doctor.model.findings import Evidence
 
 SHAPES = [(5,), (1,), (3, 4), (4, 1, 3), (2, 3, 2)]
 WORDS = [1, 2, 4]

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from jaxrng_doctor.findings import Finding, Place, Related, Scope
-from jaxrng_doctor.fingerprints import fingerprints
+from jaxrng_doctor.model.findings import Finding, Place, Related, Scope
+from jaxrng_doctor.suppression.fingerprints import fingerprints
 
 PROGRAM = """\
 def f(key):

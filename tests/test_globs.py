@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxrng_doctor.globs import matches
+from jaxrng_doctor.suppression.globs import matches
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxrng_doctor.ledger import compute_keys
-from jaxrng_doctor.lineage.engine import Engine
-from jaxrng_doctor.target import Target
-from jaxrng_doctor.trace.call import array_call
-from jaxrng_doctor.trace.program import trace_program
+from jaxrng_doctor.analysis.keys.compute import compute_keys
+from jaxrng_doctor.analysis.lineage.engine import Engine
+from jaxrng_doctor.checking.targets import Target
+from jaxrng_doctor.tracing.array_call import array_call
+from jaxrng_doctor.tracing.program import trace_program
 
 
 def draw(label, key):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import jaxrng_doctor
-from jaxrng_doctor import limits
-from jaxrng_doctor.doctor import examine
-from jaxrng_doctor.target import Target
+from jaxrng_doctor._util import time_limit
+from jaxrng_doctor.checking.examine import examine
+from jaxrng_doctor.checking.targets import Target
 
 
 def noisy(x, key):
@@ -204,7 +204,7 @@ def wanted():
     yield event
     event.set()
     for thread in threading.enumerate():
-        if thread.name == limits.THREAD_NAME:
+        if thread.name == time_limit.THREAD_NAME:
             thread.join(30)
 
 

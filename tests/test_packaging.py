@@ -113,10 +113,10 @@ def test_mypy_in_another_project_sees_the_types(wheel: Path, tmp_path: Path) -> 
     )
     assert done.returncode == 1, done.stderr
     for words in (
-        'Revealed type is "jaxrng_doctor.api.Report"',
-        'Revealed type is "tuple[jaxrng_doctor.findings.Finding, ...]"',
+        'Revealed type is "jaxrng_doctor.frontends.api.Report"',
+        'Revealed type is "tuple[jaxrng_doctor.model.findings.Finding, ...]"',
         'Revealed type is "float"',
-        'Revealed type is "jaxrng_doctor.findings.Place | None"',
+        'Revealed type is "jaxrng_doctor.model.findings.Place | None"',
         '"Finding" has no attribute "line"',
         'Argument "axis_size" to "check" has incompatible type "str"',
     ):
@@ -130,4 +130,4 @@ def test_the_command_and_the_pytest_plugin_are_announced(wheel: Path) -> None:
     announced = configparser.ConfigParser()
     announced.read_string(text)
     assert dict(announced["console_scripts"]) == {"jaxrng-doctor": "jaxrng_doctor.__main__:main"}
-    assert dict(announced["pytest11"]) == {"jaxrng": "jaxrng_doctor.pytest_plugin"}
+    assert dict(announced["pytest11"]) == {"jaxrng": "jaxrng_doctor.frontends.pytest_plugin"}

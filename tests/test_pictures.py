@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxrng_doctor import check
-from jaxrng_doctor.findings import Finding
+from jaxrng_doctor.model.findings import Finding
 
 KEY = jax.random.key(7)
 
@@ -193,7 +193,7 @@ def test_a_fault_is_a_missing_picture(monkeypatch):
     def broken(*args):
         raise RuntimeError("no picture today")
 
-    monkeypatch.setattr("jaxrng_doctor.pictures._drawn", broken)
+    monkeypatch.setattr("jaxrng_doctor.checking.pictures._drawn", broken)
     report = check(noisy, (jnp.zeros((5, 3)), KEY), detail=True)
     assert [f.code for f in report.findings] == ["RNG001"]
     assert report.findings[0].picture is None

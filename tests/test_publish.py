@@ -10,9 +10,9 @@ import jsonschema
 import junitparser
 import pytest
 
-from jaxrng_doctor.errors import UsageError
-from jaxrng_doctor.publish import destinations
-from jaxrng_doctor.report import FORMATS
+from jaxrng_doctor.model.errors import UsageError
+from jaxrng_doctor.frontends.report_files import destinations
+from jaxrng_doctor.reports import FORMATS
 
 ROOT = Path(__file__).parent.parent
 

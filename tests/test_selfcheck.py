@@ -6,8 +6,8 @@ import os
 import jax
 import pytest
 
-from jaxrng_doctor import programs
-from jaxrng_doctor.commands import selfcheck as command
+from jaxrng_doctor.frontends.commands import selfcheck_programs
+from jaxrng_doctor.frontends.commands import selfcheck as command
 from jaxrng_doctor.jax_internals import canaries
 from jaxrng_doctor.jax_internals.facts import FACTS
 
@@ -15,7 +15,7 @@ from jaxrng_doctor.jax_internals.facts import FACTS
 def test_this_jax_is_judged_right(run_cli):
     done = run_cli("selfcheck")
     assert (done.returncode, done.stderr) == (0, "")
-    count = len(programs.CHECKED) + len(programs.WATCHED)
+    count = len(selfcheck_programs.CHECKED) + len(selfcheck_programs.WATCHED)
     assert count >= 20
     assert f"{count} of {count} programs judged right" in done.stdout
     assert f"{len(FACTS)} of {len(FACTS)} facts hold" in done.stdout
@@ -29,7 +29,7 @@ def test_as_json(run_cli):
     document = json.loads(done.stdout)
     assert document["ok"] is True
     found = {program["name"]: tuple(program["found"]) for program in document["programs"]}
-    assert found == {**programs.CHECKED, **programs.WATCHED}
+    assert found == {**selfcheck_programs.CHECKED, **selfcheck_programs.WATCHED}
     assert [fact["name"] for fact in document["facts"]] == [fact.name for fact in FACTS]
 
 
@@ -37,12 +37,12 @@ def test_as_json(run_cli):
 def test_what_is_wrong_is_shown_and_fails(what, monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # where nothing is known of this JAX
     right = {"shared_under_vmap": ("RNG001",)}
-    monkeypatch.setattr(programs, "WATCHED", {})
+    monkeypatch.setattr(selfcheck_programs, "WATCHED", {})
     monkeypatch.setattr(
-        programs, "CHECKED", {"shared_under_vmap": ("RNG005",)} if what == "verdict" else right
+        selfcheck_programs, "CHECKED", {"shared_under_vmap": ("RNG005",)} if what == "verdict" else right
     )
     if what == "failure":
-        monkeypatch.setattr(programs, "TEXT", "def shared_under_vmap(x, key):\n    raise OSError\n")
+        monkeypatch.setattr(selfcheck_programs, "TEXT", "def shared_under_vmap(x, key):\n    raise OSError\n")
     known = {fact.name: None for fact in FACTS}
     if what == "fact":
         known["vmap"] = ""

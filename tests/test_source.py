@@ -8,8 +8,8 @@ import textwrap
 
 import pytest
 
-from jaxrng_doctor import source
-from jaxrng_doctor.findings import Place
+from jaxrng_doctor._util import source
+from jaxrng_doctor.model.findings import Place
 
 CELL = "<cell 7>"
 

@@ -7,8 +7,8 @@ import textwrap
 
 import pytest
 
-from jaxrng_doctor import comments, suppress
-from jaxrng_doctor.findings import Choices, Finding, Place, Scope
+from jaxrng_doctor.suppression import comments, policy
+from jaxrng_doctor.model.findings import Choices, Finding, Place, Scope
 
 PATH = "/project/noise.py"
 
@@ -31,7 +31,7 @@ def finding(code="RNG001", line=1, column=None, scopes=(), path=PATH, **more):
 
 def reason(*findings, **options):
     """The reason for which the only finding was suppressed, `None` where it was not."""
-    told, suppressed = suppress.apply(findings, Choices(**options))
+    told, suppressed = policy.apply(findings, Choices(**options))
     assert len(told) + len(suppressed) == 1
     return suppressed[0].reason if suppressed else None
 
@@ -94,7 +94,7 @@ def test_the_convicted_vmap_has_its_comment(text, varies, expected):
 
 def test_a_comment_for_the_file_of_the_draw(text):
     text("x = normal(key)\n# jaxrng: ignore-file[RNG001] all meant\n")
-    (intended,) = suppress.apply([finding()], Choices())[1]
+    (intended,) = policy.apply([finding()], Choices())[1]
     assert (intended.by, intended.reason) == ("file-comment", "all meant")
     assert intended.comment == Place(PATH, 2)
     assert reason(finding("RNG003")) is None
@@ -114,10 +114,10 @@ def test_expect_same_is_about_sharing_only(text):
     text("x = normal(key)\ny = normal(key)  # jaxrng: ignore meant\n")
     codes = ["RNG001", "RNG002", "RNG003", "RNG005"]
     findings = [finding(code) for code in codes]
-    told, suppressed = suppress.apply(findings, Choices(expect="same"))
+    told, suppressed = policy.apply(findings, Choices(expect="same"))
     assert [f.code for f in told] == ["RNG005"]
     assert [(s.finding.code, s.by) for s in suppressed] == [(c, "expect") for c in codes[:3]]
-    assert suppress.apply(findings, Choices())[0] == tuple(findings)
+    assert policy.apply(findings, Choices())[0] == tuple(findings)
     # A comment's reason is worth more than the bare word that all is meant.
     assert reason(finding(line=2), expect="same") == "meant"
 
@@ -140,14 +140,14 @@ def test_expect_same_is_about_sharing_only(text):
 )
 def test_selection(select, ignore, expected):
     findings = [finding(c, path="/no/such/file.py") for c in ("RNG001", "RNG003", "RNG010")]
-    told, suppressed = suppress.apply(findings, Choices(select, ignore or ()))
+    told, suppressed = policy.apply(findings, Choices(select, ignore or ()))
     assert " ".join(f.code for f in told) == expected
     assert suppressed == ()
 
 
 def test_what_is_not_selected_is_not_suppressed(text):
     text("x = normal(key)  # jaxrng: ignore\n")
-    assert suppress.apply([finding()], Choices(ignore=["RNG001"])) == ((), ())
+    assert policy.apply([finding()], Choices(ignore=["RNG001"])) == ((), ())
 
 
 def test_order():
@@ -162,7 +162,7 @@ def test_order():
         Finding("RNG001", "n", "error", "proven", "m", None),
     ]
     for findings in (ordered[::-1], ordered[3:] + ordered[:3]):
-        assert suppress.apply(findings, Choices())[0] == tuple(ordered)
+        assert policy.apply(findings, Choices())[0] == tuple(ordered)
 
 
 def test_all_ignores_of_a_file(text):
@@ -205,5 +205,5 @@ def test_many_findings_in_one_file_are_quick(text):
     """The file is tokenized once: ten thousand times would take minutes."""
     text("x = normal(key)  # jaxrng: ignore[RNG003]\n" * 2000)
     findings = [finding(line=n % 2000 + 1) for n in range(10_000)]
-    told, _ = suppress.apply(findings, Choices())
+    told, _ = policy.apply(findings, Choices())
     assert len(told) == 10_000

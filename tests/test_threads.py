@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import jaxrng_doctor
 from jaxrng_doctor.jax_internals import patches
-from jaxrng_doctor.trace.kept import keeping_vmaps
+from jaxrng_doctor.tracing.vmap_primitive import keeping_vmaps
 
 WAIT = 120
 KEY = jax.random.key(1)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from jaxrng_doctor.paths import OWN_DIR
-from jaxrng_doctor.tracebacks import in_a_line, unseen
+from jaxrng_doctor._util.paths import OWN_DIR
+from jaxrng_doctor._util.tracebacks import in_a_line, unseen
 
 Make = Callable[[Any], Callable[..., Any]]
 """Gets what a handler may call in the end, and returns the handler. The handler itself has to see

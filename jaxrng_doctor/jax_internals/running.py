@@ -25,8 +25,8 @@ from jax._src.interpreters import partial_eval as _pe
 from jaxrng_doctor.jax_internals import stacks
 from jaxrng_doctor.jax_internals.calldata import JitCall
 from jaxrng_doctor.jax_internals.patches import Patch, attribute, calling_function, together
-from jaxrng_doctor.paths import OWN_DIR
-from jaxrng_doctor.tracebacks import unseen
+from jaxrng_doctor._util.paths import OWN_DIR
+from jaxrng_doctor._util.tracebacks import unseen
 
 home_of_transformations = _api
 """Where JAX itself looks up `vmap` and `grad`, as for `jnp.vectorize` (0.6 to 0.12)."""

@@ -40,28 +40,28 @@ note.
 
 from __future__ import annotations
 
-from jaxrng_doctor.facts import DrawFacts, ScopeFacts, Variation
-from jaxrng_doctor.findings import Finding
-from jaxrng_doctor.rules import advice, frameworks, telling
+from jaxrng_doctor.model.facts import DrawFacts, ScopeFacts, Variation
+from jaxrng_doctor.model.findings import Finding
+from jaxrng_doctor.rules import _fixes, _framework_fixes, _messages
 from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
 def check(draw: DrawFacts) -> Finding | None:
-    mapped = telling.shared_scopes(draw, "vmap")
+    mapped = _messages.shared_scopes(draw, "vmap")
     shared = [s for s in mapped if s.variation is Variation.CONSTANT]
     if not shared:
         return None
-    worst = telling.worst_of(draw, shared)
-    return telling.of_scopes(
+    worst = _messages.worst_of(draw, shared)
+    return _messages.of_scopes(
         RULE,
         draw,
         shared,
         worst,
-        telling.evidence_of(draw, worst),
-        telling.alike(worst) + telling.scope_by_scope(draw, shared),
+        _messages.evidence_of(draw, worst),
+        _messages.alike(worst) + _messages.scope_by_scope(draw, shared),
         at=_at_the_vmap,
         units="examples",
-        help=advice.own_keys(draw, worst),
+        help=_fixes.own_keys(draw, worst),
     )
 
 

@@ -37,21 +37,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from jaxrng_doctor.facts import RBG, DrawFacts, ScopeFacts, Variation
-from jaxrng_doctor.findings import Evidence, Finding
-from jaxrng_doctor.rules import advice, telling
+from jaxrng_doctor.model.facts import RBG, DrawFacts, ScopeFacts, Variation
+from jaxrng_doctor.model.findings import Evidence, Finding
+from jaxrng_doctor.rules import _fixes, _messages
 from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
 def check(draw: DrawFacts) -> Iterator[Finding]:
-    mapped = telling.shared_scopes(draw, "vmap")
+    mapped = _messages.shared_scopes(draw, "vmap")
     if shared := [s for s in mapped if s.variation is not Variation.CONSTANT]:  # else RNG001
-        worst = telling.worst_of(draw, shared)
-        message = _counted(worst) + telling.scope_by_scope(draw, shared)
-        yield _finding(draw, shared, worst, telling.evidence_of(draw, worst), message)
-    for joint, scopes in telling.only_together(draw):
-        if telling.told_as(scopes) == RULE.code:
-            message = telling.together(draw, joint, scopes)
+        worst = _messages.worst_of(draw, shared)
+        message = _counted(worst) + _messages.scope_by_scope(draw, shared)
+        yield _finding(draw, shared, worst, _messages.evidence_of(draw, worst), message)
+    for joint, scopes in _messages.only_together(draw):
+        if _messages.told_as(scopes) == RULE.code:
+            message = _messages.together(draw, joint, scopes)
             yield _finding(draw, scopes, scopes[-1], joint.evidence, message)
 
 
@@ -63,7 +63,7 @@ def _finding(
     message: str,
 ) -> Finding:
     is_rbg = draw.impl in RBG
-    return telling.of_scopes(
+    return _messages.of_scopes(
         replace(RULE, severity="warning") if is_rbg else RULE,
         draw,
         shared,
@@ -72,7 +72,7 @@ def _finding(
         message,
         at=_at_the_scope,
         units="examples",
-        help=advice.distinct_keys(worst),
+        help=_fixes.distinct_keys(worst),
         more=(RBG_ROWS,) if is_rbg else (),
     )
 

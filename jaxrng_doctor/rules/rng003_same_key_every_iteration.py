@@ -42,20 +42,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from jaxrng_doctor.facts import DrawFacts, ScopeFacts, Variation
-from jaxrng_doctor.findings import Evidence, Finding
-from jaxrng_doctor.rules import advice, telling
+from jaxrng_doctor.model.facts import DrawFacts, ScopeFacts, Variation
+from jaxrng_doctor.model.findings import Evidence, Finding
+from jaxrng_doctor.rules import _fixes, _messages
 from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
 def check(draw: DrawFacts) -> Iterator[Finding]:
-    if shared := telling.shared_scopes(draw, "scan", "while"):
-        worst = telling.worst_of(draw, shared)
-        message = _counted(worst) + telling.scope_by_scope(draw, shared)
-        yield _finding(draw, shared, worst, telling.evidence_of(draw, worst), message)
-    for joint, scopes in telling.only_together(draw):
-        if telling.told_as(scopes) == RULE.code:
-            message = telling.together(draw, joint, scopes)
+    if shared := _messages.shared_scopes(draw, "scan", "while"):
+        worst = _messages.worst_of(draw, shared)
+        message = _counted(worst) + _messages.scope_by_scope(draw, shared)
+        yield _finding(draw, shared, worst, _messages.evidence_of(draw, worst), message)
+    for joint, scopes in _messages.only_together(draw):
+        if _messages.told_as(scopes) == RULE.code:
+            message = _messages.together(draw, joint, scopes)
             yield _finding(draw, scopes, scopes[-1], joint.evidence, message)
 
 
@@ -66,7 +66,7 @@ def _finding(
     evidence: Evidence | None,
     message: str,
 ) -> Finding:
-    return telling.of_scopes(
+    return _messages.of_scopes(
         RULE,
         draw,
         shared,
@@ -75,12 +75,12 @@ def _finding(
         message,
         at=_at_the_loop,
         units="steps",
-        help=advice.key_for_each_step(worst),
+        help=_fixes.key_for_each_step(worst),
     )
 
 
 def _counted(facts: ScopeFacts) -> str:
-    return telling.some_alike(facts) or telling.alike(facts)
+    return _messages.some_alike(facts) or _messages.alike(facts)
 
 
 def _at_the_loop(facts: ScopeFacts) -> str:

@@ -52,9 +52,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from jaxrng_doctor.facts import Alike, DrawFacts, ProgramFacts, ScopeFacts
-from jaxrng_doctor.findings import Evidence, Finding, Help
-from jaxrng_doctor.rules import telling
+from jaxrng_doctor.model.facts import Alike, DrawFacts, ProgramFacts, ScopeFacts
+from jaxrng_doctor.model.findings import Evidence, Finding, Help
+from jaxrng_doctor.rules import _messages
 from jaxrng_doctor.rules.rule import Rule
 
 
@@ -65,9 +65,9 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
 
 
 def _on_devices(draw: DrawFacts) -> Iterator[Finding]:
-    if shared := telling.shared_scopes(draw, "device"):
-        worst = telling.worst_of(draw, shared)
-        message = telling.some_alike(worst) or telling.alike(worst)
+    if shared := _messages.shared_scopes(draw, "device"):
+        worst = _messages.worst_of(draw, shared)
+        message = _messages.some_alike(worst) or _messages.alike(worst)
         outside = Help(
             "or split outside, one key a device, and shard the keys as the data",
             f"keys = jax.random.split(key, {worst.scope.size})",
@@ -76,14 +76,14 @@ def _on_devices(draw: DrawFacts) -> Iterator[Finding]:
             draw,
             shared,
             worst,
-            telling.evidence_of(draw, worst),
-            message + telling.scope_by_scope(draw, shared),
+            _messages.evidence_of(draw, worst),
+            message + _messages.scope_by_scope(draw, shared),
             (_folded(worst.scope.axis_name), outside),
         )
-    for joint, scopes in telling.only_together(draw):
-        if telling.told_as(scopes) == RULE.code:
+    for joint, scopes in _messages.only_together(draw):
+        if _messages.told_as(scopes) == RULE.code:
             device = next(s for s in reversed(scopes) if s.scope.kind == "device")
-            message = telling.together(draw, joint, scopes)
+            message = _messages.together(draw, joint, scopes)
             own = _folded(device.scope.axis_name, "as well, in a fold_in of its own: a sum repeats")
             yield _finding(draw, scopes, device, joint.evidence, message, (own,))
 
@@ -96,7 +96,7 @@ def _finding(
     message: str,
     help: tuple[Help, ...],
 ) -> Finding:
-    return telling.of_scopes(
+    return _messages.of_scopes(
         RULE, draw, shared, worst, evidence, message, at=_at_the_map, units="devices", help=help
     )
 
@@ -113,7 +113,7 @@ def _in_processes(alike: Alike) -> Finding:
         message=f"{draw.op} in {draw.function} draws the same numbers in {count:,} processes, "
         f"of which each has its own {data}",
         place=draw.place,
-        related=telling.at(draw.call if draw.call != draw.place else None, "called from here"),
+        related=_messages.at(draw.call if draw.call != draw.place else None, "called from here"),
         evidence=Evidence(count, 1, (0,) * min(count, _STRIP), (0, 1), alike.key),
         help=(
             Help(

@@ -36,9 +36,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jaxrng_doctor.facts import ProgramFacts, Shared
-from jaxrng_doctor.findings import Finding, Help
-from jaxrng_doctor.rules import telling
+from jaxrng_doctor.model.facts import ProgramFacts, Shared
+from jaxrng_doctor.model.findings import Finding, Help
+from jaxrng_doctor.rules import _messages
 from jaxrng_doctor.rules.rule import Rule
 
 
@@ -60,15 +60,15 @@ def _finding(shared: Shared) -> Finding:
     if first.place != second.place:
         message = f"{second.op} draws from {key}, which {first.op} has drawn from"
         related = (
-            *telling.at(first.place, "the first draw from this key"),
-            *telling.calls_to(shared),
+            *_messages.at(first.place, "the first draw from this key"),
+            *_messages.calls_to(shared),
         )
         code = "first_key, second_key = jax.random.split(key)"
     else:
         message = f"{second.op} draws {shared.times} times from {key}"
-        related = telling.calls_to(shared)
+        related = _messages.calls_to(shared)
         code = f"keys = jax.random.split(key, {shared.times})"
-    return telling.of_pair(
+    return _messages.of_pair(
         RULE.code,
         RULE.name,
         RULE.severity,

@@ -37,9 +37,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jaxrng_doctor.facts import CallUse, ProgramFacts, Repeated, Shared, UseFacts
-from jaxrng_doctor.findings import Finding, Help
-from jaxrng_doctor.rules import telling
+from jaxrng_doctor.model.facts import CallUse, ProgramFacts, Repeated, Shared, UseFacts
+from jaxrng_doctor.model.findings import Finding, Help
+from jaxrng_doctor.rules import _messages
 from jaxrng_doctor.rules.rule import Rule
 
 
@@ -56,7 +56,7 @@ def is_after_split(shared: Shared) -> bool:
 def check(program: ProgramFacts) -> Iterator[Finding]:
     for shared in program.shared:
         if is_after_split(shared):
-            yield telling.of_pair(
+            yield _messages.of_pair(
                 RULE.code,
                 RULE.name,
                 RULE.severity,
@@ -64,8 +64,8 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
                 message=f"the key `{shared.second.origin}` is {_done(shared.second)} "
                 f"after it was {_done(shared.first)}",
                 related=(
-                    *telling.at(shared.first.place, f"{_done(shared.first)} here"),
-                    *telling.calls_to(shared),
+                    *_messages.at(shared.first.place, f"{_done(shared.first)} here"),
+                    *_messages.calls_to(shared),
                 ),
                 help=(_HELP,),
             )
@@ -84,15 +84,15 @@ def _across_calls(repeated: Repeated) -> Finding:
     ]
     compiled = first.function or second.function
     where = " in another call" if compiled and not repeated.library else ""
-    return telling.of_pair(
+    return _messages.of_pair(
         RULE.code,
         RULE.name,
         RULE.severity,
         repeated,
         message=f"{which} {_done(second)}{by[1]} after being {_done(first)}{by[0]}{where}",
         related=(
-            *telling.at(first.place, f"{_done(first)} here"),
-            *telling.calls_of(repeated),
+            *_messages.at(first.place, f"{_done(first)} here"),
+            *_messages.calls_of(repeated),
         ),
         help=(_HELP,),
     )

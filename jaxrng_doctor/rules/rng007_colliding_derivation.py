@@ -34,9 +34,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jaxrng_doctor.facts import ProgramFacts, UseFacts
-from jaxrng_doctor.findings import Finding, Help
-from jaxrng_doctor.rules import telling
+from jaxrng_doctor.model.facts import ProgramFacts, UseFacts
+from jaxrng_doctor.model.findings import Finding, Help
+from jaxrng_doctor.rules import _messages
 from jaxrng_doctor.rules.rng005_reused_key import is_reuse
 from jaxrng_doctor.rules.rule import Rule
 
@@ -46,7 +46,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
         first, second = shared.first, shared.second
         if first.is_split or second.is_split or is_reuse(shared):
             continue
-        yield telling.of_pair(
+        yield _messages.of_pair(
             RULE.code,
             RULE.name,
             RULE.severity,
@@ -54,10 +54,10 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             message=f"{second.op} draws from `{second.origin}`, {_equal(first, second)}, "
             f"which {first.op} has drawn from",
             related=(
-                *telling.at(first.place, "the first draw from this key"),
-                *telling.at(first.made, "its key is made here"),
-                *telling.at(second.made, "the same key is made again here"),
-                *telling.calls_to(shared),
+                *_messages.at(first.place, "the first draw from this key"),
+                *_messages.at(first.made, "its key is made here"),
+                *_messages.at(second.made, "the same key is made again here"),
+                *_messages.calls_to(shared),
             ),
             help=(
                 Help(

@@ -36,9 +36,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jaxrng_doctor.facts import ProgramFacts, Shared
-from jaxrng_doctor.findings import Finding, Help, Place
-from jaxrng_doctor.rules import telling
+from jaxrng_doctor.model.facts import ProgramFacts, Shared
+from jaxrng_doctor.model.findings import Finding, Help, Place
+from jaxrng_doctor.rules import _messages
 from jaxrng_doctor.rules.rule import Rule
 
 
@@ -74,7 +74,7 @@ def _finding(
         message=f"nothing uses {word} {children} of this split, and its {relative} is used again",
         place=place,
         label="split here",
-        related=telling.at(again, "used again here"),
+        related=_messages.at(again, "used again here"),
         evidence=shared.evidence,
         help=(Help(f"use the child that is left instead of the {relative}"),),
     )

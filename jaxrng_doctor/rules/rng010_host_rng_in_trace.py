@@ -41,8 +41,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jaxrng_doctor.facts import ProgramFacts
-from jaxrng_doctor.findings import Finding, Help
+from jaxrng_doctor.model.facts import ProgramFacts
+from jaxrng_doctor.model.findings import Finding, Help
 from jaxrng_doctor.rules.rule import Rule
 
 

@@ -37,20 +37,20 @@ The trace shows it: the key is derived from constants alone.
 
 from __future__ import annotations
 
-from jaxrng_doctor.facts import DrawFacts
-from jaxrng_doctor.findings import Finding, Help
-from jaxrng_doctor.rules import telling
+from jaxrng_doctor.model.facts import DrawFacts
+from jaxrng_doctor.model.findings import Finding, Help
+from jaxrng_doctor.rules import _messages
 from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
 def check(draw: DrawFacts) -> Finding | None:
     if draw.constant is None or any(
-        s.variation.is_same and telling.is_shared(draw, s) for s in draw.scopes
+        s.variation.is_same and _messages.is_shared(draw, s) for s in draw.scopes
     ):
         return None  # in a scope that shares it, the key is told of as RNG001 or RNG003
     how = "captured" if draw.constant.op == "captured" else "made from a literal seed"
     ignored = ", although the function is given a key" if draw.jit_takes_key else ""
-    return telling.finding(
+    return _messages.finding(
         RULE.code,
         RULE.name,
         "warning" if draw.jit_takes_key else RULE.severity,
@@ -58,7 +58,7 @@ def check(draw: DrawFacts) -> Finding | None:
         message=f"the key `{draw.origin}` is {how} inside jit({draw.jitted}): "
         f"every call repeats these numbers{ignored}",
         evidence=None,
-        related=telling.at(draw.constant.place, "the key is made here"),
+        related=_messages.at(draw.constant.place, "the key is made here"),
         help=(Help("take the key as an argument, and pass a fresh one to each call"),),
         sure="inferred",
     )

@@ -33,9 +33,9 @@ The trace shows it: the keys' implementation, and that they are mapped.
 
 from __future__ import annotations
 
-from jaxrng_doctor.facts import RBG, DrawFacts, Variation
-from jaxrng_doctor.findings import Finding, Help
-from jaxrng_doctor.rules import telling
+from jaxrng_doctor.model.facts import RBG, DrawFacts, Variation
+from jaxrng_doctor.model.findings import Finding, Help
+from jaxrng_doctor.rules import _messages
 from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
@@ -47,7 +47,7 @@ def check(draw: DrawFacts) -> Finding | None:
     ]
     if draw.impl not in RBG or not mapped:
         return None
-    return telling.finding(
+    return _messages.finding(
         RULE.code,
         RULE.name,
         RULE.severity,
@@ -55,7 +55,7 @@ def check(draw: DrawFacts) -> Finding | None:
         message=f"of the {telling.span(mapped[-1])} of {telling.title(mapped[-1])}, only the first "
         f"one's {RBG[draw.impl]} key counts: the result is not that of a loop",
         evidence=None,
-        related=telling.related(mapped, ["mapped here"], "examples"),
+        related=_messages.related(mapped, ["mapped here"], "examples"),
         help=(Help("use threefry keys here, or draw for the whole batch outside of the vmap"),),
         sure="inferred",
     )

@@ -31,9 +31,9 @@ The trace shows it: the axis that is mapped is that of the words.
 
 from __future__ import annotations
 
-from jaxrng_doctor.facts import DrawFacts
-from jaxrng_doctor.findings import Finding, Help
-from jaxrng_doctor.rules import telling
+from jaxrng_doctor.model.facts import DrawFacts
+from jaxrng_doctor.model.findings import Finding, Help
+from jaxrng_doctor.rules import _messages
 from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
@@ -41,7 +41,7 @@ def check(draw: DrawFacts) -> Finding | None:
     taken_apart = [s for s in draw.scopes if s.words]
     if not taken_apart:
         return None
-    return telling.finding(
+    return _messages.finding(
         RULE.code,
         RULE.name,
         RULE.severity,
@@ -49,7 +49,7 @@ def check(draw: DrawFacts) -> Finding | None:
         message=f"{telling.title(taken_apart[-1])} maps over the words of legacy keys, "
         "not over keys",
         evidence=None,
-        related=telling.related(taken_apart, ["in_axes runs over the axis of a key's words"], ""),
+        related=_messages.related(taken_apart, ["in_axes runs over the axis of a key's words"], ""),
         help=(Help("map over the axis that counts the keys, mostly in_axes=0"),),
         sure="inferred",
     )

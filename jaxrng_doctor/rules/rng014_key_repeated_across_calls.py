@@ -40,9 +40,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jaxrng_doctor.facts import ProgramFacts, Repeated
-from jaxrng_doctor.findings import Finding, Help
-from jaxrng_doctor.rules import telling
+from jaxrng_doctor.model.facts import ProgramFacts, Repeated
+from jaxrng_doctor.model.findings import Finding, Help
+from jaxrng_doctor.rules import _messages
 from jaxrng_doctor.rules.rule import Rule
 
 
@@ -50,18 +50,18 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
     for repeated in program.repeated:
         first, second = repeated.first, repeated.second
         if not (first.is_split or second.is_split):
-            yield telling.of_pair(
+            yield _messages.of_pair(
                 RULE.code,
                 RULE.name,
                 RULE.severity,
                 repeated,
                 message=_message(repeated),
                 related=(
-                    *telling.at(
+                    *_messages.at(
                         first.place if first.place != second.place else None,
                         "the first draw from this key",
                     ),
-                    *telling.calls_of(repeated),
+                    *_messages.calls_of(repeated),
                 ),
                 help=(_HELP, _MEANT),
             )
@@ -70,7 +70,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
 def _message(repeated: Repeated) -> str:
     first, second = repeated.first, repeated.second
     keys = len(repeated.calls)
-    what = telling.use_in_call(second)
+    what = _messages.use_in_call(second)
     if first.place != second.place or first.function != second.function:
         which = "the key" if keys == 1 else f"{keys:,} keys"
         message = f"{what} draws from {which} that {telling.use_in_call(first)} has drawn from"

@@ -50,9 +50,9 @@ The trace shows it. The function is then not run, as it may not end.
 
 from __future__ import annotations
 
-from jaxrng_doctor.facts import RBG, DrawFacts, Variation
-from jaxrng_doctor.findings import Finding, Help
-from jaxrng_doctor.rules import telling
+from jaxrng_doctor.model.facts import RBG, DrawFacts, Variation
+from jaxrng_doctor.model.findings import Finding, Help
+from jaxrng_doctor.rules import _messages
 from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
@@ -64,7 +64,7 @@ def check(draw: DrawFacts) -> Finding | None:
         loops = [s for s in draw.scopes[depth + 1 :] if s.scope.kind == "while"]
         if mapped and facts.is_judged and loops:
             impl = RBG[draw.impl]
-            return telling.finding(
+            return _messages.finding(
                 RULE.code,
                 RULE.name,
                 RULE.severity,
@@ -72,7 +72,7 @@ def check(draw: DrawFacts) -> Finding | None:
                 message=f"{telling.title(loops[-1])} under {telling.title(facts)} redraws with "
                 f"mapped {impl} keys until it is content: it may never end",
                 evidence=None,
-                related=telling.related(
+                related=_messages.related(
                     [facts, loops[-1]], ["mapped here", "the loop that redraws"], "examples"
                 ),
                 help=(Help("use threefry keys for this draw"),),

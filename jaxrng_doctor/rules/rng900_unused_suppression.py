@@ -29,7 +29,7 @@ about. A run with a gap, or without executing the function, judges no comment.
 
 from __future__ import annotations
 
-from jaxrng_doctor.findings import Finding, Help, Place
+from jaxrng_doctor.model.findings import Finding, Help, Place
 from jaxrng_doctor.rules.rule import Rule
 
 

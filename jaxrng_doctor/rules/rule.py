@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from jaxrng_doctor.facts import DrawFacts, ProgramFacts
-from jaxrng_doctor.findings import Finding, RuleText, Severity
+from jaxrng_doctor.model.facts import DrawFacts, ProgramFacts
+from jaxrng_doctor.model.findings import Finding, RuleText, Severity
 
 Check = Callable[[ProgramFacts], Iterable[Finding]]
 

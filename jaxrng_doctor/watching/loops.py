@@ -17,9 +17,9 @@ from jaxrng_doctor.jax_internals.equations import (
     source_of,
     subjaxprs,
 )
-from jaxrng_doctor.trace.draws import Draws
-from jaxrng_doctor.trace.eager_loops import LoopCall
-from jaxrng_doctor.trace.outputs import is_array
+from jaxrng_doctor.tracing.draws import Draws
+from jaxrng_doctor.tracing.eager_loops import LoopCall
+from jaxrng_doctor.tracing.returned_values import is_array
 
 MOST = 256
 """So many different ones are known apart. JAX compiles each anew, which takes far longer."""

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jaxrng_doctor.facts import Alike, ProgramFacts
-from jaxrng_doctor.findings import Choices, Gap, TargetReport
+from jaxrng_doctor.model.facts import Alike, ProgramFacts
+from jaxrng_doctor.model.findings import Choices, Gap, TargetReport
 from jaxrng_doctor.jax_internals.running import distributed
-from jaxrng_doctor.tracebacks import in_a_line
-from jaxrng_doctor.watching import calls, reporting
-from jaxrng_doctor.watching.alike import FirstCalls, alike, first_calls
-from jaxrng_doctor.watching.compiled import Compiled
-from jaxrng_doctor.watching.mailbox import Mailbox
-from jaxrng_doctor.watching.merging import merged
+from jaxrng_doctor._util.tracebacks import in_a_line
+from jaxrng_doctor.watching import hooks, build_reports
+from jaxrng_doctor.watching.cross_process import FirstCalls, alike, first_calls
+from jaxrng_doctor.watching.compiled_function import Compiled
+from jaxrng_doctor.watching.kv_transport import Mailbox
+from jaxrng_doctor.watching.merge_reports import merged
 
 Targets = tuple[TargetReport, ...]
 
@@ -54,7 +54,7 @@ class Meeting:
                 self._between([Gap(f"the processes were not compared: {why}")], choices),
             )
         gaps: list[Gap] = []
-        with calls.deaf():
+        with hooks.deaf():
             first = _first_calls(functions, gaps)
             mailbox = Mailbox(client, index)
             try:
@@ -77,7 +77,7 @@ class Meeting:
         self, gaps: Sequence[Gap], choices: Choices, shared: tuple[Alike, ...] = ()
     ) -> TargetReport:
         facts = ProgramFacts(alike=shared)
-        return reporting.of_several(reporting.BETWEEN, facts, gaps, choices, detail=self.detail)
+        return build_reports.of_several(build_reports.BETWEEN, facts, gaps, choices, detail=self.detail)
 
 
 def _first_calls(functions: Sequence[Compiled], gaps: list[Gap]) -> FirstCalls:

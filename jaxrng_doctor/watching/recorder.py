@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jaxrng_doctor.errors import FirstFinding
-from jaxrng_doctor.facts import ProgramFacts, Repeated
-from jaxrng_doctor.findings import (
+from jaxrng_doctor.model.errors import FirstFinding
+from jaxrng_doctor.model.facts import ProgramFacts, Repeated
+from jaxrng_doctor.model.findings import (
     SEVERITIES,
     Choices,
     Draw,
@@ -21,25 +21,36 @@ from jaxrng_doctor.findings import (
     Severity,
     TargetReport,
 )
-from jaxrng_doctor.finishing import finish
+from jaxrng_doctor.suppression.unused import finish
 from jaxrng_doctor.jax_internals import canaries
 from jaxrng_doctor.jax_internals.calldata import JitCall
 from jaxrng_doctor.jax_internals.equations import function_of
 from jaxrng_doctor.jax_internals.running import distributed
 from jaxrng_doctor.rules import judge
-from jaxrng_doctor.suppress import apply
-from jaxrng_doctor.trace.eager_loops import LoopCall
-from jaxrng_doctor.tracebacks import in_a_line
-from jaxrng_doctor.watching import calls, repeats, reporting
-from jaxrng_doctor.watching.compiled import Compiled, Made, compiled, may_use_keys, transformed
-from jaxrng_doctor.watching.holding import LOST, Held, are_same
-from jaxrng_doctor.watching.hostdata import SPREAD, Spread
-from jaxrng_doctor.watching.hostdraws import HostDraws
-from jaxrng_doctor.watching.inner import InnerCall, inner_call
+from jaxrng_doctor.suppression.policy import apply
+from jaxrng_doctor.tracing.eager_loops import LoopCall
+from jaxrng_doctor._util.tracebacks import in_a_line
+from jaxrng_doctor.watching import hooks, repeated_keys, build_reports
+from jaxrng_doctor.watching.compiled_function import (
+    Compiled,
+    Made,
+    compiled,
+    may_use_keys,
+    transformed,
+)
+from jaxrng_doctor.watching.retained_arrays import LOST, Held, are_same
+from jaxrng_doctor.watching.sharded_arrays import SPREAD, Spread
+from jaxrng_doctor.watching.host_draws import HostDraws
+from jaxrng_doctor.watching.inner_calls import InnerCall, inner_call
 from jaxrng_doctor.watching.loops import Loops, TooMany
-from jaxrng_doctor.watching.noted import NotedCall, nothing
-from jaxrng_doctor.watching.repeats import EagerUse
-from jaxrng_doctor.watching.stack import Ways, asks_for_shapes, outermost_sampler, place_here
+from jaxrng_doctor.watching.pending_call import NotedCall, nothing
+from jaxrng_doctor.watching.repeated_keys import EagerUse
+from jaxrng_doctor.watching.program_stack import (
+    Ways,
+    asks_for_shapes,
+    outermost_sampler,
+    place_here,
+)
 from jaxrng_doctor.watching.transformed import Transformed
 
 FIRST_CALLS = 8
@@ -137,7 +148,7 @@ class Recorder:
         if asks_for_shapes():
             return
         try:
-            with calls.deaf():
+            with hooks.deaf():
                 inner = inner_call(call, self._ways.here(), around, in_full)
         except Exception as error:
             self._uncompared(function_of(call.jaxpr)[0], error)
@@ -170,7 +181,7 @@ class Recorder:
     def _call_of(self, loop: LoopCall) -> JitCall | None:
         name = loop.name
         try:
-            with self._lock, calls.deaf():
+            with self._lock, hooks.deaf():
                 return self._loops.call_of(loop)
         except TooMany:
             self.gap(f"so many different calls of {name} are not compared", place_here())
@@ -186,7 +197,7 @@ class Recorder:
             note()
         if error is not None and known and self._functions.get(known, self) is None:
             # If it was that too which kept it from being examined, the program itself is at fault.
-            self._gaps.pop(reporting.not_examined(known[0], error), None)
+            self._gaps.pop(build_reports.not_examined(known[0], error), None)
             del self._functions[known]
         for known in list(self._owed):
             if known in self._waiting:
@@ -248,7 +259,7 @@ class Recorder:
         """What notes a call with these leaves, once it was made."""
         self._arrays.before_donation(leaves, donated)
         try:
-            with calls.deaf() if donated or function.refs else contextlib.nullcontext():
+            with hooks.deaf() if donated or function.refs else contextlib.nullcontext():
                 values = function.values_of(leaves, donated, before)
         except Spread:
             return functools.partial(self._uncompared, function.name, SPREAD)
@@ -262,7 +273,7 @@ class Recorder:
         if not self._samples or len(function.calls) >= FIRST_CALLS or not distributed():
             return None
         try:
-            with calls.deaf():
+            with hooks.deaf():
                 return function.data_of(leaves)
         except Exception as error:
             self._uncompared(f"{function.name} in several processes", error)
@@ -304,7 +315,7 @@ class Recorder:
     ) -> Compiled | None:
         if known in self._functions:
             return self._functions[known]
-        with self._lock, calls.deaf():
+        with self._lock, hooks.deaf():
             if known not in self._functions:
                 self._held.append(held)
                 try:
@@ -312,7 +323,7 @@ class Recorder:
                 except (Exception, SystemExit) as error:
                     # The program goes on as if nobody looked; that nobody could is in the report.
                     self._functions[known] = None
-                    self._gaps[reporting.not_examined(name, error)] = None
+                    self._gaps[build_reports.not_examined(name, error)] = None
                 found = self._functions[known]
                 if found is not None:
                     self._stop_if_found(found.diagnosis.facts)
@@ -343,7 +354,7 @@ class Recorder:
     def _stop_if_repeated(self, number: int) -> None:
         # Ever more rarely: each time all keys are compared.
         if self._stop_at and number.bit_count() == 1:
-            with self._lock, calls.deaf():
+            with self._lock, hooks.deaf():
                 self._stop_if_found(ProgramFacts(repeated=self._repeated(self.functions())))
 
     def _repeated(self, functions: Sequence[Compiled]) -> tuple[Repeated, ...]:
@@ -352,7 +363,7 @@ class Recorder:
             lost = [self._arrays.lose(function.calls) for function in functions]
             if self._arrays.lose(self._eager) or any(lost):
                 self.gap(f"some calls are not compared: {LOST}")
-            return repeats.repeated_keys(functions, self._eager)
+            return repeated_keys.repeated_keys(functions, self._eager)
         except Exception as error:
             self.gap(f"the calls could not be compared: {in_a_line(error)}")
             return ()
@@ -375,11 +386,11 @@ class Recorder:
         self._stop_at = None
         for call in list(self._waiting.values()):
             self.first(call)  # it was lowered, and never called by its name
-        with self._lock, calls.deaf():
+        with self._lock, hooks.deaf():
             functions = self.functions()
             shown = [f for known, f in self._functions.items() if f and known not in self._inner]
             repeated = self._repeated(functions)
-            of_each = reporting.of_functions(shown, repeated, self._choices, detail=self.detail)
+            of_each = build_reports.of_functions(shown, repeated, self._choices, detail=self.detail)
             return finish([*of_each, self._across(functions, repeated)])
 
     def _across(
@@ -390,9 +401,9 @@ class Recorder:
         for doubt in doubts:
             self.gap(doubt)
         facts = ProgramFacts(host_draws=drew, repeated=repeated)
-        uses = map(repeats.call_use, self._eager)
+        uses = map(repeated_keys.call_use, self._eager)
         draws = [Draw(u.op, u.place, "a key of the program") for u in uses if not u.is_split]
         gaps = (*map(Gap, canaries.broken(watch=True)), *self._gaps)
-        return reporting.of_several(
-            reporting.ACROSS, facts, gaps, self._choices, detail=self.detail, draws=draws
+        return build_reports.of_several(
+            build_reports.ACROSS, facts, gaps, self._choices, detail=self.detail, draws=draws
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from jaxrng_doctor.trace.outputs import is_array
+from jaxrng_doctor.tracing.returned_values import is_array
 
 # What returns a function that is transformed, and what calls the given one at once.
 MAKING = ("grad", "hessian", "jacfwd", "jacrev", "pmap", "shard_map", "value_and_grad", "vmap")

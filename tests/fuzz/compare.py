@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrng_doctor import check
-from jaxrng_doctor.findings import Comparison, Draw, Finding
+from jaxrng_doctor.model.findings import Comparison, Draw, Finding
 from tests.fuzz import reuse
 from tests.fuzz.oracle import Note, Oracle, Truth, along, equal_together
 from tests.fuzz.tree import Program, Source, Var, render
@@ -27,7 +27,7 @@ VMAP_CODES = frozenset({"RNG001", "RNG002"})
 
 # First against last is no part of a verdict, and compiling every sampler takes most of the time.
 NOT_COMPARED = mock.patch(
-    "jaxrng_doctor.outcome.compare", return_value=Comparison(unavailable="not compared")
+    "jaxrng_doctor.checking.compare_outputs.compare", return_value=Comparison(unavailable="not compared")
 )
 
 

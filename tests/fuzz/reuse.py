@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
-from jaxrng_doctor.findings import Finding
+from jaxrng_doctor.model.findings import Finding
 from tests.fuzz.oracle import Note
 from tests.fuzz.tree import Source, Where
 

@@ -16,10 +16,10 @@ import jsonschema
 import pytest
 from jax import lax
 
-from jaxrng_doctor import doctor
-from jaxrng_doctor.report import RenderOptions
-from jaxrng_doctor.report.listing import FORMATS
-from jaxrng_doctor.target import Target
+from jaxrng_doctor.checking import examine
+from jaxrng_doctor.reports import RenderOptions
+from jaxrng_doctor.reports.listing import FORMATS
+from jaxrng_doctor.checking.targets import Target
 
 pydot = pytest.importorskip("pydot")
 
@@ -65,7 +65,7 @@ def listings():
         if (name, every) not in made:
             fn, x = PROGRAMS[name]
             target = Target(name, fn, (x, jax.random.key(0)))
-            made[name, every] = doctor.inspect(target, every=every)
+            made[name, every] = examine.inspect(target, every=every)
         return made[name, every]
 
     return listing
@@ -155,7 +155,7 @@ def test_json_has_a_line_for_each_equation():
             x = jnp.sin(x)
         return x + jax.random.normal(key)
 
-    listing = doctor.inspect(Target("fn", fn, (X, jax.random.key(0))), every=True)
+    listing = examine.inspect(Target("fn", fn, (X, jax.random.key(0))), every=True)
     text = FORMATS["json"]([listing], RenderOptions(), lineage=False)
     assert sum('"what": "sin"' in line for line in text.splitlines()) == 50
     assert text.count('"what": "sin"') == 50
@@ -198,7 +198,7 @@ def test_a_graph_leads_through_every_branch_and_paints_no_key_that_was_not_reach
 
         return lax.cond(x[0] > 0, one, other, key)
 
-    _, parsed = graph(doctor.inspect(Target("fn", fn, (X, jax.random.key(0)))))
+    _, parsed = graph(examine.inspect(Target("fn", fn, (X, jax.random.key(0)))))
     labels = {node.get_name(): node for node in nodes(parsed)}
     (out,) = [name for name, node in labels.items() if '"out ' in node.get_label()]
     sources = [e.get_source() for e in parsed.get_edges() if e.get_destination() == out]
@@ -214,7 +214,7 @@ def test_a_stripe_of_a_graph_is_as_wide_as_its_run_of_keys_is_long():
         keys = jax.random.split(key, 2)[jnp.array([0, 0, 0, 1])]
         return jax.vmap(lambda k: jax.random.normal(k))(keys)
 
-    _, parsed = graph(doctor.inspect(Target("fn", fn, (X, jax.random.key(0)))))
+    _, parsed = graph(examine.inspect(Target("fn", fn, (X, jax.random.key(0)))))
     (drawn,) = [n for n in nodes(parsed) if "jax.random.normal" in n.get_label()]
     first, second = drawn.get("fillcolor").strip('"').split(":")
     color, _, share = first.partition(";")

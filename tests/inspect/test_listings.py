@@ -12,10 +12,10 @@ import pytest
 from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxrng_doctor import doctor
-from jaxrng_doctor.facts import Variation
-from jaxrng_doctor.listing import Box, Fold, Line, walk
-from jaxrng_doctor.target import Target
+from jaxrng_doctor.checking import examine
+from jaxrng_doctor.model.facts import Variation
+from jaxrng_doctor.model.listing import Box, Fold, Line, walk
+from jaxrng_doctor.checking.targets import Target
 from tests.coming import SCAN3
 
 shard_map = getattr(jax, "shard_map", None)
@@ -30,7 +30,7 @@ both_kinds = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 
 
 def inspected(fn, *args, **options):
-    return doctor.inspect(Target(fn.__name__, fn, args), **options)
+    return examine.inspect(Target(fn.__name__, fn, args), **options)
 
 
 def draws(listing):

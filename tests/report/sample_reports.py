@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import linecache
 
-from jaxrng_doctor.findings import (
+from jaxrng_doctor.model.findings import (
     Comparison,
     Draw,
     Evidence,

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import sample_reports as samples
 
-from jaxrng_doctor.findings import TargetReport
-from jaxrng_doctor.report import FORMATS, RenderOptions
+from jaxrng_doctor.model.findings import TargetReport
+from jaxrng_doctor.reports import FORMATS, RenderOptions
 
 ENDINGS = {"sarif": "sarif", "github": "github.txt", "junit": "xml", "markdown": "md"}
 GOLDEN = {

@@ -14,9 +14,9 @@ import pytest
 import sample_reports as samples
 from hostile import MARKUP, hostile
 
-from jaxrng_doctor.errors import UsageError
-from jaxrng_doctor.findings import Picture, TargetReport
-from jaxrng_doctor.report import FORMATS, RenderOptions, html
+from jaxrng_doctor.model.errors import UsageError
+from jaxrng_doctor.model.findings import Picture, TargetReport
+from jaxrng_doctor.reports import FORMATS, RenderOptions, html
 
 ROOT = Path(__file__).parents[2]
 
@@ -236,7 +236,7 @@ def test_the_wheel_has_all_that_pages_are_made_of(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     folder = Path(html.__file__).parent
     needed = {
-        f"jaxrng_doctor/report/html/templates/{path.name}"
+        f"jaxrng_doctor/reports/html/templates/{path.name}"
         for path in (folder / "templates").iterdir()
     }
     assert {Path(name).suffix for name in needed} == {".j2", ".css", ".js"}

@@ -15,8 +15,8 @@ import pytest
 import sample_reports as samples
 from hostile import MARKUP, hostile
 
-from jaxrng_doctor.findings import TargetReport
-from jaxrng_doctor.report import FORMATS, RenderOptions, html
+from jaxrng_doctor.model.findings import TargetReport
+from jaxrng_doctor.reports import FORMATS, RenderOptions, html
 
 PROGRAM = """\
 import jax

@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 import sample_reports as samples
 
-from jaxrng_doctor.findings import Comparison, Finding, Leaf, Pairs, Place, TargetReport
-from jaxrng_doctor.report import FORMATS, RenderOptions
+from jaxrng_doctor.model.findings import Comparison, Finding, Leaf, Pairs, Place, TargetReport
+from jaxrng_doctor.reports import FORMATS, RenderOptions
 
 SCHEMA = json.loads(
     (Path(__file__).parents[2] / "docs" / "report.schema.json").read_text(encoding="utf-8")

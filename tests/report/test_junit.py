@@ -6,8 +6,8 @@ import junitparser
 import pytest
 import sample_reports as samples
 
-from jaxrng_doctor.findings import Choices, Finding, Place, TargetReport
-from jaxrng_doctor.report import FORMATS, RenderOptions
+from jaxrng_doctor.model.findings import Choices, Finding, Place, TargetReport
+from jaxrng_doctor.reports import FORMATS, RenderOptions
 
 
 @pytest.fixture(autouse=True)

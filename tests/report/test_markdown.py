@@ -8,9 +8,9 @@ import pytest
 import sample_reports as samples
 from markdown_it import MarkdownIt
 
-from jaxrng_doctor.findings import Finding, Gap, Place, Suppressed, TargetReport
-from jaxrng_doctor.report import FORMATS, RenderOptions
-from jaxrng_doctor.report.plain import target_text
+from jaxrng_doctor.model.findings import Finding, Gap, Place, Suppressed, TargetReport
+from jaxrng_doctor.reports import FORMATS, RenderOptions
+from jaxrng_doctor.reports._plain_text import target_text
 
 OURS = {
     "heading", "paragraph", "table", "thead", "tbody", "tr", "th", "td", "strong",

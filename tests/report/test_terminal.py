@@ -13,7 +13,7 @@ import pytest
 import sample_reports as samples
 from rich.cells import cell_len
 
-from jaxrng_doctor.findings import (
+from jaxrng_doctor.model.findings import (
     Comparison,
     Draw,
     Evidence,
@@ -28,7 +28,7 @@ from jaxrng_doctor.findings import (
     Suppressed,
     TargetReport,
 )
-from jaxrng_doctor.report import FORMATS, RenderOptions
+from jaxrng_doctor.reports import FORMATS, RenderOptions
 
 GOLDEN = {
     f"{name}-{width}{'-color' if color else ''}.txt": (name, width, color)

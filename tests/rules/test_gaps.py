@@ -12,7 +12,7 @@ from jax.experimental import io_callback
 from jax.extend import core as jex_core
 
 import jaxrng_doctor
-from jaxrng_doctor.lineage.transfers import TRANSFERS
+from jaxrng_doctor.analysis.lineage.transfers import TRANSFERS
 from tests.rules.meshes import shard_map
 
 X = jnp.arange(12.0).reshape(4, 3)

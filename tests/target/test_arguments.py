@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import jaxrng_doctor
-from jaxrng_doctor.config import Config, read_config
-from jaxrng_doctor.errors import UsageError
-from jaxrng_doctor.target import AS_IS, Target
-from jaxrng_doctor.target.arguments import parse_flags, targets
-from jaxrng_doctor.target.argvalues import short
-from jaxrng_doctor.target.inaxes import parse_in_axes
+from jaxrng_doctor.config.pyproject.pyproject import Config, read_config
+from jaxrng_doctor.model.errors import UsageError
+from jaxrng_doctor.checking.targets import AS_IS, Target
+from jaxrng_doctor.checking.targets.resolve import parse_flags, targets
+from jaxrng_doctor.checking.targets.arg_values import short
+from jaxrng_doctor.checking.targets.in_axes import parse_in_axes
 
 Write = Callable[[str, str], Path]
 

@@ -11,7 +11,7 @@ from jax.extend.core import jaxpr_as_fun
 
 import jaxrng_doctor
 from jaxrng_doctor.jax_internals.equations import subjaxprs
-from jaxrng_doctor.trace.kept import keeping_vmaps
+from jaxrng_doctor.tracing.vmap_primitive import keeping_vmaps
 
 X = jnp.linspace(-1.0, 2.0, 12).reshape(4, 3)
 W = jnp.array([0.5, -1.0, 2.0])

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxrng_doctor
-from jaxrng_doctor.trace import recording_vmaps
+from jaxrng_doctor.tracing import recording_vmaps
 
 X = jnp.arange(12.0).reshape(4, 3)
 KEY = jax.random.key(0)

@@ -14,8 +14,8 @@ import time
 import jax
 import pytest
 
-from jaxrng_doctor.findings import Gap
-from jaxrng_doctor.watching.mailbox import _PlainData
+from jaxrng_doctor.model.findings import Gap
+from jaxrng_doctor.watching.kv_transport import _PlainData
 
 START = """
     import sys
@@ -335,9 +335,9 @@ def test_one_that_comes_too_late_tells_what_it_found(start):
     waits = """
     import time
 
-    import jaxrng_doctor.watching.mailbox
+    import jaxrng_doctor.watching.kv_transport
 
-    jaxrng_doctor.watching.mailbox.SECONDS = 5.0
+    jaxrng_doctor.watching.kv_transport.SECONDS = 5.0
 """
     pair = start(f"{waits}{SHARED}    if process == 1:\n        time.sleep(15)\n")
 

@@ -11,7 +11,7 @@ pytest_plugins = ["pytester"]
 INSTALLED = any(
     entry.name == "jaxrng" for entry in importlib.metadata.entry_points(group="pytest11")
 )
-PLUGIN = [] if INSTALLED else ["-p", "jaxrng_doctor.pytest_plugin"]
+PLUGIN = [] if INSTALLED else ["-p", "jaxrng_doctor.frontends.pytest_plugin"]
 
 TESTS = """
     import jax

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrng_doctor import check
-from jaxrng_doctor.findings import Finding
+from jaxrng_doctor.model.findings import Finding
 from tests.fuzz import reuse
 from tests.fuzz.compare import NOT_COMPARED, load
 from tests.fuzz.families.lanes import Case, faulty

@@ -1,0 +1,311 @@
+"""Lineage and ledger put together, draw by draw: in come uses and keys, out come `DrawFacts`."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from jaxrng_doctor.analysis.keys.counts import KeyCount
+from jaxrng_doctor.model.facts import (
+    RBG,
+    DrawFacts,
+    Joint,
+    Reach,
+    ScopeFacts,
+    Variation,
+    VmapSource,
+    repeats,
+)
+from jaxrng_doctor.model.findings import Draw, Evidence, Gap, Scope
+from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.analysis.keys.tables import Ledger
+from jaxrng_doctor.analysis.lineage.causes import Lines, cause_of
+from jaxrng_doctor.analysis.lineage.describe import describe
+from jaxrng_doctor.analysis.lineage.reachability import Guards, at_most_one
+from jaxrng_doctor.analysis.lineage.uses import Path, ScopeRef, Use
+from jaxrng_doctor.tracing.subprograms import Map, ShardMap, control
+from jaxrng_doctor.tracing.draws import key_impl, may_be_key, sampler_name
+from jaxrng_doctor.tracing.meets_data import leaves_as_one, meets_varying
+from jaxrng_doctor.tracing.places import (
+    by_lax_map,
+    calling_library,
+    is_pmap,
+    is_users,
+    jit_around,
+    locate,
+    loop_function,
+    named_by_user,
+)
+from jaxrng_doctor.tracing.program import Trace
+
+
+def draw_facts(
+    draws: Sequence[Use],
+    ledger: Ledger,
+    trace: Trace,
+    redone: Collection[Path],
+    guards: Guards,
+) -> tuple[DrawFacts, ...]:
+    """What is known of each draw; the ledger may lack any of them."""
+    lines = Lines()
+    entered = functools.cache(_entered)  # many draws are in one scope
+    return tuple(
+        _one(draw, ledger, trace, lines, entered, guards, redone=draw.path in redone)
+        for draw in draws
+    )
+
+
+class _Entered(NamedTuple):
+    """What there is to know of a scope by itself: see `ScopeFacts` for `called` and `via`."""
+
+    scope: Scope
+    called: str
+    via: str
+
+
+def _entered(ref: ScopeRef) -> _Entered:
+    return _Entered(scope_of(ref), _called(ref), _via(ref))
+
+
+def cut_loops(draws: Sequence[Use], ledger: Ledger) -> Iterator[Gap]:
+    """Gaps for loops whose later steps were not computed, where the trace does not tell enough."""
+    for draw in draws:
+        table = ledger.keys.get(draw.path)
+        if table is None:
+            continue
+        for depth, ref in enumerate(draw.scopes):
+            if ledger.is_cut(draw.into(depth)) and _variation(draw, depth) is Variation.UNKNOWN:
+                steps = table.reached.shape[depth]
+                yield Gap(
+                    f"only the first {steps} steps of {_called(ref)} were followed, of more",
+                    locate(ref.at),
+                )
+
+
+def not_run(trace: Trace, ledger: Ledger) -> Iterator[Gap]:
+    """Gaps for the equations that could not be run: of what depends on them there are no keys."""
+    for path, why in ledger.failed.items():
+        at = trace.at(path)
+        message = (
+            f"`{at.eqn.primitive.name}` could not be run, so the keys made of it are not known"
+        )
+        yield Gap(f"{message} ({why})", locate(at))
+
+
+def _variation(draw: Use, depth: int) -> Variation:
+    variations = {key.along(depth) for key in draw.keys}
+    return variations.pop() if len(variations) == 1 else Variation.UNKNOWN
+
+
+def _one(
+    draw: Use,
+    ledger: Ledger,
+    trace: Trace,
+    lines: Lines,
+    entered: Callable[[ScopeRef], _Entered],
+    guards: Guards,
+    *,
+    redone: bool,
+) -> DrawFacts:
+    table = ledger.keys.get(draw.path)
+    count = None if table is None else KeyCount(table.words, table.reached)
+    names = [_index_name(scope, i, draw.scopes) for i, scope in enumerate(draw.scopes)]
+    jit, impl = jit_around(draw.at), key_impl(draw.at.eqn)
+    cut = [ledger.is_cut(draw.into(depth)) for depth in range(len(draw.scopes))]
+    scopes = [
+        _scope(
+            draw,
+            depth,
+            entered(ref),
+            None if count is None else count.along(depth, names),
+            lines,
+            cut=cut[depth],
+        )
+        for depth, ref in enumerate(draw.scopes)
+    ]
+    scopes = _with_reach(draw, scopes, guards, is_whole=count is not None and not any(cut))
+    return DrawFacts(
+        sampler=sampler_name(draw.at.eqn),
+        shape=tuple(draw.at.eqn.outvars[0].aval.shape),
+        place=locate(draw.at),
+        origin=describe(draw.keys[0]),
+        scopes=tuple(scopes),
+        joint=() if count is None else tuple(_joint(count, scopes, names)),
+        impl=impl,
+        jitted=None if jit is None else str(jit.eqn.params.get("name")),
+        jit_takes_key=jit is not None and any(may_be_key(v.aval) for v in jit.eqn.invars),
+        constant=None if jit is None else lines.constant_of(draw.keys[0], jit),
+        decides=impl in RBG and _decides(draw, trace),
+        redone=redone,
+    )
+
+
+def _with_reach(
+    draw: Use, scopes: Sequence[ScopeFacts], guards: Guards, *, is_whole: bool
+) -> list[ScopeFacts]:
+    """The scopes that may share a key, each with how many of its examples draw at a time.
+
+    `is_whole`: all that the program drew, of these inputs, is in the evidence.
+    """
+    alike = {depth for depth, s in enumerate(scopes) if s.variation.is_same and s.is_judged}
+    found = list(scopes)
+    once = {depth for depth in alike if at_most_one(guards.of(draw), depth)}
+    for depth in alike:
+        evidence = scopes[depth].evidence
+        few = evidence is not None and evidence.examples < 2
+        reach: Reach = "many"
+        if is_whole and few:
+            by_chance = depth not in once and guards.by_inputs(draw)
+            reach = "one this time" if by_chance else "one"
+        elif depth in once and (evidence is None or few) and (len(alike) == 1 or once != alike):
+            # Where several scopes are such, two draws may be apart in all of them at once.
+            reach = "one"
+        if reach == "one":
+            scope = replace(scopes[depth].scope, varies=True)
+            found[depth] = replace(scopes[depth], scope=scope, reach=reach)
+        else:
+            found[depth] = replace(scopes[depth], reach=reach)
+    return found
+
+
+_MOST_SCOPES = 6  # of more, there are too many combinations to count each
+
+
+def _joint(count: KeyCount, scopes: Sequence[ScopeFacts], names: Sequence[str]) -> Iterator[Joint]:
+    """The smallest sets of scopes that share keys together, none of which does so alone."""
+    judged = [depth for depth, s in enumerate(scopes) if s.is_judged and not s.repeats]
+    if len(judged) < 2 or not repeats(count.over(judged, names)):
+        return
+    found: list[set[int]] = []
+    sizes = range(2, len(judged) + 1) if len(judged) <= _MOST_SCOPES else [2, len(judged)]
+    for depths in itertools.chain.from_iterable(itertools.combinations(judged, n) for n in sizes):
+        if any(known <= set(depths) for known in found):
+            continue
+        evidence = count.over(depths, names)
+        if evidence.equal_pair is None:
+            continue
+        ends = [count.places(depths, example) for example in evidence.equal_pair]
+        apart = [i for i, (one, other) in enumerate(zip(*ends, strict=True)) if one != other]
+        found.append({depths[i] for i in apart})
+        over = (
+            "all scopes" if len(depths) == len(scopes) else " and ".join(names[d] for d in depths)
+        )
+        fixed = ", ".join(filter(None, [f"over {over} together", evidence.fixed]))
+        pair = [", ".join(f"{names[depths[i]]} {end[i]}" for i in apart) for end in ends]
+        yield Joint(
+            tuple(depths[i] for i in apart), replace(evidence, fixed=fixed), (pair[0], pair[1])
+        )
+
+
+_UNITS = {"vmap": "example", "device": "device"}
+
+
+def _index_name(scope: ScopeRef, depth: int, scopes: Sequence[ScopeRef]) -> str:
+    word = _UNITS.get(scope.kind, "step")
+    same = [d for d, s in enumerate(scopes) if _UNITS.get(s.kind, "step") == word]
+    if word == "device" and len(same) > 1 and (axis := named_by_user(scope.axis_name)):
+        return axis
+    if len(same) == 1:
+        return word
+    if len(same) == 2:
+        return f"{'outer' if depth == same[0] else 'inner'} {word}"
+    return f"{word} of scope {depth + 1}, number"
+
+
+def _scope(
+    draw: Use,
+    depth: int,
+    entered: _Entered,
+    evidence: Evidence | None,
+    lines: Lines,
+    *,
+    cut: bool,
+) -> ScopeFacts:
+    """`cut`: the loop has more steps than the evidence is of."""
+    ref, variation = draw.scopes[depth], _variation(draw, depth)
+    site = ref.at.eqn.params.get("site") if ref.kind == "vmap" else None
+    varies: bool | None = {Variation.DISTINCT: True, Variation.UNKNOWN: None}.get(variation, False)
+    if ref.size in (0, 1):
+        varies = True  # there are no two examples that could share
+    elif evidence is not None and evidence.examples > 1:
+        if evidence.distinct_keys < evidence.examples:
+            varies = False
+        elif not cut:
+            varies = True
+    distinct = None if evidence is None else evidence.distinct_keys
+    return ScopeFacts(
+        scope=replace(entered.scope, varies=varies, distinct=distinct),
+        variation=variation,
+        cause=cause_of(draw, depth) if variation.is_same else None,
+        evidence=evidence,
+        vmap=VmapSource(site.function, site.in_axes) if site else None,
+        basis=site.basis if site else False,
+        called=entered.called,
+        meets=ref.kind == "device" and (variation.is_same or distinct == 1) and _meets(draw, ref),
+        declared=ref.kind == "vmap" and variation.is_same and _declared(draw, ref),
+        words=ref.kind == "vmap" and lines.maps_words(draw.keys[0], depth),
+        via=entered.via,
+        array="" if varies else lines.mapped_array(draw.keys[0], depth),
+    )
+
+
+def scope_of(ref: ScopeRef) -> Scope:
+    """What a scope is, whatever is drawn in it."""
+    site = ref.at.eqn.params.get("site") if ref.kind == "vmap" else None
+    name, file = equations.function_of(equations.subjaxprs(ref.at.eqn)[-1])
+    if is_pmap(ref.at) or (_via(ref) and not is_users(file)):
+        name = ""  # JAX's or the library's own function around the user's
+    elif site:
+        name = site.function
+    return Scope(
+        kind=ref.kind,
+        size=ref.size,
+        name=name or None,
+        axis_name=named_by_user(ref.axis_name),
+        place=site.place if site else locate(ref.at),
+    )
+
+
+def _called(ref: ScopeRef) -> str:
+    if is_pmap(ref.at):
+        return "pmap"
+    if "site" not in ref.at.eqn.params:
+        return loop_function(ref.at)
+    return "lax.map's vmap" if by_lax_map(ref.at) else "vmap"
+
+
+def _via(ref: ScopeRef) -> str:
+    """The module of the library that made the scope for the user, `""` where the user did."""
+    site = ref.at.eqn.params.get("site") if ref.kind == "vmap" else None
+    return site.via if site else calling_library(equations.frames(ref.at.eqn))
+
+
+def _decides(draw: Use, trace: Trace) -> bool:
+    """Keys, or loops and branches around draws, depend on what is drawn."""
+    return any(trace.slice.needed(draw.at.jaxpr, out) for out in draw.at.eqn.outvars)
+
+
+def _meets(draw: Use, ref: ScopeRef) -> bool:
+    over = control(ref.at.eqn)
+    level = len(ref.at.above())
+    return isinstance(over, (Map, ShardMap)) and meets_varying(
+        over, ref.axis_name, draw.path[level:]
+    )
+
+
+def _declared(draw: Use, ref: ScopeRef) -> bool:
+    over = control(ref.at.eqn)
+    level = len(ref.at.above())
+    return isinstance(over, Map) and leaves_as_one(over, draw.path[level:])
+
+
+def as_draws(facts: Sequence[DrawFacts]) -> tuple[Draw, ...]:
+    """The draws as a report lists them: what is drawn again for a backward pass is no other."""
+    return tuple(
+        Draw(f.sampler, f.place, f.origin, tuple(s.scope for s in f.scopes))
+        for f in facts
+        if not f.redone
+    )

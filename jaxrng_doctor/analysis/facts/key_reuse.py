@@ -1,0 +1,379 @@
+"""Which uses share a key: in come draws, splits and returned keys, out come pairs of them.
+
+Two uses share a key if at any two indices of their scopes the computed keys are
+equal, or, where no keys were computed, if their derivations are. What cannot happen
+together (exclusive branches) and what happens again on purpose (the recomputation
+for a backward pass, a cloned key) is left out.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from jaxrng_doctor.analysis.keys.counts import numbered
+from jaxrng_doctor.model.facts import Returned, Shared, UseFacts
+from jaxrng_doctor.model.findings import Evidence, Place
+from jaxrng_doctor.jax_internals import equations, primitives
+from jaxrng_doctor.analysis.keys.tables import KeyTable
+from jaxrng_doctor.analysis.lineage.causes import ancestry, made_at
+from jaxrng_doctor.analysis.lineage.describe import describe
+from jaxrng_doctor.analysis.lineage.elements import Identities
+from jaxrng_doctor.analysis.lineage.reachability import Guards
+from jaxrng_doctor.analysis.lineage.uses import Path, Use
+from jaxrng_doctor.analysis.lineage.values import Value
+from jaxrng_doctor.analysis.facts.rematerialization import are_one, is_recomputed
+from jaxrng_doctor.tracing import custom_rules
+from jaxrng_doctor.tracing.draws import sampler_name
+from jaxrng_doctor.tracing.places import (
+    At,
+    calling_library,
+    locate,
+    parting_library,
+    random_function,
+    user_stack,
+    way,
+)
+
+_MOST = 32
+"""Each use of a key is compared with the first, and so many before it: more add nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two uses of a key. `key` tells it from others; `unreached`: one of the two was not made."""
+
+    first: int
+    second: int
+    evidence: Evidence | None
+    key: Hashable
+    unreached: bool = False
+
+
+def shared_keys(
+    uses: Sequence[Use], tables: Mapping[Path, KeyTable], redone: Collection[Path], guards: Guards
+) -> tuple[Shared, ...]:
+    """Every two uses, in program order, that share a key; those of one cause together.
+
+    That is a key that is used at two places, and every other key that comes to these places from
+    the same two calls.
+    """
+    ordered = sorted(uses, key=lambda use: use.path)
+    of_keys: dict[Any, Shared] = {}
+    parting: dict[Any, tuple[Place, ...]] = {}
+    seconds: dict[Any, set[int]] = {}
+    identities = Identities()
+    # One use can be in many pairs, and locating it walks stacks and jaxprs.
+    facts = functools.cache(lambda number: use_facts(ordered[number]))
+    all_tables, keys = [tables.get(u.path) for u in ordered], [u.keys for u in ordered]
+    for pair in _pairs(all_tables, keys, identities):
+        a, b = ordered[pair.first], ordered[pair.second]
+        if a.path in redone or b.path in redone:
+            continue  # what it redoes is in a pair too
+        if _is_harmless(a, b) or _told_of_each(a, b, pair, tables, identities):
+            continue
+        if pair.unreached and not (guards.by_inputs(a) or guards.by_inputs(b)):
+            continue  # no inputs at all lead there
+        if pair.evidence is None and guards.exclude(a, b):
+            continue
+        first, second = facts(pair.first), facts(pair.second)
+        key = (first.op, first.place, second.op, second.place, first.made == second.made, pair.key)
+        seconds.setdefault(key, set()).update((pair.first, pair.second))
+        known = of_keys.get(key)
+        if known is not None and not (known.library or known.unreached):
+            continue
+        library = _library(a, b)
+        found = Shared(first, second, 1, (), pair.evidence, library, pair.unreached)
+        if known is None or _weight(found) > _weight(known):
+            parting[key] = _parting(a.at, b.at)
+            calls = _calls(a.at, b.at) if first.place == second.place else ()
+            of_keys[key] = replace(found, calls=calls)
+    told: dict[Any, Shared] = {}
+    for key, shared in of_keys.items():
+        cause = (*key[:-1], parting[key])
+        if cause not in told or _weight(shared) > _weight(told[cause]):
+            told[cause] = replace(shared, times=len(seconds[key]))
+    causes = Counter(cause[:4] for cause in told)
+    return tuple(
+        # Several causes at the same two places are told apart by what leads to each.
+        replace(shared, calls=cause[-1]) if causes[cause[:4]] > 1 and not shared.calls else shared
+        for cause, shared in told.items()
+    )
+
+
+def _weight(shared: Shared) -> tuple[bool, bool]:
+    """The gravest pair speaks for all of one cause: made, and none that is a library's own."""
+    return not shared.library, not shared.unreached
+
+
+def returned_keys(
+    uses: Sequence[Use],
+    returned: Mapping[int, Value],
+    outputs: Mapping[int, KeyTable],
+    paths: Sequence[str],
+    tables: Mapping[Path, KeyTable],
+    guards: Guards,
+) -> tuple[Returned, ...]:
+    """Each used key that comes back among the outputs, once for each output."""
+    found: list[Returned] = []
+    identities = Identities()
+    for number, value in returned.items():
+        all_tables = [outputs.get(number), *(tables.get(u.path) for u in uses)]
+        keys = [(value,), *(u.keys for u in uses)]
+        pairs = [
+            pair
+            for pair in _pairs(all_tables, keys, identities)
+            if pair.first == 0 and (not pair.unreached or guards.by_inputs(uses[pair.second - 1]))
+        ]
+        if pairs:
+            pair = min(pairs, key=lambda pair: pair.unreached)
+            use = use_facts(uses[pair.second - 1])
+            found.append(Returned(use, paths[number], pair.evidence, pair.unreached))
+        else:
+            unproven = (u for u in uses if number not in outputs or u.path not in tables)
+            use_in_batch = next(
+                (u for u in unproven if _is_one_of(u.keys[0], value, identities)), None
+            )
+            if use_in_batch is not None:
+                found.append(Returned(use_facts(use_in_batch), paths[number], None))
+    return tuple(found)
+
+
+def use_facts(use: Use) -> UseFacts:
+    called = random_function(use.at) if use.at.eqn.primitive.name == primitives.SPLIT else ""
+    is_split = called == "split"
+    made = made_at(use.keys[0])
+    return UseFacts(
+        # A sampler that splits its key before it draws is a draw to whoever calls it.
+        op=f"jax.random.{called}"
+        if called and not is_split
+        else (called or sampler_name(use.at.eqn)),
+        place=locate(use.at),
+        origin=describe(use.keys[0]),
+        made=None if made is None else locate(made),
+        unused=_unused_children(use.at) if is_split else (),
+        in_vain=is_split and not _is_used(use.at.jaxpr, use.at.eqn.outvars[0]),
+        siblings=_unused_children(made),
+        rule=_rule(use.at),
+    )
+
+
+def _rule(at: At) -> str:
+    rule, function = custom_rules.rule_of(above.eqn for above in at.above())
+    return f"the rule `{rule}` of `{function}`" if rule else ""
+
+
+# -- equality ----------------------------------------------------------------------------
+
+
+def _pairs(
+    tables: Sequence[KeyTable | None],
+    keys: Sequence[tuple[Value, ...]],
+    identities: Identities,
+) -> Iterator[_Pair]:
+    found: dict[tuple[int, int], Evidence | None] = {}
+    unreached: set[tuple[int, int]] = set()
+    known = [i for i, table in enumerate(tables) if table is not None]
+    for width in sorted({tables[i].words.shape[-1] for i in known}):  # type: ignore[union-attr]
+        of_width = [i for i in known if tables[i].words.shape[-1] == width]  # type: ignore[union-attr]
+        if len(of_width) > 1:
+            found.update(_equal_rows({i: _rows(tables[i]) for i in of_width}))
+    sums: dict[Any, list[int]] = {}
+    for i, values in enumerate(keys):
+        same = sums.setdefault(tuple(map(identities.of, values)), [])
+        for other in same[-_MOST:]:
+            if tables[other] is None or tables[i] is None:
+                found.setdefault((other, i), None)
+            elif (_is_unreached(tables[other]) or _is_unreached(tables[i])) and (
+                other,
+                i,
+            ) not in found:
+                found[other, i] = None
+                unreached.add((other, i))
+        same.append(i)
+    for first, second in sorted(found):
+        if not _is_cloned(keys[first][0], keys[second][0]):
+            evidence = found[first, second]
+            key = tuple(map(identities.of, keys[first])) if evidence is None else evidence.key
+            yield _Pair(first, second, evidence, key, (first, second) in unreached)
+
+
+def _is_unreached(table: KeyTable | None) -> bool:
+    return table is not None and table.reached.size > 0 and not table.reached.any()
+
+
+def _rows(table: KeyTable | None) -> np.ndarray:
+    """The distinct keys that were really used, uint32 of shape (keys, words)."""
+    assert table is not None
+    rows: np.ndarray = table.words.reshape(-1, table.words.shape[-1])[table.reached.reshape(-1)]
+    if len(rows) < 2:
+        return rows
+    _, first = np.unique(numbered(rows), return_index=True)
+    distinct: np.ndarray = rows[first]
+    return distinct
+
+
+def _equal_rows(rows: Mapping[int, np.ndarray]) -> dict[tuple[int, int], Evidence | None]:
+    uses = np.concatenate([np.full(len(r), i) for i, r in rows.items()] or [np.zeros(0, int)])
+    if len(rows) < 2 or len(uses) == 0:
+        return {}
+    together = np.concatenate(list(rows.values()))
+    numbers = numbered(together)
+    order = np.lexsort((uses, numbers))
+    numbers, uses = numbers[order], uses[order]
+    everything = np.arange(len(numbers))
+    firsts = np.searchsorted(numbers, numbers)
+    steps = range(1, min(_MOST, len(rows)))
+    found: dict[tuple[int, int], Evidence | None] = {}
+    for before, after in (
+        *((everything[:-step], everything[step:]) for step in steps),
+        (firsts, everything),
+    ):
+        same = (numbers[before] == numbers[after]) & (before != after)
+        one, other = before[same], after[same]
+        pairs, first = np.unique(
+            np.stack([uses[one], uses[other]], axis=1), axis=0, return_index=True
+        )
+        for (a, b), at in zip(pairs, first, strict=True):
+            words = together[order[one[at]]]
+            key = " ".join(f"{int(w):08x}" for w in words)
+            found.setdefault((int(a), int(b)), Evidence(2, 1, (0, 0), None, key))
+    return found
+
+
+def _is_one_of(key: Value, array: Value, identities: Identities) -> bool:
+    """A scope maps over the array, and this is its key, or the scope's keys make up the array."""
+    arrays = [array]
+    while arrays[-1].op == "stack of results":
+        arrays.append(arrays[-1].args[0])
+    keys = [key]
+    while (raw := keys[-1].args[0] if keys[-1].op == "random_wrap" else keys[-1]).op == "element":
+        keys.append(raw.args[0])
+    return not {identities.of(a) for a in arrays}.isdisjoint(map(identities.of, keys))
+
+
+# -- what is no fault --------------------------------------------------------------------
+
+
+def _is_harmless(a: Use, b: Use) -> bool:
+    if _is_vain_in_library(a) or _is_vain_in_library(b):
+        return True
+    return (is_recomputed(a) or is_recomputed(b)) and are_one(a, b)
+
+
+def _told_of_each(
+    a: Use, b: Use, pair: _Pair, tables: Mapping[Path, KeyTable], identities: Identities
+) -> bool:
+    """In exclusive branches; what they share, they share from step to step, each with itself.
+
+    Where computed keys are equal and neither repeats, or the keys are made in two ways, one step
+    drew in the one branch what another step drew in the other.
+    """
+    if not _exclusive(a, b):
+        return False
+    if pair.evidence is None:
+        return True
+    one, other = (tuple(map(identities.of, use.keys)) for use in (a, b))
+    return one == other and (_repeats(tables[a.path]) or _repeats(tables[b.path]))
+
+
+def _repeats(table: KeyTable) -> bool:
+    return len(_rows(table)) < int(table.reached.sum())
+
+
+def _exclusive(a: Use, b: Use) -> bool:
+    """The two are in different branches of one `cond`."""
+    above = a.at.above()
+    for level, (one, other) in enumerate(zip(a.path, b.path, strict=False)):
+        if one != other:
+            is_cond = above[level].eqn.primitive.name == "cond"
+            return one[0] == other[0] and one[1] != other[1] and is_cond
+    return False
+
+
+def _is_vain_in_library(use: Use) -> bool:
+    """A library splits a key and leaves the children: its user can do nothing about it."""
+    if use.at.eqn.primitive.name != primitives.SPLIT or _is_used(
+        use.at.jaxpr, use.at.eqn.outvars[0]
+    ):
+        return False
+    return bool(calling_library(way(use.at)))
+
+
+def _library(a: Use, b: Use) -> str:
+    """The library that makes both uses in one call of the user's, and decides on their keys."""
+    library, calls_back = parting_library(way(a.at), way(b.at))
+    made = [made_at(use.keys[0]) for use in (a, b)]
+    by_user = any(at is None or not calling_library(way(at)) for at in made)
+    return "" if calls_back and by_user else library
+
+
+def _is_cloned(a: Value, b: Value) -> bool:
+    """Exactly one of the two went through `jax.random.clone`: its author knows."""
+    one, other = ({id(v) for v in ancestry(k) if v.op == "random_clone"} for k in (a, b))
+    return one < other or other < one  # a clone on both sides, such as Flax's own, says nothing
+
+
+# -- places --------------------------------------------------------------------------------
+
+
+def _calls(a: At, b: At) -> tuple[Place, ...]:
+    """Where the ways to two uses on one line part: the calls of the helper that both are in."""
+    for one, other in zip(user_stack(a), user_stack(b), strict=False):
+        if one != other:
+            return (one, other)
+    return ()
+
+
+def _parting(a: At, b: At) -> tuple[Place, ...]:
+    """Where the ways to two uses part, from the program's start."""
+    ways = [reversed(user_stack(at)) for at in (a, b)]
+    return next(((one, other) for one, other in zip(*ways, strict=False) if one != other), ())
+
+
+def _unused_children(split: At | None) -> tuple[int, ...]:
+    """The children that no equation and no output uses; `()` unless each is taken by its number.
+
+    Those of a library's split, such as what Haiku goes on from, are not for its user to take.
+    """
+    if (
+        split is None
+        or split.eqn.primitive.name != primitives.SPLIT
+        or random_function(split) != "split"
+    ):
+        return ()
+    if calling_library(way(split)):
+        return ()
+    children = split.eqn.outvars[0]
+    shape = split.eqn.params["shape"]
+    if len(shape) != 1:
+        return ()
+    inner = split.jaxpr
+    arrays = {children}
+    used: set[int] = set()
+    for eqn in inner.eqns:
+        if not any(v in arrays for v in eqn.invars if not isinstance(v, equations.Literal)):
+            continue
+        if eqn.primitive.name == "random_unwrap":
+            arrays.add(eqn.outvars[0])
+        elif eqn.primitive.name == "slice":
+            start, limit = eqn.params["start_indices"][0], eqn.params["limit_indices"][0]
+            used.update(range(start, limit))
+        elif eqn.primitive.name == "unstack" and eqn.params["axis"] == 0:
+            used.update(i for i, v in enumerate(eqn.outvars) if _is_used(inner, v))
+        else:
+            return ()
+    if any(v in arrays for v in inner.outvars if not isinstance(v, equations.Literal)):
+        return ()
+    return tuple(i for i in range(shape[0]) if i not in used)
+
+
+def _is_used(inner: Any, var: Any) -> bool:
+    return any(var is v for eqn in inner.eqns for v in eqn.invars) or any(
+        var is v for v in inner.outvars
+    )

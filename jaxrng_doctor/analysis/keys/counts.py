@@ -1,0 +1,132 @@
+"""Counting keys: in comes a table of key words, out come the numbers of an `Evidence`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxrng_doctor.model.findings import Evidence
+
+STRIP = 256
+"""So many examples are shown one by one; of the rest only the numbers are kept."""
+
+
+class KeyCount:
+    """The keys of one draw, numbered: equal keys have equal numbers.
+
+    words: uint32, shape (*scope sizes, words of a key). reached: bool, shape
+    (*scope sizes). Comparison is exact: no hashing.
+    """
+
+    def __init__(self, words: np.ndarray, reached: np.ndarray) -> None:
+        self.shape = reached.shape
+        self.reached = reached
+        self.words = words
+        self.numbers = numbered(words.reshape(-1, words.shape[-1])).reshape(self.shape)
+
+    def along(self, axis: int, names: Sequence[str]) -> Evidence:
+        """The keys along one scope, at the index of the others where they are fewest.
+
+        `names` name the scopes, for `Evidence.fixed`.
+        """
+        return self.over((axis,), names)
+
+    def over(self, axes: Sequence[int], names: Sequence[str]) -> Evidence:
+        """The keys over some scopes together, at the index of the others where they are fewest.
+
+        Examples are numbered over these scopes in row-major order.
+        """
+        if self.reached.size == 0:
+            return Evidence(0, 0)
+        row, distinct = self._fewest(axes)
+        others = [n for i, n in enumerate(names) if i not in axes]
+        sizes = [n for i, n in enumerate(self.shape) if i not in axes]
+        index = np.unravel_index(row, sizes) if sizes else ()
+        fixed = ", ".join(f"{name} {i}" for name, i in zip(others, index, strict=True))
+        numbers, reached, words = self._row(axes, row)
+        return _evidence(numbers, np.flatnonzero(reached), words, distinct, fixed)
+
+    def keys_over(self, axes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """The examples that `over` counts, shape (n,), and their keys, uint32 (n, words)."""
+        if self.reached.size == 0:
+            return np.zeros(0, int), self.words.reshape(0, self.words.shape[-1])
+        _, reached, words = self._row(axes, self._fewest(axes)[0])
+        return np.flatnonzero(reached), words[reached]
+
+    def _fewest(self, axes: Sequence[int]) -> tuple[int, int]:
+        """At which index of the other scopes the keys are fewest, and how many they are there."""
+        rows, there = self._rows(self.numbers, axes), self._rows(self.reached, axes)
+        if len(rows) == 1:
+            # Numbers are dense: marking them is faster than sorting them.
+            seen = np.zeros(rows.max(initial=-1) + 1, bool)
+            seen[rows[there]] = True
+            return 0, int(seen.sum())
+        # A draw that was not reached gets a number of its own, which counts for nothing.
+        alone = np.where(there, rows, -1 - np.arange(rows.shape[1]))
+        ordered = np.sort(alone, axis=1)
+        drawn = there.sum(axis=1)
+        distinct = 1 + (np.diff(ordered, axis=1) != 0).sum(axis=1) - (~there).sum(axis=1)
+        # Of rows that repeat equally often, the first with most draws tells most.
+        row = int(np.argmax((drawn - distinct) * (rows.shape[1] + 1) + drawn))
+        return row, int(distinct[row])
+
+    def _row(self, axes: Sequence[int], row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Numbers, marks and words over some scopes, at the flat index `row` of the others.
+
+        `axes` are in their order.
+        """
+        others = [axis for axis in range(len(self.shape)) if axis not in axes]
+        index = np.unravel_index(row, [self.shape[axis] for axis in others]) if others else ()
+        at: list[Any] = [slice(None)] * len(self.shape)
+        for axis, number in zip(others, index, strict=True):
+            at[axis] = number
+        here = tuple(at)
+        words = self.words[here].reshape(-1, self.words.shape[-1])
+        return self.numbers[here].reshape(-1), self.reached[here].reshape(-1), words
+
+    def _rows(self, array: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+        """The entries over some scopes in a row, one row for each index of the others."""
+        moved = np.moveaxis(array, axes, range(-len(axes), 0))
+        return moved.reshape(-1, math.prod(self.shape[axis] for axis in axes))
+
+    def places(self, axes: Sequence[int], example: int) -> tuple[int, ...]:
+        """The index in each of some scopes of an example that `over` counts."""
+        index = np.unravel_index(example, [self.shape[axis] for axis in axes])
+        return tuple(int(i) for i in index)
+
+
+def _evidence(
+    numbers: np.ndarray, examples: np.ndarray, words: np.ndarray, distinct: int, fixed: str
+) -> Evidence:
+    drawn = numbers[examples]
+    pair, key = None, None
+    if distinct < len(drawn):
+        order = np.argsort(drawn, kind="stable")
+        twin = int(np.flatnonzero(np.diff(drawn[order]) == 0)[0])
+        pair = (int(examples[order[twin]]), int(examples[order[twin + 1]]))
+        key = " ".join(f"{int(w):08x}" for w in words[pair[0]])
+    seen: dict[int, int] = {}
+    strip = tuple(seen.setdefault(int(n), len(seen)) for n in drawn[:STRIP])
+    return Evidence(len(drawn), distinct, strip, pair, key, fixed)
+
+
+def numbered(rows: np.ndarray) -> np.ndarray:
+    """A number for each row of uint32 words, equal for equal rows; shape (rows,)."""
+    if rows.shape[0] == 0:
+        return np.zeros(0, np.int64)
+    rows = np.ascontiguousarray(rows)
+    if rows.shape[1] <= 2:
+        values = rows.view(np.uint64 if rows.shape[1] == 2 else np.uint32)[:, 0]
+        # Mostly all differ, and a sort without the order tells so much faster.
+        if np.all(np.diff(np.sort(values)) != 0):
+            return np.arange(len(values))
+        found: np.ndarray = np.unique(values, return_inverse=True)[1]
+        return found.astype(np.int64)
+    order = np.lexsort(rows.T)
+    fresh = np.any(np.diff(rows[order], axis=0) != 0, axis=1)
+    numbers = np.empty(len(rows), np.int64)
+    numbers[order] = np.concatenate([[0], np.cumsum(fresh)])
+    return numbers

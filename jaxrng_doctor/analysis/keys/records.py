@@ -1,0 +1,46 @@
+"""The keys of uses while they are being computed: a record for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxrng_doctor.analysis.keys.tables import Path
+from jaxrng_doctor.tracing.draws import is_key
+
+# Key words, shape (..., words); whether the draw was reached, shape (...).
+Record = tuple[Any, Any]
+Records = dict[Path, Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a jaxpr's run makes: the records' paths and shapes, and which outputs are known."""
+
+    paths: list[Path]
+    shapes: list[Any]
+    known: frozenset[int]
+
+
+def nothing(shapes: Sequence[Any], *steps: int) -> list[Record]:
+    """Records of which none is reached: for a branch not taken, or the room for `steps`."""
+    return [
+        (jnp.zeros((*steps, *w.shape), w.dtype), jnp.zeros((*steps, *r.shape), bool))
+        for w, r in shapes
+    ]
+
+
+def rows(keys: Any) -> Any:
+    """The words of an array of keys, uint32 of shape (keys, words)."""
+    raw = jax.random.key_data(keys) if is_key(keys) else keys
+    return raw.reshape(-1, raw.shape[-1])
+
+
+def words(key: Any) -> Any:
+    """A key's words in a row, uint32 of shape (words,); several keys one after the other."""
+    raw = jax.random.key_data(key) if is_key(key) else jnp.asarray(key)
+    return raw.reshape(-1)

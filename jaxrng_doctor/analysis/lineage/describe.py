@@ -1,0 +1,95 @@
+"""What a key is made of, as a reader would write it: `fold_in(key, 3)`, `split(key, 4)[0]`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxrng_doctor.analysis.lineage.values import Value
+
+INDICES = "ijklmn"
+TRANSPARENT = frozenset(
+    {
+        "convert_element_type",
+        "copy",
+        "copy_p",
+        "expand_dims",
+        "random_clone",
+        "random_unwrap",
+        "random_wrap",
+        "reshape",
+        "squeeze",
+    }
+)
+
+
+_NO_EQUATIONS = frozenset({"block", "blocks", "carry", "element", "stack of results"})
+
+
+def parameters(value: Value) -> dict[str, Any]:
+    """The equation's parameters that a derived value was made with."""
+    params = value.params
+    is_equation = isinstance(params, tuple) and len(params) > 1 and isinstance(params[1], tuple)
+    return dict(params[1]) if is_equation and value.op not in _NO_EQUATIONS else {}
+
+
+def index_of(depth: int) -> str:
+    """What stands for the index of the scope at `depth`: `i` as in `keys[i]`, far inside `i2`."""
+    times, letter = divmod(depth, len(INDICES))
+    return f"{INDICES[letter]}{times + 1 if times else ''}"
+
+
+def describe(value: Value, depth: int = 5) -> str:
+    """One phrase for a value's derivation; what lies more than `depth` steps back is `…`."""
+    while value.op in TRANSPARENT and value.args:
+        value = value.args[0]
+    if depth == 0:
+        return "…"
+    args = [describe(arg, depth - 1) for arg in value.args]
+    match value.op:
+        case "input":
+            return str(value.params)
+        case "const":
+            return (
+                value.params if isinstance(value.params, str) and value.params else "a captured key"
+            )
+        case "literal":
+            return str(value.params[1])
+        case "axis_index":
+            return "axis_index"
+        case "element":
+            _, level = value.params
+            return f"{args[0]}[{index_of(level)}]"
+        case "block":
+            return f"{args[0]}[this device's part]"
+        case "blocks":
+            return args[0]
+        case "stack of results":
+            _, level = value.params
+            return f"[{args[0]} for each {index_of(level)}]"
+        case "carry":
+            return f"the loop's carry, at first {args[0]}"
+        case "after loop":
+            return "what a loop left"
+        case "chosen":
+            return "one of " + " and ".join(args[1:])
+        case "random_seed":
+            return f"key({args[0]})"
+        case "random_split":
+            shape = parameters(value)["shape"]
+            return f"split({args[0]}, {shape[0] if len(shape) == 1 else shape})"
+        case "random_fold_in":
+            return f"fold_in({args[0]}, {args[1]})"
+        case "unstack":
+            return f"{args[0]}[{value.params[0]}]"
+        case "slice":
+            return args[0] + _index(parameters(value))
+        case "broadcast_in_dim":
+            return f"broadcast_to({args[0]}, {parameters(value)['shape']})"
+        case op:
+            return f"{op}({', '.join(args)})"
+
+
+def _index(params: dict[str, Any]) -> str:
+    start, limit = params["start_indices"], params["limit_indices"]
+    first = [str(a) if b == a + 1 else f"{a}:{b}" for a, b in zip(start, limit, strict=True)][:1]
+    return f"[{first[0]}]" if first else ""

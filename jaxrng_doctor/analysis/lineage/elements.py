@@ -1,0 +1,124 @@
+"""Which element of which array a key is: in comes its value, out come array and index.
+
+`keys[1]`, the second of `for key in keys` and `keys.reshape(2, 2)[0, 1]` are made by
+different equations, and are one key. So are `split(key, 2)[1]`, `split(key, 3)[1]` and
+`fold_in(key, 1)`, where threefry is partitionable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from jaxrng_doctor.analysis.lineage.describe import parameters
+from jaxrng_doctor.analysis.lineage.values import Value
+
+_Index = tuple[int, ...]
+_Identity = tuple[int | str, _Index]
+
+
+class Identities:
+    """Tells keys apart, typed or legacy, as far as their derivations do."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, _Identity] = {}
+        self._children: dict[tuple[_Identity, int], int] = {}
+
+    def of(self, key: Value) -> _Identity:
+        """Equal for keys that are sure to be equal: an array's number, and an index in it."""
+        path: list[tuple[Value, int]] = []
+        value = key
+        # Not by recursion: a key can be some thousand splits away from where it began.
+        while (known := self._known.get(id(value))) is None:
+            array, index = _of_array(value)
+            number = _child_number(array, index)
+            if number is None:
+                known = self._known[id(value)] = (array.number, index)
+                break
+            path.append((value, number))
+            value = array.args[0]
+        for value, number in reversed(path):
+            child = self._children.setdefault((known, number), len(self._children))
+            known = self._known[id(value)] = ("child", (child,))
+        return known
+
+
+def _child_number(array: Value, index: _Index) -> int | None:
+    """Which key of its parent, counted through: partitionable threefry makes it of that alone."""
+    if array.op not in ("random_split", "random_fold_in") or array.args[0].axes:
+        return None
+    eqn = array.birth.eqn
+    if str(eqn.invars[0].aval.dtype) != "key<fry>" or not eqn.ctx.threefry_partitionable:
+        return None
+    if array.op == "random_fold_in":
+        data = array.args[1]
+        return int(data.params[1]) if data.op == "literal" else None
+    shape = eqn.params["shape"]
+    return int(np.ravel_multi_index(index, shape)) if len(index) == len(shape) else None
+
+
+def _of_array(key: Value) -> tuple[Value, _Index]:
+    raw = key.args[0] if key.op == "random_wrap" else key
+    words = _words(key)
+    if words is None:
+        return _element(raw, ()) if not raw.axes else (raw, ())
+    # The first word and the last stand for all of them.
+    (array, first), (other, last) = (_element(raw, (word,)) for word in (0, words - 1))
+    if array is not other or (*first[:-1], words - 1) != last or first[-1] != 0:
+        return raw, ()
+    return array.args[0] if array.op == "random_unwrap" else array, first[:-1]
+
+
+def _words(key: Value) -> int | None:
+    """How many words a single legacy key has, `None` for any other value."""
+    if key.birth is None:
+        return None
+    eqn = key.birth.eqn
+    aval = eqn.invars[0].aval if key.op == "random_wrap" else eqn.outvars[0].aval
+    return int(aval.shape[0]) if len(aval.shape) == 1 and aval.dtype == np.uint32 else None
+
+
+def _element(value: Value, index: _Index) -> tuple[Value, _Index]:
+    """The array that `value[index]` was taken from, and at which index."""
+    while value.birth is not None:
+        before = _before(value, value.birth.eqn, index)
+        if before is None:
+            break
+        value, index = value.args[0], before
+    return value, index
+
+
+def _before(value: Value, eqn: Any, index: _Index) -> _Index | None:
+    """Where an element was in the first operand; `None` where the equation computes anything."""
+    match value.op:
+        case "slice":
+            params = parameters(value)
+            strides = params["strides"] or (1,) * len(index)
+            starts = params["start_indices"]
+            return tuple(a + i * s for a, i, s in zip(starts, index, strides, strict=True))
+        case "dynamic_slice" if all(start.op == "literal" for start in value.args[1:]):
+            ends = zip(eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape, strict=True)
+            room = [old - new for old, new in ends]
+            starts = [start.params[1] for start in value.args[1:]]
+            return tuple(
+                min(max(a, 0), most) + i for a, most, i in zip(starts, room, index, strict=True)
+            )
+        case "unstack":
+            axis = parameters(value)["axis"]
+            return (*index[:axis], value.params[0], *index[axis:])
+        case "squeeze" | "reshape" if value.op == "squeeze" or _in_order(value):
+            old, new = eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape
+            if 0 in old:
+                return None
+            flat = np.ravel_multi_index(index, new) if new else 0
+            return tuple(int(i) for i in np.unravel_index(flat, old)) if old else ()
+        case "broadcast_in_dim":
+            targets = parameters(value)["broadcast_dimensions"]
+            shape = eqn.invars[0].aval.shape
+            return tuple(0 if n == 1 else index[t] for n, t in zip(shape, targets, strict=True))
+    return None
+
+
+def _in_order(reshape: Value) -> bool:
+    return parameters(reshape).get("dimensions") is None

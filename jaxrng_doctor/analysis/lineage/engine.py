@@ -1,0 +1,326 @@
+"""Abstract interpretation of a traced program: what every draw's key is made of.
+
+In comes a `Trace`, out come its draws and splits, each with the scopes around it
+and the abstract value of its key, and the gaps. Only the slice that draws depend
+on is followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from jaxrng_doctor.model.findings import Gap
+from jaxrng_doctor.jax_internals import equations, primitives
+from jaxrng_doctor.analysis.lineage import branches, loops, mapped
+from jaxrng_doctor.analysis.lineage.transfers import TRANSFERS
+from jaxrng_doctor.analysis.lineage.uses import Guard, Path, ScopeRef, Use, Visit
+from jaxrng_doctor.analysis.lineage.values import (
+    CREATING,
+    DISTINCT,
+    EQUAL,
+    UNKNOWN,
+    Value,
+    Values,
+    over_all,
+)
+from jaxrng_doctor.tracing.subprograms import (
+    Call,
+    Cond,
+    Map,
+    Opaque,
+    Scan,
+    ShardMap,
+    While,
+    control,
+)
+from jaxrng_doctor.tracing.derivatives import is_tangent
+from jaxrng_doctor.tracing.draws import is_key
+from jaxrng_doctor.tracing.opaque_equations import taking_keys
+from jaxrng_doctor.tracing.custom_vmap import has_rule
+from jaxrng_doctor.tracing.places import At, innermost, locate
+from jaxrng_doctor.tracing.program import Trace
+from jaxrng_doctor.tracing.slices import Everything
+from jaxrng_doctor._util.tracebacks import in_a_line
+
+Scopes = tuple[ScopeRef, ...]
+
+# What may hand something else to each device, also of what all of them hold.
+_APART = frozenset({"all_to_all", "ppermute", "reduce_scatter"})
+# Their results are the same on every index of the axes that they name, or of each group of it.
+_ACROSS_AXES = frozenset({"all_gather", "pmax", "pmin", "psum", "psum_invariant"})
+_UNDOING = {"random_wrap": "random_unwrap", "random_unwrap": "random_wrap"}
+
+
+class Engine:
+    """Follows one program, or only what its keys are made of. All below is complete after `run()`.
+
+    draws: the draws, in program order. splits: the splits of keys, likewise.
+    returned: the values of the program's key outputs, by output.
+    gaps: what could not be followed.
+    visits: the values of variables, by the way to their jaxpr; empty unless `noting`.
+
+    With `deciding` it also follows what decides which draws are reached.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        *,
+        noting: bool = False,
+        everything: bool = False,
+        deciding: bool = False,
+    ) -> None:
+        self.trace = trace
+        kept = trace.slice if deciding else trace.lineage_slice
+        self.slice = Everything(kept.draws) if everything else kept
+        self.visits: dict[Path, Visit] = {}
+        self._noting = noting
+        self.values = Values()
+        self.draws: list[Use] = []
+        self.splits: list[Use] = []
+        self.returned: dict[int, Value] = {}
+        self.gaps: list[Gap] = []
+        self.recording = True
+        self._guards: tuple[Guard, ...] = ()
+        # Loops are run several times, with the same values in the end as before: the
+        # same jaxpr of the same values gives the same, and nested loops cost no more.
+        self._results: dict[Any, list[Value | None]] = {}
+
+    def run(self) -> None:
+        inputs: list[Value | None] = []
+        for var, name, is_argument in self.trace.inputs:
+            axes = (UNKNOWN,) * var.aval.ndim
+            if is_argument:
+                inputs.append(self.values.make("input", name, (), over={}, axes=axes, birth=None))
+            else:
+                inputs.append(self.values.fresh("const", axes=axes, name=name))
+        outs = self.jaxpr(self.trace.jaxpr, inputs, None, (), ())
+        self.returned = {i: v for i in self.trace.key_outputs if (v := outs[i]) is not None}
+        self._note_unfollowed()
+
+    def _note_unfollowed(self) -> None:
+        """Gaps for the draws to which no key leads, and for those in derivatives alone."""
+        draws = self.slice.draws
+        for eqn, jaxpr in draws.keyless:
+            self.gap("lax.rng_uniform draws without a key", At(None, eqn, jaxpr, 0, 0))
+        for eqn, jaxpr in taking_keys(draws, self.trace.jaxpr):
+            if any(map(draws.inside, equations.subjaxprs(eqn))):
+                continue  # that is a gap already
+            name = eqn.primitive.name
+            self.gap(f"a key goes into `{name}`, which is not followed", At(None, eqn, jaxpr, 0, 0))
+        if not draws.tangents:
+            return
+        # The copy in a derivative keeps the stack of its original, and nothing else of it.
+        followed = {innermost(equations.frames(use.at.eqn)) for use in self.draws}
+        for eqn, jaxpr in draws.in_derivatives():
+            if innermost(equations.frames(eqn)) not in followed:
+                at = At(None, eqn, jaxpr, 0, 0)
+                self.gap("a draw that only a derivative makes is not followed", at)
+
+    # -- one jaxpr ---------------------------------------------------------------------
+
+    def jaxpr(
+        self,
+        jaxpr: Any,
+        args: Sequence[Value | None],
+        parent: At | None,
+        scopes: Scopes,
+        path: Path,
+    ) -> list[Value | None]:
+        """The outputs of a jaxpr; `None` for what is outside of the slice."""
+        inner, consts = equations.open_jaxpr(jaxpr)
+        names = tuple(scope.axis_name for scope in scopes)
+        seen = (id(inner), tuple(map(id, args)), names)
+        if not self.recording and seen in self._results:
+            return self._results[seen]
+        env: dict[Any, Value] = {}
+        for var, const in zip(inner.constvars, consts, strict=False):
+            env[var] = self._constant(var, const)
+        env.update((v, x) for v, x in zip(inner.invars, args, strict=True) if x is not None)
+        eqns = inner.eqns
+        for index in self.slice.equations(inner):
+            eqn = eqns[index]
+            at = At(parent, eqn, inner, index, len(scopes))
+            ins = [self._read(env, atom) for atom in eqn.invars]
+            made = self._equation(at, ins, scopes, path)
+            env.update((v, x) for v, x in zip(eqn.outvars, made, strict=True) if x is not None)
+        outs = [self._read(env, atom) for atom in inner.outvars]
+        if self._noting and self.recording:
+            self.visits[path] = Visit(env, scopes)
+        self._results[seen] = outs
+        return outs
+
+    def _read(self, env: Mapping[Any, Value], atom: Any) -> Value | None:
+        if isinstance(atom, equations.Literal):
+            return self._constant(atom, atom.val)
+        return env.get(atom)
+
+    def _constant(self, atom: Any, value: Any) -> Value:
+        aval = atom.aval
+        if aval.ndim == 0 and not is_key(aval):
+            params = (str(aval.dtype), np.asarray(value).item())
+            return self.values.make("literal", params, (), over={}, axes=(), birth=None)
+        number = id(value)  # the trace keeps its constants alive
+        axes = (UNKNOWN,) * aval.ndim
+        return self.values.make("const", number, (), over={}, axes=axes, birth=None)
+
+    # -- one equation ------------------------------------------------------------------
+
+    def _equation(
+        self, at: At, ins: list[Value | None], scopes: Scopes, path: Path
+    ) -> Sequence[Value | None]:
+        eqn = at.eqn
+        keys = self.slice.draws.key_operands(eqn)
+        if keys:
+            self._draw(at, [ins[i] for i in keys], scopes, path)
+        elif not is_tangent(eqn):
+            if eqn.primitive.name == primitives.SPLIT:
+                self._use(self.splits, at, ins, scopes, path)
+            inside = None if eqn.primitive in self.slice.draws.inert else control(eqn)
+            if has_rule(eqn) and any(scope.kind == "vmap" for scope in scopes):
+                self.gap("a function's own vmap rule is not followed inside of a loop or jit", at)
+                inside = None
+            match inside:
+                case Call(body):
+                    return self.jaxpr(body, ins, at, scopes, (*path, (at.index, 0)))
+                case Map() as over:
+                    return mapped.enter_map(self, at, over, ins, scopes, path)
+                case ShardMap() as over:
+                    return mapped.enter_shard_map(self, at, over, ins, scopes, path)
+                case Scan() as loop:
+                    return loops.enter_scan(self, at, loop, ins, scopes, path)
+                case While() as loop:
+                    return loops.enter_while(self, at, loop, ins, scopes, path)
+                case Cond(bodies):
+                    return branches.enter_cond(self, at, bodies, ins, scopes, path)
+                case Opaque(bodies) if any(map(self.slice.draws.inside, bodies)):
+                    self.gap(f"draws inside `{eqn.primitive.name}` are not followed", at)
+        if equations.is_stateful(eqn):
+            return self._read_state(at, ins, scopes, path)
+        args = tuple(v for v in ins if v is not None)
+        if len(args) < len(ins):
+            return [None] * len(eqn.outvars)  # a draw whose result no key depends on
+        return self._pure(at, args, scopes)
+
+    def _pure(self, at: At, args: tuple[Value, ...], scopes: Scopes) -> list[Value]:
+        """The outputs of an equation that computes something from its operands, and that is all."""
+        eqn, name = at.eqn, at.eqn.primitive.name
+        if name in _UNDOING and args[0].op == _UNDOING[name]:
+            return [args[0].args[0]]
+        if name == "axis_index":
+            return [self._axis_index(at, scopes)]
+        params: Any = tuple(sorted(eqn.params.items()))
+        transfer = TRANSFERS.get(name)
+        across = _named_depths(eqn, scopes) if name in _ACROSS_AXES else ()
+        apart = _depths_apart(eqn, scopes) if name in _APART else ()
+        along = EQUAL if eqn.params.get("axis_index_groups") is None else UNKNOWN
+        outs = []
+        for number, var in enumerate(eqn.outvars):
+            try:
+                shape = None if transfer is None else transfer(eqn, args)
+            except Exception as error:
+                self.gap(f"`{name}` could not be followed: {in_a_line(error)}", at)
+                shape = None
+            # Some function of its operands is always safe.
+            over, axes = shape or (over_all(args), (UNKNOWN,) * getattr(var.aval, "ndim", 0))
+            if across:
+                over = {depth: along if depth in across else v for depth, v in over.items()}
+            if apart:
+                over = {**over, **dict.fromkeys(apart, UNKNOWN)}
+            outs.append(
+                self.values.make(
+                    name,
+                    (number, params, *across),
+                    args,
+                    over=over,
+                    axes=axes,
+                    birth=at,
+                    place=id(eqn) if name in CREATING else None,
+                )
+            )
+        return outs
+
+    def _read_state(
+        self, at: At, ins: Sequence[Value | None], scopes: Scopes, path: Path
+    ) -> list[Value]:
+        """Something unknown, each time anew: what a ref holds depends on who wrote to it last."""
+        if not all(equations.is_ref(var.aval) for var in at.eqn.outvars):
+            self.gap("what a key is made of is kept in a mutable ref, which is not followed", at)
+        return [
+            self.values.make(
+                "ref",
+                (path, at.index, number),
+                tuple(v for v in ins if v is not None),
+                over=dict.fromkeys(range(len(scopes)), UNKNOWN),
+                axes=(UNKNOWN,) * getattr(var.aval, "ndim", 0),
+                birth=at,
+            )
+            for number, var in enumerate(at.eqn.outvars)
+        ]
+
+    def _axis_index(self, at: At, scopes: Scopes) -> Value:
+        depths = _named_depths(at.eqn, scopes)
+        return self.values.make(
+            "axis_index", depths, (), over=dict.fromkeys(depths, DISTINCT), axes=(), birth=at
+        )
+
+    # -- what is noted -----------------------------------------------------------------
+
+    def _draw(self, at: At, keys: Sequence[Value | None], scopes: Scopes, path: Path) -> None:
+        if 0 in at.eqn.outvars[-1].aval.shape:
+            return  # no numbers, so none that are shared
+        self._use(self.draws, at, keys, scopes, path)
+        above: At | None = at
+        while above is not None:
+            if equations.vmaps_on_name_stack(above.eqn):
+                self.gap("a vmap around this draw was dissolved before it could be followed", at)
+                break
+            above = above.parent
+
+    def _use(
+        self,
+        uses: list[Use],
+        at: At,
+        keys: Sequence[Value | None],
+        scopes: Scopes,
+        path: Path,
+    ) -> None:
+        known = tuple(key for key in keys if key is not None)
+        if self.recording and known:
+            uses.append(Use((*path, (at.index, 0)), at, scopes, known, self._guards))
+
+    @contextmanager
+    def guarded(self, guard: Guard) -> Iterator[None]:
+        """The scope of one branch."""
+        outside = self._guards
+        self._guards = (*outside, guard)
+        try:
+            yield
+        finally:
+            self._guards = outside
+
+    def gap(self, message: str, at: At) -> None:
+        found = Gap(message, locate(at))
+        if self.recording and found not in self.gaps:
+            self.gaps.append(found)
+
+
+def _depths_apart(eqn: Any, scopes: Scopes) -> tuple[int, ...]:
+    """The depths over which one of `_APART` hands out something else."""
+    depths = _named_depths(eqn, scopes)
+    devices = prod(scopes[depth].size or 0 for depth in depths)
+    # Whom a permutation leaves out gets zeros.
+    return () if len(eqn.params.get("perm", ())) == devices else depths
+
+
+def _named_depths(eqn: Any, scopes: Scopes) -> tuple[int, ...]:
+    """The depths of the scopes whose axes an equation names; the innermost of one name counts."""
+    names = eqn.params.get("axes", eqn.params.get("axis_name", ()))
+    names = names if isinstance(names, tuple) else (names,)
+    innermost = {scope.axis_name: depth for depth, scope in enumerate(scopes)}
+    return tuple(innermost[name] for name in names if name in innermost)

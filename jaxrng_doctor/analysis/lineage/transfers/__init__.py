@@ -1,0 +1,26 @@
+"""What each primitive does to abstract values: one file a family, one table in all.
+
+A transfer takes the equation and the values of its operands and returns the
+`over` and `axes` of each output. To add a primitive, add a line or a function to
+the fitting family; one that is in no table is taken to be some pure function of
+its operands, which is always safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jaxrng_doctor.model.facts import Variation
+from jaxrng_doctor.analysis.lineage.transfers import elementwise, indexing, keys, shapes
+from jaxrng_doctor.analysis.lineage.values import Value
+
+Shape = tuple[Mapping[int, Variation], tuple[Variation, ...]]
+"""The `over` and the `axes` of one output."""
+
+TRANSFERS: dict[str, Callable[[Any, tuple[Value, ...]], Shape]] = {
+    **elementwise.TRANSFERS,
+    **shapes.TRANSFERS,
+    **indexing.TRANSFERS,
+    **keys.TRANSFERS,
+}

@@ -1,0 +1,51 @@
+"""Taking parts of an array: `slice`, `dynamic_slice`, `gather`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxrng_doctor.model.facts import Variation
+from jaxrng_doctor.analysis.lineage.values import DISTINCT, EQUAL, UNKNOWN, Value, over_all
+
+
+def _slice(eqn: Any, args: tuple[Value, ...]) -> Any:
+    """A part of what is pairwise distinct is pairwise distinct, a part of equals is equal."""
+    cut = eqn.outvars[0].aval.shape[-1] if eqn.outvars[0].aval.ndim else None
+    return without_words(eqn, cut, args[0].over, args[0].axes)
+
+
+def without_words(eqn: Any, left: int | None, over: Any, axes: Any) -> Any:
+    """Of distinct keys as raw words, single words may be equal: the first is 0 for every seed.
+
+    `left` is how much is left of the operand's last axis.
+    """
+    operand = eqn.invars[0].aval
+    if operand.dtype != "uint32" or left == operand.shape[-1]:
+        return over, axes
+    weak = {d: UNKNOWN if v is DISTINCT else v for d, v in over.items()}
+    return weak, tuple(UNKNOWN if v is DISTINCT else v for v in axes)
+
+
+def _picked(args: tuple[Value, ...]) -> dict[int, Variation]:
+    """The same part of each example's array, unless the indices vary too."""
+    operand, *indices = args
+    moving = {d: UNKNOWN for d, v in over_all(indices).items() if not v.is_same}
+    equal = {d: EQUAL for i in indices for d in i.over}
+    return equal | dict(operand.over) | moving
+
+
+def _dynamic_slice(eqn: Any, args: tuple[Value, ...]) -> Any:
+    return without_words(eqn, eqn.params["slice_sizes"][-1], _picked(args), args[0].axes)
+
+
+def _gather(eqn: Any, args: tuple[Value, ...]) -> Any:
+    rank = eqn.outvars[0].aval.ndim
+    operand, *indices = args
+    if all(v.is_same for v in operand.axes):
+        # Wherever the indices point, they find the same.
+        return {d: EQUAL for i in indices for d in i.over} | dict(operand.over), (EQUAL,) * rank
+    left = eqn.params["slice_sizes"][-1]
+    return without_words(eqn, left, _picked(args), (UNKNOWN,) * rank)
+
+
+TRANSFERS = {"slice": _slice, "dynamic_slice": _dynamic_slice, "gather": _gather}

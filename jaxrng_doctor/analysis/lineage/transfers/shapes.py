@@ -1,0 +1,136 @@
+"""Moving elements about without changing them: `reshape`, `broadcast_in_dim` and so on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxrng_doctor.model.facts import Variation
+from jaxrng_doctor.analysis.lineage.transfers.indexing import without_words
+from jaxrng_doctor.analysis.lineage.values import (
+    DISTINCT,
+    EQUAL,
+    UNKNOWN,
+    Value,
+    of_either,
+    over_all,
+)
+
+
+def _broadcast_in_dim(eqn: Any, args: tuple[Value, ...]) -> Any:
+    """`broadcast_in_dim(f32[3], shape=(5, 3), broadcast_dimensions=(1,))`: axis 0 is all equal."""
+    operand, shape = args[0], eqn.invars[0].aval.shape
+    axes = [EQUAL] * len(eqn.params["shape"])
+    for axis, target in enumerate(eqn.params["broadcast_dimensions"]):
+        if shape[axis] == eqn.params["shape"][target]:
+            axes[target] = operand.axes[axis]
+    return over_all(args, of_either), tuple(axes)
+
+
+def _squeeze(eqn: Any, args: tuple[Value, ...]) -> Any:
+    gone = set(eqn.params["dimensions"])
+    return over_all(args, of_either), tuple(a for i, a in enumerate(args[0].axes) if i not in gone)
+
+
+def _expand_dims(eqn: Any, args: tuple[Value, ...]) -> Any:
+    axes = list(args[0].axes)
+    for axis in sorted(eqn.params["dimensions"]):
+        axes.insert(axis, EQUAL)
+    return over_all(args, of_either), tuple(axes)
+
+
+def _transpose(eqn: Any, args: tuple[Value, ...]) -> Any:
+    return over_all(args, of_either), tuple(args[0].axes[i] for i in eqn.params["permutation"])
+
+
+def _same(eqn: Any, args: tuple[Value, ...]) -> Any:
+    del eqn
+    return over_all(args, of_either), args[0].axes
+
+
+def _reshape(eqn: Any, args: tuple[Value, ...]) -> Any:
+    """`(128, 2) -> (4, 32, 2)`: shapes are cut into the shortest pieces of equal size.
+
+    A piece that is one axis before and several after keeps what it is: if all 128
+    differ, so do the 4 and the 32. Several into one: only equality survives.
+    """
+    old, new = eqn.invars[0].aval.shape, eqn.params["new_sizes"]
+    if 0 in old or eqn.params.get("dimensions") is not None:
+        return over_all(args, of_either), (UNKNOWN,) * len(new)
+    axes: list[Variation] = []
+    i = j = 0
+    while j < len(new) or i < len(old):
+        ends = _piece(old, new, i, j)
+        before = [args[0].axes[a] for a in range(i, ends[0]) if old[a] != 1]
+        if len(before) == 1 or all(v.is_same for v in before):
+            kept = before[0] if len(before) == 1 else EQUAL
+        else:
+            kept = UNKNOWN
+        axes.extend(EQUAL if new[a] == 1 else kept for a in range(j, ends[1]))
+        i, j = ends
+    return over_all(args, of_either), tuple(axes)
+
+
+def _piece(old: tuple[int, ...], new: tuple[int, ...], i: int, j: int) -> tuple[int, int]:
+    """Where the next stretch of equal size ends in each shape."""
+    a = old[i] if i < len(old) else 1
+    b = new[j] if j < len(new) else 1
+    i, j = min(i + 1, len(old)), min(j + 1, len(new))
+    while a != b:
+        if a < b:
+            a, i = a * old[i], i + 1
+        else:
+            b, j = b * new[j], j + 1
+    return i, j
+
+
+def _concatenate(eqn: Any, args: tuple[Value, ...]) -> Any:
+    """One and the same value several times, each equal along the axis, stays equal along it."""
+    axis = eqn.params["dimension"]
+    axes = [of_either(v) for v in zip(*(arg.axes for arg in args), strict=True)]
+    sizes = [v.aval.shape[axis] for v in eqn.invars]
+    repeats = all(arg.equals(args[0]) for arg in args)
+    if repeats and (args[0].axes[axis].is_same or sizes[0] == 1):
+        axes[axis] = EQUAL
+    elif len(args) > 1:
+        axes[axis] = UNKNOWN
+    return over_all(args, of_either), tuple(axes)
+
+
+def _stack(eqn: Any, args: tuple[Value, ...]) -> Any:
+    axes = [of_either(v) for v in zip(*(arg.axes for arg in args), strict=True)]
+    axes.insert(eqn.params["axis"], EQUAL if all(arg.equals(args[0]) for arg in args) else UNKNOWN)
+    return over_all(args, of_either), tuple(axes)
+
+
+def _unstack(eqn: Any, args: tuple[Value, ...]) -> Any:
+    axis, rest = eqn.params["axis"], list(args[0].axes)
+    del rest[axis]
+    left = 1 if axis == len(rest) else eqn.invars[0].aval.shape[-1]
+    return without_words(eqn, left, args[0].over, tuple(rest))
+
+
+def _tile(eqn: Any, args: tuple[Value, ...]) -> Any:
+    reps = eqn.params["reps"]
+    axes = [a if n == 1 or a.is_same else UNKNOWN for a, n in zip(args[0].axes, reps, strict=True)]
+    return over_all(args, of_either), tuple(axes)
+
+
+def _iota(eqn: Any, args: tuple[Value, ...]) -> Any:
+    axes = [EQUAL] * len(eqn.params["shape"])
+    axes[eqn.params["dimension"]] = DISTINCT
+    return over_all(args, of_either), tuple(axes)
+
+
+TRANSFERS = {
+    "broadcast_in_dim": _broadcast_in_dim,
+    "concatenate": _concatenate,
+    "expand_dims": _expand_dims,
+    "iota": _iota,
+    "reshape": _reshape,
+    "rev": _same,
+    "squeeze": _squeeze,
+    "stack": _stack,
+    "tile": _tile,
+    "transpose": _transpose,
+    "unstack": _unstack,
+}

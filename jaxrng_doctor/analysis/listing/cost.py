@@ -1,0 +1,31 @@
+"""Whether the keys of a program are soon computed: in comes a `Trace`, out comes yes or no."""
+
+from __future__ import annotations
+
+from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.tracing.subprograms import Call, Map, ShardMap, control
+from jaxrng_doctor.tracing.program import Trace
+
+MOST_USES = 32
+"""So many draws and splits take XLA about half a second to compile, twice that in a branch."""
+
+
+def takes_long(trace: Trace) -> bool:
+    """More is to be compiled than a reader wants to wait for.
+
+    What is in a loop or a branch is traced and compiled again for each of those around it.
+    """
+    draws, total = trace.slice.draws, 0
+    waiting = [(trace.jaxpr, 1)]
+    while waiting and total <= MOST_USES:
+        jaxpr, times = waiting.pop()
+        inner = equations.open_jaxpr(jaxpr)[0]
+        for index in draws.using(inner):
+            eqn = inner.eqns[index]
+            bodies = equations.subjaxprs(eqn)
+            if draws.key_operands(eqn) or not bodies:
+                total += times
+                continue
+            once = isinstance(control(eqn), Call | Map | ShardMap)
+            waiting += [(body, times if once else 2 * times) for body in bodies]
+    return total > MOST_USES

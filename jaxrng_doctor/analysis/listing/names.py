@@ -1,0 +1,33 @@
+"""Names for variables: in come the user's, where there are any, out come names that are unique."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator
+from itertools import chain, count, product
+
+from jaxrng_doctor.analysis.lineage.describe import INDICES
+
+
+class Names:
+    """Gives out names, each once."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._letters = _letters()
+
+    def new(self, label: str = "") -> str:
+        """`label`, if it can be a name, with a number if that is taken; else letters as JAX's."""
+        wanted = self._letters
+        if label.isidentifier():
+            wanted = chain((label,), (f"{label}_{n}" for n in count(2)))
+        name = next(name for name in wanted if name not in self._taken)
+        self._taken.add(name)
+        return name
+
+
+def _letters() -> Iterator[str]:
+    """`a`, `b`, …, but for the letters that stand for the indices of scopes."""
+    for length in count(1):
+        names = map("".join, product(string.ascii_lowercase, repeat=length))
+        yield from (name for name in names if name not in {*INDICES})

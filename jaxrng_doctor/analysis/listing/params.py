@@ -1,0 +1,34 @@
+"""The parameters of an equation that a reader wants: in comes an equation, out comes a text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxrng_doctor.jax_internals.equations import subjaxprs
+from jaxrng_doctor.tracing.derivatives import is_tangent
+
+_LONGEST = 40
+_PLAIN = (bool, int, float, str)
+
+
+def params_of(eqn: Any) -> str:
+    """`shape=(32,), axis=0`: numbers, words and shapes, and dtypes; `""` of what holds a jaxpr."""
+    if is_tangent(eqn) or subjaxprs(eqn):
+        return ""
+    texts = []
+    for name, value in eqn.params.items():
+        text = _shown(value)
+        if text and len(text) <= _LONGEST:
+            texts.append(f"{name}={text}")
+    return ", ".join(texts)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, _PLAIN):
+        return str(value)
+    if isinstance(value, tuple):
+        parts = [_shown(part) for part in value]
+        if not all(parts):
+            return ""
+        return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
+    return str(value) if hasattr(value, "itemsize") and hasattr(value, "kind") else ""

@@ -1,0 +1,162 @@
+"""The key tree: in come the draws and splits with the values of their keys, out come its nodes.
+
+A value that only hands a key on (a reshape, the wrapping of a legacy key) is no node of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from jaxrng_doctor.analysis.listing.rows import Made
+from jaxrng_doctor.analysis.lineage.describe import TRANSPARENT, describe, index_of, parameters
+from jaxrng_doctor.analysis.lineage.uses import Path
+from jaxrng_doctor.analysis.lineage.values import Value
+from jaxrng_doctor.model.listing import KeyNode, NodeKind
+from jaxrng_doctor.tracing.places import locate
+
+_INDEXING = frozenset({"block", "dynamic_slice", "element", "gather", "slice", "unstack"})
+_JOINING = frozenset({"concatenate", "stack"})
+_CHOOSING = frozenset({"chosen", "select_n"})
+
+
+@dataclass(slots=True)
+class _Node:
+    kind: NodeKind
+    label: str
+    made: Made | None
+    value: Value | None
+    parents: list[int] = field(default_factory=list)
+    children: list[int] = field(default_factory=list)
+
+
+class Tree:
+    """Collects what is to stand in the tree, in the order of the program; `nodes()` has it all."""
+
+    def __init__(self, made: Mapping[int, Made], drawn: Mapping[Path, Made]) -> None:
+        self._made = made
+        self._drawn = drawn
+        self._nodes: list[_Node] = []
+        self._numbers: dict[int, int] = {}
+
+    def draw(self, path: Path, sampler: str, keys: tuple[Value, ...]) -> None:
+        self._leaf("draw", sampler, self._drawn.get(path), keys)
+
+    def returned(self, output: str, key: Value) -> None:
+        self._leaf("returned", f"returned as output{output}", None, (key,))
+
+    def _leaf(self, kind: NodeKind, label: str, made: Made | None, keys: tuple[Value, ...]) -> None:
+        parents = list(dict.fromkeys(map(self.key, keys)))
+        self._append(_Node(kind, label, made, None, parents))
+
+    def key(self, value: Value) -> int:
+        """The number of a key's node, which is made if need be, with all that it is made of."""
+        waiting = [value]
+        while waiting:  # not by recursion: a key can be some thousand splits away from its seed
+            value_here = waiting[-1]
+            core = _core(value_here)
+            if id(core) in self._numbers:
+                waiting.pop()
+                continue
+            parents = list(_parents(core))
+            missing = [p for p in parents if id(_core(p)) not in self._numbers]
+            if missing:
+                waiting += missing
+                continue
+            waiting.pop()
+            kind, label = _step(core)
+            made = self._made.get(id(value_here)) or self._made.get(id(core))
+            numbers = list(dict.fromkeys(self._numbers[id(_core(p))] for p in parents))
+            self._numbers[id(core)] = self._append(_Node(kind, label, made, core, numbers))
+        return self._numbers[id(_core(value))]
+
+    def _append(self, node: _Node) -> int:
+        number = len(self._nodes)
+        self._nodes.append(node)
+        if node.parents:
+            self._nodes[node.parents[0]].children.append(number)
+        return number
+
+    def nodes(self) -> tuple[KeyNode, ...]:
+        """Each after its parent, and all below a node before its parent's next child."""
+        order: list[int] = []
+        waiting = [n for n, node in reversed(list(enumerate(self._nodes))) if not node.parents]
+        while waiting:
+            number = waiting.pop()
+            order.append(number)
+            waiting += reversed(self._nodes[number].children)
+        index = {number: i for i, number in enumerate(order)}
+        return tuple(_plain(self._nodes[number], index) for number in order)
+
+
+def _plain(node: _Node, index: Mapping[int, int]) -> KeyNode:
+    parents = [index[n] for n in node.parents]
+    made, value = node.made, node.value
+    place = made.place if made else None
+    if place is None and value is not None and node.kind not in ("input", "captured"):
+        place = locate(value.birth)
+    return KeyNode(
+        kind=node.kind,
+        label=node.label,
+        parent=parents[0] if parents else None,
+        also=tuple(parents[1:]),
+        variable=made.variable.name if made else "",
+        type=made.variable.type if made else "",
+        place=place,
+        scopes=made.scopes if made else (),
+        over=made.variable.over if made else (),
+        key=None if made is None else made.key or made.variable.key,
+        findings=made.findings if made else (),
+    )
+
+
+def _core(value: Value) -> Value:
+    while value.op in TRANSPARENT and value.args:
+        value = value.args[0]
+    return value
+
+
+def _parents(value: Value) -> Iterator[Value]:
+    """What a key is made from; of a `fold_in` or an index, the key and not the number."""
+    if value.op == "random_seed":
+        return
+    if value.op in _JOINING:
+        yield from value.args
+    elif value.op in _CHOOSING:
+        yield from value.args[1:]
+    elif value.op == "after loop":
+        yield value.args[1]
+    else:
+        yield from [arg for arg in value.args if arg.op != "literal"][:1]
+
+
+def _step(value: Value) -> tuple[NodeKind, str]:
+    """What a node is, and the step from its parent in a few words."""
+    match value.op:
+        case "input":
+            return "input", str(value.params)
+        case "const" | "literal":
+            return "captured", describe(value)
+        case "random_seed":
+            return "seed", describe(value)
+        case "random_split":
+            shape = parameters(value)["shape"]
+            return "split", f"split({shape[0] if len(shape) == 1 else shape})"
+        case "random_fold_in":
+            return "fold_in", f"fold_in({describe(value.args[1])})"
+        case "element":
+            return "index", f"[{index_of(value.params[1])}]"
+        case "stack of results":
+            return "other", f"for each {index_of(value.params[1])}"
+        case "carry":
+            return "loop", "carried from step to step"
+        case "after loop":
+            return "loop", "after the loop"
+        case op if op in _CHOOSING:
+            return "chosen", "one of several"
+        case "slice" | "unstack":
+            return "index", describe(value).removeprefix(describe(value.args[0]))
+        case op if op in _INDEXING:
+            return "index", "[…]"
+        case op:
+            return "other", op

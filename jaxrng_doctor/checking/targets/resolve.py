@@ -1,0 +1,264 @@
+"""The arguments of a target: in come its name and the flags, out come `Target`s ready to examine.
+
+What the flags do not give is looked for in the examples declared on the
+function, in the configuration, in default values, in annotations and in the
+names of parameters, in this order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from jaxrng_doctor.config.pyproject.pyproject import Config, ConfiguredTarget
+from jaxrng_doctor.model.errors import UsageError
+from jaxrng_doctor.model.findings import Expect
+from jaxrng_doctor._util.suggest import choose
+from jaxrng_doctor.checking.targets import AS_IS, EXPECTATIONS, Target
+from jaxrng_doctor.checking.targets.annotations import suggestion
+from jaxrng_doctor.checking.targets.binding import KEY_NAMES, Bound, Given, bind
+from jaxrng_doctor.checking.targets.examples import Example, declared_on
+from jaxrng_doctor.checking.targets.in_axes import check_in_axes, has_no_axis, parse_in_axes
+from jaxrng_doctor.checking.targets.loading import COMMAND, Loaded, load, same_module, split
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What the command line says of arguments; `in_axes` is the text as it was typed."""
+
+    args: Mapping[str, str] = field(default_factory=dict)
+    static: frozenset[str] = frozenset()
+    in_axes: str | None = None
+    axis_size: int | None = None
+    seed: int = 0
+    expect: Expect | None = None
+
+
+def targets(text: str, flags: Flags, config: Config, folder: Path) -> list[Target]:
+    """The targets that `text` names, one for each example of each function.
+
+    `text` is as the user wrote it, its paths relative to `folder`. Raises
+    `UsageError` where something is missing or does not fit, `TargetError` where
+    the user's code raises.
+    """
+    loaded = load(text, folder)
+    if loaded.attribute:
+        return _targets_of(loaded, loaded.attribute, loaded.named(loaded.attribute), flags, config)
+    return [
+        target
+        for name in _with_examples(loaded, config)
+        for target in _targets_of(loaded, name, loaded.named(name), flags, config)
+    ]
+
+
+def parse_flags(
+    args: Sequence[str],
+    static: Sequence[str],
+    in_axes: str | None,
+    axis_size: int | None,
+    seed: int,
+    expect: str | None,
+) -> Flags:
+    """The flags as they were typed; raises `UsageError` for those that say nothing."""
+    expected = None if expect is None else choose("--expect", expect, EXPECTATIONS)
+    given: dict[str, str] = {}
+    for arg in args:
+        name, equals, spec = arg.partition("=")
+        name = name.strip()
+        if not equals or not name.isidentifier():
+            raise UsageError(
+                f"--arg {arg!r} is not NAME=SPEC", "type, for example: --arg 'x=f32[32,10]'"
+            )
+        if name in given:
+            raise UsageError(f"--arg {name} is given twice", "give each parameter one value")
+        given[name] = spec
+    if in_axes is not None:
+        parse_in_axes(in_axes)
+    return Flags(given, frozenset(static), in_axes, axis_size, seed, expected)
+
+
+def _with_examples(loaded: Loaded, config: Config) -> list[str]:
+    """The names of the module's functions that have an example, here or in the configuration."""
+    named: dict[int, str] = {}  # By identity: a second name of a function is no second target.
+    for name, found in vars(loaded.module).items():
+        examples = _declared_on(loaded, name, found) if callable(found) else []
+        if any(example.module == loaded.module.__name__ for example in examples):
+            named.setdefault(id(found), name)
+    names = list(named.values())
+    for entry in config.targets:
+        where, attribute = split(entry.target)
+        known = not attribute or attribute in names
+        if not known and same_module(where, config.folder, loaded.module):
+            names.append(attribute)
+    if names:
+        return names
+    functions = loaded.functions()
+    if not functions:
+        raise UsageError(f"{loaded.where} defines no functions", f"type: {COMMAND} module:function")
+    raise UsageError(
+        f"{loaded.where} declares no examples to check",
+        f"type: {COMMAND} {loaded.where}:{functions[0]}\n"
+        f"it has: {', '.join(functions)}; "
+        "an example is declared with @jaxrng_doctor.example(...)",
+    )
+
+
+def _declared_on(loaded: Loaded, name: str, found: Any) -> list[Example]:
+    """The examples declared on this very function, in this module.
+
+    `functools.wraps`, and so `jax.jit` and `jax.vmap`, copies them to what it
+    makes. They belong to a decorated function, which has taken the name of the
+    one below it, and not to `batched = jax.vmap(fn)`, whose arguments differ.
+    """
+    own = getattr(found, "__func__", found)
+    return [
+        example
+        for example in declared_on(found)
+        if example.declared_on is own
+        or (
+            example.module == loaded.module.__name__
+            and getattr(example.declared_on, "__name__", None) == name.rpartition(".")[2]
+        )
+    ]
+
+
+def _targets_of(
+    loaded: Loaded, attribute: str, fn: Callable[..., Any], flags: Flags, config: Config
+) -> list[Target]:
+    name = f"{loaded.where}:{attribute}"
+    declared = _declared_on(loaded, attribute, fn)
+    configured = [
+        entry
+        for entry in config.targets
+        if split(entry.target)[1] == attribute
+        and same_module(split(entry.target)[0], config.folder, loaded.module)
+    ]
+    nothing = ConfiguredTarget(name, Example())
+    # Where both say something, the configuration fills in what the declaration leaves out.
+    first = configured[0] if configured else nothing
+    rest = first.example if declared else nothing.example
+    rest = replace(rest, expect=rest.expect or config.expect)
+    examples = [(e, first) for e in declared] or [(c.example, c) for c in configured or [nothing]]
+    near = Path(getattr(loaded.module, "__file__", None) or ".").parent
+    folder = near if declared else config.folder
+    made = []
+    for number, (example, entry) in enumerate(examples, start=1):
+        label = example.name or (str(number) if len(examples) > 1 else "")
+        given: Given = {
+            **{key: (spec, config.folder) for key, spec in rest.args.items()},
+            **{key: (spec, folder) for key, spec in example.args.items()},
+            **{key: (spec, Path()) for key, spec in flags.args.items()},
+        }
+        asked = _Asked(f"{name}[{label}]" if label else name, name, fn, given, flags)
+        made.append(replace(asked.target(example, rest), overrides=entry.overrides))
+    return made
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One target that was asked for: `label` is its name, `typed` what selects its function."""
+
+    label: str
+    typed: str
+    fn: Callable[..., Any]
+    given: Given
+    flags: Flags
+
+    def target(self, example: Example, rest: Example) -> Target:
+        """The target, with `rest` for what neither the flags nor the example say."""
+        flags = self.flags
+        in_axes = rest.in_axes if example.in_axes is AS_IS else example.in_axes
+        axis_size = rest.axis_size if example.axis_size is None else example.axis_size
+        if flags.in_axes is not None:
+            in_axes, axis_size = flags.in_axes, None
+        if flags.axis_size is not None:
+            axis_size = flags.axis_size
+        static = flags.static | example.static | rest.static
+        with self._in_words():
+            if isinstance(in_axes, str):
+                in_axes = parse_in_axes(in_axes)
+            if isinstance(in_axes, list):
+                in_axes = tuple(in_axes)
+            if in_axes is AS_IS and axis_size is not None:
+                raise UsageError(
+                    "an axis size says how many examples in_axes maps, and there is no in_axes",
+                    f"add it, as in --in-axes None --axis-size {axis_size}",
+                )
+            bound = bind(self.fn, self.given, static, seed=flags.seed, in_axes=in_axes)
+        if bound.missing:
+            raise self._missing(bound, in_axes)
+        if in_axes is not AS_IS:
+            with self._in_words():
+                name = f"{self._called()}()"
+                check_in_axes(in_axes, axis_size, bound.positional, bound.keyword, name)
+        return Target(
+            name=self.label,
+            fn=self.fn,
+            args=tuple(value for _, value in bound.positional),
+            kwargs=bound.keyword,
+            in_axes=in_axes,
+            axis_size=axis_size,
+            expect=flags.expect or example.expect or rest.expect or "different",
+            static=static,
+        )
+
+    @contextlib.contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Say of which target a complaint is."""
+        try:
+            yield
+        except UsageError as error:
+            raise UsageError(f"{self.label}: {error.message}", error.hint) from error
+
+    def _called(self) -> str:
+        return self.typed.rpartition(":")[2]
+
+    def _missing(self, bound: Bound, in_axes: Any) -> UsageError:
+        """The complaint of what is missing, with the very command that would do."""
+        names = [parameter.name for parameter in bound.missing]
+        message = f"{self._called()}() needs a value for: {', '.join(names)}"
+        if names[0] == "self":
+            return UsageError(
+                message, "name an instance's method: make the instance in the module, module:obj.fn"
+            )
+        hints = []
+        specs: dict[str, str] = {}
+        for parameter in bound.missing:
+            spec, open_axes = suggestion(parameter.annotation)
+            specs[parameter.name] = spec or "f32[32,10]"
+            if spec and open_axes:
+                hints.append(
+                    f"{parameter.name}: the annotation leaves open how long {open_axes} is: "
+                    f"put your number in {spec}"
+                )
+        hints.append(f"type: {self._command(specs)}")
+        if in_axes is AS_IS and bound.positional:
+            # Keyword arguments are always mapped, so a lone keyword-only key has to be a batch.
+            batched = {key: "key[32]" for key in bound.keyword if key in KEY_NAMES}
+            axes = [
+                "0" if name in specs or not has_no_axis(found) else "None"
+                for name, found in bound.positional
+            ]
+            entries = ",".join(axes) + "," * (len(axes) == 1)
+            hints.append(
+                "or, to check it under jax.vmap: "
+                + self._command({**specs, **batched}, "--in-axes", entries)
+            )
+        return UsageError(message, "\n".join(hints))
+
+    def _command(self, specs: Mapping[str, str], *more: str) -> str:
+        flags = self.flags
+        words = ["jaxrng-doctor", "check", self.typed]
+        for name, spec in {**flags.args, **specs}.items():
+            words += ["--arg", f"{name}={spec}"]
+        for name in sorted(flags.static):
+            words += ["--static", name]
+        if flags.in_axes is not None:
+            words += ["--in-axes", flags.in_axes]
+        if flags.axis_size is not None:
+            words += ["--axis-size", str(flags.axis_size)]
+        return shlex.join([*words, *more])

@@ -1,0 +1,121 @@
+"""The project's settings: in comes a folder, out comes the `Config` of its `pyproject.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jaxrng_doctor.model.errors import UsageError
+from jaxrng_doctor.model.findings import Choices, Expect, FailOn
+from jaxrng_doctor.config.pyproject.schema import FAIL_ON, SETTINGS, TABLE, read_table
+from jaxrng_doctor._util.suggest import nearest
+from jaxrng_doctor.config.pyproject.validators import Where
+from jaxrng_doctor.checking.targets import NO_OVERRIDES, Overrides
+from jaxrng_doctor.checking.targets.examples import Example
+
+__all__ = ["FAIL_ON", "Config", "ConfiguredTarget", "FailOn", "read_config"]
+
+
+@dataclass(frozen=True)
+class ConfiguredTarget:
+    """One `[[tool.jaxrng-doctor.targets]]`: a target, the arguments to call it with, its settings.
+
+    What `overrides` does not say, the settings of all targets say.
+    """
+
+    target: str
+    example: Example
+    overrides: Overrides = NO_OVERRIDES
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings under the flags. Paths and patterns in them are relative to `folder`.
+
+    `select` and `ignore` are codes or beginnings of codes, and `select` is `None` for every
+    rule. `timeout` is in seconds. `file` is the `pyproject.toml` that was read, if there is any,
+    and `table` what it says, as it is written there.
+    """
+
+    folder: Path
+    targets: tuple[ConfiguredTarget, ...] = ()
+    select: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = ()
+    fail_on: FailOn = "warning"
+    expect: Expect = "different"
+    per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    exclude: tuple[str, ...] = ()
+    baseline: Path | None = None
+    timeout: float = 60.0
+    no_run: bool = False
+    strict: bool = False
+    file: Path | None = field(default=None, compare=False)
+    table: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def choices(self, overrides: Overrides = NO_OVERRIDES) -> Choices:
+        """What is to be told of a target, where `overrides` win."""
+        chosen = overrides.over(
+            Overrides(
+                select=self.select, ignore=self.ignore, fail_on=self.fail_on, strict=self.strict
+            )
+        )
+        return Choices(
+            select=chosen.select,
+            ignore=chosen.ignore or (),
+            expect=self.expect,
+            fail_on=chosen.fail_on or "warning",
+            strict=bool(chosen.strict),
+            per_file_ignores=self.per_file_ignores,
+            exclude=self.exclude,
+            folder=str(self.folder),
+        )
+
+
+def read_config(start: Path, codes: Collection[str]) -> Config:
+    """The settings of the nearest `pyproject.toml`, in `start` or above, that has any.
+
+    `codes` are the known rules'. Raises `UsageError`, naming the file, for TOML
+    that does not parse, for a table that is almost called as ours, for unknown settings and for
+    values of the wrong type.
+    """
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        path = folder / "pyproject.toml"
+        if not path.is_file():
+            continue
+        try:
+            # With `-sig`, as editors on Windows may begin a file with a byte order mark.
+            document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise UsageError(f"{path} cannot be read: {error}") from error
+        tool = document.get("tool")
+        tools = tool if isinstance(tool, dict) else {}
+        if TABLE in tools:
+            return _config(path, tools[TABLE], codes)
+        for name in (
+            *(f"tool.{name}" for name in filter(_is_meant, tools)),
+            *filter(_is_meant, document),
+        ):
+            raise UsageError(f"{path}: nobody reads the table {name}", f"write: [tool.{TABLE}]")
+    return Config(start)
+
+
+def _is_meant(name: str) -> bool:
+    """Whether a table is ours, had its name been typed right: `doctor` may be somebody else's."""
+    return name.lower().startswith("jax") and bool(nearest(name, [TABLE]))
+
+
+def _config(path: Path, table: Any, codes: Collection[str]) -> Config:
+    values = read_table(table, SETTINGS, Where(path, f"tool.{TABLE}", codes))
+    targets = tuple(map(_target, values.pop("targets", ())))
+    return Config(path.parent, targets, **values, file=path, table=table)
+
+
+def _target(values: dict[str, Any]) -> ConfiguredTarget:
+    said = Overrides.__dataclass_fields__.keys()
+    example = {key: value for key, value in values.items() if key not in {"target", *said}}
+    overrides = {key: value for key, value in values.items() if key in said}
+    return ConfiguredTarget(values["target"], Example(**example), Overrides(**overrides))

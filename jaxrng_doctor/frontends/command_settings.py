@@ -1,0 +1,83 @@
+"""The settings of one command: in come its flags and the project's, out come those that hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+from jaxrng_doctor.config.pyproject.pyproject import FAIL_ON, read_config
+from jaxrng_doctor.model.findings import Report
+from jaxrng_doctor._util.suggest import choose
+from jaxrng_doctor.frontends.report_files import Destination, destinations, keep_apart, publish
+from jaxrng_doctor.reports import DETAILED, FORMATS
+from jaxrng_doctor.reports.statistics import STATISTICS
+from jaxrng_doctor.rules import CODES, RULES
+from jaxrng_doctor.config.pyproject.validators import known_codes
+from jaxrng_doctor.suppression.accept import Settling, settling
+from jaxrng_doctor.checking.targets import Overrides
+from jaxrng_doctor.config.pyproject.per_target import TargetSettings
+
+
+@dataclass(frozen=True)
+class Settings(TargetSettings):
+    """What `check` and `run` have in common: flags where they were given, else `pyproject.toml`."""
+
+    reports: tuple[Destination, ...]
+    settling: Settling
+
+    @property
+    def detail(self) -> bool:
+        """Some format shows what is found out with `detail` only."""
+        return any(one.render in DETAILED for one in self.reports)
+
+    def to_stream(self) -> Settings:
+        """The same for one of several processes, another of which writes the files."""
+        return replace(self, reports=destinations([], None))
+
+    def publish(self, report: Report, out: TextIO, **options: Any) -> None:
+        """Write the report in each format to its file, or else to `out`."""
+        rules = tuple(rule.text for rule in RULES)
+        publish(self.reports, report, out, rules=rules, **options)
+
+
+def settings_of(
+    select: list[str] | None,
+    ignore: list[str] | None,
+    fail_on: str | None,
+    formats: list[str] | None,
+    output: Path | None,
+    *,
+    timeout: float | None = None,
+    no_run: bool | None = None,
+    strict: bool | None = None,
+    baseline: Path | None = None,
+    write_baseline: Path | None = None,
+    add_ignores: bool = False,
+    statistics: bool = False,
+) -> Settings:
+    config = read_config(Path.cwd(), CODES)
+    reports = destinations(formats or [], output, STATISTICS if statistics else FORMATS)
+    settled = settling(
+        config.folder, baseline or config.baseline, new=write_baseline, adds_ignores=add_ignores
+    )
+    keep_apart(reports, settled.new, f"--write-baseline {write_baseline}")
+    keep_apart(reports, settled.path, "the baseline")
+    return Settings(
+        config,
+        Overrides(
+            known_codes(_listed(select), CODES, "--select") if select else None,
+            known_codes(_listed(ignore), CODES, "--ignore") if ignore else None,
+            None if fail_on is None else choose("--fail-on", fail_on, FAIL_ON),
+            timeout,
+            no_run,
+            strict,
+        ),
+        reports,
+        settled,
+    )
+
+
+def _listed(options: Sequence[str]) -> list[str]:
+    return [item for option in options for item in option.split(",") if item.strip()]

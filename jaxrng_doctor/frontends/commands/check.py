@@ -1,0 +1,57 @@
+"""`jaxrng-doctor check`: examine functions, in processes of their own, and report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from jaxrng_doctor import __version__
+from jaxrng_doctor.frontends.commands import CLEAN, FAILED, FOUND
+from jaxrng_doctor.frontends.commands.target_names import allow, asked_for
+from jaxrng_doctor.frontends.commands.newest_jax import tell_of_newer_jax
+from jaxrng_doctor.model.errors import UsageError
+from jaxrng_doctor.model.findings import Report
+from jaxrng_doctor.suppression.unused import finish
+from jaxrng_doctor.frontends.jobs.pool import Crew
+from jaxrng_doctor.frontends.jobs.schedule import Examination
+from jaxrng_doctor.frontends.jobs.messages import Plan
+from jaxrng_doctor._util.output import real_stdout
+from jaxrng_doctor.frontends.progress import Progress
+from jaxrng_doctor.frontends.command_settings import Settings
+from jaxrng_doctor.checking.targets.resolve import Flags
+from jaxrng_doctor.config.pyproject.per_target import TargetSettings
+
+
+def check(texts: Sequence[str], flags: Flags, settings: Settings, crew: Crew, *, jobs: str) -> int:
+    """Examine the targets that `texts` name, or else the configured ones."""
+    allow(settings.timeout())
+    config = settings.config
+    workers = _number(jobs)
+    # A part of the configured ones, or of the rules, is no reason to miss what a baseline knows.
+    complete = not ((texts and config.targets) or settings.flags.select or settings.flags.ignore)
+    texts, folder = asked_for(texts, config, "check")
+    plan = Plan(flags, folder, TargetSettings(config, settings.flags), settings.detail)
+    with Progress() as progress:
+        examination = Examination(crew, workers, plan, progress)
+        reports = examination.reports(texts)
+    found = Report(finish(reports), __version__, examination.jax_version)
+    report = settings.settling.settle(found, complete=complete)
+    settings.publish(report, real_stdout())
+    tell_of_newer_jax(sys.stderr)
+    if report.failures:
+        return FAILED
+    return FOUND if report.fails else CLEAN
+
+
+def _number(jobs: str) -> int:
+    """The number of workers that `--jobs` asks for; `auto` is one for each core there is for us."""
+    if jobs == "auto":
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
+    if not jobs.isdecimal() or not int(jobs):
+        raise UsageError(
+            f"--jobs {jobs} is no number of processes", "type: --jobs 2 or --jobs auto"
+        )
+    return int(jobs)

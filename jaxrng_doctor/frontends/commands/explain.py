@@ -1,0 +1,74 @@
+"""`jaxrng-doctor explain`: what a rule finds, why that is bad, and what to write instead."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from jaxrng_doctor.frontends.commands import CLEAN
+from jaxrng_doctor.model.errors import UsageError
+from jaxrng_doctor._util.suggest import choose
+from jaxrng_doctor._util.output import options_for, write
+from jaxrng_doctor.rules import RULES
+from jaxrng_doctor.rules.rule import Rule
+
+
+def explain(codes: Sequence[str], *, every: bool, format: str) -> int:
+    """Print the docs of the rules with these codes, or of `every` rule.
+
+    Raises `UsageError` where there is no such rule or format.
+    """
+    rules = [
+        _KNOWN.get(_code(word)) or _KNOWN[choose("explain", word, tuple(_KNOWN))] for word in codes
+    ]
+    if every:
+        rules = list(RULES)
+    if not rules:
+        raise UsageError("explain needs a rule's code", "type: jaxrng-doctor explain RNG001")
+    show = _FORMATS[choose("--format", format, tuple(_FORMATS))]
+    write(sys.stdout, show(rules))
+    return CLEAN
+
+
+def is_code(word: str) -> bool:
+    """Whether `explain` knows what is meant."""
+    return _code(word) in _KNOWN
+
+
+def _code(word: str) -> str:
+    """The code that is meant, which may be given as the rule's name."""
+    typed = word.strip().lower()
+    return next((rule.code for rule in RULES if rule.name == typed), typed.upper())
+
+
+def _terminal(rules: Sequence[Rule]) -> str:
+    if not sys.stdout.isatty() and not os.environ.get("FORCE_COLOR"):
+        return "\n\n".join(
+            f"{rule.code} {rule.name} ({rule.severity})\n\n{rule.text.doc}\n" for rule in rules
+        )
+    from jaxrng_doctor.frontends.terminal_markdown import rendered
+
+    return rendered(_markdown(rules), options_for(sys.stdout))
+
+
+def _markdown(rules: Sequence[Rule]) -> str:
+    return "\n".join(
+        f"# {rule.code} {rule.name}\n\nSeverity: {rule.severity}.\n\n{rule.text.doc}\n"
+        for rule in rules
+    )
+
+
+def _json(rules: Sequence[Rule]) -> str:
+    return json.dumps([asdict(rule.text) for rule in rules], indent=2) + "\n"
+
+
+_KNOWN = {rule.code: rule for rule in RULES}
+
+_FORMATS: dict[str, Callable[[Sequence[Rule]], str]] = {
+    "terminal": _terminal,
+    "markdown": _markdown,
+    "json": _json,
+}

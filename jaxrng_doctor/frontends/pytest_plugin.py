@@ -1,0 +1,279 @@
+"""`pytest --jaxrng`: every test is watched, and one whose program shares noise fails.
+
+The flag alone, or `--jaxrng=error`, fails such tests; `--jaxrng=warn` only tells of them
+at the end. `@pytest.mark.jaxrng(ignore=["RNG005"])` and `@pytest.mark.jaxrng(expect="same")`
+say for a test what is intended. JAX is imported only where the flag is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from collections.abc import Generator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from jaxrng_doctor.frontends.api import Report
+    from jaxrng_doctor.config.pyproject.pyproject import Config
+    from jaxrng_doctor.model.findings import Choices
+    from jaxrng_doctor.suppression.accept import Settling
+
+_PROPERTY = "jaxrng"
+_ENDED = (Exception, pytest.fail.Exception, pytest.skip.Exception)
+_project: pytest.StashKey[tuple[Config, Settling]] = pytest.StashKey()
+_current = pytest.StashKey[pytest.Item]()
+_fixtures = pytest.StashKey[list[Any]]()  # the targets of their reports
+_reason = pytest.StashKey[str]()  # why --jaxrng fails the test, in a line
+_watched = pytest.StashKey["tuple[contextlib.ExitStack, Report]"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("jaxrng").addoption(
+        "--jaxrng",
+        nargs="?",
+        const="error",
+        type=_mode,
+        metavar="{error,warn}",
+        help="watch each test for random numbers that are shared by mistake: "
+        "fail it (error, the default), or only tell (warn)",
+    )
+    parser.getgroup("jaxrng").addoption(
+        "--jaxrng-strict",
+        action="store_true",
+        help="with --jaxrng, fail a test too in which something could not be followed",
+    )
+
+
+def _mode(typed: str) -> str:
+    if typed not in ("error", "warn"):
+        raise argparse.ArgumentTypeError(
+            f"{typed!r} is neither error nor warn; where tests are named next, "
+            f"write --jaxrng=error {typed}"
+        )
+    return typed
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        'jaxrng(ignore=[...], expect="same"): what --jaxrng is not to report in this test',
+    )
+    if config.getoption("--jaxrng"):
+        from jaxrng_doctor.config.pyproject.pyproject import read_config
+        from jaxrng_doctor.model.errors import UsageError
+        from jaxrng_doctor.rules import CODES
+        from jaxrng_doctor.suppression.accept import settling
+
+        try:
+            found = read_config(config.rootpath, CODES)
+            config.stash[_project] = found, settling(found.folder, found.baseline)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
+        _keep_names(config)
+
+
+def _keep_names(config: pytest.Config) -> None:
+    """Have `from jax import vmap` in a module of tests take what a watch of a test will see."""
+    from jaxrng_doctor.watching.on_import import once_jax_is_imported
+
+    stack = contextlib.ExitStack()
+
+    def begin() -> None:
+        from jaxrng_doctor.jax_internals.patches import enter
+        from jaxrng_doctor.tracing import recording_vmaps
+        from jaxrng_doctor.watching.hooks import showing_transformations
+
+        enter(stack, "watching transformed functions", showing_transformations)
+        enter(stack, "watching vmaps", recording_vmaps)
+
+    stack.enter_context(once_jax_is_imported(begin))
+    config.add_cleanup(stack.close)
+
+
+class JaxRng:
+    """The fixture `jaxrng`: `check` and `watch`, which raise where there are findings."""
+
+    def check(self, *args: Any, **kwargs: Any) -> Report:
+        """`jaxrng_doctor.check`; raises `FindingsError` unless the report is ok."""
+        import jaxrng_doctor
+
+        report = jaxrng_doctor.check(*args, **kwargs)
+        report.raise_for_findings()
+        return report
+
+    @contextlib.contextmanager
+    def watch(self, **kwargs: Any) -> Generator[Report]:
+        """`jaxrng_doctor.watch`; raises `FindingsError` at its end unless the report is ok."""
+        import jaxrng_doctor
+
+        with jaxrng_doctor.watch(**kwargs) as report:
+            yield report
+        report.raise_for_findings()
+
+
+@pytest.fixture
+def jaxrng() -> JaxRng:
+    """Check functions, and watch blocks, for random numbers that are shared by mistake."""
+    return JaxRng()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    if item.config.getoption("--jaxrng"):
+        item.stash[_watched] = _watch(item)
+        item.session.stash[_current] = item
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """A fixture that several tests share is watched by itself.
+
+    Else its draws would be compared with those of the one test that asks for it first.
+    """
+    item = request.session.stash.get(_current, None)
+    if fixturedef.scope == "function" or item is None or _watched not in item.stash:
+        return (yield)
+    from jaxrng_doctor.frontends.api import watching
+    from jaxrng_doctor.checking.targets import Overrides
+    from jaxrng_doctor.watching.hooks import apart
+
+    config, _ = item.config.stash[_project]  # the marks are of one of these tests only
+    strict = item.config.getoption("--jaxrng-strict") or None
+    with apart(), watching(config.choices(Overrides(strict=strict))) as report:
+        made = yield
+    item.stash.setdefault(_fixtures, []).extend(report.targets)
+    return made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    try:
+        outcome = yield
+    except _ENDED:  # by itself, and is told to share noise too
+        if _watched in item.stash:
+            _tell(item, _finished(item))
+        raise
+    if _watched in item.stash:
+        report = _finished(item)
+        _tell(item, report)
+        if (report.fails or report.failures) and item.config.getoption("--jaxrng") == "error":
+            from jaxrng_doctor.reports._plain_text import reason
+
+            item.stash[_reason] = reason(report.targets, os.getcwd())
+            pytest.fail(_text(report), pytrace=False)
+    return outcome
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.TestReport]:
+    """Say in a line why a test fails where pytest has a line for it: its summary, its XML.
+
+    In CI pytest would show the whole report there, once more.
+    """
+    report: pytest.TestReport = yield
+    if _reason in item.stash:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if crash is not None:
+            _, line, _ = item.location  # from 0; by itself pytest names a line of this file
+            crash.path, crash.lineno = str(item.path), (line or 0) + 1
+            crash.message = item.stash[_reason]
+        del item.stash[_reason]  # a plugin may run the test again
+    return report
+
+
+def _tell(item: pytest.Item, report: Report) -> None:
+    if report.fails or not report.ok or not report.complete:
+        item.user_properties.append((_PROPERTY, _text(report)))
+
+
+def _text(report: Report) -> str:
+    try:
+        return str(report)
+    except Exception as error:  # the test has done nothing wrong
+        counted = f"{len(report.findings)} findings, {len(report.gaps)} gaps"
+        return f"{counted}, and the report could not be shown: {error!r}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    if _watched in item.stash:
+        _finished(item)  # the test did not come to its end
+    return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    told = [
+        (report, text)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, text in report.user_properties
+        if name == _PROPERTY
+    ]
+    if not told:
+        return
+    terminalreporter.section("jaxrng-doctor")
+    for report, text in told:
+        terminalreporter.write_line(report.nodeid)
+        if text not in report.longreprtext:  # where it is the reason, pytest shows it
+            terminalreporter.write_line(text)
+
+
+def _watch(item: pytest.Item) -> tuple[contextlib.ExitStack, Report]:
+    from jaxrng_doctor.frontends.api import watching
+
+    stack = contextlib.ExitStack()
+    return stack, stack.enter_context(watching(_choices(item)))
+
+
+def _choices(item: pytest.Item) -> Choices:
+    """What is reported of a test, by the project's settings and its own marks."""
+    from jaxrng_doctor.model.errors import UsageError
+    from jaxrng_doctor._util.suggest import choose
+    from jaxrng_doctor.rules import CODES
+    from jaxrng_doctor.config.pyproject.validators import known_codes
+    from jaxrng_doctor.checking.targets import EXPECTATIONS, Overrides
+
+    config, _ = item.config.stash[_project]
+    ignore = [*config.ignore]
+    expect = config.expect
+    for mark in item.iter_markers("jaxrng"):
+        unknown = sorted(mark.kwargs.keys() - {"ignore", "expect"})
+        if unknown or mark.args:
+            typed = unknown[0] if unknown else mark.args[0]
+            raise pytest.UsageError(
+                f"pytest.mark.jaxrng has no {typed!r}: "
+                'write ignore=["RNG005"] or expect="same" in it'
+            )
+        try:
+            ignore += known_codes(mark.kwargs.get("ignore", ()), CODES, "pytest.mark.jaxrng ignore")
+            if "expect" in mark.kwargs:
+                typed = mark.kwargs["expect"]
+                expect = choose("pytest.mark.jaxrng expect", typed, EXPECTATIONS)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+    strict = item.config.getoption("--jaxrng-strict") or None
+    overrides = Overrides(ignore=tuple(ignore), strict=strict)
+    return replace(config.choices(overrides), expect=expect)
+
+
+def _finished(item: pytest.Item) -> Report:
+    stack, report = item.stash[_watched]
+    del item.stash[_watched]
+    stack.close()
+    report = replace(report, targets=(*report.targets, *item.stash.get(_fixtures, ())))
+    _, settling = item.config.stash[_project]
+    try:
+        return settling.settle(report, complete=False)
+    except Exception as error:  # the test has done nothing wrong
+        from jaxrng_doctor.model.findings import Gap, TargetReport
+
+        gap = Gap(f"what is known was not compared: {error!r}")
+        return replace(report, targets=(*report.targets, TargetReport("baseline", gaps=(gap,))))

@@ -1,0 +1,119 @@
+"""First against last, in words: in, a `Comparison`; out, the rows of its panel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from jaxrng_doctor.model.findings import Comparison, Leaf, Pairs
+from jaxrng_doctor.reports._layout import Layout, Row, counted, visible
+
+MOST_LEAVES = 12
+"""More leaves than this are counted, not shown: a model has hundreds."""
+
+
+def panel_rows(comparison: Comparison, layout: Layout) -> Iterator[Row]:
+    """The panel's rows; `layout.width` is the room inside it."""
+    if comparison.unavailable:
+        yield from layout.hanging((("not compared: ", "warning"),), comparison.unavailable)
+        return
+    if not comparison.leaves:
+        yield from layout.hanging((), "the function returns no arrays")
+        return
+    leaves = in_order(comparison.leaves)
+    shown = leaves[:MOST_LEAVES]
+    table = _widths(shown)
+    for leaf in shown:
+        yield from _leaf(leaf, table, layout)
+    if len(leaves) > len(shown):
+        yield ((f"… and {len(leaves) - len(shown):,} more", "dim"),)
+    yield from _meanings(leaves, layout)
+
+
+def _leaf(leaf: Leaf, widths: list[int], layout: Layout) -> Iterator[Row]:
+    shape = f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
+    first: Row = ((visible(leaf.path or "output"), "title"), (f"  {visible(shape)}", "dim"))
+    if leaf.axis is None:
+        yield from _fitting(first, "no batch axis", layout)
+        return
+    yield from _fitting(first, "", layout)
+    for inputs, pairs in (("given inputs", leaf.given), ("replicated inputs", leaf.replicated)):
+        if pairs is None:
+            continue
+        facts = facts_of(pairs)
+        line = "   ".join(f"{fact:<{w}}" for fact, w in zip((inputs, *facts), widths, strict=True))
+        if layout.measure(line) + 2 <= layout.width:
+            yield ((f"  {line.rstrip()}", ""),)
+            continue
+        yield ((f"  {inputs}", ""),)
+        for fact in facts:
+            yield from layout.hanging((("    ", ""),), fact)
+
+
+def _fitting(first: Row, text: str, layout: Layout) -> Iterator[Row]:
+    used = sum(layout.measure(piece) for piece, _ in first)
+    if used + 2 + len(text) <= layout.width:
+        yield (*first, (f"  {text}" if text else "", ""))
+        return
+    for n, (piece, style) in enumerate((*first, (text, ""))):
+        if piece:
+            yield from layout.hanging((("  " if n else "", ""),), piece, style)
+
+
+def facts_of(pairs: Pairs) -> tuple[str, str, str]:
+    """How first and last differ, how many pairs are equal, how many rows there are."""
+    return (
+        _difference(pairs),
+        f"{pairs.equal_pairs:,} of {counted(pairs.pairs, 'pair')} equal",
+        counted(pairs.distinct, "distinct row"),
+    )
+
+
+def _difference(pairs: Pairs) -> str:
+    if pairs.first_equals_last:
+        return "first = last"
+    if pairs.max_difference is None:
+        return "first ≠ last"
+    if math.isnan(pairs.max_difference):
+        return "first ≠ last, in NaNs"
+    return f"first ≠ last, by up to {pairs.max_difference:.3g}"
+
+
+def _widths(leaves: list[Leaf]) -> list[int]:
+    """Column widths that hold for all leaves, so that their numbers can be read downwards."""
+    both = [p for leaf in leaves for p in (leaf.given, leaf.replicated) if p is not None]
+    facts = [facts_of(pairs) for pairs in both]
+    return [len("replicated inputs"), *(max(map(len, c)) for c in zip(*facts, strict=True))]
+
+
+def _meanings(leaves: list[Leaf], layout: Layout) -> Iterator[Row]:
+    for text in meanings_of(leaves):
+        yield from layout.hanging((("→ ", "title"),), text)
+
+
+def in_order(leaves: Sequence[Leaf]) -> list[Leaf]:
+    """Those that can be compared first, for they must not be the ones left out."""
+    return sorted(leaves, key=lambda leaf: leaf.axis is None)
+
+
+def meanings_of(leaves: Sequence[Leaf]) -> Iterator[str]:
+    """What the replicated run means, in a sentence for all leaves that share it."""
+    paths: dict[str, list[str]] = {}
+    for leaf in leaves:
+        if leaf.replicated is not None and leaf.replicated.pairs:
+            paths.setdefault(_meaning(leaf.replicated), []).append(leaf.path or "output")
+    for meaning, which in paths.items():
+        names = ", ".join(which[:3]) + (", …" if len(which) > 3 else "")
+        yield meaning if len(paths) == 1 else f"{names}: {meaning}"
+
+
+def _meaning(pairs: Pairs) -> str:
+    """Only what outputs can tell: they can neither convict nor acquit a draw by themselves."""
+    if pairs.equal_pairs == pairs.pairs:
+        return "examples with equal inputs get equal outputs: the noise is shared, or there is none"
+    if pairs.equal_pairs == 0:
+        return "no two examples with equal inputs get equal outputs: some of the noise differs"
+    return (
+        "some examples with equal inputs get equal outputs: by chance where few values are "
+        "possible, or because they share a key"
+    )

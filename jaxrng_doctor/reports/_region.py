@@ -1,0 +1,34 @@
+"""A place as readers of reports take it: in, a `Place`; out, a region counted in characters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxrng_doctor.model.findings import Place
+from jaxrng_doctor._util.source import char_column
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Lines and columns from 1, `end_column` exclusive. An end is `None` where it is not known."""
+
+    line: int
+    column: int | None
+    end_line: int | None
+    end_column: int | None
+
+
+def region(place: Place) -> Region:
+    """An end that would come before the start, as a changed file can make it, is left out."""
+    column = _column(place, place.line, place.column)
+    last = place.end_line
+    if last is None or last < place.line:
+        return Region(place.line, column, None, None)
+    end = None if column is None else _column(place, last, place.end_column)
+    if end is not None and (last, end) <= (place.line, column):
+        return Region(place.line, column, None, None)
+    return Region(place.line, column, last, end)
+
+
+def _column(place: Place, line: int, column: int | None) -> int | None:
+    return None if column is None else char_column(place.path, line, column)

@@ -1,0 +1,75 @@
+"""The report as workflow commands of GitHub Actions. In: a `Report`. Out: one command a line.
+
+Each becomes an annotation at its line in the pull request. What several targets show alike is
+said once: GitHub keeps only the first ten errors and the first ten warnings of a step. The last
+line is for whoever reads the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jaxrng_doctor.model.findings import Finding, Place, Report, TargetReport
+from jaxrng_doctor.reports._gap_text import failed
+from jaxrng_doctor.reports._layout import visible
+from jaxrng_doctor.reports.options import RenderOptions
+from jaxrng_doctor.reports._plain_text import location
+from jaxrng_doctor.reports._region import region
+from jaxrng_doctor.reports._verdict import counts, verdict
+
+_COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
+
+
+def render(report: Report, options: RenderOptions) -> str:
+    """The commands, and a last line with the verdict and the counts."""
+    commands = (c for target in report.targets for c in _target(target, options.root))
+    sentence, _ = verdict(report)
+    last = " · ".join([*filter(None, [sentence]), *counts(report)])
+    return "".join(f"{line}\n" for line in (*dict.fromkeys(commands), last))
+
+
+def _target(target: TargetReport, root: str) -> Iterator[str]:
+    if target.failure is not None:
+        text = f"{failed(target.failure)}\n{target.failure.traceback}".rstrip()
+        title = f"{target.target} could not be examined"
+        yield _command("error", target.lines, title, text)
+    for finding in target.findings:
+        title = f"{finding.code} {finding.name}"
+        place = finding.place or target.lines
+        yield _command(_COMMANDS[finding.severity], place, title, _message(finding, root))
+    for gap in target.gaps:
+        yield _command("warning", gap.place or target.lines, "gap", gap.message)
+
+
+def _message(finding: Finding, root: str) -> str:
+    lines = [finding.message]
+    lines += [f"{location(r.place, root)}: {r.message}" for r in finding.related]
+    lines += finding.notes
+    lines += [f"help: {way.message}" for way in finding.help]
+    return "\n".join(lines)
+
+
+def _command(name: str, place: Place | None, title: str, message: str) -> str:
+    properties = {**_where(place), "title": title}
+    given = ",".join(f"{key}={_escaped(visible(v), ':,')}" for key, v in properties.items())
+    shown = "\n".join(visible(line) for line in message.splitlines())
+    return f"::{name} {given}::{_escaped(shown)}"
+
+
+def _where(place: Place | None) -> dict[str, str]:
+    if place is None:
+        return {}
+    # GitHub shortens absolute paths itself, and so finds the file from whichever folder we ran in.
+    where = {"file": place.path, "line": str(place.line)}
+    at = region(place)
+    if at.end_line is not None and at.end_line > at.line:
+        return {**where, "endLine": str(at.end_line)}  # The runner refuses columns then.
+    columns = {"col": at.column, "endLine": at.end_line, "endColumn": at.end_column}
+    return where | {key: str(value) for key, value in columns.items() if value is not None}
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """As the runner reads it; in the value of a property, commas and colons are marks too."""
+    for char in f"%\r\n{more}":
+        text = text.replace(char, f"%{ord(char):02X}")
+    return text

@@ -1,0 +1,108 @@
+"""The picture of the noise as lines to draw: in comes a `Picture`, out come paths of an SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from jaxrng_doctor.model.findings import Picture
+from jaxrng_doctor.reports import _strip
+from jaxrng_doctor.reports._layout import counted
+
+LEVELS = 9
+"""So many shades there are: CSS has a colour for each."""
+
+CELL = 9
+"""A cell's width and height, in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """One of the two pictures. `paths` has a path for each shade, `letters` one for each row."""
+
+    title: str
+    told: str
+    alt: str
+    rows: int
+    columns: int
+    letters: tuple[str, ...]
+    paths: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        return (self.columns + 2) * CELL
+
+    @property
+    def height(self) -> int:
+        return self.rows * CELL
+
+
+class NoiseView:
+    """Both pictures, in one scale of shades, and the words under them. `unit` is what rows are."""
+
+    def __init__(self, picture: Picture, unit: str) -> None:
+        both = [x for rows in (picture.shared, picture.healed) for row in rows for x in row]
+        self.low, self.high = min(both, default=0.0), max(both, default=0.0)
+        before, after = picture.distinct
+        letters = tuple(_strip.letter(key) for key in picture.keys)
+        own = tuple(_strip.letter(n) for n in range(len(picture.keys)))
+        self.matrices = (
+            self._matrix("as it is", picture.shared, before, letters, unit),
+            self._matrix("with a key for each row", picture.healed, after, own, unit),
+        )
+        rows, columns = len(picture.shared), len(picture.shared[0]) if picture.shared else 0
+        where = ""
+        if rows < picture.size:
+            where = f", numbers {picture.examples[0]:,} to {picture.examples[-1]:,},"
+        self.caption = (
+            f"Rows are {_of(rows, picture.size, unit)}{where} and columns "
+            f"{_of(columns, picture.drawn, 'number')} that each draws. {_source(picture, unit)}"
+        )
+
+    def _matrix(
+        self,
+        title: str,
+        rows: Sequence[Sequence[float]],
+        distinct: int,
+        letters: tuple[str, ...],
+        unit: str,
+    ) -> Matrix:
+        told = f"{counted(len(rows), unit)}, {counted(distinct, 'distinct row')}"
+        columns = len(rows[0]) if rows else 0
+        alt = f"The noise {title}: {told}, shown as {len(rows)} rows of {columns} shaded cells"
+        return Matrix(
+            title, told, alt, len(rows), columns, letters, tuple(map("".join, self._paths(rows)))
+        )
+
+    def _paths(self, rows: Sequence[Sequence[float]]) -> Iterator[list[str]]:
+        """For each shade the strokes of its cells; equal rows that touch are one stroke down."""
+        strokes: list[list[str]] = [[] for _ in range(LEVELS)]
+        top = 0
+        for row, run in groupby(rows):
+            height = len(list(run))
+            for column, value in enumerate(row):
+                strokes[self._level(value)].append(f"M{column} {top}v{height}")
+            top += height
+        yield from strokes
+
+    def _level(self, value: float) -> int:
+        spread = self.high - self.low
+        return min(int((value - self.low) / spread * LEVELS), LEVELS - 1) if spread else 0
+
+
+def _of(shown: int, all_of_them: int, noun: str) -> str:
+    if shown == all_of_them:
+        return f"all {counted(shown, noun)}" if shown != 1 else f"the one {noun}"
+    return f"{shown} of the {counted(all_of_them, noun)}"
+
+
+def _source(picture: Picture, unit: str) -> str:
+    if unit == "use":
+        return f"Made by {picture.sampler}, from the very key that was computed for all of them."
+    if picture.stands_in:
+        return (
+            f"The draw is not made again: {picture.sampler} stands in for it, with the very keys "
+            "that were computed for the draw."
+        )
+    return f"Made again by {picture.sampler}, from the very keys that were computed for the draw."

@@ -1,0 +1,110 @@
+"""Findings that are known: in come a report and a file, out comes the report without them.
+
+The file names findings by their fingerprints, so that they stay known when lines move. It has
+no line numbers and a fixed order, so that a change of it shows what was fixed and what is new.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from jaxrng_doctor.suppression import fingerprints
+from jaxrng_doctor._util import paths
+from jaxrng_doctor.model.errors import UsageError
+from jaxrng_doctor.model.findings import Finding, Report, Suppressed
+
+VERSION = 1
+"""Grows when a reader of the former version could break."""
+
+_FORM = {"version": VERSION, "fingerprints": fingerprints.VERSION}
+
+Entry = Mapping[str, Any]
+AnyReport = TypeVar("AnyReport", bound=Report)
+
+
+def text(report: Report, folder: str) -> str:
+    """The file's text: all findings that the report tells, paths relative to `folder`."""
+    entries = {
+        fingerprint: _entry(finding, fingerprint, folder)
+        for finding, fingerprint in zip(*_known_by(report, folder), strict=True)
+    }
+    listed = sorted(entries.values(), key=lambda entry: tuple(entry.values()))
+    return json.dumps({**_FORM, "findings": listed}, indent=2) + "\n"
+
+
+def is_one(path: Path) -> bool:
+    """Whether the file is a baseline, of whatever version, and so may be replaced by another."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and _FORM.keys() < document.keys()
+
+
+def read(path: Path, shown: str) -> dict[str, Entry]:
+    """The entries of a baseline by fingerprint; `shown` is its path as it is best shown.
+
+    Raises `UsageError` where there is no such file, or it is none that `text` has made.
+    """
+    again = f"type: jaxrng-doctor check --write-baseline {shown}"
+    if not path.is_file():
+        raise UsageError(f"there is no baseline {shown}", again)
+    if not is_one(path):
+        raise UsageError(f"{shown} is no baseline", "it is written by --write-baseline")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if any(document[key] != value for key, value in _FORM.items()):
+        raise UsageError(f"{shown} is the baseline of another version of jaxrng-doctor", again)
+    listed = document["findings"]
+    if not isinstance(listed, list) or not all(map(_is_entry, listed)):
+        raise UsageError(f"the baseline {shown} is damaged", again)
+    return {entry["fingerprint"]: entry for entry in listed}
+
+
+def apply(
+    report: AnyReport, entries: Mapping[str, Entry], folder: str
+) -> tuple[AnyReport, list[Entry]]:
+    """The report with the findings that are known suppressed, and the entries that it lacks."""
+    found = dict(zip(*_known_by(report, folder), strict=True))
+    targets = []
+    for target in report.targets:
+        known = [f for f in target.findings if found[f] in entries]
+        targets.append(
+            replace(
+                target,
+                findings=tuple(f for f in target.findings if f not in known),
+                suppressed=(*target.suppressed, *(Suppressed(f, "baseline") for f in known)),
+            )
+        )
+    gone = [entry for key, entry in entries.items() if key not in found.values()]
+    return replace(report, targets=tuple(targets)), gone
+
+
+def new_among(
+    findings: Sequence[Finding], entries: Mapping[str, Entry], folder: str
+) -> Sequence[Finding]:
+    """The findings that the entries do not have."""
+    known_by = fingerprints.fingerprints(findings, folder)
+    return [f for f, by in zip(findings, known_by, strict=True) if by not in entries]
+
+
+def _is_entry(found: Any) -> bool:
+    return isinstance(found, dict) and isinstance(found.get("fingerprint"), str)
+
+
+def _known_by(report: Report, folder: str) -> tuple[Sequence[Finding], Sequence[str]]:
+    return report.findings, fingerprints.fingerprints(report.findings, folder)
+
+
+def _entry(finding: Finding, fingerprint: str, folder: str) -> dict[str, Any]:
+    place = finding.place
+    return {
+        "path": "" if place is None else paths.shown(place.path, folder),
+        "function": (place.function or "") if place else "",
+        "code": finding.code,
+        "message": finding.message,
+        "fingerprint": fingerprint,
+    }

@@ -1,0 +1,37 @@
+"""What only the reports of all targets together show: in they come, out they go, completed.
+
+No JAX, so that a process can finish what others have examined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from jaxrng_doctor.model.findings import Gap, TargetReport
+from jaxrng_doctor.rules import rng900_unused_suppression as rng900
+from jaxrng_doctor.suppression.policy import apply, unused
+from jaxrng_doctor._util.tracebacks import in_a_line
+
+
+def finish(reports: Sequence[TargetReport]) -> tuple[TargetReport, ...]:
+    """The reports of all targets, with what only all of them together show: unused suppressions."""
+    try:
+        return _finished(reports)
+    except Exception as error:
+        gap = Gap(f"unused ignore comments are not told: {in_a_line(error)}")
+        return tuple(replace(report, gaps=(*report.gaps, gap)) for report in reports)
+
+
+def _finished(reports: Sequence[TargetReport]) -> tuple[TargetReport, ...]:
+    finished = list(reports)
+    for number, place, comment in unused(reports):
+        report = finished[number]
+        found = rng900.finding(place, comment.text, slip=bool(comment.slip))
+        told, suppressed = apply((found,), report.choices)
+        finished[number] = replace(
+            report,
+            findings=(*report.findings, *told),
+            suppressed=(*report.suppressed, *suppressed),
+        )
+    return tuple(finished)

@@ -1,0 +1,178 @@
+"""A target as a function of its arrays alone: what is traced, run and compared.
+
+Array leaves of the arguments become the inputs, each with a name such as
+`params['w']`. Every other leaf (`0.5`, `True`, `"relu"`) and each static parameter
+is passed as the very Python value that was given, as in the user's own call.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxrng_doctor.model.findings import Place
+from jaxrng_doctor.checking.targets import AS_IS, Target
+from jaxrng_doctor.tracing import vmap_sites
+from jaxrng_doctor.tracing.returned_values import arrays_alone, arrays_only, is_array
+
+
+@dataclass(frozen=True)
+class ArrayCall:
+    """`call(*arrays)` calls the target. `arrays` are the given ones, `names` their names.
+
+    `in_axes` has the mapped axis of each array under the target's own vmap; then
+    `unmapped(indices)` is the same call with those arrays' first example, not mapped.
+    Both are `None` where the target is called as it is. `place` has the lines of the
+    target's function, where it is written in Python.
+    """
+
+    call: Callable[..., Any]
+    arrays: tuple[Any, ...]
+    names: tuple[str, ...]
+    in_axes: tuple[int | None, ...] | None = None
+    axis_size: int | None = None
+    unmapped: Callable[[Collection[int]], Callable[..., Any]] | None = None
+    surroundings: Mapping[str, Any] = field(default_factory=dict)
+    place: Place | None = None
+
+    def name_of(self, captured: Any) -> str:
+        """What the function's module or closure calls a value that it captured, or `""`."""
+        return next((name for name, v in self.surroundings.items() if v is captured), "")
+
+
+def array_call(target: Target, is_traced: Callable[[Any], bool] | None = None) -> ArrayCall:
+    """Split `target`'s arguments into arrays and the rest: by default, what is an array already."""
+    is_traced = is_traced or is_array
+    names = parameter_names(target)
+    parts: list[tuple[str, Any]] = [*zip(names, target.args, strict=True), *target.kwargs.items()]
+    leaves, tree = jax.tree_util.tree_flatten_with_path([value for _, value in parts])
+    traced = [
+        i
+        for i, (path, leaf) in enumerate(leaves)
+        if parts[path[0].idx][0] not in target.static and is_traced(leaf)
+    ]
+    positional = len(target.args)
+
+    def per_example(*arrays: Any) -> Any:
+        values = [leaf for _, leaf in leaves]
+        for i, array in zip(traced, arrays, strict=True):
+            values[i] = array
+        filled = jax.tree_util.tree_unflatten(tree, values)
+        kwargs = dict(zip(target.kwargs, filled[positional:], strict=True))
+        return target.fn(*filled[:positional], **kwargs)
+
+    array_names = tuple(
+        parts[path[0].idx][0] + jax.tree_util.keystr(path[1:])
+        for path, _ in (leaves[i] for i in traced)
+    )
+    arrays = tuple(leaves[i][1] for i in traced)
+    if target.in_axes is AS_IS:
+
+        def as_it_is(*arrays: Any) -> Any:
+            return arrays_alone(per_example(*arrays), target.name)
+
+        return ArrayCall(
+            as_it_is,
+            arrays,
+            array_names,
+            surroundings=_surroundings(target.fn),
+            place=_lines(target.fn),
+        )
+    axes = _leaf_axes(target)
+    in_axes = tuple(axes[i] for i in traced)
+    sizes = [a.shape[d] for a, d in zip(arrays, in_axes, strict=True) if d is not None]
+    size = sizes[0] if sizes else target.axis_size
+    name = getattr(target.fn, "__name__", type(target.fn).__name__)
+
+    def mapped(in_axes: tuple[int | None, ...], axis_size: int | None) -> Callable[..., Any]:
+        def checked(*arrays: Any) -> Any:
+            return arrays_only(per_example(*arrays), target.name)
+
+        vmapped = jax.vmap(checked, in_axes=in_axes, axis_size=axis_size)
+
+        def under_vmap(*arrays: Any) -> Any:
+            with vmap_sites.described(name, array_names):
+                return vmapped(*arrays)
+
+        return under_vmap
+
+    def unmapped(indices: Collection[int]) -> Callable[..., Any]:
+        call = mapped(tuple(None if i in indices else d for i, d in enumerate(in_axes)), size)
+
+        def first_example(*arrays: Any) -> Any:
+            return call(
+                *(
+                    # Not `take`, which knows no typed keys on JAX 0.6.
+                    lax.index_in_dim(jnp.asarray(a), 0, in_axes[i], keepdims=False)
+                    if i in indices
+                    else a
+                    for i, a in enumerate(arrays)
+                )
+            )
+
+        return first_example
+
+    return ArrayCall(
+        mapped(in_axes, target.axis_size),
+        arrays,
+        array_names,
+        in_axes,
+        size,
+        unmapped,
+        _surroundings(target.fn),
+        _lines(target.fn),
+    )
+
+
+def _surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
+    """The names that a function can see beside its arguments: its closure's, then its module's."""
+    plain = inspect.unwrap(fn.func if isinstance(fn, functools.partial) else fn)
+    try:
+        seen = inspect.getclosurevars(plain)
+    except (TypeError, ValueError):
+        return {}
+    return {**seen.nonlocals, **getattr(plain, "__globals__", {})}
+
+
+def _lines(fn: Callable[..., Any]) -> Place | None:
+    plain = inspect.unwrap(fn.func if isinstance(fn, functools.partial) else fn)
+    try:
+        lines, first = inspect.getsourcelines(plain)
+        path = inspect.getsourcefile(plain)
+    except (TypeError, OSError):
+        return None
+    last = first + len(lines) - 1
+    return None if path is None else Place(path, first, end_line=last, function=plain.__qualname__)
+
+
+def _leaf_axes(target: Target) -> list[int | None]:
+    """The axis of every leaf of args and kwargs, from a prefix of the tree as `vmap` takes it."""
+    in_axes = target.in_axes
+    if isinstance(in_axes, Sequence):
+        in_axes = tuple(in_axes)
+    spread = jax.tree_util.tree_map(
+        lambda axis, part: [axis] * len(jax.tree_util.tree_leaves(part)),
+        in_axes,
+        target.args,
+        is_leaf=lambda node: node is None,
+    )
+    axes = jax.tree_util.tree_leaves(spread, is_leaf=lambda node: node is None)
+    return [*axes, *(0 for _ in jax.tree_util.tree_leaves(dict(target.kwargs)))]
+
+
+def parameter_names(target: Target) -> list[str]:
+    """A name for each positional argument: the parameter's, or `args[2]` beyond them."""
+    try:
+        parameters = inspect.signature(target.fn).parameters.values()
+    except (TypeError, ValueError):
+        parameters = ()  # type: ignore[assignment]
+    named = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    count = len(target.args)
+    return [*named[:count], *(f"args[{i}]" for i in range(len(named), count))]

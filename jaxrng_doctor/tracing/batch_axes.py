@@ -1,0 +1,116 @@
+"""Which axis of an array is the batch: followed from the outermost vmap to inputs and outputs.
+
+A function that is called as it is maps over a batch somewhere inside. Its inputs'
+and outputs' batch axes are found by following axes through the equations around
+that vmap. An axis that is lost on the way (summed over, reshaped) is no batch axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.tracing.subprograms import Call, Map, control
+
+_RESULT = -1
+_Mark = tuple[int, int, int]
+"""Which input (or `_RESULT`: the vmap's output), which of its axes, and where that axis is now."""
+
+
+@dataclass
+class BatchAxes:
+    """`size` of the batch, and its axis in each input and output, `None` where it has none."""
+
+    size: int | None = None
+    inputs: dict[int, int] = field(default_factory=dict)
+    outputs: list[int | None] = field(default_factory=list)
+
+
+def batch_axes(jaxpr: Any) -> BatchAxes:
+    """The batch axes of a traced program; the outermost vmaps of one size make the batch."""
+    inner = equations.open_jaxpr(jaxpr)[0]
+    found = BatchAxes()
+    marks = [frozenset((i, a, a) for a in range(v.aval.ndim)) for i, v in enumerate(inner.invars)]
+    outs = _follow(inner, marks, found)
+    found.outputs = [next((now for i, _, now in sorted(m) if i == _RESULT), None) for m in outs]
+    return found
+
+
+def _follow(
+    inner: Any,
+    marks: Sequence[frozenset[_Mark]],
+    found: BatchAxes,
+) -> list[frozenset[_Mark]]:
+    env: dict[Any, frozenset[_Mark]] = dict(zip(inner.invars, marks, strict=True))
+
+    def read(atom: Any) -> frozenset[_Mark]:
+        return frozenset() if isinstance(atom, equations.Literal) else env.get(atom, frozenset())
+
+    for eqn in inner.eqns:
+        ins = [read(atom) for atom in eqn.invars]
+        match control(eqn):
+            case Call(body):
+                outs = _follow(equations.open_jaxpr(body)[0], ins, found)
+            case Map(is_device=False):
+                outs = _vmap(eqn, ins, found)
+            case None:
+                outs = [_through(eqn, ins, var.aval) for var in eqn.outvars]
+            case _:
+                outs = [frozenset()] * len(eqn.outvars)
+        env.update(zip(eqn.outvars, outs, strict=True))
+    return [read(atom) for atom in inner.outvars]
+
+
+def _vmap(eqn: Any, ins: Sequence[frozenset[_Mark]], found: BatchAxes) -> list[frozenset[_Mark]]:
+    params = eqn.params
+    if params["site"].basis or found.size not in (None, params["axis"].size):
+        return [frozenset()] * len(eqn.outvars)
+    found.size = params["axis"].size
+    for marks, axis in zip(ins, params["in_axes"], strict=True):
+        for source, own_axis, now in marks:
+            if source != _RESULT and now == axis:
+                found.inputs.setdefault(source, own_axis)
+    return [frozenset() if a is None else frozenset({(_RESULT, a, a)}) for a in params["out_axes"]]
+
+
+def _through(eqn: Any, ins: Sequence[frozenset[_Mark]], out: Any) -> frozenset[_Mark]:
+    moved: set[_Mark] = set()
+    for marks, atom in zip(ins, eqn.invars, strict=True):
+        for source, own_axis, now in marks:
+            target = _moved(eqn, atom, now, out)
+            if target is not None:
+                moved.add((source, own_axis, target))
+    return frozenset(moved)
+
+
+def _moved(eqn: Any, atom: Any, axis: int, out: Any) -> int | None:
+    """Where `axis` of operand `atom` is in the output, `None` if it is gone."""
+    params, name = eqn.params, eqn.primitive.name
+    if name == "transpose":
+        return int(params["permutation"].index(axis))
+    if name == "broadcast_in_dim":
+        return int(params["broadcast_dimensions"][axis])
+    if name == "squeeze" or (name.startswith("reduce_") and "axes" in params):
+        gone = params["dimensions"] if name == "squeeze" else params["axes"]
+        return None if axis in gone else axis - sum(g < axis for g in gone)
+    if name == "dot_general":
+        return _in_product(eqn, atom, axis)
+    same_shape = getattr(out, "shape", None) == atom.aval.shape
+    return axis if same_shape and name not in ("reshape", "rev", "sort", "gather") else None
+
+
+def _in_product(eqn: Any, atom: Any, axis: int) -> int | None:
+    contracted, batched = eqn.params["dimension_numbers"]
+    side = 0 if atom is eqn.invars[0] else 1
+    if axis in contracted[side]:
+        return None
+    if axis in batched[side]:
+        return int(batched[side].index(axis))
+    free = [a for a in range(atom.aval.ndim) if a not in (*contracted[side], *batched[side])]
+    before = 0
+    if side == 1:
+        left = eqn.invars[0].aval.ndim
+        before = left - len(contracted[0]) - len(batched[0])
+    return len(batched[0]) + before + free.index(axis)

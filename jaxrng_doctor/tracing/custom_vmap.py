@@ -1,0 +1,130 @@
+"""A vmap around functions that have a vmap rule of their own (`jax.custom_batching`).
+
+What such a function does for a batch need not be what it does for each example. So the
+vmap around it is staged in pieces: the equations before the call as one kept vmap, the
+rule with the whole batch, the equations after it as another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from jax.extend import core as jex_core
+
+from jaxrng_doctor.jax_internals import equations, jaxprs
+from jaxrng_doctor.tracing.draws import Draws, may_be_key
+
+CUSTOM = "custom_vmap_call"
+
+StagePiece = Callable[
+    [Callable[..., list[Any]], tuple[Any, ...], tuple[int | None, ...], tuple[int | None, ...]],
+    list[Any],
+]
+"""Stages a vmap of a function: takes it, its arguments, `in_axes` and `out_axes`."""
+
+
+def has_rules(jaxpr: Any) -> bool:
+    """The jaxpr calls, not inside of others, a function with a rule that draws or takes a key."""
+    return any(map(has_rule, equations.open_jaxpr(jaxpr)[0].eqns))
+
+
+def has_rule(eqn: Any) -> bool:
+    """The equation calls such a function: under a vmap it may do anything with its keys."""
+    if eqn.primitive.name != CUSTOM:
+        return False
+    takes_key = any(may_be_key(v.aval) for v in eqn.invars if hasattr(v.aval, "dtype"))
+    return takes_key or any(map(Draws().inside, equations.subjaxprs(eqn)))
+
+
+def stage(
+    jaxpr: Any,
+    operands: Sequence[Any],
+    in_axes: Sequence[int | None],
+    out_axes: Sequence[int | None],
+    size: int,
+    stage_piece: StagePiece,
+) -> list[Any]:
+    """The outputs of the vmap of `jaxpr`, an open one, over `operands`."""
+    batch = _Batch(jaxpr, size, stage_piece)
+    for var, operand, axis in zip(jaxpr.invars, operands, in_axes, strict=True):
+        batch.env[var] = operand if axis is None else _moved(operand, axis, 0)
+        batch.mapped.update(() if axis is None else (var,))
+    return batch.run(out_axes)
+
+
+class _Batch:
+    """Goes through a jaxpr with values for a whole batch; `mapped` ones have it as axis 0."""
+
+    def __init__(self, jaxpr: Any, size: int, stage_piece: StagePiece) -> None:
+        self.jaxpr = jaxpr
+        self.size = size
+        self.stage_piece = stage_piece
+        self.env: dict[Any, Any] = {}
+        self.mapped: set[Any] = set()
+
+    def run(self, out_axes: Sequence[int | None]) -> list[Any]:
+        start = 0
+        for index, eqn in enumerate(self.jaxpr.eqns):
+            # A call that no mapped value goes into is made once, whatever the rule.
+            if has_rule(eqn) and self._depends(eqn):
+                self._piece(start, index)
+                self._rule(eqn)
+                start = index + 1
+            elif self._depends(eqn):
+                self.mapped.update(eqn.outvars)
+        self._piece(start, len(self.jaxpr.eqns))
+        return [
+            self._out(atom, axis) for atom, axis in zip(self.jaxpr.outvars, out_axes, strict=True)
+        ]
+
+    def _depends(self, eqn: Any) -> bool:
+        return any(self._is_mapped(atom) for atom in eqn.invars)
+
+    def _is_mapped(self, atom: Any) -> bool:
+        return not isinstance(atom, equations.Literal) and atom in self.mapped
+
+    def _read(self, atom: Any) -> Any:
+        return atom.val if isinstance(atom, equations.Literal) else self.env[atom]
+
+    def _piece(self, start: int, end: int) -> None:
+        """A kept vmap of the equations from `start` to `end`."""
+        eqns = self.jaxpr.eqns[start:end]
+        made = {v for eqn in eqns for v in eqn.outvars}
+        later = [atom for eqn in self.jaxpr.eqns[end:] for atom in eqn.invars]
+        used_later = {
+            a for a in (*later, *self.jaxpr.outvars) if not isinstance(a, equations.Literal)
+        }
+        outs = [v for eqn in eqns for v in eqn.outvars if v in used_later]
+        if not outs:
+            return
+        used = (a for eqn in eqns for a in eqn.invars if not isinstance(a, equations.Literal))
+        ins = list(dict.fromkeys(a for a in used if a not in made))
+        piece = equations.part(self.jaxpr, ins, outs, eqns)
+        axes = tuple(0 if v in self.mapped else None for v in ins)
+        out_axes = tuple(0 if v in self.mapped else None for v in outs)
+        fun = jex_core.jaxpr_as_fun(piece)
+        args = tuple(self.env[v] for v in ins)
+        values = self.stage_piece(lambda *xs: list(fun(*xs)), args, axes, out_axes)
+        self.env.update(zip(outs, values, strict=True))
+
+    def _rule(self, eqn: Any) -> None:
+        values = [self._read(atom) for atom in eqn.invars]
+        dims = [0 if self._is_mapped(atom) else None for atom in eqn.invars]
+        outs, out_dims = jaxprs.batched(eqn, values, dims)
+        for var, out, dim in zip(eqn.outvars, outs, out_dims, strict=True):
+            self.env[var] = out if dim is None else _moved(out, dim, 0)
+            self.mapped.update(() if dim is None else (var,))
+
+    def _out(self, atom: Any, axis: int | None) -> Any:
+        value = self._read(atom)
+        if axis is None:
+            return value
+        if not self._is_mapped(atom):
+            value = jnp.broadcast_to(value, (self.size, *jnp.shape(value)))
+        return _moved(value, 0, axis)
+
+
+def _moved(value: Any, source: int, target: int) -> Any:
+    return value if source == target else jnp.moveaxis(value, source, target)

@@ -1,0 +1,265 @@
+"""NumPy's and Python's random numbers, drawn while a function is traced.
+
+Such numbers become constants of the traced function. Generators leave no equation,
+but drawing moves their state: it is read before and after. The functions of the two
+modules are wrapped meanwhile, to know the lines, and the thread: what another one
+draws is none of the trace's. Where only the state tells, that may be in doubt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from jaxrng_doctor.model.findings import Place
+from jaxrng_doctor.jax_internals.patches import Make, Patch, attribute, together
+from jaxrng_doctor.tracing import places
+from jaxrng_doctor.tracing.other_threads import Others
+
+# What makes, seeds or describes generators, and draws nothing from them.
+_NOT_DRAWING = frozenset(
+    {"Random", "SystemRandom", "getstate", "setstate", "seed", "get_state", "set_state"}
+    | {name for name in np.random.__all__ if name[0].isupper() or "bit_generator" in name}
+    | {"test", "default_rng"}
+)
+_RESETTING = ("seed", "set_state", "setstate")
+
+
+@dataclass(frozen=True, slots=True)
+class HostDraw:
+    """One draw: which function (`""` for a generator's method), and where, if that is known.
+
+    `generator` is the generator that moved, where it was not a module's own.
+    """
+
+    library: str
+    function: str
+    place: Place | None
+    generator: Any = None
+
+
+@dataclass(eq=False)
+class HostRng:
+    """What this thread drew; complete once `watching_host_rng()` is closed.
+
+    `states` has, for each library, the state that its own generator was last seen in.
+    `doubts` are the libraries of which a generator moved while another thread ran that may
+    have drawn from it. `elsewhere` are those whose functions another thread has called.
+    """
+
+    states: dict[str, Any]
+    draws: list[HostDraw] = field(default_factory=list)
+    made: list[tuple[Any, str, Place | None]] = field(default_factory=list)
+    doubts: set[str] = field(default_factory=set)
+    elsewhere: set[str] = field(default_factory=set)
+    thread: int = field(default_factory=threading.get_ident)
+    others: Others = field(default_factory=Others)
+
+    def is_alone(self) -> bool:
+        """No other thread can have drawn since this was made."""
+        return not (self.elsewhere or self.others.may_have_drawn())
+
+    def look(self) -> None:
+        """Note a draw of each library whose own generator has moved, unless one is noted."""
+        noted = {draw.library for draw in self.draws if draw.function} | self.elsewhere
+        for library, now in _own_states().items():
+            if library not in noted and now != self.states[library]:
+                self.moved(HostDraw(library, _MODULES[library], None))
+
+    def moved(self, draw: HostDraw) -> None:
+        """Note a draw that only the state of its generator tells of."""
+        if self.is_alone():
+            self.draws.append(draw)
+        else:
+            self.doubts.add(draw.library)
+
+
+_MODULES = {"NumPy": "numpy.random", "Python": "random"}
+
+
+def doubt(library: str) -> str:
+    """What a report says where nobody knows which thread drew."""
+    moved = f"a generator of {library}'s moved while a function was traced"
+    return f"{moved}: its draws, or another thread's"
+
+
+def _own_states() -> dict[str, Any]:
+    return {"NumPy": _comparable(np.random.get_state()), "Python": random.getstate()}
+
+
+def generators() -> list[Any]:
+    """NumPy's generators, all but the one behind `np.random.normal` and the like."""
+    kinds = (np.random.Generator, np.random.RandomState)
+    own = getattr(np.random.get_state, "__self__", None)
+    return [g for g in gc.get_objects() if type(g) in kinds and g is not own]
+
+
+class Standing:
+    """Where the generators stand now."""
+
+    def __init__(self) -> None:
+        self._threads = Others()
+        self._own = _own_states()
+        self._others = [(g, _state(g)) for g in generators()]
+
+    def moved(self) -> str:
+        """The library whose generator has been drawn from since, `""` if none."""
+        now = _own_states()
+        if any(state != _state(g) for g, state in self._others):
+            return "NumPy"
+        return next((library for library in now if now[library] != self._own[library]), "")
+
+    def is_alone(self) -> bool:
+        """No other thread can have drawn since."""
+        return not self._threads.may_have_drawn()
+
+
+@contextlib.contextmanager
+def watching_host_rng(known: Sequence[Any] | None = None) -> Iterator[HostRng]:
+    """Note every draw of this thread from the host's generators until the context closes.
+
+    States are only read, so the program draws what it always draws. `known` are the
+    `generators()`, where somebody has looked for them already.
+    """
+    others = [(g, _state(g)) for g in (generators() if known is None else known)]
+    with _noting_draws() as seen:
+        yield seen
+    for generator, before, place in (*((g, b, None) for g, b in others), *seen.made):
+        if before != _state(generator):
+            seen.moved(HostDraw("NumPy", "", place, generator))
+    seen.look()
+
+
+@contextlib.contextmanager
+def preserving_host_rng(known: Sequence[Any]) -> Iterator[None]:
+    """Afterwards the `known` and the modules' own generators go on as if nothing had been drawn.
+
+    What another thread may have drawn from meanwhile is left as it is: to set that back would
+    repeat its numbers.
+    """
+    streams = [g.bit_generator for g in known if isinstance(g, np.random.Generator)]
+    states = [stream.state for stream in streams]
+    olds = [(g, g.get_state()) for g in known if isinstance(g, np.random.RandomState)]
+    own, python = np.random.get_state(), random.getstate()
+    try:
+        with _noting_draws() as seen:
+            yield
+    finally:
+        alone, here = True, {draw.library for draw in seen.draws} - seen.elsewhere
+        try:
+            alone = seen.is_alone()
+        finally:
+            if alone:
+                for stream, state in zip(streams, states, strict=True):
+                    stream.state = state
+                for old, legacy in olds:
+                    old.set_state(legacy)
+            if alone or "NumPy" in here:
+                np.random.set_state(own)
+            if alone or "Python" in here:
+                random.setstate(python)
+
+
+def _state(generator: Any) -> Any:
+    if isinstance(generator, np.random.Generator):
+        return _comparable(generator.bit_generator.state)
+    return _comparable(generator.get_state())
+
+
+def _comparable(state: Any) -> Any:
+    """A state of NumPy's, its arrays as bytes: as text they would take milliseconds."""
+    if isinstance(state, dict):
+        return {name: _comparable(part) for name, part in state.items()}
+    if isinstance(state, tuple):
+        return tuple(map(_comparable, state))
+    return state.tobytes() if isinstance(state, np.ndarray) else state
+
+
+# -- the functions of the modules, wrapped -----------------------------------------------
+
+_open: list[HostRng] = []
+
+
+@contextlib.contextmanager
+def _noting_draws() -> Iterator[HostRng]:
+    seen = HostRng(_own_states())
+    with _NUMPYS, _PYTHONS:
+        _open.append(seen)
+        try:
+            yield seen
+        finally:
+            _open.remove(seen)
+
+
+def _of_this_thread(drawn: str = "") -> list[HostRng]:
+    """Those that note what this thread does; the others hear of which library it has `drawn`."""
+    own, everyone = threading.get_ident(), tuple(_open)
+    for seen in everyone:
+        if drawn and seen.thread != own:
+            seen.elsewhere.add(drawn)
+    return [seen for seen in everyone if seen.thread == own]
+
+
+def _wrapping(module: Any, names: Sequence[str], library: str) -> Patch:
+    def making(name: str) -> Make | None:
+        if name in _RESETTING:
+            return functools.partial(_resetting, library=library)
+        if name == "default_rng":
+            return _keeping
+        title = f"{module.__name__}.{name}"
+        drawing = name not in _NOT_DRAWING
+        return functools.partial(_noting, name=title, library=library) if drawing else None
+
+    makes = {name: make for name in names if (make := making(name)) is not None}
+    return together(*(attribute(module, name, make) for name, make in makes.items()))
+
+
+def _noting(original: Callable[..., Any], name: str, library: str) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        for seen in _of_this_thread(library):
+            seen.draws.append(HostDraw(library, name, places.innermost(places.python_stack())))
+        return original(*args, **kwargs)
+
+    return noted
+
+
+def _resetting(original: Callable[..., Any], library: str) -> Callable[..., Any]:
+    """To set a state is not to draw: what comes after is compared with the new state."""
+
+    @functools.wraps(original)
+    def reset(*args: Any, **kwargs: Any) -> Any:
+        mine = _of_this_thread(library)
+        for seen in mine:
+            seen.look()
+        result = original(*args, **kwargs)
+        for seen in mine:
+            seen.states = _own_states()
+        return result
+
+    return reset
+
+
+def _keeping(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A generator that is made while tracing is looked at again at the end."""
+
+    @functools.wraps(original)
+    def default_rng(*args: Any, **kwargs: Any) -> Any:
+        made = original(*args, **kwargs)
+        for seen in _of_this_thread():
+            seen.made.append((made, _state(made), places.innermost(places.python_stack())))
+        return made
+
+    return default_rng
+
+
+_NUMPYS = _wrapping(np.random, np.random.__all__, "NumPy")
+_PYTHONS = _wrapping(random, random.__all__, "Python")

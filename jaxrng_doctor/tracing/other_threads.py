@@ -1,0 +1,94 @@
+"""What else runs: whether another thread might draw numbers while this one traces a function."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import sys
+import sysconfig
+import threading
+from types import FrameType
+
+from jaxrng_doctor.tracing.places import is_machinery
+
+_STDLIB = os.path.join(os.path.abspath(sysconfig.get_paths()["stdlib"]), "")
+
+# Whose threads carry messages, and run nothing of the program's: those that come with a notebook,
+# a debugger, a progress bar or a test runner.
+_SERVING = frozenset(
+    {"IPython", "debugpy", "execnet", "ipykernel", "jupyter_client", "tornado", "tqdm", "zmq"}
+)
+_SERVING_FILES = tuple(
+    os.path.join(_STDLIB, *path)
+    for path in (("logging", "handlers.py"), ("multiprocessing", "queues.py"))
+)
+
+
+class Others:
+    """The other threads of this process, from now on: whether one of them may have drawn.
+
+    What serves a notebook or a test runner does not count, nor what JAX and the doctor run, but
+    the callbacks of compiled functions do, while they run. A thread that has not run since has
+    drawn nothing; where the system does not say (Linux does), each may have.
+    """
+
+    def __init__(self) -> None:
+        self._began = _running()
+
+    def may_have_drawn(self) -> bool:
+        now = _running()
+        return now != self._began or None in now.values()
+
+
+def _running() -> dict[int, str | None]:
+    """Each thread that could be drawing, with its `_sleep_of`, where that is known."""
+    own = threading.get_ident()
+    found = {ident: None for ident, frame in _frames().items() if ident != own and _may_draw(frame)}
+    threads = {thread.ident: thread.native_id for thread in threading.enumerate()} if found else {}
+    return {ident: _sleep_of(threads.get(ident)) for ident in found}
+
+
+def _frames() -> dict[int, FrameType]:
+    """The running frame of each thread.
+
+    Python holds a lock meanwhile for which the end of a `threading.local` waits, too: garbage must
+    not be collected within (seen on 3.11.7, where it hung).
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _sleep_of(native: int | None) -> str | None:
+    """How often a sleeping thread has gone to sleep: as often as before if it did nothing since."""
+    # Python's own clock of a thread crashes where that has ended meanwhile; a file is not there.
+    path = f"/proc/self/task/{native}/status"
+    with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+        told = dict(line.split(":", 1) for line in file if ":" in line)
+        if told.get("State", "").split()[:1] == ["S"]:
+            return told.get("voluntary_ctxt_switches")
+    return None
+
+
+def _may_draw(frame: FrameType) -> bool:
+    stack: list[str] = []
+    here: FrameType | None = frame
+    while here is not None:
+        stack.append(here.f_code.co_filename)
+        here = here.f_back
+    # Outermost first, without what starts every thread.
+    entered = [path for path in reversed(stack) if path != threading.__file__]
+    if not entered:
+        return False
+    if is_machinery(entered[0]):
+        return any(not is_machinery(path) and not path.startswith(_STDLIB) for path in entered)
+    return not entered[0].startswith(_SERVING_FILES) and _SERVING.isdisjoint(_folders(entered[0]))
+
+
+def _folders(path: str) -> list[str]:
+    return os.path.normpath(path).split(os.sep)

@@ -1,0 +1,253 @@
+"""Where in the user's source something stands: from a Python stack to a `Place`.
+
+A stack comes in innermost first; the first frame that is the user's own answers,
+or, where none is, the first that is not JAX's or ours.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+from jaxrng_doctor.model.findings import Place
+from jaxrng_doctor.jax_internals import equations, primitives, stacks
+from jaxrng_doctor.jax_internals.equations import Frame
+from jaxrng_doctor.jax_internals.files import JAX_DIR, is_sampler_file
+from jaxrng_doctor._util.paths import OWN_DIR
+
+
+def _folders(*kinds: str) -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    return tuple({os.path.abspath(paths[kind]) + os.sep for kind in kinds if kind in paths})
+
+
+_LIBRARIES = _folders("purelib", "platlib")
+_INSTALLED = (*_LIBRARIES, *_folders("stdlib", "platstdlib"))
+
+
+@functools.cache
+def is_machinery(path: str) -> bool:
+    """The file belongs to JAX, to the doctor or to Python's import system."""
+    return path.startswith((JAX_DIR, OWN_DIR, "<frozen "))
+
+
+@functools.cache
+def is_users(path: str) -> bool:
+    """The file is the user's own: neither machinery nor an installed library."""
+    return not is_machinery(path) and not path.startswith(_INSTALLED)
+
+
+@functools.lru_cache(maxsize=64)
+def _positions(code: CodeType) -> list[tuple[int | None, ...]]:
+    # A function of ten thousand lines has as many places, which all need this list.
+    return list(code.co_positions())
+
+
+def place_of(frame: Frame) -> Place:
+    """The stretch of source that a frame was executing; columns where Python kept them."""
+    code = frame.code
+    # One entry an instruction of two bytes; see PEP 657.
+    line, end_line, column, end_column = _positions(code)[frame.lasti // 2]
+    return Place(
+        path=code.co_filename,
+        line=line or code.co_firstlineno,
+        column=None if column is None else column + 1,
+        end_line=end_line,
+        end_column=None if end_column is None else end_column + 1,
+        function=code.co_qualname,
+    )
+
+
+def innermost(frames: Iterable[Frame]) -> Place | None:
+    """The place of the innermost frame that is the user's, else of the innermost library frame."""
+    library = None
+    for frame in frames:
+        path = frame.code.co_filename
+        if is_users(path):
+            return place_of(frame)
+        if library is None and not is_machinery(path):
+            library = frame
+    return None if library is None else place_of(library)
+
+
+def users_place(frames: Iterable[Frame]) -> Place | None:
+    """The place of the innermost frame that is the user's."""
+    return next((place_of(f) for f in frames if is_users(f.code.co_filename)), None)
+
+
+def calling_library(frames: Iterable[Frame]) -> str:
+    """The module of the library that called JAX, such as `flax.core.lift`; `""` if the user did."""
+    for frame in frames:
+        path = frame.code.co_filename
+        if is_users(path):
+            break
+        folder = next((p for p in _LIBRARIES if path.startswith(p)), None)
+        if folder is not None and not is_machinery(path):
+            return path.removeprefix(folder).removesuffix(".py").replace(os.sep, ".")
+    return ""
+
+
+def python_stack() -> Iterator[Frame]:
+    """The stack of the code that is running now, innermost first."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        yield Frame(frame.f_code, frame.f_lasti)
+        frame = frame.f_back  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class At:
+    """An equation in a program: `eqn` of `jaxpr`, which `parent`'s equation holds.
+
+    `index` is the equation's index in its jaxpr. `depth` is the number of scopes
+    around it.
+    """
+
+    parent: At | None
+    eqn: Any
+    jaxpr: Any
+    index: int
+    depth: int
+
+    def above(self) -> list[At]:
+        """This equation and those that hold it, the outermost first."""
+        found: list[At] = []
+        at: At | None = self
+        while at is not None:
+            found.append(at)
+            at = at.parent
+        return found[::-1]
+
+
+def locate(at: At | None) -> Place | None:
+    """The user's line that made an equation, or the innermost library line if there is none.
+
+    JAX traces a jitted function once: the stack of an equation inside it shows the
+    caller that happened to come first. So a stack is believed only up to the
+    function that its jaxpr was traced from; above that, the equation that calls
+    the jaxpr knows better.
+    """
+    library = None
+    while at is not None:
+        for frame in _inside(equations.frames(at.eqn), at.jaxpr):
+            path = frame.code.co_filename
+            if is_users(path):
+                return place_of(frame)
+            if library is None and not is_machinery(path):
+                library = frame
+        at = at.parent
+    return None if library is None else place_of(library)
+
+
+def jit_around(at: At) -> At | None:
+    """The innermost jit of a function that is not JAX's own."""
+    for above in reversed(at.above()[:-1]):
+        if above.eqn.primitive.name in primitives.JIT:
+            file = equations.function_of(above.eqn.params["jaxpr"])[1]
+            if not is_machinery(file):
+                return above
+    return None
+
+
+def loop_function(at: At) -> str:
+    """Which of JAX's loops the user called: the outermost one of JAX's frames that is a loop."""
+    name = str(at.eqn.primitive.name).removeprefix("kept_")
+    called = {"while": "while_loop"}.get(name, name)
+    for frame in equations.frames(at.eqn):
+        if not is_machinery(frame.code.co_filename):
+            break
+        called = stacks.LOOPS.get(frame.code.co_name, called)
+    return called
+
+
+def by_lax_map(at: At) -> bool:
+    """A vmap that `lax.map` makes of each `batch_size` elements."""
+    for frame in equations.frames(at.eqn):
+        file = frame.code.co_filename
+        if not is_machinery(file):
+            return False
+        if stacks.is_loops_file(file):
+            return True
+    return False
+
+
+def is_pmap(at: At) -> bool:
+    """A pmap; from JAX 0.8 on it is a shard_map of a function of JAX's own around the user's."""
+    name = at.eqn.primitive.name
+    if name != primitives.SHARD_MAP:
+        return bool(name == primitives.PMAP)
+    return stacks.is_pmaps(*equations.function_of(equations.subjaxprs(at.eqn)[-1]))
+
+
+def named_by_user(axis_name: Any) -> str | None:
+    """The name of an axis, unless JAX made it up for a pmap without one."""
+    own = isinstance(axis_name, str) and not axis_name.startswith(stacks.UNNAMED_AXES)
+    return axis_name if own else None
+
+
+def random_function(at: At) -> str:
+    """Which function of `jax.random` the user called to make a split: `split`, if not a sampler."""
+    called = ""
+    for frame in equations.frames(at.eqn):
+        path = frame.code.co_filename
+        if not is_machinery(path):
+            break
+        if is_sampler_file(path) and not frame.code.co_name.startswith("_"):
+            called = stacks.random_function(frame.code.co_name)
+    return called or "split"
+
+
+def user_stack(at: At) -> list[Place]:
+    """All of the user's places on the way to an equation, innermost first; see `locate`."""
+    return [place_of(frame) for frame in way(at) if is_users(frame.code.co_filename)]
+
+
+def library_functions(at: At | None) -> tuple[str, ...]:
+    """The libraries' functions between the user's line and an equation, innermost first."""
+    led = itertools.takewhile(lambda frame: not is_users(frame.code.co_filename), way(at))
+    return tuple(frame.code.co_qualname for frame in led)
+
+
+def parting_library(a: Sequence[Frame], b: Sequence[Frame]) -> tuple[str, bool]:
+    """The library that led to both `way`s within one call of the user's, `""` if none did.
+
+    It called `jax.random` itself both times, and the ways there part inside of one of its
+    functions. The second result tells whether it calls the user's code from there.
+    """
+    stacks = [list(reversed(way)) for way in (a, b)]
+    if not all(calling_library(reversed(stack)) for stack in stacks):
+        return "", False
+    for depth, (one, other) in enumerate(zip(*stacks, strict=False)):
+        if one.code is not other.code:
+            break  # one line of the user's called two functions
+        if one.lasti != other.lasti:
+            below = [frame for stack in stacks for frame in stack[depth + 1 :]]
+            users = any(is_users(frame.code.co_filename) for frame in below)
+            return calling_library([one]).split(".")[0], users
+    return "", False
+
+
+def way(at: At | None) -> list[Frame]:
+    """The user's and libraries' frames on the way to an equation, innermost first."""
+    found: list[Frame] = []
+    while at is not None:
+        inside = _inside(equations.frames(at.eqn), at.jaxpr)
+        found += [frame for frame in inside if not is_machinery(frame.code.co_filename)]
+        at = at.parent
+    return found
+
+
+def _inside(frames: Iterable[Frame], jaxpr: Any) -> Iterator[Frame]:
+    """The frames up to the function that `jaxpr` was traced from; all if it is not there."""
+    name, file = equations.function_of(jaxpr)
+    for frame in frames:
+        yield frame
+        if file and frame.code.co_filename == file and frame.code.co_name == name:
+            return

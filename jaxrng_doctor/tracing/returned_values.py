@@ -1,0 +1,99 @@
+"""What a function returns, as far as it can be traced: in comes a tree, out comes one of arrays.
+
+A name, a type or a plain function beside the arrays is left out. It holds no noise, and JAX takes
+none of them, though in the user's own call they are fine.
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxrng_doctor.model.errors import TargetError
+from jaxrng_doctor.model.findings import Failure
+from jaxrng_doctor.jax_internals.equations import is_mutable
+
+_NAMES = (str, bytes, type, np.dtype, np.ufunc, enum.Enum)
+
+
+def is_array(leaf: Any) -> bool:
+    """A mutable ref is one too: what it holds goes in, and out. NumPy's texts and dates are not."""
+    if isinstance(leaf, (np.ndarray, np.generic)):
+        return leaf.dtype.kind not in "MOSUm"
+    return isinstance(leaf, jax.Array) or is_mutable(leaf)
+
+
+def arrays_alone(outputs: Any, name: str) -> Any:
+    """`outputs` of the function `name` without the leaves that hold no array.
+
+    Raises `TargetError` where one that JAX does not take may hold some, as a generator does.
+    """
+    leaves = _leaves(outputs)
+    if all(map(_is_plain, (leaf for _, leaf in leaves))):
+        return outputs
+    for path, leaf in leaves:
+        if not (_is_plain(leaf) or _holds_nothing(leaf) or _is_taken(leaf)):
+            if inspect.iscoroutine(leaf):
+                leaf.close()  # or Python would complain that nobody has awaited it
+            raise _refused(name, path, leaf, _HIDDEN)
+    return jax.tree_util.tree_map(lambda leaf: None if _holds_nothing(leaf) else leaf, outputs)
+
+
+def _leaves(outputs: Any) -> list[tuple[Any, Any]]:
+    # JAX complains of an iterator unless it is said to be a leaf.
+    found, _ = jax.tree_util.tree_flatten_with_path(
+        outputs, is_leaf=lambda node: isinstance(node, Iterator)
+    )
+    return list(found)
+
+
+def arrays_only(outputs: Any, name: str) -> Any:
+    """`outputs`, all of which `jax.vmap` can map; raises `TargetError` otherwise."""
+    for path, leaf in _leaves(outputs):
+        if not (_is_plain(leaf) or _is_taken(leaf)):
+            raise _refused(name, path, leaf, "which jax.vmap does not map")
+    return outputs
+
+
+_HIDDEN = "and what is in it cannot be followed: only arrays, and trees of them, can"
+
+
+def _refused(name: str, path: Any, leaf: Any, why: str) -> TargetError:
+    where = f" in {jax.tree_util.keystr(path)}" if path else ""
+    said = f"{name} returns an object of type {type(leaf).__name__}{where}, {why}"
+    error = TargetError(Failure("trace", said))
+    error.__cause__ = TypeError(said)
+    return error
+
+
+def _is_plain(leaf: Any) -> bool:
+    return is_array(leaf) or isinstance(leaf, (bool, int, float, complex))
+
+
+def _is_taken(leaf: Any) -> bool:
+    """Whether it is an array to JAX, which knows more kinds of them than we do."""
+    if isinstance(leaf, Iterator):
+        return False
+    try:
+        jax.eval_shape(lambda: leaf)
+    except TypeError:
+        return False
+    return True
+
+
+def _holds_nothing(leaf: Any) -> bool:
+    """Whether it is a name or a function, and of a kind that has nothing from the call in it."""
+    if isinstance(leaf, _NAMES) or (isinstance(leaf, np.ndarray) and leaf.dtype.kind in "SU"):
+        return True
+    if isinstance(leaf, types.FunctionType):
+        return not (leaf.__closure__ or leaf.__defaults__ or leaf.__kwdefaults__)
+    # Such as `jax.nn.relu`.
+    return type(leaf).__module__.startswith("jax") and _holds_nothing(
+        getattr(leaf, "__wrapped__", None)
+    )

@@ -1,0 +1,167 @@
+"""What the draws of a program depend on: a backward slice, through every nested jaxpr.
+
+Most equations have nothing to do with a key. Lineage and ledger follow only those
+in the slice: the draws, the scopes around them, and what their keys are made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.tracing.subprograms import Call, Cond, Map, Scan, ShardMap, While, control
+from jaxrng_doctor.tracing.derivatives import is_tangent
+from jaxrng_doctor.tracing.draws import Draws
+
+Literal = equations.Literal
+
+
+class Everything:
+    """No slice: all equations of each jaxpr."""
+
+    def __init__(self, draws: Draws) -> None:
+        self.draws = draws
+
+    def equations(self, jaxpr: Any) -> range:
+        return range(len(equations.open_jaxpr(jaxpr)[0].eqns))
+
+
+class Slice:
+    """The relevant equations of each jaxpr, and its relevant inputs.
+
+    `wanted` are outputs of the program that matter beside its draws, and `left` variables that do,
+    as what the program leaves in refs. To run the slice
+    (`to_run`), what decides whether and how often a draw is reached must be there too;
+    what its key is made of can be told without.
+
+    A jaxpr that occurs several times has one answer, for the union of what is
+    asked of it: a superset costs time, never a wrong verdict.
+    """
+
+    def __init__(
+        self,
+        draws: Draws,
+        program: Any,
+        wanted: Iterable[int] = (),
+        left: Iterable[Any] = (),
+        *,
+        to_run: bool,
+    ) -> None:
+        self.draws = draws
+        self.to_run = to_run
+        self._left = frozenset(left)
+        self._visited: set[int] = set()
+        self._grew = True
+        self._asked: dict[int, frozenset[int]] = {}
+        self._inputs: dict[int, frozenset[int]] = {}
+        self._equations: dict[int, tuple[int, ...]] = {}
+        self._vars: dict[int, set[Any]] = {}
+        # A jaxpr that is asked for more by a later caller may need more inputs of an
+        # earlier one, so the passes repeat until nothing grows (it only ever grows).
+        while self._grew:
+            self._grew = False
+            self._visited.clear()
+            self._visit(program, wanted)
+
+    def equations(self, jaxpr: Any) -> tuple[int, ...]:
+        """Indices of the relevant equations, in program order."""
+        return self._equations[id(equations.open_jaxpr(jaxpr)[0])]
+
+    def inputs(self, jaxpr: Any) -> frozenset[int]:
+        """Indices of the inputs on which anything relevant depends."""
+        return self._inputs[id(equations.open_jaxpr(jaxpr)[0])]
+
+    def outputs(self, jaxpr: Any) -> frozenset[int]:
+        """Indices of the outputs that somebody relevant uses."""
+        return self._asked[id(equations.open_jaxpr(jaxpr)[0])]
+
+    def reached(self, jaxpr: Any) -> bool:
+        """The slice was taken of this jaxpr too: it is inside of no draw, and of nothing opaque."""
+        return id(equations.open_jaxpr(jaxpr)[0]) in self._equations
+
+    def needed(self, jaxpr: Any, var: Any) -> bool:
+        return var in self._vars[id(equations.open_jaxpr(jaxpr)[0])]
+
+    def _visit(self, jaxpr: Any, wanted: Iterable[int]) -> frozenset[int]:
+        """Slice `jaxpr` for its draws and the outputs `wanted`; the inputs they need."""
+        inner = equations.open_jaxpr(jaxpr)[0]
+        before = self._asked.get(id(inner), frozenset())
+        asked = before | frozenset(wanted)
+        if asked == before and id(inner) in self._visited:
+            return self._inputs[id(inner)]
+        # An earlier caller of this pass has gone on with a smaller answer.
+        self._grew |= id(inner) in self._visited
+        self._visited.add(id(inner))
+        needed = {v for i in asked if not isinstance(v := inner.outvars[i], Literal)}
+        needed |= self._left  # no variable is in two jaxprs
+        relevant = []
+        using = self.draws.using(inner)
+        eqns = inner.eqns
+        for index in range(len(eqns) - 1, -1, -1):
+            eqn = eqns[index]
+            if index not in using and needed.isdisjoint(eqn.outvars):
+                continue
+            outs = [i for i, v in enumerate(eqn.outvars) if v in needed]
+            relevant.append(index)
+            needed.update(
+                v for i in self._operands(eqn, outs) if not isinstance(v := eqn.invars[i], Literal)
+            )
+        relevant.reverse()
+        self._asked[id(inner)] = asked
+        self._equations[id(inner)] = tuple(relevant)
+        self._vars[id(inner)] = needed
+        self._inputs[id(inner)] = frozenset(i for i, v in enumerate(inner.invars) if v in needed)
+        return self._inputs[id(inner)]
+
+    def _operands(self, eqn: Any, outs: list[int]) -> Iterable[int]:
+        """The operands that the draws in `eqn` and its outputs `outs` need."""
+        every = range(len(eqn.invars))
+        if eqn.primitive in self.draws.inert:
+            return every
+        keys = self.draws.key_operands(eqn)
+        if keys:
+            return every if outs else keys
+        if is_tangent(eqn):
+            return every
+        match control(eqn):
+            case Call(body) | Map(body) | ShardMap(body):
+                return self._visit(body, outs)
+            case Scan() as scan:
+                return self._scan(scan, outs)
+            case While() as loop:
+                return self._while(loop, outs)
+            case Cond(branches):
+                chosen = {0} if outs or self.to_run else set()
+                return chosen | {i + 1 for branch in branches for i in self._visit(branch, outs)}
+        return every
+
+    def _scan(self, scan: Scan, outs: list[int]) -> frozenset[int]:
+        wanted = set(outs)
+        while True:
+            inputs = self._visit(scan.body, wanted)
+            carried = {i - scan.consts for i in inputs if 0 <= i - scan.consts < scan.carry}
+            if carried <= wanted:
+                break
+            wanted |= carried
+        # What every step makes anew is still what went in where there is no step.
+        return inputs | {scan.consts + i for i in wanted if i < scan.carry}
+
+    def _while(self, loop: While, outs: list[int]) -> set[int]:
+        # What a loop leaves depends on how often it turned.
+        conditions = self._visit(loop.condition, (0,) if outs or self.to_run else ())
+        wanted = set(outs) | {
+            i - loop.condition_consts for i in conditions if i >= loop.condition_consts
+        }
+        while True:
+            inputs = self._visit(loop.body, wanted)
+            carried = {i - loop.body_consts for i in inputs if i >= loop.body_consts}
+            if carried <= wanted:
+                break
+            wanted |= carried
+        first = loop.condition_consts + loop.body_consts
+        return (
+            {i for i in conditions if i < loop.condition_consts}
+            | {loop.condition_consts + i for i in inputs if i < loop.body_consts}
+            | {first + i for i in wanted}
+        )

@@ -1,0 +1,107 @@
+"""Where each vmap was written: `jax.vmap` wrapped, only to remember its caller.
+
+The trace sees a mapped function being called; the line that a reader looks for is
+the one that says `jax.vmap(…, in_axes=…)`, which may stand far from the call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from jaxrng_doctor.model.findings import Place
+from jaxrng_doctor.jax_internals import patches, stacks
+from jaxrng_doctor.tracing import places
+from jaxrng_doctor._util.tracebacks import unseen
+
+_state = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What is known of the vmap that is being called: where it was written, or by what name.
+
+    `via` is the module of the library that called `jax.vmap` for the user, `""` where none did.
+    """
+
+    place: Place | None
+    function: str | None = None
+    names: tuple[str, ...] | None = None
+    via: str = ""
+
+
+@contextlib.contextmanager
+def described(function: str, names: tuple[str, ...]) -> Iterator[None]:
+    """The next vmap is the doctor's own, of the user's `function` with arguments `names`."""
+    _state.made = Made(None, function, names)
+    try:
+        yield
+    finally:
+        _state.made = None
+
+
+def _recording(original: Any) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def vmap(*args: Any, **kwargs: Any) -> Callable[..., Any]:
+        with unseen:
+            return _remembering(original(*args, **kwargs), _made_here())
+
+    return vmap
+
+
+_RECORDING = patches.attribute(jax, "vmap", _recording)
+
+
+@contextlib.contextmanager
+def recording_vmaps() -> Iterator[None]:
+    """While open, `jax.vmap` remembers on which line it was called; it maps as always.
+
+    Functions mapped inside keep their memory for good. Nested use is harmless.
+    """
+    with _RECORDING:
+        yield
+
+
+def _made_here() -> Made:
+    stack = list(places.python_stack())
+    return Made(places.innermost(stack), via=places.calling_library(stack))
+
+
+def _remembering(mapped: Callable[..., Any], made: Made) -> Callable[..., Any]:
+    @functools.wraps(mapped)
+    def vmapped(*args: Any, **kwargs: Any) -> Any:
+        with unseen:
+            _state.made = getattr(_state, "made", None) or made
+            try:
+                return mapped(*args, **kwargs)
+            finally:
+                _state.made = None
+
+    return vmapped
+
+
+def pop() -> Made:
+    """What is known of the vmap that is being called now; its place is at worst the call's."""
+    made: Made | None = getattr(_state, "made", None)
+    _state.made = None
+    return made or _made_here()
+
+
+def called_by_jacobian() -> bool:
+    """The vmap being called belongs to `jacfwd`, `jacrev` or `hessian`: it maps over a basis."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        path, name = frame.f_code.co_filename, frame.f_code.co_name
+        if stacks.is_api_file(path) and name != stacks.VMAP_CALL:
+            return name == stacks.JACOBIAN_CALL
+        if not places.is_machinery(path):
+            return False
+        frame = frame.f_back  # type: ignore[assignment]
+    return False

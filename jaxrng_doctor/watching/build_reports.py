@@ -1,0 +1,109 @@
+"""The end of a watched program: in come its functions and what was noted, out come the reports."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from jaxrng_doctor.analysis.facts.draws import as_draws
+from jaxrng_doctor.checking.examine import detailed
+from jaxrng_doctor.model.facts import ProgramFacts, Repeated
+from jaxrng_doctor.model.findings import Choices, Draw, Gap, Place, TargetReport
+from jaxrng_doctor.checking.pictures import with_pictures
+from jaxrng_doctor.rules import judge
+from jaxrng_doctor.suppression.policy import apply
+from jaxrng_doctor._util.tracebacks import in_a_line
+from jaxrng_doctor.watching.compiled_function import Compiled
+from jaxrng_doctor.watching.merge_reports import known_by
+
+ACROSS = "across calls"
+"""The name under which the keys that repeat from call to call are reported."""
+
+BETWEEN = "between processes"
+"""The name under which is reported what only several processes together show."""
+
+
+def of_functions(
+    functions: Sequence[Compiled],
+    repeated: Sequence[Repeated],
+    choices: Choices,
+    *,
+    detail: bool,
+) -> Iterator[TargetReport]:
+    """The report of each function; `detail` is that of `doctor.detailed`.
+
+    A constant key that was `repeated` in several calls is RNG014, and not RNG011 too.
+    """
+    told: set[Any] = set()
+    seen = {use.place for r in repeated for use in (r.first, r.second) if not use.is_split}
+    for function in functions:
+        try:
+            report = _of_function(function, seen, choices, told)
+        except Exception as error:
+            gaps = (*function.diagnosis.gaps, _unjudged(function.name, error))
+            yield TargetReport(function.name, gaps=gaps, choices=choices)
+            continue
+        try:
+            trace = function.program.trace
+            yield detailed(report, trace, function.diagnosis) if detail else report
+        except Exception as error:
+            gap = Gap(f"the details of {function.name} could not be shown: {in_a_line(error)}")
+            yield replace(report, gaps=(*report.gaps, gap))
+
+
+def _of_function(
+    function: Compiled, repeated: Collection[Place | None], choices: Choices, told: set[Any]
+) -> TargetReport:
+    """What two signatures of one function share is told once: `told` has what was before."""
+    facts = function.diagnosis.facts
+    draws = [replace(d, constant=None) if d.place in repeated else d for d in facts.draws]
+    judged, unjudged = judge(replace(facts, draws=tuple(draws)))
+    new = [f for f in judged if known_by(f) not in told]
+    told.update(map(known_by, new))
+    findings, suppressed = apply(new, choices)
+    return TargetReport(
+        function.name,
+        findings,
+        draws=as_draws(function.diagnosis.facts.draws),
+        gaps=(*function.diagnosis.gaps, *unjudged),
+        suppressed=suppressed,
+        lines=function.program.trace.place,
+        choices=choices,
+    )
+
+
+def not_examined(what: str, error: BaseException) -> Gap:
+    return Gap(f"{what} could not be examined: {in_a_line(error)}")
+
+
+def _unjudged(what: str, error: Exception) -> Gap:
+    return Gap(f"{what} could not be judged: {in_a_line(error)}")
+
+
+def nothing_judged(what: str, error: Exception, choices: Choices) -> TargetReport:
+    """The report where the doctor failed to make one."""
+    return TargetReport(ACROSS, gaps=(_unjudged(what, error),), choices=choices)
+
+
+def of_several(
+    name: str,
+    facts: ProgramFacts,
+    gaps: Sequence[Gap],
+    choices: Choices,
+    *,
+    detail: bool,
+    draws: Sequence[Draw] = (),
+) -> TargetReport:
+    """The report of what only several calls or processes show; `draws` are outside of functions."""
+    judged, unjudged = judge(facts)
+    findings, suppressed = apply(judged, choices)
+    findings, unseen = with_pictures(findings) if detail else (findings, ())
+    return TargetReport(
+        name,
+        findings,
+        draws=tuple(dict.fromkeys(draws)),
+        gaps=(*gaps, *unjudged, *unseen),
+        suppressed=suppressed,
+        choices=choices,
+    )

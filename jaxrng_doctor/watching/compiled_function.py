@@ -1,0 +1,316 @@
+"""One compiled function of a watched program: in comes its first call, out come its faults.
+
+It is traced a second time, with every vmap visible, after JAX has traced it for itself;
+and the small arrays that its keys are made of are kept from each call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrng_doctor.checking.examine import Diagnosis, all_keys, diagnose
+from jaxrng_doctor.model.findings import Gap
+from jaxrng_doctor.jax_internals import primitives
+from jaxrng_doctor.jax_internals.calldata import JitCall
+from jaxrng_doctor.jax_internals.equations import (
+    Frame,
+    content,
+    function_of,
+    is_mutable,
+    open_jaxpr,
+    subjaxprs,
+)
+from jaxrng_doctor.jax_internals.files import is_part_of_random
+from jaxrng_doctor.jax_internals.jaxprs import pjit_p
+from jaxrng_doctor.jax_internals.patches import attribute
+from jaxrng_doctor.jax_internals.running import distributed
+from jaxrng_doctor.jax_internals.settings import folds_constants
+from jaxrng_doctor.analysis.keys.tables import Ledger
+from jaxrng_doctor.analysis.keys.compute import KeyProgram
+from jaxrng_doctor.analysis.lineage.uses import Use
+from jaxrng_doctor.checking.targets import Target
+from jaxrng_doctor.tracing.array_call import ArrayCall, array_call, parameter_names
+from jaxrng_doctor.tracing.subprograms import Cond, While, control
+from jaxrng_doctor.tracing.draws import Draws
+from jaxrng_doctor.tracing.eager_loops import is_dispatched, is_loop
+from jaxrng_doctor.tracing.host_rng import generators, preserving_host_rng
+from jaxrng_doctor.tracing.vmap_primitive import kept_vmap
+from jaxrng_doctor.tracing.opaque_equations import taking_keys
+from jaxrng_doctor.tracing.returned_values import is_array
+from jaxrng_doctor.tracing.program import trace_program
+from jaxrng_doctor.watching.sharded_arrays import SPREAD, here, is_spread, sample
+from jaxrng_doctor.watching.program_stack import outermost_sampler, place_here
+from jaxrng_doctor.watching.transformed import Transformed
+
+MOST_WORDS = 1 << 16
+"""Calls of functions whose keys are made of larger arrays are not compared: too much to keep."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """One call: its number in the program, the way to it, what its keys are made of.
+
+    `vmaps` says which eager vmaps around it each of the values has an axis of, in front.
+    `data` has samples of its other arrays, by input; `None` where nobody asked for them.
+    `in_full`: what draws from several keys at once, its vmap dissolved, draws from each of them.
+    """
+
+    number: int
+    way: tuple[Frame, ...]
+    values: tuple[Any, ...]
+    vmaps: tuple[tuple[Any, ...], ...] = ()
+    data: Mapping[int, Any] | None = None
+    in_full: bool = False
+
+
+@dataclass
+class Compiled:
+    """A function for one signature. `flat` says which leaf of a call each key input is.
+
+    `argument` says so of each input of the program; it is `None` for what it captured.
+    `fixed` are the key inputs that are the same for all calls, at the others is `None`. `refs`
+    are the numbers of those that a mutable ref holds, another value at each call.
+    `computes`: this process has all that the keys are made of.
+    """
+
+    name: str
+    jaxpr: Any
+    diagnosis: Diagnosis
+    program: KeyProgram
+    argument: tuple[int | None, ...]
+    flat: tuple[int | None, ...]
+    fixed: tuple[Any, ...]
+    refs: tuple[int, ...]
+    computes: bool
+    calls: list[Made] = field(default_factory=list)
+    if_called_again: Gap | None = None
+
+    @property
+    def compares_calls(self) -> bool:
+        """Its keys come from its arguments or refs; else they are the same in each call."""
+        return any(j is not None for j in self.flat) or bool(self.refs)
+
+    @property
+    def uses_keys(self) -> bool:
+        return bool(self.diagnosis.draws or self.diagnosis.splits)
+
+    @property
+    def draws_out_of_sight(self) -> bool:
+        """It draws where only a trace comes, and not even that knows how often."""
+        return any(_is_out_of_sight(use) for use in self.diagnosis.draws)
+
+    def vmaps_of(self, leaves: Sequence[tuple[Any, ...]]) -> tuple[tuple[Any, ...], ...]:
+        """The vmaps of the values that `values_of` makes, from those of the leaves."""
+        return tuple(() if j is None else leaves[j] for j in self.flat)
+
+    def values_of(
+        self,
+        leaves: Sequence[Any],
+        donated: Sequence[bool] = (),
+        before: Mapping[int, Any] = MappingProxyType({}),
+    ) -> tuple[Any, ...]:
+        """What the keys of a call are made of, of its leaves; copied if the call takes these.
+
+        If it was made already, `before` has what was in its refs, by their `id`. Raises
+        `Spread` where some of it is cut up over several processes.
+        """
+        values: list[Any] = [
+            None if j is None else jnp.array(leaves[j]) if donated and donated[j] else leaves[j]
+            for j in self.flat
+        ]
+        for i in self.refs:
+            ref = self.fixed[i] if values[i] is None else values[i]
+            values[i] = before[id(ref)] if id(ref) in before else ref[...]
+        return tuple(map(here, values) if distributed() else values)
+
+    def data_of(self, leaves: Sequence[Any]) -> dict[int, Any]:
+        """Samples of those leaves of a call that no key is made of, by input of the program."""
+        every = {i: leaves[j] for i, j in self._data.items() if j is not None}
+        return _samples(every)
+
+    @functools.cached_property
+    def captured(self) -> dict[int, Any]:
+        """Samples of the arrays that the function captured, by input of the program."""
+        values = self.program.trace.values
+        return _samples({i: values[i] for i, j in self._data.items() if j is None})
+
+    @functools.cached_property
+    def _data(self) -> dict[int, int | None]:
+        """The inputs that no key is made of, each with the leaf of a call that it is."""
+        trace = self.program.trace
+        of_keys = trace.lineage_slice.inputs(trace.jaxpr)
+        return {i: j for i, j in enumerate(self.argument) if i not in of_keys}
+
+    def start(self, call: Made) -> Any:
+        """The keys of a call, being computed: for `program.finish`."""
+        values = zip(self.fixed, call.values, strict=True)
+        return self.program.start([old if new is None else new for old, new in values], call.vmaps)
+
+
+def compiled(
+    call: JitCall, *, moved: bool, loop: Transformed | None = None, detail: bool = False
+) -> Compiled | None:
+    """Examine the function of `call`; `None` where it uses no key and is not anybody's to mend.
+
+    `moved`: a host generator was drawn from while JAX traced it. `loop` is the loop that
+    JAX makes the call for: it is examined where the call no longer shows its vmaps. With
+    `detail` the diagnosis keeps its keys, those of all variables. Raises whatever goes
+    wrong: the function is traced again, and may not like it.
+    """
+    if not (moved or may_use_keys(call)):
+        return None
+    name = function_of(call.jaxpr)[0]
+    found = _examined(name, call.jaxpr, _array_call(name, call), len(call.flat), detail)
+    if is_dispatched(call):  # JAX names no line for it, but it is here
+        at = place_here()
+        gaps = tuple(replace(gap, place=gap.place or at) for gap in found.diagnosis.gaps)
+        found = replace(found, diagnosis=replace(found.diagnosis, gaps=gaps))
+    if loop is None or not (found.diagnosis.gaps or folds_constants()):
+        return found
+    whole = transformed(loop, detail=detail)
+    if whole is None or whole.diagnosis.gaps:
+        return found
+    # What its body has captured may be another value in another call.
+    seen_once = Gap(f"calls of {loop.title} after the first are not compared")
+    return replace(
+        whole, jaxpr=call.jaxpr, flat=(None,) * len(whole.flat), if_called_again=seen_once
+    )
+
+
+def may_use_keys(call: JitCall) -> bool:
+    """It draws or splits, or hides what it does with a key.
+
+    Of JAX's own, only loops and branches that the program runs itself.
+    """
+    # What the functions of `jax.random` are made of is seen as they are called. What the program
+    # jits itself, as `jax.jit(jax.random.normal)`, is not.
+    if outermost_sampler() is not None:
+        return False
+    draws, inner = Draws(), open_jaxpr(call.jaxpr)[0]
+    if is_dispatched(call):
+        parts = [body for eqn in inner.eqns for body in subjaxprs(eqn)]
+    elif is_part_of_random(*function_of(call.jaxpr)):
+        return False
+    else:
+        parts = [inner]
+    uses = folds_constants() or any(map(draws.or_splits_inside, parts))
+    return uses or bool(taking_keys(draws, inner))
+
+
+def _is_out_of_sight(use: Use) -> bool:
+    in_loop = in_vmap = False
+    for at in use.at.above()[:-1]:
+        if at.eqn.primitive is kept_vmap:
+            in_vmap = in_loop
+        elif at.eqn.primitive is pjit_p:
+            if not in_loop:
+                return False
+        elif is_loop(at.eqn):
+            # JAX traces a loop's body with its vmaps dissolved: all examples take both branches.
+            if in_vmap and isinstance(control(at.eqn), (Cond, While)):
+                return True
+            in_loop = True
+        elif not in_loop and at.eqn.primitive.name not in primitives.WITH_RULES:
+            return True
+    return False
+
+
+def transformed(call: Transformed, *, detail: bool = False) -> Compiled | None:
+    """Examine a function that was transformed, and is called outside of compiled ones.
+
+    `detail` is that of `compiled`.
+    Raises whatever goes wrong; `None` where it draws nothing.
+    """
+    array = array_call(Target(call.title, call.fun, call.args, call.kwargs))
+    found = _examined(call.title, None, array, len(array.arrays), detail)
+    return found if found.diagnosis.facts.draws or found.diagnosis.gaps else None
+
+
+def _examined(name: str, jaxpr: Any, array: ArrayCall, leaves: int, detail: bool) -> Compiled:
+    known = generators()
+    with preserving_host_rng(known), _silence():
+        trace = trace_program(array, known)
+    program = KeyProgram(trace)
+    # jit takes the leaves in this very order, the static ones left out.
+    has_all = len(array.arrays) == leaves
+    flat = tuple(trace.argument[i] if has_all else None for i in program.wanted)
+    fixed = tuple(trace.values[i] for i in program.wanted)
+    refs = tuple(i for i, value in enumerate(fixed) if is_mutable(value))
+    values = tuple(map(content, fixed))
+    is_here = not any(map(is_spread, values))
+    if is_here:
+        values = tuple(map(here, values))
+        fixed = tuple(old if i in refs else values[i] for i, old in enumerate(fixed))
+    compute = (lambda: all_keys(trace)) if detail else (lambda: program.compute(values))
+    diagnosis = diagnose(trace, run=is_here, compute=compute)
+    if not detail:  # there are as many of them as functions, as long as the program runs
+        diagnosis = replace(diagnosis, ledger=Ledger())
+    sizes = [np.size(x) for i, x in enumerate(values) if flat[i] is not None or i in refs]
+    why = ""
+    if not is_here:
+        why = SPREAD
+    elif not has_all:
+        why = "its arguments are not all arrays"
+    elif sum(sizes) > MOST_WORDS:
+        why = "its keys are made of large arrays"
+    if why:
+        gap = Gap(f"calls of {name} are not compared: {why}")
+        flat, fixed, refs = (None,) * len(flat), values, ()
+        diagnosis = replace(diagnosis, gaps=(*diagnosis.gaps, gap))
+    argument = trace.argument if has_all else (None,) * len(trace.argument)
+    return Compiled(name, jaxpr, diagnosis, program, argument, flat, fixed, refs, is_here)
+
+
+def _samples(values: Mapping[int, Any]) -> dict[int, Any]:
+    return {i: taken for i, value in values.items() if (taken := sample(value)) is not None}
+
+
+def _array_call(name: str, call: JitCall) -> ArrayCall:
+    """The call as a function of what jit traces: arrays, and Python's numbers too."""
+    fn = jax.jit(call.fun, static_argnums=call.static_argnums, static_argnames=call.static_argnames)
+    target = Target(name, fn, call.args, dict(sorted(call.kwargs.items())))
+    names = parameter_names(target)
+    numbers = [i % len(names) for i in call.static_argnums if -len(names) <= i < len(names)]
+    static = {*call.static_argnames, *(names[i] for i in numbers)}
+    return array_call(
+        replace(target, static=frozenset(static)),
+        lambda leaf: is_array(leaf) or isinstance(leaf, (bool, int, float, complex)),
+    )
+
+
+_state = threading.local()
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """In this thread: the program has said already what it says while it is traced."""
+    with contextlib.ExitStack() as stack:
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "__dict__"):
+                stack.enter_context(attribute(stream, "write", _unless_silent))
+        _state.is_silent = True
+        try:
+            yield
+        finally:
+            _state.is_silent = False
+
+
+def _unless_silent(write: Any) -> Callable[[str], int]:
+    def written(text: str) -> int:
+        if getattr(_state, "is_silent", False):
+            return len(text)
+        count: int = write(text)
+        return count
+
+    return written

@@ -1,0 +1,40 @@
+"""NumPy's and Python's numbers, drawn while JAX traced a function: in they come, out come facts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from jaxrng_doctor.model.facts import HostDrawFacts
+from jaxrng_doctor.model.findings import Place
+from jaxrng_doctor.tracing.host_rng import doubt
+from jaxrng_doctor.tracing.places import is_users
+
+Source = tuple[str, str]
+"""The name of a function, and its file."""
+
+
+class HostDraws:
+    """Those of one program, by the function that was traced."""
+
+    def __init__(self) -> None:
+        self._found: dict[Source, tuple[HostDrawFacts, bool]] = {}
+
+    def __contains__(self, source: object) -> bool:
+        return source in self._found
+
+    def note(self, library: str, source: str, is_alone: bool) -> None:
+        """As `Listener.drew_while_tracing` says."""
+        name, _, where = source.partition(" at ")
+        path, _, line = where.rpartition(":")
+        is_place = line.isdecimal() and is_users(path)
+        place = Place(path, int(line), function=name) if is_place else None
+        self._found[name, path] = HostDrawFacts(library, "", place), is_alone
+
+    def but(self, told: Collection[Source]) -> tuple[tuple[HostDrawFacts, ...], list[str]]:
+        """The draws, and what is doubtful of others; but for functions that are `told`.
+
+        A second trace showed their lines, unless there was none, or it drew nothing any more.
+        """
+        drew = [draw for source, draw in self._found.items() if source not in told]
+        doubts = [doubt(draw.library) for draw, is_alone in drew if not is_alone]
+        return tuple(draw for draw, is_alone in drew if is_alone), doubts

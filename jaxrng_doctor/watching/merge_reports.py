@@ -1,0 +1,89 @@
+"""The reports of several processes as one: in come the targets of each, out come those to tell.
+
+What several processes found alike is told once, and what process 0 has not seen, with a word
+on who has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from jaxrng_doctor.model.findings import Finding, Gap, TargetReport
+
+_MOST_NAMED = 4
+
+
+def known_by(finding: Finding) -> Any:
+    """What a finding is known by in all signatures of a function, and in all processes."""
+    return finding.code, finding.place, finding.message
+
+
+_KINDS: dict[str, Callable[[Any], Any]] = {
+    "findings": known_by,
+    "suppressed": lambda suppressed: known_by(suppressed.finding),
+    "gaps": lambda gap: gap,
+    "draws": lambda draw: draw,
+}
+
+
+def merged(
+    own: Sequence[TargetReport], others: Mapping[int, Sequence[TargetReport]], count: int
+) -> tuple[TargetReport, ...]:
+    """The targets of process 0, of `count`, and what only those of `others` have."""
+    targets = list(own)
+    at: dict[Any, int] = {}
+    for number, target in enumerate(own):
+        at.setdefault(_who(target), number)
+    for kind, key in _KINDS.items():
+        seen = {key(one) for target in own for one in getattr(target, kind)}
+        for target, one, processes in _new(kind, key, others):
+            if key(one) in seen:
+                continue
+            if _who(target) not in at:
+                at[_who(target)] = len(targets)
+                targets.append(replace(target, findings=(), suppressed=(), gaps=(), draws=()))
+            mine = targets[at[_who(target)]]
+            more: dict[str, Any] = {
+                kind: (*getattr(mine, kind), _told(one, _named(processes, count)))
+            }
+            targets[at[_who(target)]] = replace(mine, **more)
+    return tuple(targets)
+
+
+def _new(
+    kind: str, key: Callable[[Any], Any], others: Mapping[int, Sequence[TargetReport]]
+) -> list[tuple[TargetReport, Any, list[int]]]:
+    """Each thing of one kind with its target, and the processes that have it."""
+    found: dict[Any, tuple[TargetReport, Any, list[int]]] = {}
+    for process, targets in others.items():
+        for target in targets:
+            for one in getattr(target, kind):
+                processes = found.setdefault(key(one), (target, one, []))[2]
+                if process not in processes:
+                    processes.append(process)
+    return list(found.values())
+
+
+def _who(target: TargetReport) -> Any:
+    return target.target, target.lines
+
+
+def _told(one: Any, who: str) -> Any:
+    if isinstance(one, Finding):
+        return replace(one, notes=(*one.notes, f"seen in {who}, not in process 0"))
+    if isinstance(one, Gap):
+        return Gap(f"in {who}: {one.message}", one.place)
+    return one
+
+
+def _named(processes: Sequence[int], count: int) -> str:
+    if len(processes) == 1:
+        return f"process {processes[0]} of {count}"
+    if len(processes) > _MOST_NAMED:
+        return (
+            f"{len(processes):,} of {count:,} processes, the first of them process {processes[0]}"
+        )
+    *most, last = map(str, processes)
+    return f"processes {', '.join(most)} and {last} of {count}"

@@ -1,0 +1,70 @@
+"""A jitted call that is seen: its keys are noted once it was made, and those of its like again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jaxrng_doctor.jax_internals.calldata import JitCall
+from jaxrng_doctor.jax_internals.equations import is_mutable, open_jaxpr
+from jaxrng_doctor.watching import hooks
+from jaxrng_doctor.watching.compiled_function import Compiled
+from jaxrng_doctor.watching.transformed import Transformed
+
+if TYPE_CHECKING:
+    from jaxrng_doctor.watching.recorder import Recorder
+
+
+class NotedCall:
+    """A jitted call, to be noted once it was made, and its like again. `function` if known."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        call: JitCall,
+        loop: Transformed | None,
+        function: Compiled | None,
+    ) -> None:
+        self._recorder = recorder
+        self._loop = loop
+        self._function = function
+        self._donated = call.donated if any(call.donated) else ()
+        self._call: JitCall | None = call
+        self._before = _in_refs((*call.flat, *open_jaxpr(call.jaxpr)[1]))
+        self._note = self.again(call.flat) if self._donated else None
+
+    def made(self) -> bool:
+        call, loop, note = self._call, self._loop, self._note
+        self._call = self._loop = self._note = None  # its arguments may be large
+        if call is None:
+            return False
+        if self._function is None:
+            self._function = self._recorder.first(call, loop)
+        if self._function is None or not self._recorder.notes(self._function):
+            return False
+        (note or self.again(call.flat))()
+        self._before = {}
+        return self._function.uses_keys or self._function.if_called_again is not None
+
+    def again(self, leaves: Sequence[Any]) -> Callable[[], None]:
+        if self._function is None:
+            return nothing
+        if self._function.calls and not self._recorder.notes(self._function):
+            self._recorder.miss(self._function)
+            return nothing
+        return self._recorder.prepared(self._function, leaves, self._donated, self._before)
+
+
+def _in_refs(values: Sequence[Any]) -> dict[int, Any]:
+    """What is in those of the values that are mutable refs, by their `id`."""
+    found: dict[int, Any] = {}
+    for value in filter(is_mutable, values):
+        # One that was freed is of no use to the call either.
+        with hooks.deaf(), contextlib.suppress(Exception):
+            found[id(value)] = value[...]
+    return found
+
+
+def nothing() -> None:
+    pass
