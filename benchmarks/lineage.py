@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.key_reuse._core import check_key_reuse_jaxpr
 
+from jaxrng_doctor.analysis.facts.build import program_facts
 from jaxrng_doctor.analysis.keys.tables import Ledger
 from jaxrng_doctor.analysis.lineage.engine import Engine
-from jaxrng_doctor.analysis.facts.build import program_facts
+from jaxrng_doctor.model.target import Target
 from jaxrng_doctor.rules import judge
-from jaxrng_doctor.checking.targets import Target
 from jaxrng_doctor.tracing.array_call import array_call
 from jaxrng_doctor.tracing.draws import Draws
 from jaxrng_doctor.tracing.program import trace_program

@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 from lineage import flat, nested
 
-from jaxrng_doctor.checking import examine
 from jaxrng_doctor._util.gc_pause import uncollected
+from jaxrng_doctor.checking import examine
+from jaxrng_doctor.model.target import Target
 from jaxrng_doctor.reports import RenderOptions
 from jaxrng_doctor.reports.listing import FORMATS
-from jaxrng_doctor.checking.targets import Target
 from jaxrng_doctor.tracing.array_call import array_call
 from jaxrng_doctor.tracing.program import trace_program
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from jaxrng_doctor.config.pyproject.schema import OF_A_TARGET, SETTINGS, Setting, schema
+from jaxrng_doctor.config.schema import OF_A_TARGET, SETTINGS, Setting, schema
 from jaxrng_doctor.rules import CODES
 
 PAGE = """\

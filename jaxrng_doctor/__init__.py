@@ -9,7 +9,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from jaxrng_doctor._util.version import __version__
+
 if TYPE_CHECKING:
+    from jaxrng_doctor.checking.targets.examples import example
     from jaxrng_doctor.frontends.api import FindingsError, Report, check, watch
     from jaxrng_doctor.model.errors import TargetError, UsageError
     from jaxrng_doctor.model.findings import (
@@ -29,9 +32,6 @@ if TYPE_CHECKING:
         Suppressed,
         TargetReport,
     )
-    from jaxrng_doctor.checking.targets.examples import example
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Choices",
@@ -60,26 +60,26 @@ __all__ = [
 ]
 
 _HOMES = {
-    "check": "api",
-    "watch": "api",
-    "FindingsError": "api",
-    "Report": "api",
-    "example": "target.examples",
-    "TargetError": "errors",
-    "UsageError": "errors",
+    "check": "frontends.api",
+    "watch": "frontends.api",
+    "FindingsError": "frontends.api",
+    "Report": "frontends.api",
+    "example": "checking.targets.examples",
+    "TargetError": "model.errors",
+    "UsageError": "model.errors",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = importlib.import_module(f"{__name__}.{_HOMES.get(name, 'findings')}")
+    home = importlib.import_module(f"{__name__}.{_HOMES.get(name, 'model.findings')}")
     return getattr(home, name)
 
 
 def load_ipython_extension(shell: Any) -> None:
     """What `%load_ext jaxrng_doctor` calls."""
-    importlib.import_module(f"{__name__}.notebook").register(shell)
+    importlib.import_module(f"{__name__}.frontends.notebook").register(shell)
 
 
 def __dir__() -> list[str]:

@@ -19,6 +19,7 @@ import jaxrng_doctor
 from jaxrng_doctor._util import output
 from jaxrng_doctor.frontends import progress
 from jaxrng_doctor.model.errors import UsageError
+from jaxrng_doctor.reports import options as report_options
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 Write = Callable[[str, str], Path]
@@ -355,7 +356,7 @@ def test_color_and_width(
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    options = output.options_for(stream)
+    options = report_options.options_for(stream)
     assert (options.color, options.width, options.root) == (color, width, str(Path.cwd()))
 
 

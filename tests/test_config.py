@@ -12,12 +12,12 @@ import jsonschema
 import pytest
 from jsonschema import Draft7Validator
 
-from jaxrng_doctor.config.pyproject.pyproject import Config, read_config
+from jaxrng_doctor.config.pyproject import Config, read_config
+from jaxrng_doctor.config.schema import OF_A_TARGET, SETTINGS, schema
+from jaxrng_doctor.config.validators import known_codes
 from jaxrng_doctor.model.errors import UsageError
-from jaxrng_doctor.config.pyproject.schema import OF_A_TARGET, SETTINGS, schema
+from jaxrng_doctor.model.target import AS_IS, Overrides
 from jaxrng_doctor.rules import CODES as ALL_CODES
-from jaxrng_doctor.config.pyproject.validators import known_codes
-from jaxrng_doctor.checking.targets import AS_IS, Overrides
 
 CODES = ("RNG001", "RNG002", "RNG010", "RNG900")
 

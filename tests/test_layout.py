@@ -157,7 +157,7 @@ def test_each_way_to_patch_is_noticed(code):
 
 def test_only_the_registry_patches():
     # The others write to the function that declares an example, and to a magic's arguments.
-    own = {"jax_internals/patches.py", "checking/targets/examples.py", "notebook.py"}
+    own = {"jax_internals/patches.py", "checking/targets/examples.py", "frontends/notebook.py"}
     found = {
         f"{module.relative_to(PACKAGE).as_posix()}:{line}"
         for module in MODULES
@@ -175,7 +175,7 @@ def test_each_way_to_exit_is_noticed(code):
 
 
 def test_only_the_command_line_and_its_workers_exit():
-    assert modules_where(ends_the_process) <= {"cli.py", "frontends/jobs/worker_main.py"}
+    assert modules_where(ends_the_process) <= {"frontends/cli.py", "frontends/jobs/worker_main.py"}
 
 
 @every_module

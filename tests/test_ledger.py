@@ -14,7 +14,7 @@ from jax import lax
 
 from jaxrng_doctor.analysis.keys.compute import compute_keys
 from jaxrng_doctor.analysis.lineage.engine import Engine
-from jaxrng_doctor.checking.targets import Target
+from jaxrng_doctor.model.target import Target
 from jaxrng_doctor.tracing.array_call import array_call
 from jaxrng_doctor.tracing.program import trace_program
 

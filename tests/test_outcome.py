@@ -11,7 +11,7 @@ import pytest
 import jaxrng_doctor
 from jaxrng_doctor._util import time_limit
 from jaxrng_doctor.checking.examine import examine
-from jaxrng_doctor.checking.targets import Target
+from jaxrng_doctor.model.target import Target
 
 
 def noisy(x, key):

@@ -10,8 +10,8 @@ import jsonschema
 import junitparser
 import pytest
 
-from jaxrng_doctor.model.errors import UsageError
 from jaxrng_doctor.frontends.report_files import destinations
+from jaxrng_doctor.model.errors import UsageError
 from jaxrng_doctor.reports import FORMATS
 
 ROOT = Path(__file__).parent.parent

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxrng_doctor.config.pyproject import FAIL_ON, Config
 from jaxrng_doctor.frontends import pytest_plugin
-from jaxrng_doctor.config.pyproject.pyproject import FAIL_ON, Config
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs"))

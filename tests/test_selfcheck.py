@@ -6,8 +6,8 @@ import os
 import jax
 import pytest
 
-from jaxrng_doctor.frontends.commands import selfcheck_programs
 from jaxrng_doctor.frontends.commands import selfcheck as command
+from jaxrng_doctor.frontends.commands import selfcheck_programs
 from jaxrng_doctor.jax_internals import canaries
 from jaxrng_doctor.jax_internals.facts import FACTS
 
@@ -39,10 +39,14 @@ def test_what_is_wrong_is_shown_and_fails(what, monkeypatch, capsys, tmp_path):
     right = {"shared_under_vmap": ("RNG001",)}
     monkeypatch.setattr(selfcheck_programs, "WATCHED", {})
     monkeypatch.setattr(
-        selfcheck_programs, "CHECKED", {"shared_under_vmap": ("RNG005",)} if what == "verdict" else right
+        selfcheck_programs,
+        "CHECKED",
+        {"shared_under_vmap": ("RNG005",)} if what == "verdict" else right,
     )
     if what == "failure":
-        monkeypatch.setattr(selfcheck_programs, "TEXT", "def shared_under_vmap(x, key):\n    raise OSError\n")
+        monkeypatch.setattr(
+            selfcheck_programs, "TEXT", "def shared_under_vmap(x, key):\n    raise OSError\n"
+        )
     known = {fact.name: None for fact in FACTS}
     if what == "fact":
         known["vmap"] = ""

@@ -7,8 +7,8 @@ import textwrap
 
 import pytest
 
-from jaxrng_doctor.suppression import comments, policy
 from jaxrng_doctor.model.findings import Choices, Finding, Place, Scope
+from jaxrng_doctor.suppression import comments, policy
 
 PATH = "/project/noise.py"
 

@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from jaxrng_doctor.config.pyproject.pyproject import read_config
+from jaxrng_doctor.config.pyproject import read_config
 from jaxrng_doctor.rules import CODES
 
 ROOT = Path(__file__).parent.parent

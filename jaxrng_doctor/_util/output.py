@@ -8,12 +8,9 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from jaxrng_doctor.model.errors import UsageError
-
-if TYPE_CHECKING:
-    from jaxrng_doctor.reports.options import RenderOptions
 
 
 def real_stdout() -> TextIO:
@@ -35,24 +32,6 @@ def take_stdout() -> TextIO:
         os.dup2(2, 1)
     sys.stdout = sys.stderr
     return real
-
-
-def options_for(out: TextIO | None) -> RenderOptions:
-    """How to render for the stream `out`, or for a file where it is `None`."""
-    from jaxrng_doctor.reports.options import RenderOptions  # with rich, which takes its time
-
-    environment = os.environ
-    terminal = out is not None and out.isatty()
-    color = terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
-    if out is not None and environment.get("FORCE_COLOR"):
-        color = True
-    width = 100
-    if out is not None and terminal:
-        with contextlib.suppress(OSError):
-            width = os.get_terminal_size(out.fileno()).columns or width
-    if out is not None and environment.get("COLUMNS", "").isdecimal():
-        width = int(environment["COLUMNS"]) or width
-    return RenderOptions(color=color, width=width, root=str(Path.cwd()))
 
 
 def write(out: TextIO, text: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 from jaxrng_doctor._util import ipython
 
-OWN_DIR = str(Path(__file__).parent) + os.sep
+OWN_DIR = str(Path(__file__).parent.parent) + os.sep
 """Where the doctor's own code is, as the code itself says it."""
 
 

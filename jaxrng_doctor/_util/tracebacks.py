@@ -14,8 +14,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from jaxrng_doctor.model.findings import Failure, Stage
 from jaxrng_doctor._util.paths import OWN_DIR
+from jaxrng_doctor.model.findings import Failure, Stage
 
 
 class Unseen:

@@ -15,14 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrng_doctor.checking.compare_examples import compare_examples
-from jaxrng_doctor.model.findings import Comparison, Leaf, Pairs
 from jaxrng_doctor.jax_internals.equations import is_mutable
 from jaxrng_doctor.jax_internals.settings import examining
-from jaxrng_doctor.tracing.batch_axes import batch_axes
+from jaxrng_doctor.model.findings import Comparison, Leaf, Pairs
 from jaxrng_doctor.tracing.array_call import ArrayCall
+from jaxrng_doctor.tracing.batch_axes import batch_axes
+from jaxrng_doctor.tracing.discharge_refs import unchanged
 from jaxrng_doctor.tracing.draws import is_key
 from jaxrng_doctor.tracing.program import Trace
-from jaxrng_doctor.tracing.discharge_refs import unchanged
 
 
 @dataclass(frozen=True)

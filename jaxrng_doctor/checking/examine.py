@@ -6,8 +6,20 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from jaxrng_doctor.checking import compare_outputs
+from jaxrng_doctor._util.gc_pause import uncollected
+from jaxrng_doctor._util.time_limit import OutOfTime, within
+from jaxrng_doctor._util.tracebacks import doctors_own, failure, in_a_line
+from jaxrng_doctor.analysis.facts.build import program_facts
 from jaxrng_doctor.analysis.facts.draws import as_draws, cut_loops, not_run
+from jaxrng_doctor.analysis.keys.compute import compute_keys
+from jaxrng_doctor.analysis.keys.tables import Ledger
+from jaxrng_doctor.analysis.lineage.engine import Engine
+from jaxrng_doctor.analysis.lineage.uses import Use
+from jaxrng_doctor.analysis.listing import listing
+from jaxrng_doctor.analysis.listing.cost import takes_long
+from jaxrng_doctor.checking import compare_outputs
+from jaxrng_doctor.checking.pictures import with_pictures
+from jaxrng_doctor.jax_internals import canaries
 from jaxrng_doctor.model.errors import AnalysisFault, TargetError, UsageError
 from jaxrng_doctor.model.facts import RBG, ProgramFacts
 from jaxrng_doctor.model.findings import (
@@ -19,25 +31,13 @@ from jaxrng_doctor.model.findings import (
     Stage,
     TargetReport,
 )
-from jaxrng_doctor._util.gc_pause import uncollected
-from jaxrng_doctor.analysis.listing import listing
-from jaxrng_doctor.analysis.listing.cost import takes_long
-from jaxrng_doctor.jax_internals import canaries
-from jaxrng_doctor.analysis.keys.tables import Ledger
-from jaxrng_doctor.analysis.keys.compute import compute_keys
-from jaxrng_doctor._util.time_limit import OutOfTime, within
-from jaxrng_doctor.analysis.lineage.engine import Engine
-from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.model.listing import Listing
-from jaxrng_doctor.checking.pictures import with_pictures
-from jaxrng_doctor.analysis.facts.build import program_facts
+from jaxrng_doctor.model.target import Target
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppression.policy import apply
-from jaxrng_doctor.checking.targets import Target
 from jaxrng_doctor.tracing.array_call import ArrayCall, array_call
 from jaxrng_doctor.tracing.draws import key_impl
 from jaxrng_doctor.tracing.program import Trace, trace_program
-from jaxrng_doctor._util.tracebacks import doctors_own, failure, in_a_line
 
 _TIMEOUT = 60.0
 

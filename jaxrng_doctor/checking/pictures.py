@@ -15,13 +15,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor.analysis.keys.counts import KeyCount, numbered
+from jaxrng_doctor.analysis.keys.tables import KeyTable
+from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.model.facts import RBG, DrawFacts, Variation
 from jaxrng_doctor.model.findings import Evidence, Finding, Gap, Picture
-from jaxrng_doctor.jax_internals import equations
-from jaxrng_doctor.analysis.keys.tables import KeyTable
 from jaxrng_doctor.tracing.draws import is_key
-from jaxrng_doctor._util.tracebacks import in_a_line
 
 COLUMNS = 32
 """A picture's size at most, in rows too: enough to see whether rows are alike."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxrng_doctor.config.pyproject.pyproject import Config
+from jaxrng_doctor.config.pyproject import Config
 from jaxrng_doctor.model.findings import Choices
-from jaxrng_doctor.checking.targets import NO_OVERRIDES, Overrides
+from jaxrng_doctor.model.target import NO_OVERRIDES, Overrides
 
 
 @dataclass(frozen=True)

@@ -8,27 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jaxrng_doctor._util.suggest import nearest
+from jaxrng_doctor.checking.targets.examples import ConfiguredTarget, Example
+from jaxrng_doctor.config.schema import FAIL_ON, SETTINGS, TABLE, read_table
+from jaxrng_doctor.config.validators import Where
 from jaxrng_doctor.model.errors import UsageError
 from jaxrng_doctor.model.findings import Choices, Expect, FailOn
-from jaxrng_doctor.config.pyproject.schema import FAIL_ON, SETTINGS, TABLE, read_table
-from jaxrng_doctor._util.suggest import nearest
-from jaxrng_doctor.config.pyproject.validators import Where
-from jaxrng_doctor.checking.targets import NO_OVERRIDES, Overrides
-from jaxrng_doctor.checking.targets.examples import Example
+from jaxrng_doctor.model.target import NO_OVERRIDES, Overrides
 
-__all__ = ["FAIL_ON", "Config", "ConfiguredTarget", "FailOn", "read_config"]
-
-
-@dataclass(frozen=True)
-class ConfiguredTarget:
-    """One `[[tool.jaxrng-doctor.targets]]`: a target, the arguments to call it with, its settings.
-
-    What `overrides` does not say, the settings of all targets say.
-    """
-
-    target: str
-    example: Example
-    overrides: Overrides = NO_OVERRIDES
+__all__ = ["FAIL_ON", "Config", "FailOn", "read_config"]
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jaxrng_doctor.config.pyproject import validators as kinds
+from jaxrng_doctor.config import validators as kinds
+from jaxrng_doctor.config.validators import Kind, Schema, Where
 from jaxrng_doctor.model.errors import UsageError
 from jaxrng_doctor.model.findings import SEVERITIES, FailOn
-from jaxrng_doctor.config.pyproject.validators import Kind, Schema, Where
-from jaxrng_doctor.checking.targets import EXPECTATIONS
+from jaxrng_doctor.model.target import EXPECTATIONS
 
 TABLE = "jaxrng-doctor"
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jaxrng_doctor.model.errors import UsageError
 from jaxrng_doctor._util.suggest import nearest
 from jaxrng_doctor.checking.targets.in_axes import parse_in_axes
 from jaxrng_doctor.checking.targets.loading import split
+from jaxrng_doctor.model.errors import UsageError
 
 Schema = dict[str, Any]
 

@@ -9,23 +9,23 @@ from typing import Any
 
 import jax
 
-from jaxrng_doctor import __version__
-from jaxrng_doctor.model import findings
 from jaxrng_doctor._util import ipython
+from jaxrng_doctor._util.tracebacks import doctors_own
+from jaxrng_doctor._util.version import __version__
 from jaxrng_doctor.checking.examine import examine
+from jaxrng_doctor.checking.targets.in_axes import check_in_axes
+from jaxrng_doctor.jax_internals import patches
+from jaxrng_doctor.model import findings
 from jaxrng_doctor.model.errors import TargetError, UsageError
 from jaxrng_doctor.model.findings import Choices, Expect, Finding, Severity, TargetReport
-from jaxrng_doctor.suppression.unused import finish
-from jaxrng_doctor.jax_internals import patches
+from jaxrng_doctor.model.target import AS_IS, Target
 from jaxrng_doctor.reports import FORMATS, RenderOptions, html
-from jaxrng_doctor.checking.targets import AS_IS, Target
-from jaxrng_doctor.checking.targets.in_axes import check_in_axes
+from jaxrng_doctor.suppression.unused import finish
 from jaxrng_doctor.tracing.array_call import parameter_names
-from jaxrng_doctor._util.tracebacks import doctors_own
+from jaxrng_doctor.watching.build_reports import nothing_judged
 from jaxrng_doctor.watching.hooks import deaf, listening
 from jaxrng_doctor.watching.processes import Meeting
 from jaxrng_doctor.watching.recorder import Recorder
-from jaxrng_doctor.watching.build_reports import nothing_judged
 
 
 class FindingsError(AssertionError):

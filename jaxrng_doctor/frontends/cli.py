@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from typer.completion import get_completion_inspect_parameters
 
-from jaxrng_doctor import __version__
+from jaxrng_doctor._util.suggest import choose
+from jaxrng_doctor._util.time_limit import is_left_running
+from jaxrng_doctor._util.version import __version__
 from jaxrng_doctor.frontends.commands import FAILED, INTERRUPTED, USAGE
-from jaxrng_doctor.model.errors import ProgramToRun, UsageError
 from jaxrng_doctor.frontends.flags import (
     AddIgnores,
     Arg,
@@ -41,8 +42,7 @@ from jaxrng_doctor.frontends.flags import (
     WriteBaseline,
     codes,
 )
-from jaxrng_doctor._util.time_limit import is_left_running
-from jaxrng_doctor._util.suggest import choose
+from jaxrng_doctor.model.errors import ProgramToRun, UsageError
 
 if TYPE_CHECKING:
     from jaxrng_doctor.frontends.jobs.pool import Crew
@@ -149,8 +149,8 @@ def check(
                 from jaxrng_doctor.frontends.commands.show_settings import show_settings as show
 
                 return show(settings)
-            from jaxrng_doctor.frontends.commands.check import check
             from jaxrng_doctor.checking.targets.resolve import parse_flags
+            from jaxrng_doctor.frontends.commands.check import check
 
             flags = parse_flags(arg or [], static or [], in_axes, axis_size, seed, expect)
             return check(targets or [], flags, settings, crew, jobs=jobs)
@@ -189,9 +189,9 @@ def inspect(
     """Show the program of a function: its scopes as boxes, its keys in colours."""
 
     def work() -> int:
-        from jaxrng_doctor.frontends.commands.inspect import inspect
-        from jaxrng_doctor.frontends.command_settings import settings_of
         from jaxrng_doctor.checking.targets.resolve import parse_flags
+        from jaxrng_doctor.frontends.command_settings import settings_of
+        from jaxrng_doctor.frontends.commands.inspect import inspect
 
         settings = settings_of(select, ignore, None, None, None)
         flags = parse_flags(arg or [], static or [], in_axes, axis_size, seed, expect)
@@ -243,8 +243,8 @@ def run(
     """
 
     def work() -> int:
-        from jaxrng_doctor.frontends.commands.run import run
         from jaxrng_doctor.frontends.command_settings import settings_of
+        from jaxrng_doctor.frontends.commands.run import run
 
         settings = settings_of(
             select, ignore, fail_on, formats, output, strict=strict, baseline=baseline,

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from jaxrng_doctor.config.pyproject.pyproject import FAIL_ON, read_config
-from jaxrng_doctor.model.findings import Report
 from jaxrng_doctor._util.suggest import choose
+from jaxrng_doctor.config.per_target import TargetSettings
+from jaxrng_doctor.config.pyproject import FAIL_ON, read_config
+from jaxrng_doctor.config.validators import known_codes
 from jaxrng_doctor.frontends.report_files import Destination, destinations, keep_apart, publish
+from jaxrng_doctor.model.findings import Report
+from jaxrng_doctor.model.target import Overrides
 from jaxrng_doctor.reports import DETAILED, FORMATS
 from jaxrng_doctor.reports.statistics import STATISTICS
 from jaxrng_doctor.rules import CODES, RULES
-from jaxrng_doctor.config.pyproject.validators import known_codes
 from jaxrng_doctor.suppression.accept import Settling, settling
-from jaxrng_doctor.checking.targets import Overrides
-from jaxrng_doctor.config.pyproject.per_target import TargetSettings
 
 
 @dataclass(frozen=True)

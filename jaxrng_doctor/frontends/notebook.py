@@ -13,13 +13,13 @@ import shlex
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
+from jaxrng_doctor._util.suggest import choose
+from jaxrng_doctor.checking.targets.in_axes import parse_in_axes
+from jaxrng_doctor.config.validators import known_codes
 from jaxrng_doctor.frontends.api import Report, check, watch
 from jaxrng_doctor.model.errors import UsageError
-from jaxrng_doctor._util.suggest import choose
+from jaxrng_doctor.model.target import AS_IS, EXPECTATIONS
 from jaxrng_doctor.rules import CODES
-from jaxrng_doctor.config.pyproject.validators import known_codes
-from jaxrng_doctor.checking.targets import AS_IS, EXPECTATIONS
-from jaxrng_doctor.checking.targets.in_axes import parse_in_axes
 from jaxrng_doctor.tracing import recording_vmaps
 
 USAGE = (

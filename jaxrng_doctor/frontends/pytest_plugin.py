@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from jaxrng_doctor.config.pyproject import Config
     from jaxrng_doctor.frontends.api import Report
-    from jaxrng_doctor.config.pyproject.pyproject import Config
     from jaxrng_doctor.model.findings import Choices
     from jaxrng_doctor.suppression.accept import Settling
 
@@ -63,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
         'jaxrng(ignore=[...], expect="same"): what --jaxrng is not to report in this test',
     )
     if config.getoption("--jaxrng"):
-        from jaxrng_doctor.config.pyproject.pyproject import read_config
+        from jaxrng_doctor.config.pyproject import read_config
         from jaxrng_doctor.model.errors import UsageError
         from jaxrng_doctor.rules import CODES
         from jaxrng_doctor.suppression.accept import settling
@@ -141,7 +141,7 @@ def pytest_fixture_setup(
     if fixturedef.scope == "function" or item is None or _watched not in item.stash:
         return (yield)
     from jaxrng_doctor.frontends.api import watching
-    from jaxrng_doctor.checking.targets import Overrides
+    from jaxrng_doctor.model.target import Overrides
     from jaxrng_doctor.watching.hooks import apart
 
     config, _ = item.config.stash[_project]  # the marks are of one of these tests only
@@ -235,11 +235,11 @@ def _watch(item: pytest.Item) -> tuple[contextlib.ExitStack, Report]:
 
 def _choices(item: pytest.Item) -> Choices:
     """What is reported of a test, by the project's settings and its own marks."""
-    from jaxrng_doctor.model.errors import UsageError
     from jaxrng_doctor._util.suggest import choose
+    from jaxrng_doctor.config.validators import known_codes
+    from jaxrng_doctor.model.errors import UsageError
+    from jaxrng_doctor.model.target import EXPECTATIONS, Overrides
     from jaxrng_doctor.rules import CODES
-    from jaxrng_doctor.config.pyproject.validators import known_codes
-    from jaxrng_doctor.checking.targets import EXPECTATIONS, Overrides
 
     config, _ = item.config.stash[_project]
     ignore = [*config.ignore]

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from jaxrng_doctor._util.output import check_writable, write, write_file
+from jaxrng_doctor._util.suggest import choose
 from jaxrng_doctor.model.errors import UsageError
 from jaxrng_doctor.model.findings import Report
-from jaxrng_doctor._util.suggest import choose
-from jaxrng_doctor._util.output import check_writable, options_for, write, write_file
 from jaxrng_doctor.reports import FORMATS, RenderOptions, html
+from jaxrng_doctor.reports.options import options_for
 
 Render = Callable[[Report, RenderOptions], str]
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import jax
 
+from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor.jax_internals import remembered, running
 from jaxrng_doctor.jax_internals.facts import FACTS, Fact, forget_traces
 from jaxrng_doctor.jax_internals.settings import own_settings
-from jaxrng_doctor._util.tracebacks import in_a_line
 
 
 def broken(*, watch: bool = False) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import jax
 import jaxlib
 
-from jaxrng_doctor import __version__
+from jaxrng_doctor._util.version import __version__
 
 _HELD = "all facts held\n"
 

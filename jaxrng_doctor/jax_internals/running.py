@@ -22,11 +22,11 @@ from jax._src import source_info_util as _source_info
 from jax._src import traceback_util as _traceback
 from jax._src.interpreters import partial_eval as _pe
 
+from jaxrng_doctor._util.paths import OWN_DIR
+from jaxrng_doctor._util.tracebacks import unseen
 from jaxrng_doctor.jax_internals import stacks
 from jaxrng_doctor.jax_internals.calldata import JitCall
 from jaxrng_doctor.jax_internals.patches import Patch, attribute, calling_function, together
-from jaxrng_doctor._util.paths import OWN_DIR
-from jaxrng_doctor._util.tracebacks import unseen
 
 home_of_transformations = _api
 """Where JAX itself looks up `vmap` and `grad`, as for `jnp.vectorize` (0.6 to 0.12)."""

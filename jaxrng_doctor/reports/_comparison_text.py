@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from jaxrng_doctor._util.text import counted
 from jaxrng_doctor.model.findings import Comparison, Leaf, Pairs
-from jaxrng_doctor.reports._layout import Layout, Row, counted, visible
+from jaxrng_doctor.reports._layout import Layout, Row, visible
 
 MOST_LEAVES = 12
 """More leaves than this are counted, not shown: a model has hundreds."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from jaxrng_doctor._util.text import counted
 from jaxrng_doctor.model.findings import Draw, Evidence, Finding, Scope
-from jaxrng_doctor.reports._layout import Layout, Row, counted, visible
+from jaxrng_doctor.reports._layout import Layout, Row, visible
 from jaxrng_doctor.reports._snippet import Mark, gutter, snippets
 from jaxrng_doctor.reports._strip import cells
 

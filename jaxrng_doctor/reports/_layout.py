@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jaxrng_doctor._util import paths
-from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor._util.source import char_column
+from jaxrng_doctor.model.findings import Place
 
 Piece = tuple[str, str]
 """A text and the name of its style; `""` is the terminal's own."""
@@ -94,8 +94,3 @@ def _shown(char: str) -> str:
     if steers or ord(char) & 0xFFFE == 0xFFFE:
         return char.encode("unicode_escape", "surrogatepass").decode("ascii")
     return char
-
-
-def counted(n: int, noun: str) -> str:
-    """`1 error`, `2 errors`, `1,000 errors`."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -10,10 +10,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from jaxrng_doctor.model.findings import Place, TargetReport
-from jaxrng_doctor.reports._gap_text import aside_rows, failed, failure_rows
 from jaxrng_doctor.reports._comparison_text import panel_rows
-from jaxrng_doctor.reports._layout import Layout, Row
 from jaxrng_doctor.reports._finding_text import finding_rows
+from jaxrng_doctor.reports._gap_text import aside_rows, failed, failure_rows
+from jaxrng_doctor.reports._layout import Layout, Row
 
 
 def target_text(target: TargetReport, root: str, width: int = 100) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor._util.source import char_column
+from jaxrng_doctor.model.findings import Place
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from jaxrng_doctor._util.text import counted
 from jaxrng_doctor.model.findings import SEVERITIES, Report, TargetReport
-from jaxrng_doctor.reports._layout import counted
 
 
 def verdict(report: Report) -> tuple[str, bool]:

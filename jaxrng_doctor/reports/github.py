@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from jaxrng_doctor.model.findings import Finding, Place, Report, TargetReport
 from jaxrng_doctor.reports._gap_text import failed
 from jaxrng_doctor.reports._layout import visible
-from jaxrng_doctor.reports.options import RenderOptions
 from jaxrng_doctor.reports._plain_text import location
 from jaxrng_doctor.reports._region import region
 from jaxrng_doctor.reports._verdict import counts, verdict
+from jaxrng_doctor.reports.options import RenderOptions
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 

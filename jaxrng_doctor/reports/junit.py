@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
-from jaxrng_doctor.model.findings import Report, TargetReport
 from jaxrng_doctor._util.paths import shown
-from jaxrng_doctor.reports.options import RenderOptions
+from jaxrng_doctor.model.findings import Report, TargetReport
 from jaxrng_doctor.reports._plain_text import reason, target_text
+from jaxrng_doctor.reports.options import RenderOptions
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from jaxrng_doctor._util.text import counted
 from jaxrng_doctor.model.findings import Place, Report, TargetReport
 from jaxrng_doctor.reports._gap_text import failed
-from jaxrng_doctor.reports._layout import counted, visible
-from jaxrng_doctor.reports.options import RenderOptions
+from jaxrng_doctor.reports._layout import visible
 from jaxrng_doctor.reports._plain_text import location, target_text
 from jaxrng_doctor.reports._verdict import counts, says_something, verdict
+from jaxrng_doctor.reports.options import RenderOptions
 
 _ROOM = 60_000
 """Characters; a comment on GitHub holds 65,536."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
 
 from jaxrng_doctor.model.findings import RuleText
 
@@ -20,3 +24,19 @@ class RenderOptions:
     root: str = ""
     brief: bool = False
     rules: tuple[RuleText, ...] = ()
+
+
+def options_for(out: TextIO | None) -> RenderOptions:
+    """How to render for the stream `out`, or for a file where it is `None`."""
+    environment = os.environ
+    terminal = out is not None and out.isatty()
+    color = terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+    if out is not None and environment.get("FORCE_COLOR"):
+        color = True
+    width = 100
+    if out is not None and terminal:
+        with contextlib.suppress(OSError):
+            width = os.get_terminal_size(out.fileno()).columns or width
+    if out is not None and environment.get("COLUMNS", "").isdecimal():
+        width = int(environment["COLUMNS"]) or width
+    return RenderOptions(color=color, width=width, root=str(Path.cwd()))

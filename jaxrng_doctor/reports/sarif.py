@@ -16,12 +16,12 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
-from jaxrng_doctor.model.findings import Finding, Place, Report, RuleText, Suppressed, TargetReport
-from jaxrng_doctor.suppression.fingerprints import VERSION, fingerprints
 from jaxrng_doctor._util.paths import shown
+from jaxrng_doctor.model.findings import Finding, Place, Report, RuleText, Suppressed, TargetReport
 from jaxrng_doctor.reports._gap_text import failed, how
-from jaxrng_doctor.reports.options import RenderOptions
 from jaxrng_doctor.reports._region import region
+from jaxrng_doctor.reports.options import RenderOptions
+from jaxrng_doctor.suppression.fingerprints import VERSION, fingerprints
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from jaxrng_doctor.model.findings import Report
-from jaxrng_doctor.reports.options import RenderOptions
 from jaxrng_doctor.reports._verdict import counts
+from jaxrng_doctor.reports.options import RenderOptions
 
 
 def _counted(report: Report) -> list[tuple[int, str, str]]:

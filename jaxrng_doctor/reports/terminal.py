@@ -12,13 +12,13 @@ from rich.panel import Panel
 from rich.text import Text
 
 from jaxrng_doctor.model.findings import Comparison, Report, TargetReport
-from jaxrng_doctor.reports._gap_text import aside_rows, failure_rows
 from jaxrng_doctor.reports._comparison_text import panel_rows
 from jaxrng_doctor.reports._console import Page
-from jaxrng_doctor.reports._layout import Layout
-from jaxrng_doctor.reports.options import RenderOptions
 from jaxrng_doctor.reports._finding_text import draw_rows, finding_rows
+from jaxrng_doctor.reports._gap_text import aside_rows, failure_rows
+from jaxrng_doctor.reports._layout import Layout
 from jaxrng_doctor.reports._verdict import counts, says_something, verdict
+from jaxrng_doctor.reports.options import RenderOptions
 
 _MAX_DRAWS = 5
 """So many healthy draws are shown; the rest is counted."""

@@ -5,6 +5,7 @@ To add a rule: a module that defines `RULE`, and a line here.
 
 from __future__ import annotations
 
+from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor.model.facts import ProgramFacts
 from jaxrng_doctor.model.findings import SEVERITIES, Finding, Gap
 from jaxrng_doctor.rules.rng001_shared_key_under_vmap import RULE as RNG001
@@ -24,7 +25,6 @@ from jaxrng_doctor.rules.rng014_key_repeated_across_calls import RULE as RNG014
 from jaxrng_doctor.rules.rng015_rbg_loop_under_vmap import RULE as RNG015
 from jaxrng_doctor.rules.rng900_unused_suppression import RULE as RNG900
 from jaxrng_doctor.rules.rule import Rule
-from jaxrng_doctor._util.tracebacks import in_a_line
 
 RULES: tuple[Rule, ...] = (
     RNG001,

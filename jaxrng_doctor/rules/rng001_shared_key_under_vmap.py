@@ -70,7 +70,7 @@ def _at_the_vmap(facts: ScopeFacts) -> str:
     if cause is None:
         return "mapped here"
     if cause.kind == "unmapped" and facts.via:
-        return f"mapped here by {frameworks.name(facts)}, with one key for all examples"
+        return f"mapped here by {_framework_fixes.name(facts)}, with one key for all examples"
     if cause.kind == "unmapped":
         return f"`{cause.name}` is not mapped here: its entry in in_axes is None"
     if cause.kind == "captured":

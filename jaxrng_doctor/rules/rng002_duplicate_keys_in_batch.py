@@ -91,10 +91,10 @@ def _at_the_scope(facts: ScopeFacts) -> str:
 def _counted(facts: ScopeFacts) -> str:
     evidence = facts.evidence
     if evidence is None or evidence.distinct_keys == evidence.examples:
-        return f"the keys of all {telling.span(facts)} of {telling.title(facts)} are equal"
+        return f"the keys of all {_messages.span(facts)} of {_messages.title(facts)} are equal"
     keys = "key" if evidence.distinct_keys == 1 else "keys"
     return (
-        f"{evidence.examples:,} examples of {telling.title(facts)} have only "
+        f"{evidence.examples:,} examples of {_messages.title(facts)} have only "
         f"{evidence.distinct_keys:,} distinct {keys}"
     )
 

@@ -79,7 +79,7 @@ def _across_calls(repeated: Repeated) -> Finding:
     keys = len(repeated.calls)
     which = "a key is" if keys == 1 else f"{keys:,} keys are"
     by = [
-        f" by {telling.use_in_call(use)}" if not use.is_split else _inside(use)
+        f" by {_messages.use_in_call(use)}" if not use.is_split else _inside(use)
         for use in (first, second)
     ]
     compiled = first.function or second.function

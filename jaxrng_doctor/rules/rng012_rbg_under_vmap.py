@@ -52,8 +52,8 @@ def check(draw: DrawFacts) -> Finding | None:
         RULE.name,
         RULE.severity,
         draw,
-        message=f"of the {telling.span(mapped[-1])} of {telling.title(mapped[-1])}, only the first "
-        f"one's {RBG[draw.impl]} key counts: the result is not that of a loop",
+        message=f"of the {_messages.span(mapped[-1])} of {_messages.title(mapped[-1])}, only the "
+        f"first one's {RBG[draw.impl]} key counts: the result is not that of a loop",
         evidence=None,
         related=_messages.related(mapped, ["mapped here"], "examples"),
         help=(Help("use threefry keys here, or draw for the whole batch outside of the vmap"),),

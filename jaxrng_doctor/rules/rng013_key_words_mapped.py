@@ -46,7 +46,7 @@ def check(draw: DrawFacts) -> Finding | None:
         RULE.name,
         RULE.severity,
         draw,
-        message=f"{telling.title(taken_apart[-1])} maps over the words of legacy keys, "
+        message=f"{_messages.title(taken_apart[-1])} maps over the words of legacy keys, "
         "not over keys",
         evidence=None,
         related=_messages.related(taken_apart, ["in_axes runs over the axis of a key's words"], ""),

@@ -73,7 +73,7 @@ def _message(repeated: Repeated) -> str:
     what = _messages.use_in_call(second)
     if first.place != second.place or first.function != second.function:
         which = "the key" if keys == 1 else f"{keys:,} keys"
-        message = f"{what} draws from {which} that {telling.use_in_call(first)} has drawn from"
+        message = f"{what} draws from {which} that {_messages.use_in_call(first)} has drawn from"
         return message if repeated.library else f"{message} in another call"
     if keys == 1:
         return f"{what} draws from one key in {repeated.calls[0]:,} calls"

@@ -69,7 +69,7 @@ def check(draw: DrawFacts) -> Finding | None:
                 RULE.name,
                 RULE.severity,
                 draw,
-                message=f"{telling.title(loops[-1])} under {telling.title(facts)} redraws with "
+                message=f"{_messages.title(loops[-1])} under {_messages.title(facts)} redraws with "
                 f"mapped {impl} keys until it is content: it may never end",
                 evidence=None,
                 related=_messages.related(

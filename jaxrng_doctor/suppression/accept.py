@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from jaxrng_doctor.suppression import baseline
-from jaxrng_doctor.suppression.write_comments import add_ignores
+from jaxrng_doctor._util.output import check_writable, write_file
+from jaxrng_doctor._util.text import counted
 from jaxrng_doctor.model.errors import UsageError
 from jaxrng_doctor.model.findings import Finding, Report
-from jaxrng_doctor._util.output import check_writable, write_file
-from jaxrng_doctor.reports._layout import counted
+from jaxrng_doctor.suppression import baseline
+from jaxrng_doctor.suppression.write_comments import add_ignores
 
 AnyReport = TypeVar("AnyReport", bound=Report)
 

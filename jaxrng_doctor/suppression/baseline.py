@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jaxrng_doctor.suppression import fingerprints
 from jaxrng_doctor._util import paths
 from jaxrng_doctor.model.errors import UsageError
 from jaxrng_doctor.model.findings import Finding, Report, Suppressed
+from jaxrng_doctor.suppression import fingerprints
 
 VERSION = 1
 """Grows when a reader of the former version could break."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from jaxrng_doctor._util import source
-from jaxrng_doctor.suppression.comments import Ignore, comment_for, ignores
 from jaxrng_doctor.model.findings import (
     Choices,
     Finding,
@@ -18,6 +17,7 @@ from jaxrng_doctor.model.findings import (
     SuppressedBy,
     TargetReport,
 )
+from jaxrng_doctor.suppression.comments import Ignore, comment_for, ignores
 from jaxrng_doctor.suppression.globs import matches
 
 SHARING = frozenset({"RNG001", "RNG002", "RNG003", "RNG004", "RNG014"})

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor.model.findings import Gap, TargetReport
 from jaxrng_doctor.rules import rng900_unused_suppression as rng900
 from jaxrng_doctor.suppression.policy import apply, unused
-from jaxrng_doctor._util.tracebacks import in_a_line
 
 
 def finish(reports: Sequence[TargetReport]) -> tuple[TargetReport, ...]:

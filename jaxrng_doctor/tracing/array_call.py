@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxrng_doctor.model.findings import Place
-from jaxrng_doctor.checking.targets import AS_IS, Target
+from jaxrng_doctor.model.target import AS_IS, Target
 from jaxrng_doctor.tracing import vmap_sites
 from jaxrng_doctor.tracing.returned_values import arrays_alone, arrays_only, is_array
 

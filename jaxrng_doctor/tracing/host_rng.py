@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.jax_internals.patches import Make, Patch, attribute, together
+from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.tracing import places
 from jaxrng_doctor.tracing.other_threads import Others
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxrng_doctor.jax_internals import equations
-from jaxrng_doctor.tracing.subprograms import Call, Cond, Map, Scan, ShardMap, While, control
 from jaxrng_doctor.tracing.draws import is_key
+from jaxrng_doctor.tracing.subprograms import Call, Cond, Map, Scan, ShardMap, While, control
 
 _REDUCING = frozenset({"psum", "pmax", "pmin", "psum_invariant", "all_gather"})
 

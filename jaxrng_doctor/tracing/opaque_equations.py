@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.tracing.draws import Draws, is_key, may_be_key
 from jaxrng_doctor.tracing.subprograms import (
     Call,
     Cond,
@@ -22,7 +23,6 @@ from jaxrng_doctor.tracing.subprograms import (
     control,
     is_opaque,
 )
-from jaxrng_doctor.tracing.draws import Draws, is_key, may_be_key
 
 
 def taking_keys(draws: Draws, program: Any) -> list[tuple[Any, Any]]:

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
-from jaxrng_doctor.model.findings import Place
+from jaxrng_doctor._util.paths import OWN_DIR
 from jaxrng_doctor.jax_internals import equations, primitives, stacks
 from jaxrng_doctor.jax_internals.equations import Frame
 from jaxrng_doctor.jax_internals.files import JAX_DIR, is_sampler_file
-from jaxrng_doctor._util.paths import OWN_DIR
+from jaxrng_doctor.model.findings import Place
 
 
 def _folders(*kinds: str) -> tuple[str, ...]:

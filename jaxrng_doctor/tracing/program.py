@@ -9,21 +9,21 @@ from typing import Any
 
 import jax
 
-from jaxrng_doctor.model.errors import AnalysisFault
-from jaxrng_doctor.model.findings import Gap, Place
+from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor.jax_internals import equations, jaxprs
 from jaxrng_doctor.jax_internals.settings import examining
+from jaxrng_doctor.model.errors import AnalysisFault
+from jaxrng_doctor.model.findings import Gap, Place
 from jaxrng_doctor.tracing.array_call import ArrayCall
-from jaxrng_doctor.tracing.subprograms import entered
-from jaxrng_doctor.tracing.draws import Draws, may_be_key
-from jaxrng_doctor.tracing.open_hidden import expanded
-from jaxrng_doctor.tracing.host_rng import doubt, watching_host_rng
-from jaxrng_doctor.tracing.vmap_primitive import keeping_vmaps
-from jaxrng_doctor.tracing.places import At
-from jaxrng_doctor.tracing.vmap_sites import recording_vmaps
-from jaxrng_doctor.tracing.slices import Slice
 from jaxrng_doctor.tracing.discharge_refs import without_ends, without_refs
-from jaxrng_doctor._util.tracebacks import in_a_line
+from jaxrng_doctor.tracing.draws import Draws, may_be_key
+from jaxrng_doctor.tracing.host_rng import doubt, watching_host_rng
+from jaxrng_doctor.tracing.open_hidden import expanded
+from jaxrng_doctor.tracing.places import At
+from jaxrng_doctor.tracing.slices import Slice
+from jaxrng_doctor.tracing.subprograms import entered
+from jaxrng_doctor.tracing.vmap_primitive import keeping_vmaps
+from jaxrng_doctor.tracing.vmap_sites import recording_vmaps
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrng_doctor.jax_internals.equations import is_mutable
 from jaxrng_doctor.model.errors import TargetError
 from jaxrng_doctor.model.findings import Failure
-from jaxrng_doctor.jax_internals.equations import is_mutable
 
 _NAMES = (str, bytes, type, np.dtype, np.ufunc, enum.Enum)
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from jaxrng_doctor.jax_internals import equations
-from jaxrng_doctor.tracing.subprograms import Call, Cond, Map, Scan, ShardMap, While, control
 from jaxrng_doctor.tracing.derivatives import is_tangent
 from jaxrng_doctor.tracing.draws import Draws
+from jaxrng_doctor.tracing.subprograms import Call, Cond, Map, Scan, ShardMap, While, control
 
 Literal = equations.Literal
 

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from jaxrng_doctor.model.findings import Gap
 from jaxrng_doctor.jax_internals.patches import receiving_faults
+from jaxrng_doctor.model.findings import Gap
 
 
 @dataclass

@@ -21,19 +21,19 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend import core as jex_core
 from jax.interpreters import ad, mlir
 
-from jaxrng_doctor.model.findings import Gap, Place
 from jaxrng_doctor.jax_internals import equations, jaxprs, running, vmaps
 from jaxrng_doctor.jax_internals.calldata import VmapCall
+from jaxrng_doctor.model.findings import Gap, Place
 from jaxrng_doctor.tracing import (
     checkpoints,
     custom_rules,
+    custom_vmap,
     derivatives,
     thread_state,
-    custom_vmap,
     vmap_sites,
 )
-from jaxrng_doctor.tracing.thread_state import Keeping
 from jaxrng_doctor.tracing.loop_primitives import keeping_loops
+from jaxrng_doctor.tracing.thread_state import Keeping
 
 kept_vmap = jex_core.Primitive("kept_vmap")
 kept_vmap.multiple_results = True

@@ -16,10 +16,10 @@ from typing import Any
 
 import jax
 
-from jaxrng_doctor.model.findings import Place
-from jaxrng_doctor.jax_internals import patches, stacks
-from jaxrng_doctor.tracing import places
 from jaxrng_doctor._util.tracebacks import unseen
+from jaxrng_doctor.jax_internals import patches, stacks
+from jaxrng_doctor.model.findings import Place
+from jaxrng_doctor.tracing import places
 
 _state = threading.local()
 

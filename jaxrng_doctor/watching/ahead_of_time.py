@@ -14,10 +14,10 @@ from typing import Any
 
 import jax
 
+from jaxrng_doctor._util.tracebacks import unseen
 from jaxrng_doctor.jax_internals.equations import function_of
 from jaxrng_doctor.jax_internals.patches import Patch, attribute, together
 from jaxrng_doctor.tracing.draws import Draws
-from jaxrng_doctor._util.tracebacks import unseen
 
 # What draws, once it is lowered and compiled, with the name of the function.
 _drawing: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()

@@ -19,8 +19,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrng_doctor.analysis.keys.compute import KeyProgram
+from jaxrng_doctor.analysis.keys.tables import Ledger
+from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.checking.examine import Diagnosis, all_keys, diagnose
-from jaxrng_doctor.model.findings import Gap
 from jaxrng_doctor.jax_internals import primitives
 from jaxrng_doctor.jax_internals.calldata import JitCall
 from jaxrng_doctor.jax_internals.equations import (
@@ -36,21 +38,19 @@ from jaxrng_doctor.jax_internals.jaxprs import pjit_p
 from jaxrng_doctor.jax_internals.patches import attribute
 from jaxrng_doctor.jax_internals.running import distributed
 from jaxrng_doctor.jax_internals.settings import folds_constants
-from jaxrng_doctor.analysis.keys.tables import Ledger
-from jaxrng_doctor.analysis.keys.compute import KeyProgram
-from jaxrng_doctor.analysis.lineage.uses import Use
-from jaxrng_doctor.checking.targets import Target
+from jaxrng_doctor.model.findings import Gap
+from jaxrng_doctor.model.target import Target
 from jaxrng_doctor.tracing.array_call import ArrayCall, array_call, parameter_names
-from jaxrng_doctor.tracing.subprograms import Cond, While, control
 from jaxrng_doctor.tracing.draws import Draws
 from jaxrng_doctor.tracing.eager_loops import is_dispatched, is_loop
 from jaxrng_doctor.tracing.host_rng import generators, preserving_host_rng
-from jaxrng_doctor.tracing.vmap_primitive import kept_vmap
 from jaxrng_doctor.tracing.opaque_equations import taking_keys
-from jaxrng_doctor.tracing.returned_values import is_array
 from jaxrng_doctor.tracing.program import trace_program
-from jaxrng_doctor.watching.sharded_arrays import SPREAD, here, is_spread, sample
+from jaxrng_doctor.tracing.returned_values import is_array
+from jaxrng_doctor.tracing.subprograms import Cond, While, control
+from jaxrng_doctor.tracing.vmap_primitive import kept_vmap
 from jaxrng_doctor.watching.program_stack import outermost_sampler, place_here
+from jaxrng_doctor.watching.sharded_arrays import SPREAD, here, is_spread, sample
 from jaxrng_doctor.watching.transformed import Transformed
 
 MOST_WORDS = 1 << 16

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jaxrng_doctor.model.facts import Alike, CallUse
 from jaxrng_doctor.jax_internals.jaxprs import aval_of
+from jaxrng_doctor.model.facts import Alike, CallUse
 from jaxrng_doctor.tracing.meets_data import meets_inputs
 from jaxrng_doctor.tracing.places import users_place
 from jaxrng_doctor.watching.compiled_function import Compiled, Made
-from jaxrng_doctor.watching.sharded_arrays import digest
 from jaxrng_doctor.watching.repeated_keys import hexadecimal
+from jaxrng_doctor.watching.sharded_arrays import digest
 
 _MOST_NAMES = 3
 

@@ -15,22 +15,22 @@ from typing import Any, Protocol
 
 import jax
 
-from jaxrng_doctor.model.findings import Place
+from jaxrng_doctor._util.time_limit import is_ours
+from jaxrng_doctor._util.tracebacks import unseen
 from jaxrng_doctor.jax_internals import patches, running
 from jaxrng_doctor.jax_internals.calldata import JitCall
 from jaxrng_doctor.jax_internals.files import JAX_DIR
 from jaxrng_doctor.jax_internals.patches import Patch, attribute, harmless
 from jaxrng_doctor.jax_internals.settings import checks_leaks, hides_loops
 from jaxrng_doctor.jax_internals.tracers import concrete
-from jaxrng_doctor._util.time_limit import is_ours
+from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.tracing.eager_loops import LoopCall, each_eager_loop, is_dispatched, is_making
 from jaxrng_doctor.tracing.host_rng import Standing
 from jaxrng_doctor.tracing.vmap_sites import recording_vmaps
-from jaxrng_doctor._util.tracebacks import unseen
 from jaxrng_doctor.watching.ahead_of_time import each_call_of_compiled
-from jaxrng_doctor.watching.subprocesses import other_processes
 from jaxrng_doctor.watching.fast_path import Noted, Shortcuts
 from jaxrng_doctor.watching.program_stack import outermost_sampler
+from jaxrng_doctor.watching.subprocesses import other_processes
 from jaxrng_doctor.watching.transformed import CALLING, MAKING, OF_JAX, Transformed
 
 _NO_USES = frozenset({"clone", "fold_in", "key_data", "key_impl", "wrap_key_data"})

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from jaxrng_doctor._util.tracebacks import in_a_line
+from jaxrng_doctor.jax_internals.running import distributed
 from jaxrng_doctor.model.facts import Alike, ProgramFacts
 from jaxrng_doctor.model.findings import Choices, Gap, TargetReport
-from jaxrng_doctor.jax_internals.running import distributed
-from jaxrng_doctor._util.tracebacks import in_a_line
-from jaxrng_doctor.watching import hooks, build_reports
-from jaxrng_doctor.watching.cross_process import FirstCalls, alike, first_calls
+from jaxrng_doctor.watching import build_reports, hooks
 from jaxrng_doctor.watching.compiled_function import Compiled
+from jaxrng_doctor.watching.cross_process import FirstCalls, alike, first_calls
 from jaxrng_doctor.watching.kv_transport import Mailbox
 from jaxrng_doctor.watching.merge_reports import merged
 
@@ -77,7 +77,9 @@ class Meeting:
         self, gaps: Sequence[Gap], choices: Choices, shared: tuple[Alike, ...] = ()
     ) -> TargetReport:
         facts = ProgramFacts(alike=shared)
-        return build_reports.of_several(build_reports.BETWEEN, facts, gaps, choices, detail=self.detail)
+        return build_reports.of_several(
+            build_reports.BETWEEN, facts, gaps, choices, detail=self.detail
+        )
 
 
 def _first_calls(functions: Sequence[Compiled], gaps: list[Gap]) -> FirstCalls:

@@ -6,10 +6,10 @@ import itertools
 import sys
 from typing import Any
 
-from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.jax_internals import stacks
 from jaxrng_doctor.jax_internals.equations import Frame
 from jaxrng_doctor.jax_internals.files import is_sampler_file
+from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.tracing.places import is_machinery, is_users, python_stack, users_place
 
 

@@ -9,6 +9,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from jaxrng_doctor._util.tracebacks import in_a_line
+from jaxrng_doctor.jax_internals import canaries
+from jaxrng_doctor.jax_internals.calldata import JitCall
+from jaxrng_doctor.jax_internals.equations import function_of
+from jaxrng_doctor.jax_internals.running import distributed
 from jaxrng_doctor.model.errors import FirstFinding
 from jaxrng_doctor.model.facts import ProgramFacts, Repeated
 from jaxrng_doctor.model.findings import (
@@ -21,16 +26,11 @@ from jaxrng_doctor.model.findings import (
     Severity,
     TargetReport,
 )
-from jaxrng_doctor.suppression.unused import finish
-from jaxrng_doctor.jax_internals import canaries
-from jaxrng_doctor.jax_internals.calldata import JitCall
-from jaxrng_doctor.jax_internals.equations import function_of
-from jaxrng_doctor.jax_internals.running import distributed
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppression.policy import apply
+from jaxrng_doctor.suppression.unused import finish
 from jaxrng_doctor.tracing.eager_loops import LoopCall
-from jaxrng_doctor._util.tracebacks import in_a_line
-from jaxrng_doctor.watching import hooks, repeated_keys, build_reports
+from jaxrng_doctor.watching import build_reports, hooks, repeated_keys
 from jaxrng_doctor.watching.compiled_function import (
     Compiled,
     Made,
@@ -38,19 +38,19 @@ from jaxrng_doctor.watching.compiled_function import (
     may_use_keys,
     transformed,
 )
-from jaxrng_doctor.watching.retained_arrays import LOST, Held, are_same
-from jaxrng_doctor.watching.sharded_arrays import SPREAD, Spread
 from jaxrng_doctor.watching.host_draws import HostDraws
 from jaxrng_doctor.watching.inner_calls import InnerCall, inner_call
 from jaxrng_doctor.watching.loops import Loops, TooMany
 from jaxrng_doctor.watching.pending_call import NotedCall, nothing
-from jaxrng_doctor.watching.repeated_keys import EagerUse
 from jaxrng_doctor.watching.program_stack import (
     Ways,
     asks_for_shapes,
     outermost_sampler,
     place_here,
 )
+from jaxrng_doctor.watching.repeated_keys import EagerUse
+from jaxrng_doctor.watching.retained_arrays import LOST, Held, are_same
+from jaxrng_doctor.watching.sharded_arrays import SPREAD, Spread
 from jaxrng_doctor.watching.transformed import Transformed
 
 FIRST_CALLS = 8

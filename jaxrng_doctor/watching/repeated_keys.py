@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from jaxrng_doctor.analysis.facts.key_reuse import use_facts
 from jaxrng_doctor.analysis.keys.counts import numbered
+from jaxrng_doctor.analysis.keys.tables import KeyTable, Path
 from jaxrng_doctor.checking.examine import Diagnosis
-from jaxrng_doctor.model.facts import RBG, CallUse, Repeated
-from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.jax_internals.equations import Frame
 from jaxrng_doctor.jax_internals.jaxprs import key_words
-from jaxrng_doctor.analysis.keys.tables import KeyTable, Path
-from jaxrng_doctor.analysis.facts.key_reuse import use_facts
+from jaxrng_doctor.model.facts import RBG, CallUse, Repeated
+from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.tracing.places import parting_library, users_place
 from jaxrng_doctor.watching.child_keys import children_of
 from jaxrng_doctor.watching.compiled_function import Compiled

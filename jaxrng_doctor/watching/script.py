@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxrng_doctor.model.errors import FirstFinding, UsageError
 from jaxrng_doctor._util.paths import OWN_DIR
+from jaxrng_doctor.model.errors import FirstFinding, UsageError
 
 INTERRUPTED = 130  # as a shell says it: 128 and the number of SIGINT
 

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from jaxrng_doctor.model.findings import Place
-from jaxrng_doctor.jax_internals.patches import attribute, harmless
 from jaxrng_doctor._util.tracebacks import unseen
+from jaxrng_doctor.jax_internals.patches import attribute, harmless
+from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.watching.compiled_function import may_use_keys
 from jaxrng_doctor.watching.program_stack import place_here
 

@@ -27,7 +27,8 @@ VMAP_CODES = frozenset({"RNG001", "RNG002"})
 
 # First against last is no part of a verdict, and compiling every sampler takes most of the time.
 NOT_COMPARED = mock.patch(
-    "jaxrng_doctor.checking.compare_outputs.compare", return_value=Comparison(unavailable="not compared")
+    "jaxrng_doctor.checking.compare_outputs.compare",
+    return_value=Comparison(unavailable="not compared"),
 )
 
 

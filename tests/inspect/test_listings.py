@@ -15,7 +15,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxrng_doctor.checking import examine
 from jaxrng_doctor.model.facts import Variation
 from jaxrng_doctor.model.listing import Box, Fold, Line, walk
-from jaxrng_doctor.checking.targets import Target
+from jaxrng_doctor.model.target import Target
 from tests.coming import SCAN3
 
 shard_map = getattr(jax, "shard_map", None)

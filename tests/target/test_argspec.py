@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrng_doctor.model.errors import TargetError, UsageError
 from jaxrng_doctor.checking.targets.arg_specs import Array, Factory, File, Key, Literal, parse
 from jaxrng_doctor.checking.targets.arg_values import short, value
+from jaxrng_doctor.model.errors import TargetError, UsageError
 
 
 def make(spec: Any, *, seed: int = 0, position: int = 0, folder: Path | None = None) -> Any:

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import jaxrng_doctor
-from jaxrng_doctor.config.pyproject.pyproject import Config, read_config
-from jaxrng_doctor.model.errors import UsageError
-from jaxrng_doctor.checking.targets import AS_IS, Target
-from jaxrng_doctor.checking.targets.resolve import parse_flags, targets
 from jaxrng_doctor.checking.targets.arg_values import short
 from jaxrng_doctor.checking.targets.in_axes import parse_in_axes
+from jaxrng_doctor.checking.targets.resolve import parse_flags, targets
+from jaxrng_doctor.config.pyproject import Config, read_config
+from jaxrng_doctor.model.errors import UsageError
+from jaxrng_doctor.model.target import AS_IS, Target
 
 Write = Callable[[str, str], Path]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from jaxrng_doctor.model.errors import TargetError, UsageError
 from jaxrng_doctor.checking.targets.loading import load, split
+from jaxrng_doctor.model.errors import TargetError, UsageError
 
 Write = Callable[[str, str], Path]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from jaxrng_doctor._util import source
 from jaxrng_doctor.analysis.facts.draws import draw_facts
-from jaxrng_doctor.model.facts import HostDrawFacts, ProgramFacts
-from jaxrng_doctor.model.findings import Place
+from jaxrng_doctor.analysis.facts.key_reuse import returned_keys, shared_keys
+from jaxrng_doctor.analysis.facts.rematerialization import redone
 from jaxrng_doctor.analysis.keys.tables import Ledger
 from jaxrng_doctor.analysis.lineage.engine import Engine
 from jaxrng_doctor.analysis.lineage.reachability import Guards
-from jaxrng_doctor.analysis.facts.key_reuse import returned_keys, shared_keys
-from jaxrng_doctor.analysis.facts.rematerialization import redone
+from jaxrng_doctor.model.facts import HostDrawFacts, ProgramFacts
+from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.tracing.program import Trace
 
 

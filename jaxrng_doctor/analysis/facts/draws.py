@@ -9,6 +9,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from jaxrng_doctor.analysis.keys.counts import KeyCount
+from jaxrng_doctor.analysis.keys.tables import Ledger
+from jaxrng_doctor.analysis.lineage.causes import Lines, cause_of
+from jaxrng_doctor.analysis.lineage.describe import describe
+from jaxrng_doctor.analysis.lineage.reachability import Guards, at_most_one
+from jaxrng_doctor.analysis.lineage.uses import Path, ScopeRef, Use
+from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.model.facts import (
     RBG,
     DrawFacts,
@@ -20,13 +26,6 @@ from jaxrng_doctor.model.facts import (
     repeats,
 )
 from jaxrng_doctor.model.findings import Draw, Evidence, Gap, Scope
-from jaxrng_doctor.jax_internals import equations
-from jaxrng_doctor.analysis.keys.tables import Ledger
-from jaxrng_doctor.analysis.lineage.causes import Lines, cause_of
-from jaxrng_doctor.analysis.lineage.describe import describe
-from jaxrng_doctor.analysis.lineage.reachability import Guards, at_most_one
-from jaxrng_doctor.analysis.lineage.uses import Path, ScopeRef, Use
-from jaxrng_doctor.tracing.subprograms import Map, ShardMap, control
 from jaxrng_doctor.tracing.draws import key_impl, may_be_key, sampler_name
 from jaxrng_doctor.tracing.meets_data import leaves_as_one, meets_varying
 from jaxrng_doctor.tracing.places import (
@@ -40,6 +39,7 @@ from jaxrng_doctor.tracing.places import (
     named_by_user,
 )
 from jaxrng_doctor.tracing.program import Trace
+from jaxrng_doctor.tracing.subprograms import Map, ShardMap, control
 
 
 def draw_facts(

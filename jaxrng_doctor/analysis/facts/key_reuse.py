@@ -16,10 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxrng_doctor.analysis.facts.rematerialization import are_one, is_recomputed
 from jaxrng_doctor.analysis.keys.counts import numbered
-from jaxrng_doctor.model.facts import Returned, Shared, UseFacts
-from jaxrng_doctor.model.findings import Evidence, Place
-from jaxrng_doctor.jax_internals import equations, primitives
 from jaxrng_doctor.analysis.keys.tables import KeyTable
 from jaxrng_doctor.analysis.lineage.causes import ancestry, made_at
 from jaxrng_doctor.analysis.lineage.describe import describe
@@ -27,7 +25,9 @@ from jaxrng_doctor.analysis.lineage.elements import Identities
 from jaxrng_doctor.analysis.lineage.reachability import Guards
 from jaxrng_doctor.analysis.lineage.uses import Path, Use
 from jaxrng_doctor.analysis.lineage.values import Value
-from jaxrng_doctor.analysis.facts.rematerialization import are_one, is_recomputed
+from jaxrng_doctor.jax_internals import equations, primitives
+from jaxrng_doctor.model.facts import Returned, Shared, UseFacts
+from jaxrng_doctor.model.findings import Evidence, Place
 from jaxrng_doctor.tracing import custom_rules
 from jaxrng_doctor.tracing.draws import sampler_name
 from jaxrng_doctor.tracing.places import (

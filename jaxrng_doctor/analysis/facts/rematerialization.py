@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from jaxrng_doctor.analysis.keys.counts import numbered
-from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.analysis.keys.tables import Ledger
 from jaxrng_doctor.analysis.lineage.elements import Identities
 from jaxrng_doctor.analysis.lineage.uses import Path, Use
+from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.tracing import checkpoints, custom_rules
 from jaxrng_doctor.tracing.draws import sampler_name
 from jaxrng_doctor.tracing.places import locate, user_stack

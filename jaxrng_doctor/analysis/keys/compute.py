@@ -13,12 +13,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrng_doctor.analysis.keys.evaluator import KeyRun
+from jaxrng_doctor.analysis.keys.records import Record, rows
+from jaxrng_doctor.analysis.keys.tables import KeyTable, Ledger, Path
 from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.jax_internals.settings import own_settings
 from jaxrng_doctor.jax_internals.tracers import over_vmaps
-from jaxrng_doctor.analysis.keys.records import Record, rows
-from jaxrng_doctor.analysis.keys.evaluator import KeyRun
-from jaxrng_doctor.analysis.keys.tables import KeyTable, Ledger, Path
 from jaxrng_doctor.tracing.program import Trace
 
 

@@ -14,10 +14,15 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor.analysis.keys import collectives, mesh_blocks
-from jaxrng_doctor.jax_internals import equations, primitives
 from jaxrng_doctor.analysis.keys.records import Outline, Record, Records, nothing, rows, words
 from jaxrng_doctor.analysis.keys.tables import MORE, Path
+from jaxrng_doctor.jax_internals import equations, primitives
+from jaxrng_doctor.tracing.custom_vmap import has_rule
+from jaxrng_doctor.tracing.derivatives import is_tangent
+from jaxrng_doctor.tracing.draws import may_be_key
+from jaxrng_doctor.tracing.program import Trace
 from jaxrng_doctor.tracing.subprograms import (
     Call,
     Cond,
@@ -28,12 +33,7 @@ from jaxrng_doctor.tracing.subprograms import (
     control,
     is_opaque,
 )
-from jaxrng_doctor.tracing.derivatives import is_tangent
-from jaxrng_doctor.tracing.draws import may_be_key
 from jaxrng_doctor.tracing.vmap_primitive import Axis, as_ordinary
-from jaxrng_doctor.tracing.custom_vmap import has_rule
-from jaxrng_doctor.tracing.program import Trace
-from jaxrng_doctor._util.tracebacks import in_a_line
 
 MAX_WHILE_STEPS = 256
 """Keys of a `while_loop` are kept for so many steps: its length is not known beforehand."""

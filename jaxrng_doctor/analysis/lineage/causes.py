@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from jaxrng_doctor.model.facts import Cause, Step
 from jaxrng_doctor.analysis.lineage.describe import describe, parameters
 from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.analysis.lineage.values import CREATING, EQUAL, Value
+from jaxrng_doctor.model.facts import Cause, Step
 from jaxrng_doctor.tracing.places import At, library_functions, locate
 
 T = TypeVar("T")

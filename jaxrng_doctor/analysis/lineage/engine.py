@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrng_doctor.model.findings import Gap
-from jaxrng_doctor.jax_internals import equations, primitives
+from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor.analysis.lineage import branches, loops, mapped
 from jaxrng_doctor.analysis.lineage.transfers import TRANSFERS
 from jaxrng_doctor.analysis.lineage.uses import Guard, Path, ScopeRef, Use, Visit
@@ -28,6 +27,15 @@ from jaxrng_doctor.analysis.lineage.values import (
     Values,
     over_all,
 )
+from jaxrng_doctor.jax_internals import equations, primitives
+from jaxrng_doctor.model.findings import Gap
+from jaxrng_doctor.tracing.custom_vmap import has_rule
+from jaxrng_doctor.tracing.derivatives import is_tangent
+from jaxrng_doctor.tracing.draws import is_key
+from jaxrng_doctor.tracing.opaque_equations import taking_keys
+from jaxrng_doctor.tracing.places import At, innermost, locate
+from jaxrng_doctor.tracing.program import Trace
+from jaxrng_doctor.tracing.slices import Everything
 from jaxrng_doctor.tracing.subprograms import (
     Call,
     Cond,
@@ -38,14 +46,6 @@ from jaxrng_doctor.tracing.subprograms import (
     While,
     control,
 )
-from jaxrng_doctor.tracing.derivatives import is_tangent
-from jaxrng_doctor.tracing.draws import is_key
-from jaxrng_doctor.tracing.opaque_equations import taking_keys
-from jaxrng_doctor.tracing.custom_vmap import has_rule
-from jaxrng_doctor.tracing.places import At, innermost, locate
-from jaxrng_doctor.tracing.program import Trace
-from jaxrng_doctor.tracing.slices import Everything
-from jaxrng_doctor._util.tracebacks import in_a_line
 
 Scopes = tuple[ScopeRef, ...]
 

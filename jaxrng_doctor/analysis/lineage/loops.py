@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxrng_doctor.model.facts import Variation
 from jaxrng_doctor.analysis.lineage.mapped import element, stacked
 from jaxrng_doctor.analysis.lineage.uses import Path, ScopeRef
 from jaxrng_doctor.analysis.lineage.values import (
@@ -22,8 +21,9 @@ from jaxrng_doctor.analysis.lineage.values import (
     over_chosen,
     over_either,
 )
-from jaxrng_doctor.tracing.subprograms import Scan, While
+from jaxrng_doctor.model.facts import Variation
 from jaxrng_doctor.tracing.places import At
+from jaxrng_doctor.tracing.subprograms import Scan, While
 
 if TYPE_CHECKING:
     from jaxrng_doctor.analysis.lineage.engine import Engine

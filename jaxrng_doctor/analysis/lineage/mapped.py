@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jaxrng_doctor.model.findings import ScopeKind
 from jaxrng_doctor.analysis.lineage.uses import Path, ScopeRef
 from jaxrng_doctor.analysis.lineage.values import EQUAL, UNKNOWN, Value, Values
-from jaxrng_doctor.tracing.subprograms import Map, ShardMap
+from jaxrng_doctor.model.findings import ScopeKind
 from jaxrng_doctor.tracing.meshes import MeshDims
 from jaxrng_doctor.tracing.places import At
+from jaxrng_doctor.tracing.subprograms import Map, ShardMap
 
 if TYPE_CHECKING:
     from jaxrng_doctor.analysis.lineage.engine import Engine

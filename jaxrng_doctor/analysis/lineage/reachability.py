@@ -8,10 +8,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 
-from jaxrng_doctor.model.facts import Variation
 from jaxrng_doctor.analysis.lineage.engine import Engine
 from jaxrng_doctor.analysis.lineage.uses import Guard, Path, Use
 from jaxrng_doctor.analysis.lineage.values import Value
+from jaxrng_doctor.model.facts import Variation
 from jaxrng_doctor.tracing.program import Trace
 
 _PLAIN = frozenset({"convert_element_type", "copy", "reshape", "squeeze", "stop_gradient"})

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jaxrng_doctor.model.findings import ScopeKind
 from jaxrng_doctor.analysis.lineage.values import Value
+from jaxrng_doctor.model.findings import ScopeKind
 from jaxrng_doctor.tracing.places import At
 
 Path = tuple[tuple[int, int], ...]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxrng_doctor.model.findings import Finding, Gap
+from jaxrng_doctor.analysis.keys.tables import Ledger
+from jaxrng_doctor.analysis.lineage.engine import Engine
 from jaxrng_doctor.analysis.listing.marks import Marks
 from jaxrng_doctor.analysis.listing.rows import Rows
 from jaxrng_doctor.analysis.listing.tree import Tree
-from jaxrng_doctor.analysis.keys.tables import Ledger
-from jaxrng_doctor.analysis.lineage.engine import Engine
+from jaxrng_doctor.model.findings import Finding, Gap
 from jaxrng_doctor.model.listing import Listing
 from jaxrng_doctor.tracing.draws import sampler_name
 from jaxrng_doctor.tracing.places import locate

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from jaxrng_doctor.jax_internals import equations
-from jaxrng_doctor.tracing.subprograms import Call, Map, ShardMap, control
 from jaxrng_doctor.tracing.program import Trace
+from jaxrng_doctor.tracing.subprograms import Call, Map, ShardMap, control
 
 MOST_USES = 32
 """So many draws and splits take XLA about half a second to compile, twice that in a branch."""

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.tracing.loop_primitives import PREFIX
+from jaxrng_doctor.tracing.meshes import MeshDims
+from jaxrng_doctor.tracing.places import At, loop_function
 from jaxrng_doctor.tracing.subprograms import (
     Call,
     Cond,
@@ -17,9 +20,6 @@ from jaxrng_doctor.tracing.subprograms import (
     While,
     control,
 )
-from jaxrng_doctor.tracing.loop_primitives import PREFIX
-from jaxrng_doctor.tracing.meshes import MeshDims
-from jaxrng_doctor.tracing.places import At, loop_function
 
 SAME = "the same for all"
 

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from jaxrng_doctor.analysis.facts.draws import scope_of
-from jaxrng_doctor.model.findings import Finding, Place
+from jaxrng_doctor.analysis.lineage.describe import index_of
+from jaxrng_doctor.analysis.lineage.uses import Path, Visit
+from jaxrng_doctor.analysis.lineage.values import Value, of_any
 from jaxrng_doctor.analysis.listing.entering import Body, Counts, Held, held_by
 from jaxrng_doctor.analysis.listing.marks import Marks
 from jaxrng_doctor.analysis.listing.names import Names
 from jaxrng_doctor.analysis.listing.params import params_of
 from jaxrng_doctor.jax_internals import equations, primitives
-from jaxrng_doctor.analysis.lineage.describe import index_of
-from jaxrng_doctor.analysis.lineage.uses import Path, Visit
-from jaxrng_doctor.analysis.lineage.values import Value, of_any
+from jaxrng_doctor.model.findings import Finding, Place
 from jaxrng_doctor.model.listing import (
     Atom,
     Box,

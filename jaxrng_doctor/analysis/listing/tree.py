@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from jaxrng_doctor.analysis.listing.rows import Made
 from jaxrng_doctor.analysis.lineage.describe import TRANSPARENT, describe, index_of, parameters
 from jaxrng_doctor.analysis.lineage.uses import Path
 from jaxrng_doctor.analysis.lineage.values import Value
+from jaxrng_doctor.analysis.listing.rows import Made
 from jaxrng_doctor.model.listing import KeyNode, NodeKind
 from jaxrng_doctor.tracing.places import locate
 

@@ -14,8 +14,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxrng_doctor.model.errors import TargetError, UsageError
 from jaxrng_doctor._util.suggest import nearest
+from jaxrng_doctor._util.tracebacks import failure
 from jaxrng_doctor.checking.targets.arg_specs import (
     SHORT_DTYPES,
     Array,
@@ -26,7 +26,7 @@ from jaxrng_doctor.checking.targets.arg_specs import (
     Spec,
     parse,
 )
-from jaxrng_doctor._util.tracebacks import failure
+from jaxrng_doctor.model.errors import TargetError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

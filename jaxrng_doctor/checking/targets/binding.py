@@ -13,10 +13,10 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
-from jaxrng_doctor.model.errors import UsageError
 from jaxrng_doctor._util.suggest import nearest
 from jaxrng_doctor.checking.targets.annotations import spec_of
 from jaxrng_doctor.checking.targets.arg_values import value
+from jaxrng_doctor.model.errors import UsageError
 
 KEY_NAMES = frozenset({"key", "rng", "rng_key", "prng_key", "subkey"})
 """Parameters of these names are scalar keys, unless something says otherwise."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from jaxrng_doctor.model.findings import Expect
-from jaxrng_doctor.checking.targets import AS_IS, EXPECTATIONS
+from jaxrng_doctor.model.target import AS_IS, EXPECTATIONS, NO_OVERRIDES, Overrides
 
 ATTRIBUTE = "__jaxrng_examples__"
 
@@ -35,6 +35,18 @@ class Example:
     static: frozenset[str] = frozenset()
     declared_on: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
     module: str | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class ConfiguredTarget:
+    """One `[[tool.jaxrng-doctor.targets]]`: a target, the arguments to call it with, its settings.
+
+    What `overrides` does not say, the settings of all targets say.
+    """
+
+    target: str
+    example: Example
+    overrides: Overrides = NO_OVERRIDES
 
 
 def example(

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jaxrng_doctor.model.errors import UsageError
 from jaxrng_doctor.checking.targets.arg_values import is_array, short
 from jaxrng_doctor.checking.targets.reader import Reader
+from jaxrng_doctor.model.errors import UsageError
 
 VALID = (
     "valid are 0, None, 0,None and trees of these that fit the arguments, such as ({w: 0},),None"

@@ -18,9 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from jaxrng_doctor.model.errors import TargetError, UsageError
 from jaxrng_doctor._util.suggest import nearest
 from jaxrng_doctor._util.tracebacks import failure, has_user_frames
+from jaxrng_doctor.model.errors import TargetError, UsageError
 
 COMMAND = "jaxrng-doctor check"
 

@@ -12,18 +12,17 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from jaxrng_doctor.config.pyproject.pyproject import Config, ConfiguredTarget
-from jaxrng_doctor.model.errors import UsageError
-from jaxrng_doctor.model.findings import Expect
 from jaxrng_doctor._util.suggest import choose
-from jaxrng_doctor.checking.targets import AS_IS, EXPECTATIONS, Target
 from jaxrng_doctor.checking.targets.annotations import suggestion
 from jaxrng_doctor.checking.targets.binding import KEY_NAMES, Bound, Given, bind
-from jaxrng_doctor.checking.targets.examples import Example, declared_on
+from jaxrng_doctor.checking.targets.examples import ConfiguredTarget, Example, declared_on
 from jaxrng_doctor.checking.targets.in_axes import check_in_axes, has_no_axis, parse_in_axes
 from jaxrng_doctor.checking.targets.loading import COMMAND, Loaded, load, same_module, split
+from jaxrng_doctor.model.errors import UsageError
+from jaxrng_doctor.model.findings import Expect
+from jaxrng_doctor.model.target import AS_IS, EXPECTATIONS, Target
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,20 @@ class Flags:
     expect: Expect | None = None
 
 
-def targets(text: str, flags: Flags, config: Config, folder: Path) -> list[Target]:
+class Configuration(Protocol):
+    """What the settings of a project say of targets; paths are relative to `folder`."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def targets(self) -> Sequence[ConfiguredTarget]: ...
+
+    @property
+    def expect(self) -> Expect: ...
+
+
+def targets(text: str, flags: Flags, config: Configuration, folder: Path) -> list[Target]:
     """The targets that `text` names, one for each example of each function.
 
     `text` is as the user wrote it, its paths relative to `folder`. Raises
@@ -81,7 +93,7 @@ def parse_flags(
     return Flags(given, frozenset(static), in_axes, axis_size, seed, expected)
 
 
-def _with_examples(loaded: Loaded, config: Config) -> list[str]:
+def _with_examples(loaded: Loaded, config: Configuration) -> list[str]:
     """The names of the module's functions that have an example, here or in the configuration."""
     named: dict[int, str] = {}  # By identity: a second name of a function is no second target.
     for name, found in vars(loaded.module).items():
@@ -127,7 +139,7 @@ def _declared_on(loaded: Loaded, name: str, found: Any) -> list[Example]:
 
 
 def _targets_of(
-    loaded: Loaded, attribute: str, fn: Callable[..., Any], flags: Flags, config: Config
+    loaded: Loaded, attribute: str, fn: Callable[..., Any], flags: Flags, config: Configuration
 ) -> list[Target]:
     name = f"{loaded.where}:{attribute}"
     declared = _declared_on(loaded, attribute, fn)

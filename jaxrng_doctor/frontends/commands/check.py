@@ -6,21 +6,21 @@ import os
 import sys
 from collections.abc import Sequence
 
-from jaxrng_doctor import __version__
+from jaxrng_doctor._util.output import real_stdout
+from jaxrng_doctor._util.version import __version__
+from jaxrng_doctor.checking.targets.resolve import Flags
+from jaxrng_doctor.config.per_target import TargetSettings
+from jaxrng_doctor.frontends.command_settings import Settings
 from jaxrng_doctor.frontends.commands import CLEAN, FAILED, FOUND
-from jaxrng_doctor.frontends.commands.target_names import allow, asked_for
 from jaxrng_doctor.frontends.commands.newest_jax import tell_of_newer_jax
+from jaxrng_doctor.frontends.commands.target_names import allow, asked_for
+from jaxrng_doctor.frontends.jobs.messages import Plan
+from jaxrng_doctor.frontends.jobs.pool import Crew
+from jaxrng_doctor.frontends.jobs.schedule import Examination
+from jaxrng_doctor.frontends.progress import Progress
 from jaxrng_doctor.model.errors import UsageError
 from jaxrng_doctor.model.findings import Report
 from jaxrng_doctor.suppression.unused import finish
-from jaxrng_doctor.frontends.jobs.pool import Crew
-from jaxrng_doctor.frontends.jobs.schedule import Examination
-from jaxrng_doctor.frontends.jobs.messages import Plan
-from jaxrng_doctor._util.output import real_stdout
-from jaxrng_doctor.frontends.progress import Progress
-from jaxrng_doctor.frontends.command_settings import Settings
-from jaxrng_doctor.checking.targets.resolve import Flags
-from jaxrng_doctor.config.pyproject.per_target import TargetSettings
 
 
 def check(texts: Sequence[str], flags: Flags, settings: Settings, crew: Crew, *, jobs: str) -> int:

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from jaxrng_doctor.frontends.commands import CLEAN
 from jaxrng_doctor._util.output import write
+from jaxrng_doctor.frontends.commands import CLEAN
 
 _ZSH_IN_A_FILE = """
 # In a file of fpath, zsh runs this for the first completion: that is to offer something, too.

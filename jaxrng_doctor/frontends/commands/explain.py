@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
+from jaxrng_doctor._util.output import write
+from jaxrng_doctor._util.suggest import choose
 from jaxrng_doctor.frontends.commands import CLEAN
 from jaxrng_doctor.model.errors import UsageError
-from jaxrng_doctor._util.suggest import choose
-from jaxrng_doctor._util.output import options_for, write
+from jaxrng_doctor.reports.options import options_for
 from jaxrng_doctor.rules import RULES
 from jaxrng_doctor.rules.rule import Rule
 

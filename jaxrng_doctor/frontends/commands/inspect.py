@@ -6,24 +6,25 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from jaxrng_doctor._util.gc_pause import uncollected
+from jaxrng_doctor._util.output import check_writable, take_stdout, write, write_file
+from jaxrng_doctor._util.suggest import choose
+from jaxrng_doctor._util.tracebacks import failure
+from jaxrng_doctor.checking.examine import inspect as inspect_target
+from jaxrng_doctor.checking.targets.resolve import Flags, targets
+from jaxrng_doctor.config.pyproject import Config
+from jaxrng_doctor.frontends.command_settings import Settings
 from jaxrng_doctor.frontends.commands import CLEAN, FAILED
 from jaxrng_doctor.frontends.commands.target_names import allow, asked_for
-from jaxrng_doctor.config.pyproject.pyproject import Config
-from jaxrng_doctor.checking.examine import inspect as inspect_target
+from jaxrng_doctor.frontends.progress import Progress
 from jaxrng_doctor.model.errors import TargetError
 from jaxrng_doctor.model.findings import Failure
-from jaxrng_doctor._util.gc_pause import uncollected
 from jaxrng_doctor.model.listing import Listing
-from jaxrng_doctor._util.suggest import choose
-from jaxrng_doctor._util.output import check_writable, options_for, take_stdout, write, write_file
-from jaxrng_doctor.frontends.progress import Progress
+from jaxrng_doctor.model.target import Target
 from jaxrng_doctor.reports import html
 from jaxrng_doctor.reports.listing import FORMATS
-from jaxrng_doctor.frontends.command_settings import Settings
-from jaxrng_doctor.checking.targets import Target
-from jaxrng_doctor.checking.targets.resolve import Flags, targets
+from jaxrng_doctor.reports.options import options_for
 from jaxrng_doctor.tracing import recording_vmaps
-from jaxrng_doctor._util.tracebacks import failure
 
 
 def inspect(

@@ -6,9 +6,9 @@ import json
 import sys
 from dataclasses import asdict
 
-from jaxrng_doctor.frontends.commands import CLEAN
-from jaxrng_doctor._util.suggest import choose
 from jaxrng_doctor._util.output import write
+from jaxrng_doctor._util.suggest import choose
+from jaxrng_doctor.frontends.commands import CLEAN
 from jaxrng_doctor.rules import RULES
 
 

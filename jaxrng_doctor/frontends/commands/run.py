@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from jaxrng_doctor import __version__
+from jaxrng_doctor._util.text import counted
+from jaxrng_doctor._util.tracebacks import in_a_line
+from jaxrng_doctor._util.version import __version__
+from jaxrng_doctor.frontends.command_settings import Settings
 from jaxrng_doctor.frontends.commands import CLEAN, FOUND
 from jaxrng_doctor.frontends.commands.newest_jax import tell_of_newer_jax
 from jaxrng_doctor.model.findings import Gap, Report, Severity, TargetReport
-from jaxrng_doctor.reports._layout import counted
-from jaxrng_doctor.frontends.command_settings import Settings
-from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor.watching import script
 from jaxrng_doctor.watching.on_import import once_jax_is_imported
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jaxrng_doctor import __version__
-from jaxrng_doctor.frontends.commands import selfcheck_programs
-from jaxrng_doctor.frontends.commands import CLEAN, FOUND
+from jaxrng_doctor._util.output import write
 from jaxrng_doctor._util.suggest import choose
-from jaxrng_doctor._util.output import options_for, write
-from jaxrng_doctor.frontends.terminal_markdown import rendered
 from jaxrng_doctor._util.tracebacks import in_a_line
+from jaxrng_doctor._util.version import __version__
+from jaxrng_doctor.frontends.commands import CLEAN, FOUND, selfcheck_programs
+from jaxrng_doctor.frontends.terminal_markdown import rendered
+from jaxrng_doctor.reports.options import options_for
 
 
 def selfcheck(format: str) -> int:
@@ -75,7 +75,12 @@ def _programs() -> Iterator[Program]:
     from jaxrng_doctor.frontends import api
 
     lines = selfcheck_programs.TEXT.splitlines(keepends=True)
-    linecache.cache[selfcheck_programs.FILE] = len(selfcheck_programs.TEXT), None, lines, selfcheck_programs.FILE
+    linecache.cache[selfcheck_programs.FILE] = (
+        len(selfcheck_programs.TEXT),
+        None,
+        lines,
+        selfcheck_programs.FILE,
+    )
     functions: dict[str, Any] = {"__name__": "selfcheck"}
     exec(compile(selfcheck_programs.TEXT, selfcheck_programs.FILE, "exec"), functions)
 

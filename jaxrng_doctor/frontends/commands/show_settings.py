@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxrng_doctor.frontends.commands import CLEAN
-from jaxrng_doctor.config.pyproject.schema import SETTINGS, TABLE
 from jaxrng_doctor._util.output import write
+from jaxrng_doctor.config.schema import SETTINGS, TABLE
 from jaxrng_doctor.frontends.command_settings import Settings
+from jaxrng_doctor.frontends.commands import CLEAN
 
 
 def show_settings(settings: Settings) -> int:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxrng_doctor.config.pyproject.pyproject import Config
+from jaxrng_doctor.config.pyproject import Config
 from jaxrng_doctor.model.errors import UsageError
 
 

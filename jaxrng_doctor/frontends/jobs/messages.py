@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxrng_doctor.model.findings import Stage, TargetReport
     from jaxrng_doctor.checking.targets.resolve import Flags
-    from jaxrng_doctor.config.pyproject.per_target import TargetSettings
+    from jaxrng_doctor.config.per_target import TargetSettings
+    from jaxrng_doctor.model.findings import Stage, TargetReport
 
 
 @dataclass(frozen=True)

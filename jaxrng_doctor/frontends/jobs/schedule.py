@@ -11,9 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from jaxrng_doctor.model.errors import UsageError
-from jaxrng_doctor.model.findings import Failure, Stage, TargetReport
-from jaxrng_doctor.frontends.jobs.pool import Crew, Lost, Worker
+from jaxrng_doctor._util.tracebacks import of_a_crash
 from jaxrng_doctor.frontends.jobs.messages import (
     Answer,
     Answered,
@@ -27,8 +25,10 @@ from jaxrng_doctor.frontends.jobs.messages import (
     Ready,
     Task,
 )
+from jaxrng_doctor.frontends.jobs.pool import Crew, Lost, Worker
 from jaxrng_doctor.frontends.progress import Progress
-from jaxrng_doctor._util.tracebacks import of_a_crash
+from jaxrng_doctor.model.errors import UsageError
+from jaxrng_doctor.model.findings import Failure, Stage, TargetReport
 
 GRACE = 10.0
 """Seconds more than its limit that a run gets to give up by itself, and to report all the rest."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from jaxrng_doctor._util.time_limit import is_left_running
+from jaxrng_doctor._util.tracebacks import doctors_own, failure
 from jaxrng_doctor.checking.examine import examine
+from jaxrng_doctor.checking.targets.resolve import targets
+from jaxrng_doctor.frontends.jobs.messages import Begun, Done, Examine, Find, Found, Misused, Plan
 from jaxrng_doctor.model.errors import TargetError, UsageError
 from jaxrng_doctor.model.findings import Failure, Stage, TargetReport
-from jaxrng_doctor.frontends.jobs.messages import Begun, Done, Examine, Find, Found, Misused, Plan
-from jaxrng_doctor._util.time_limit import is_left_running
-from jaxrng_doctor.checking.targets import Target
-from jaxrng_doctor.checking.targets.resolve import targets
+from jaxrng_doctor.model.target import Target
 from jaxrng_doctor.tracing import recording_vmaps
-from jaxrng_doctor._util.tracebacks import doctors_own, failure
 
 
 class Examiner:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from jaxrng_doctor._util.text import counted
 from jaxrng_doctor.model.findings import Picture
 from jaxrng_doctor.reports import _strip
-from jaxrng_doctor.reports._layout import counted
 
 LEVELS = 9
 """So many shades there are: CSS has a colour for each."""

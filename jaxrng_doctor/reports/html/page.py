@@ -19,9 +19,9 @@ from markupsafe import Markup
 
 from jaxrng_doctor.model.findings import Report
 from jaxrng_doctor.model.listing import Listing
+from jaxrng_doctor.reports._verdict import counts, says_something, verdict
 from jaxrng_doctor.reports.html.views import Views, legible
 from jaxrng_doctor.reports.options import RenderOptions
-from jaxrng_doctor.reports._verdict import counts, says_something, verdict
 
 
 def of_report(report: Report, options: RenderOptions) -> str:

@@ -12,13 +12,14 @@ from typing import Any
 
 from markupsafe import Markup
 
+from jaxrng_doctor._util.text import counted
 from jaxrng_doctor.model.findings import Draw, Evidence, Finding, Leaf, Place
 from jaxrng_doctor.model.listing import Listing
-from jaxrng_doctor.reports import _gap_text, _comparison_text, _strip, _finding_text
+from jaxrng_doctor.reports import _comparison_text, _finding_text, _gap_text, _strip
+from jaxrng_doctor.reports._layout import Layout, visible
+from jaxrng_doctor.reports._snippet import Mark, chunks_of, lines_of, span_of
 from jaxrng_doctor.reports.html.noise import NoiseView
 from jaxrng_doctor.reports.html.program import ProgramView
-from jaxrng_doctor.reports._layout import Layout, counted, visible
-from jaxrng_doctor.reports._snippet import Mark, chunks_of, lines_of, span_of
 
 _DEEPEST = 40
 """No label stands further to the right: on a narrow page it would have no room."""
@@ -83,7 +84,11 @@ class Views:
 
     def left_out(self, evidence: Evidence) -> int:
         """How many examples the strip does not show."""
-        return evidence.examples - min(len(evidence.strip), _finding_text.STRIP) if evidence.strip else 0
+        return (
+            evidence.examples - min(len(evidence.strip), _finding_text.STRIP)
+            if evidence.strip
+            else 0
+        )
 
     def keys(self, finding: Finding) -> str:
         assert finding.evidence is not None
@@ -111,7 +116,9 @@ class Views:
     def facts(self, leaf: Leaf) -> list[tuple[str, tuple[str, str, str]]]:
         """A row for each run that was compared."""
         runs = (("given inputs", leaf.given), ("replicated inputs", leaf.replicated))
-        return [(name, _comparison_text.facts_of(pairs)) for name, pairs in runs if pairs is not None]
+        return [
+            (name, _comparison_text.facts_of(pairs)) for name, pairs in runs if pairs is not None
+        ]
 
     meanings = staticmethod(_comparison_text.meanings_of)
 

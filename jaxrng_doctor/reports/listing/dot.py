@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from jaxrng_doctor._util import paths
+from jaxrng_doctor._util.text import counted
 from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.model.listing import Box, Fold, KeyMark, KeyNode, Line, Listing, Row, ScopeMark
 from jaxrng_doctor.reports import _strip
-from jaxrng_doctor.reports._layout import counted, visible
+from jaxrng_doctor.reports._layout import visible
 from jaxrng_doctor.reports.listing import words
 from jaxrng_doctor.reports.options import RenderOptions
 

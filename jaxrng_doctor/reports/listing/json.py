@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from jaxrng_doctor import __version__
+from jaxrng_doctor._util.version import __version__
 from jaxrng_doctor.model.findings import Finding, Place
 from jaxrng_doctor.model.listing import (
     Atom,

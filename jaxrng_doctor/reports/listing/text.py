@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from jaxrng_doctor._util.text import counted
 from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.model.listing import (
     Box,
@@ -22,9 +23,9 @@ from jaxrng_doctor.model.listing import (
 )
 from jaxrng_doctor.model.listing import Row as ListingRow
 from jaxrng_doctor.reports import _strip
-from jaxrng_doctor.reports._gap_text import gap_rows
 from jaxrng_doctor.reports._console import Page
-from jaxrng_doctor.reports._layout import Layout, Row, counted, visible
+from jaxrng_doctor.reports._gap_text import gap_rows
+from jaxrng_doctor.reports._layout import Layout, Row, visible
 from jaxrng_doctor.reports.listing import words
 from jaxrng_doctor.reports.listing.branches import tree_rows
 from jaxrng_doctor.reports.options import RenderOptions

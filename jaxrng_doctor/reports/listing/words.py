@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from jaxrng_doctor._util.text import counted
 from jaxrng_doctor.model.facts import Variation
 from jaxrng_doctor.model.findings import Finding
 from jaxrng_doctor.model.listing import Box, Fold, KeyMark, KeyNode, Over, ScopeMark, Variable
 from jaxrng_doctor.reports import _strip
-from jaxrng_doctor.reports._layout import counted
 
 _SHOWN = 16
 """So many keys of one variable are told by their letters."""

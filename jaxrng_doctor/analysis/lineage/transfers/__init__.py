@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jaxrng_doctor.model.facts import Variation
 from jaxrng_doctor.analysis.lineage.transfers import elementwise, indexing, keys, shapes
 from jaxrng_doctor.analysis.lineage.values import Value
+from jaxrng_doctor.model.facts import Variation
 
 Shape = tuple[Mapping[int, Variation], tuple[Variation, ...]]
 """The `over` and the `axes` of one output."""

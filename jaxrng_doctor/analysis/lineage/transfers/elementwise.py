@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from jaxrng_doctor.model.facts import Variation
 from jaxrng_doctor.analysis.lineage.values import (
     EQUAL,
     UNKNOWN,
@@ -15,6 +14,7 @@ from jaxrng_doctor.analysis.lineage.values import (
     of_one_to_one,
     over_all,
 )
+from jaxrng_doctor.model.facts import Variation
 
 
 def along_axes(eqn: Any, args: tuple[Value, ...], combine: Any) -> tuple[Variation, ...]:

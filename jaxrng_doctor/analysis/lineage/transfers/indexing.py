@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxrng_doctor.model.facts import Variation
 from jaxrng_doctor.analysis.lineage.values import DISTINCT, EQUAL, UNKNOWN, Value, over_all
+from jaxrng_doctor.model.facts import Variation
 
 
 def _slice(eqn: Any, args: tuple[Value, ...]) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxrng_doctor.model.facts import Variation
 from jaxrng_doctor.analysis.lineage.transfers.indexing import without_words
 from jaxrng_doctor.analysis.lineage.values import (
     DISTINCT,
@@ -14,6 +13,7 @@ from jaxrng_doctor.analysis.lineage.values import (
     of_either,
     over_all,
 )
+from jaxrng_doctor.model.facts import Variation
 
 
 def _broadcast_in_dim(eqn: Any, args: tuple[Value, ...]) -> Any:

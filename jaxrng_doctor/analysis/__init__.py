@@ -1,0 +1,1 @@
+"""What a traced program does with its keys: lineage, computed keys, facts."""

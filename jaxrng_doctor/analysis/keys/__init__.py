@@ -1,0 +1,1 @@
+"""The key of every draw, computed for every example, step and device."""

@@ -1,0 +1,1 @@
+"""Checks one function: its arguments, its trace, its verdict, its outputs compared."""

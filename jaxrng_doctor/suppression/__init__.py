@@ -1,0 +1,1 @@
+"""Findings that are accepted: ignore comments, settings, and the baseline."""
