@@ -30,8 +30,8 @@ if TYPE_CHECKING:
         Related,
         Scope,
         Suppressed,
-        TargetReport,
     )
+    from jaxrng_doctor.model.report import TargetReport
 
 __all__ = [
     "Choices",
@@ -66,6 +66,7 @@ _HOMES = {
     "Report": "frontends.api",
     "example": "checking.targets.examples",
     "TargetError": "model.errors",
+    "TargetReport": "model.report",
     "UsageError": "model.errors",
 }
 

@@ -21,7 +21,8 @@ from pathlib import Path
 import pytest
 
 from jaxrng_doctor._util import source
-from jaxrng_doctor.model.findings import Finding, Place, Report, Scope, TargetReport
+from jaxrng_doctor.model.findings import Finding, Place, Scope
+from jaxrng_doctor.model.report import Report, TargetReport
 from jaxrng_doctor.suppression.comments import comment_for
 from jaxrng_doctor.suppression.write_comments import add_ignores
 

@@ -8,7 +8,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 import jaxrng_doctor
-from jaxrng_doctor.model.findings import Choices, Failure, Gap, Report, TargetReport
+from jaxrng_doctor.model.findings import Choices, Failure, Gap
+from jaxrng_doctor.model.report import Report, TargetReport
 from jaxrng_doctor.reports import FORMATS, RenderOptions
 
 pytest_plugins = ["pytester"]

@@ -29,9 +29,9 @@ from jaxrng_doctor.model.findings import (
     Failure,
     Gap,
     Stage,
-    TargetReport,
 )
 from jaxrng_doctor.model.listing import Listing
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.model.target import Target
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppression.policy import apply

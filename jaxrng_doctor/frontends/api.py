@@ -15,9 +15,10 @@ from jaxrng_doctor._util.version import __version__
 from jaxrng_doctor.checking.examine import examine
 from jaxrng_doctor.checking.targets.in_axes import check_in_axes
 from jaxrng_doctor.jax_internals import patches
-from jaxrng_doctor.model import findings
+from jaxrng_doctor.model import report as model_report
 from jaxrng_doctor.model.errors import TargetError, UsageError
-from jaxrng_doctor.model.findings import Choices, Expect, Finding, Severity, TargetReport
+from jaxrng_doctor.model.findings import Choices, Expect, Finding, Severity
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.model.target import AS_IS, Target
 from jaxrng_doctor.reports import FORMATS, RenderOptions, html
 from jaxrng_doctor.suppression.unused import finish
@@ -32,7 +33,7 @@ class FindingsError(AssertionError):
     """Raised by `Report.raise_for_findings`; its text is the whole report."""
 
 
-class Report(findings.Report):
+class Report(model_report.Report):
     """What `check` found out. `print(report)` shows it as the command line would."""
 
     def __str__(self) -> str:
@@ -179,7 +180,7 @@ def watching(
                     targets = meeting.hold(targets, recorder.functions(), choices)
             except Exception as error:  # the program has done nothing wrong
                 targets = (nothing_judged("the program", error, choices),)
-            findings.Report.__init__(report, targets, __version__, jax.__version__)
+            model_report.Report.__init__(report, targets, __version__, jax.__version__)
 
 
 def _in_detail(asked: bool | None) -> bool:

@@ -12,7 +12,7 @@ from jaxrng_doctor.config.per_target import TargetSettings
 from jaxrng_doctor.config.pyproject import FAIL_ON, read_config
 from jaxrng_doctor.config.validators import known_codes
 from jaxrng_doctor.frontends.report_files import Destination, destinations, keep_apart, publish
-from jaxrng_doctor.model.findings import Report
+from jaxrng_doctor.model.report import Report
 from jaxrng_doctor.model.target import Overrides
 from jaxrng_doctor.reports import DETAILED, FORMATS
 from jaxrng_doctor.reports.statistics import STATISTICS

@@ -273,7 +273,8 @@ def _finished(item: pytest.Item) -> Report:
     try:
         return settling.settle(report, complete=False)
     except Exception as error:  # the test has done nothing wrong
-        from jaxrng_doctor.model.findings import Gap, TargetReport
+        from jaxrng_doctor.model.findings import Gap
+        from jaxrng_doctor.model.report import TargetReport
 
         gap = Gap(f"what is known was not compared: {error!r}")
         return replace(report, targets=(*report.targets, TargetReport("baseline", gaps=(gap,))))

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from jaxrng_doctor._util.output import check_writable, write, write_file
 from jaxrng_doctor._util.suggest import choose
 from jaxrng_doctor.model.errors import UsageError
-from jaxrng_doctor.model.findings import Report
+from jaxrng_doctor.model.report import Report
 from jaxrng_doctor.reports import FORMATS, RenderOptions, html
 from jaxrng_doctor.reports.options import options_for
 

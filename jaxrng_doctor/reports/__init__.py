@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jaxrng_doctor.model.findings import Report
+from jaxrng_doctor.model.report import Report
 from jaxrng_doctor.reports import github, html, json, junit, markdown, sarif, terminal
 from jaxrng_doctor.reports.options import RenderOptions
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from jaxrng_doctor.model.findings import Failure, Gap, Suppressed, TargetReport
+from jaxrng_doctor.model.findings import Failure, Gap, Suppressed
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.reports._layout import Layout, Row, visible
 
 _SUPPRESSED_BY = {

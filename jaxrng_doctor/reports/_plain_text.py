@@ -9,7 +9,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from jaxrng_doctor.model.findings import Place, TargetReport
+from jaxrng_doctor.model.findings import Place
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.reports._comparison_text import panel_rows
 from jaxrng_doctor.reports._finding_text import finding_rows
 from jaxrng_doctor.reports._gap_text import aside_rows, failed, failure_rows

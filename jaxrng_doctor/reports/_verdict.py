@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from jaxrng_doctor._util.text import counted
-from jaxrng_doctor.model.findings import SEVERITIES, Report, TargetReport
+from jaxrng_doctor.model.findings import SEVERITIES
+from jaxrng_doctor.model.report import Report, TargetReport
 
 
 def verdict(report: Report) -> tuple[str, bool]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jaxrng_doctor.model.findings import Finding, Place, Report, TargetReport
+from jaxrng_doctor.model.findings import Finding, Place
+from jaxrng_doctor.model.report import Report, TargetReport
 from jaxrng_doctor.reports._gap_text import failed
 from jaxrng_doctor.reports._layout import visible
 from jaxrng_doctor.reports._plain_text import location

@@ -23,10 +23,9 @@ from jaxrng_doctor.model.findings import (
     Leaf,
     Pairs,
     Place,
-    Report,
     Scope,
-    TargetReport,
 )
+from jaxrng_doctor.model.report import Report, TargetReport
 from jaxrng_doctor.reports.options import RenderOptions
 
 SCHEMA_VERSION = 1

@@ -11,7 +11,7 @@ import re
 import xml.etree.ElementTree as ET
 
 from jaxrng_doctor._util.paths import shown
-from jaxrng_doctor.model.findings import Report, TargetReport
+from jaxrng_doctor.model.report import Report, TargetReport
 from jaxrng_doctor.reports._plain_text import reason, target_text
 from jaxrng_doctor.reports.options import RenderOptions
 

@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 
 from jaxrng_doctor._util.text import counted
-from jaxrng_doctor.model.findings import Place, Report, TargetReport
+from jaxrng_doctor.model.findings import Place
+from jaxrng_doctor.model.report import Report, TargetReport
 from jaxrng_doctor.reports._gap_text import failed
 from jaxrng_doctor.reports._layout import visible
 from jaxrng_doctor.reports._plain_text import location, target_text

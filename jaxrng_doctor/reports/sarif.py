@@ -17,7 +17,8 @@ from typing import Any
 from urllib.parse import quote
 
 from jaxrng_doctor._util.paths import shown
-from jaxrng_doctor.model.findings import Finding, Place, Report, RuleText, Suppressed, TargetReport
+from jaxrng_doctor.model.findings import Finding, Place, RuleText, Suppressed
+from jaxrng_doctor.model.report import Report, TargetReport
 from jaxrng_doctor.reports._gap_text import failed, how
 from jaxrng_doctor.reports._region import region
 from jaxrng_doctor.reports.options import RenderOptions

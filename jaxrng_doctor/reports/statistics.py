@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 
-from jaxrng_doctor.model.findings import Report
+from jaxrng_doctor.model.report import Report
 from jaxrng_doctor.reports._verdict import counts
 from jaxrng_doctor.reports.options import RenderOptions
 

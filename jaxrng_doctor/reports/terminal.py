@@ -11,7 +11,8 @@ from rich.cells import cell_len
 from rich.panel import Panel
 from rich.text import Text
 
-from jaxrng_doctor.model.findings import Comparison, Report, TargetReport
+from jaxrng_doctor.model.findings import Comparison
+from jaxrng_doctor.model.report import Report, TargetReport
 from jaxrng_doctor.reports._comparison_text import panel_rows
 from jaxrng_doctor.reports._console import Page
 from jaxrng_doctor.reports._finding_text import draw_rows, finding_rows

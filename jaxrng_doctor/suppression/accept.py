@@ -14,7 +14,8 @@ from typing import TypeVar
 from jaxrng_doctor._util.output import check_writable, write_file
 from jaxrng_doctor._util.text import counted
 from jaxrng_doctor.model.errors import UsageError
-from jaxrng_doctor.model.findings import Finding, Report
+from jaxrng_doctor.model.findings import Finding
+from jaxrng_doctor.model.report import Report
 from jaxrng_doctor.suppression import baseline
 from jaxrng_doctor.suppression.write_comments import add_ignores
 

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from jaxrng_doctor._util import paths
 from jaxrng_doctor.model.errors import UsageError
-from jaxrng_doctor.model.findings import Finding, Report, Suppressed
+from jaxrng_doctor.model.findings import Finding, Suppressed
+from jaxrng_doctor.model.report import Report
 from jaxrng_doctor.suppression import fingerprints
 
 VERSION = 1

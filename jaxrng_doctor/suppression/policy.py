@@ -9,14 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from jaxrng_doctor._util import source
-from jaxrng_doctor.model.findings import (
-    Choices,
-    Finding,
-    Place,
-    Suppressed,
-    SuppressedBy,
-    TargetReport,
-)
+from jaxrng_doctor.model.findings import Choices, Finding, Place, Suppressed, SuppressedBy
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.suppression.comments import Ignore, comment_for, ignores
 from jaxrng_doctor.suppression.globs import matches
 

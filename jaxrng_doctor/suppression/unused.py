@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from jaxrng_doctor._util.tracebacks import in_a_line
-from jaxrng_doctor.model.findings import Gap, TargetReport
+from jaxrng_doctor.model.findings import Gap
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.rules import rng900_unused_suppression as rng900
 from jaxrng_doctor.suppression.policy import apply, unused
 

@@ -20,7 +20,8 @@ from typing import TypeVar
 
 from jaxrng_doctor._util import paths, source
 from jaxrng_doctor._util.output import replace_file
-from jaxrng_doctor.model.findings import Finding, Place, Report
+from jaxrng_doctor.model.findings import Finding, Place
+from jaxrng_doctor.model.report import Report
 from jaxrng_doctor.suppression.comments import Ignore, places_of_comments, with_codes
 from jaxrng_doctor.suppression.policy import apply
 

@@ -11,7 +11,8 @@ from jaxrng_doctor.analysis.facts.draws import as_draws
 from jaxrng_doctor.checking.examine import detailed
 from jaxrng_doctor.checking.pictures import with_pictures
 from jaxrng_doctor.model.facts import ProgramFacts, Repeated
-from jaxrng_doctor.model.findings import Choices, Draw, Gap, Place, TargetReport
+from jaxrng_doctor.model.findings import Choices, Draw, Gap, Place
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppression.policy import apply
 from jaxrng_doctor.watching.compiled_function import Compiled

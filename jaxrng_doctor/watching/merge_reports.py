@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from jaxrng_doctor.model.findings import Finding, Gap, TargetReport
+from jaxrng_doctor.model.findings import Finding, Gap
+from jaxrng_doctor.model.report import TargetReport
 
 _MOST_NAMED = 4
 

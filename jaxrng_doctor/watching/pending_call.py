@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from jaxrng_doctor.jax_internals.calldata import JitCall
 from jaxrng_doctor.jax_internals.equations import is_mutable, open_jaxpr
@@ -12,8 +12,23 @@ from jaxrng_doctor.watching import hooks
 from jaxrng_doctor.watching.compiled_function import Compiled
 from jaxrng_doctor.watching.transformed import Transformed
 
-if TYPE_CHECKING:
-    from jaxrng_doctor.watching.recorder import Recorder
+
+class Notes(Protocol):
+    """What keeps the calls of a program's functions."""
+
+    def first(self, call: JitCall, loop: Transformed | None) -> Compiled | None: ...
+
+    def notes(self, function: Compiled) -> bool: ...
+
+    def miss(self, function: Compiled) -> None: ...
+
+    def prepared(
+        self,
+        function: Compiled,
+        leaves: Sequence[Any],
+        donated: Sequence[bool],
+        before: Mapping[int, Any],
+    ) -> Callable[[], None]: ...
 
 
 class NotedCall:
@@ -21,7 +36,7 @@ class NotedCall:
 
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: Notes,
         call: JitCall,
         loop: Transformed | None,
         function: Compiled | None,

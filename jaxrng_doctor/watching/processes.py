@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor.jax_internals.running import distributed
 from jaxrng_doctor.model.facts import Alike, ProgramFacts
-from jaxrng_doctor.model.findings import Choices, Gap, TargetReport
+from jaxrng_doctor.model.findings import Choices, Gap
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.watching import build_reports, hooks
 from jaxrng_doctor.watching.compiled_function import Compiled
 from jaxrng_doctor.watching.cross_process import FirstCalls, alike, first_calls

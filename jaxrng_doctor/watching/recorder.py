@@ -24,8 +24,8 @@ from jaxrng_doctor.model.findings import (
     Gap,
     Place,
     Severity,
-    TargetReport,
 )
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppression.policy import apply
 from jaxrng_doctor.suppression.unused import finish

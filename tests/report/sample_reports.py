@@ -16,12 +16,11 @@ from jaxrng_doctor.model.findings import (
     Pairs,
     Place,
     Related,
-    Report,
     RuleText,
     Scope,
     Suppressed,
-    TargetReport,
 )
+from jaxrng_doctor.model.report import Report, TargetReport
 
 ROOT = "/project"
 

@@ -7,7 +7,8 @@ import re
 import pytest
 import sample_reports as samples
 
-from jaxrng_doctor.model.findings import Finding, Place, TargetReport
+from jaxrng_doctor.model.findings import Finding, Place
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.reports import FORMATS, RenderOptions
 
 PROPERTY = {"%0D": "\r", "%0A": "\n", "%3A": ":", "%2C": ",", "%25": "%"}

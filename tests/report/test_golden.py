@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sample_reports as samples
 
-from jaxrng_doctor.model.findings import TargetReport
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.reports import FORMATS, RenderOptions
 
 ENDINGS = {"sarif": "sarif", "github": "github.txt", "junit": "xml", "markdown": "md"}

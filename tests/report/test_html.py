@@ -15,7 +15,8 @@ import sample_reports as samples
 from hostile import MARKUP, hostile
 
 from jaxrng_doctor.model.errors import UsageError
-from jaxrng_doctor.model.findings import Picture, TargetReport
+from jaxrng_doctor.model.findings import Picture
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.reports import FORMATS, RenderOptions, html
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ import pytest
 import sample_reports as samples
 from hostile import MARKUP, hostile
 
-from jaxrng_doctor.model.findings import TargetReport
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.reports import FORMATS, RenderOptions, html
 
 PROGRAM = """\

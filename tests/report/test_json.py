@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 import sample_reports as samples
 
-from jaxrng_doctor.model.findings import Comparison, Finding, Leaf, Pairs, Place, TargetReport
+from jaxrng_doctor.model.findings import Comparison, Finding, Leaf, Pairs, Place
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.reports import FORMATS, RenderOptions
 
 SCHEMA = json.loads(

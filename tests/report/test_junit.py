@@ -6,7 +6,8 @@ import junitparser
 import pytest
 import sample_reports as samples
 
-from jaxrng_doctor.model.findings import Choices, Finding, Place, TargetReport
+from jaxrng_doctor.model.findings import Choices, Finding, Place
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.reports import FORMATS, RenderOptions
 
 

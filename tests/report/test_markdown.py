@@ -8,7 +8,8 @@ import pytest
 import sample_reports as samples
 from markdown_it import MarkdownIt
 
-from jaxrng_doctor.model.findings import Finding, Gap, Place, Suppressed, TargetReport
+from jaxrng_doctor.model.findings import Finding, Gap, Place, Suppressed
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.reports import FORMATS, RenderOptions
 from jaxrng_doctor.reports._plain_text import target_text
 

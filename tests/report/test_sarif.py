@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 import sample_reports as samples
 
-from jaxrng_doctor.model.findings import Finding, Place, TargetReport
+from jaxrng_doctor.model.findings import Finding, Place
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.reports import FORMATS, RenderOptions
 from jaxrng_doctor.rules import RULES
 

@@ -26,8 +26,8 @@ from jaxrng_doctor.model.findings import (
     Related,
     Scope,
     Suppressed,
-    TargetReport,
 )
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.reports import FORMATS, RenderOptions
 
 GOLDEN = {

@@ -19,7 +19,7 @@ from jaxrng_doctor.frontends.jobs.pool import Crew
 from jaxrng_doctor.frontends.jobs.schedule import Examination
 from jaxrng_doctor.frontends.progress import Progress
 from jaxrng_doctor.model.errors import UsageError
-from jaxrng_doctor.model.findings import Report
+from jaxrng_doctor.model.report import Report
 from jaxrng_doctor.suppression.unused import finish
 
 

@@ -18,7 +18,8 @@ from jaxrng_doctor._util.version import __version__
 from jaxrng_doctor.frontends.command_settings import Settings
 from jaxrng_doctor.frontends.commands import CLEAN, FOUND
 from jaxrng_doctor.frontends.commands.newest_jax import tell_of_newer_jax
-from jaxrng_doctor.model.findings import Gap, Report, Severity, TargetReport
+from jaxrng_doctor.model.findings import Gap, Severity
+from jaxrng_doctor.model.report import Report, TargetReport
 from jaxrng_doctor.watching import script
 from jaxrng_doctor.watching.on_import import once_jax_is_imported
 

@@ -17,7 +17,8 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxrng_doctor.checking.targets.resolve import Flags
     from jaxrng_doctor.config.per_target import TargetSettings
-    from jaxrng_doctor.model.findings import Stage, TargetReport
+    from jaxrng_doctor.model.findings import Stage
+    from jaxrng_doctor.model.report import TargetReport
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ from jaxrng_doctor.frontends.jobs.messages import (
 from jaxrng_doctor.frontends.jobs.pool import Crew, Lost, Worker
 from jaxrng_doctor.frontends.progress import Progress
 from jaxrng_doctor.model.errors import UsageError
-from jaxrng_doctor.model.findings import Failure, Stage, TargetReport
+from jaxrng_doctor.model.findings import Failure, Stage
+from jaxrng_doctor.model.report import TargetReport
 
 GRACE = 10.0
 """Seconds more than its limit that a run gets to give up by itself, and to report all the rest."""

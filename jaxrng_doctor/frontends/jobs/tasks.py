@@ -10,7 +10,8 @@ from jaxrng_doctor.checking.examine import examine
 from jaxrng_doctor.checking.targets.resolve import targets
 from jaxrng_doctor.frontends.jobs.messages import Begun, Done, Examine, Find, Found, Misused, Plan
 from jaxrng_doctor.model.errors import TargetError, UsageError
-from jaxrng_doctor.model.findings import Failure, Stage, TargetReport
+from jaxrng_doctor.model.findings import Failure, Stage
+from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.model.target import Target
 from jaxrng_doctor.tracing import recording_vmaps
 

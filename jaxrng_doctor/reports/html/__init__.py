@@ -10,8 +10,8 @@ import importlib.util
 from collections.abc import Sequence
 
 from jaxrng_doctor.model.errors import UsageError
-from jaxrng_doctor.model.findings import Report
 from jaxrng_doctor.model.listing import Listing
+from jaxrng_doctor.model.report import Report
 from jaxrng_doctor.reports import terminal
 from jaxrng_doctor.reports.options import RenderOptions
 

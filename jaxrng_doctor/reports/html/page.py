@@ -17,8 +17,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from jaxrng_doctor.model.findings import Report
 from jaxrng_doctor.model.listing import Listing
+from jaxrng_doctor.model.report import Report
 from jaxrng_doctor.reports._verdict import counts, says_something, verdict
 from jaxrng_doctor.reports.html.views import Views, legible
 from jaxrng_doctor.reports.options import RenderOptions

@@ -27,7 +27,7 @@ from jaxrng_doctor.model.listing import (
 )
 from jaxrng_doctor.reports import _strip
 from jaxrng_doctor.reports._layout import Layout
-from jaxrng_doctor.reports.listing import words
+from jaxrng_doctor.reports.listing import _words as words
 
 Tell = Callable[["ProgramView", Over, Sequence[ScopeMark]], str]
 

@@ -14,7 +14,7 @@ from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.model.listing import Box, Fold, KeyMark, KeyNode, Line, Listing, Row, ScopeMark
 from jaxrng_doctor.reports import _strip
 from jaxrng_doctor.reports._layout import visible
-from jaxrng_doctor.reports.listing import words
+from jaxrng_doctor.reports.listing import _words as words
 from jaxrng_doctor.reports.options import RenderOptions
 
 _HEAD = (

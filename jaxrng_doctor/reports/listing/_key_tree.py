@@ -7,14 +7,11 @@ a chain of a thousand splits is as narrow as one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from jaxrng_doctor.model.listing import KeyNode
 from jaxrng_doctor.reports._layout import Row, visible
-from jaxrng_doctor.reports.listing import words
-
-if TYPE_CHECKING:
-    from jaxrng_doctor.reports.listing.text import Writer
+from jaxrng_doctor.reports.listing import _words as words
+from jaxrng_doctor.reports.listing._rows import Writer
 
 _SYMBOLS = {"draw": "◆ ", "returned": "→ "}
 
