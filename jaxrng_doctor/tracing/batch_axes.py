@@ -8,11 +8,13 @@ that vmap. An axis that is lost on the way (summed over, reshaped) is no batch a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jaxrng_doctor.jax_internals import equations
-from jaxrng_doctor.tracing.subprograms import Call, Map, control
+from jaxrng_doctor.tracing.places import At
+from jaxrng_doctor.tracing.subprograms import Call, Entered, Map, control
+from jaxrng_doctor.tracing.walk import Here, JoiningWalk
 
 _RESULT = -1
 _Mark = tuple[int, int, int]
@@ -31,48 +33,59 @@ class BatchAxes:
 def batch_axes(jaxpr: Any) -> BatchAxes:
     """The batch axes of a traced program; the outermost vmaps of one size make the batch."""
     inner = equations.open_jaxpr(jaxpr)[0]
-    found = BatchAxes()
     marks = [frozenset((i, a, a) for a in range(v.aval.ndim)) for i, v in enumerate(inner.invars)]
-    outs = _follow(inner, marks, found)
-    found.outputs = [next((now for i, _, now in sorted(m) if i == _RESULT), None) for m in outs]
-    return found
+    walk = _Axes()
+    outs = walk.jaxpr(jaxpr, marks, Here())
+    axes = [next((now for i, _, now in sorted(m) if i == _RESULT), None) for m in outs]
+    return replace(walk.found, outputs=axes)
 
 
-def _follow(
-    inner: Any,
-    marks: Sequence[frozenset[_Mark]],
-    found: BatchAxes,
-) -> list[frozenset[_Mark]]:
-    env: dict[Any, frozenset[_Mark]] = dict(zip(inner.invars, marks, strict=True))
+_Marks = frozenset[_Mark]
 
-    def read(atom: Any) -> frozenset[_Mark]:
-        return frozenset() if isinstance(atom, equations.Literal) else env.get(atom, frozenset())
 
-    for eqn in inner.eqns:
-        ins = [read(atom) for atom in eqn.invars]
-        match control(eqn):
-            case Call(body):
-                outs = _follow(equations.open_jaxpr(body)[0], ins, found)
+class _Axes(JoiningWalk[_Marks]):
+    """Follows axes through calls, up to the outermost vmaps; other scopes lose them."""
+
+    nothing: _Marks = frozenset()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = BatchAxes()
+
+    def key_of(self, jaxpr: Any, args: Sequence[_Marks], here: Here[None]) -> None:
+        """Nothing is remembered: what is found first decides what comes after."""
+
+    def join(self, values: Sequence[_Marks]) -> _Marks:
+        return frozenset.intersection(*values)
+
+    def enter(
+        self, at: At, inside: Entered, ins: Sequence[_Marks], here: Here[None]
+    ) -> list[_Marks]:
+        match inside:
+            case Call():
+                return super().enter(at, inside, ins, here)
             case Map(is_device=False):
-                outs = _vmap(eqn, ins, found)
-            case None:
-                outs = [_through(eqn, ins, var.aval) for var in eqn.outvars]
-            case _:
-                outs = [frozenset()] * len(eqn.outvars)
-        env.update(zip(eqn.outvars, outs, strict=True))
-    return [read(atom) for atom in inner.outvars]
+                return self._vmap(at.eqn, ins)
+        return [self.nothing] * len(at.eqn.outvars)
 
+    def transfer(self, at: At, ins: Sequence[_Marks], here: Here[None]) -> Sequence[_Marks]:
+        del here
+        if control(at.eqn) is not None:
+            return [self.nothing] * len(at.eqn.outvars)
+        return [_through(at.eqn, ins, var.aval) for var in at.eqn.outvars]
 
-def _vmap(eqn: Any, ins: Sequence[frozenset[_Mark]], found: BatchAxes) -> list[frozenset[_Mark]]:
-    params = eqn.params
-    if params["site"].basis or found.size not in (None, params["axis"].size):
-        return [frozenset()] * len(eqn.outvars)
-    found.size = params["axis"].size
-    for marks, axis in zip(ins, params["in_axes"], strict=True):
-        for source, own_axis, now in marks:
-            if source != _RESULT and now == axis:
-                found.inputs.setdefault(source, own_axis)
-    return [frozenset() if a is None else frozenset({(_RESULT, a, a)}) for a in params["out_axes"]]
+    def _vmap(self, eqn: Any, ins: Sequence[_Marks]) -> list[_Marks]:
+        params, found = eqn.params, self.found
+        if params["site"].basis or found.size not in (None, params["axis"].size):
+            return [self.nothing] * len(eqn.outvars)
+        found.size = params["axis"].size
+        for marks, axis in zip(ins, params["in_axes"], strict=True):
+            for source, own_axis, now in marks:
+                if source != _RESULT and now == axis:
+                    found.inputs.setdefault(source, own_axis)
+        return [
+            self.nothing if a is None else frozenset({(_RESULT, a, a)}) for a in params["out_axes"]
+        ]
 
 
 def _through(eqn: Any, ins: Sequence[frozenset[_Mark]], out: Any) -> frozenset[_Mark]:

@@ -6,23 +6,13 @@ a key, or the words of one, goes into such an equation, that is a gap.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
-from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.tracing.draws import Draws, is_key, may_be_key
-from jaxrng_doctor.tracing.subprograms import (
-    Call,
-    Cond,
-    Control,
-    Map,
-    Opaque,
-    Scan,
-    ShardMap,
-    While,
-    control,
-    is_opaque,
-)
+from jaxrng_doctor.tracing.places import At
+from jaxrng_doctor.tracing.subprograms import Opaque, control, is_opaque
+from jaxrng_doctor.tracing.walk import Here, JoiningWalk
 
 
 def taking_keys(draws: Draws, program: Any) -> list[tuple[Any, Any]]:
@@ -37,72 +27,41 @@ def _is_opaque(eqn: Any) -> bool:
     return isinstance(control(eqn), Opaque)
 
 
-class _Flow:
-    """Every variable of a program, at any depth, that holds a key or words made from one."""
+class _Flow(JoiningWalk[bool]):
+    """Whether each value holds a key, or words made from one."""
+
+    nothing = False
 
     def __init__(self, draws: Draws, program: Any) -> None:
+        super().__init__()
         self.draws = draws
         self.taking: dict[int, tuple[Any, Any]] = {}
-        self._words = {var for var in program.invars if may_be_key(var.aval)}
-        before = -1
-        while before < len(self._words):
-            before = len(self._words)
-            self._visited: set[int] = set()
-            self._visit(program)
+        self.jaxpr(program, [may_be_key(var.aval) for var in program.invars], Here())
 
-    def has_key(self, atom: Any) -> bool:
-        if isinstance(atom, equations.Literal):
-            return False
-        return atom in self._words or (hasattr(atom.aval, "dtype") and is_key(atom.aval))
+    def join(self, values: Sequence[bool]) -> bool:
+        return any(values)
 
-    def _visit(self, jaxpr: Any) -> None:
-        inner = equations.open_jaxpr(jaxpr)[0]
-        if id(inner) in self._visited:
-            return
-        self._visited.add(id(inner))
-        for eqn in inner.eqns:
-            if self.draws.key_operands(eqn):
-                continue  # what it draws is no key
-            inside = control(eqn)
-            if inside is not None and not isinstance(inside, Opaque):
-                self._enter(eqn, inside)
-            elif any(map(self.has_key, eqn.invars)):
-                self._words.update(v for v in eqn.outvars if _may_be_word(v.aval))
-                if inside is not None:
-                    self.taking[id(eqn)] = (eqn, inner)
+    def chosen(self, at: At, index: bool, outs: Sequence[bool]) -> bool:
+        del at, index
+        return any(outs)
 
-    def _enter(self, eqn: Any, inside: Control) -> None:
-        ins, outs = eqn.invars, eqn.outvars
-        match inside:
-            case Scan(body, consts, carry):
-                self._call(body, ins, outs)
-                self._pass(outs[:carry], _invars(body)[consts:])
-            case While(condition, body, tests, consts):
-                first = tests + consts
-                self._pass([*ins[:tests], *ins[first:]], _invars(condition))
-                self._visit(condition)
-                self._call(body, ins[tests:], outs)
-                self._pass(outs, _invars(body)[consts:])
-                self._pass(outs, _invars(condition)[tests:])
-            case Cond(branches):
-                for branch in branches:
-                    self._call(branch, ins[1:], outs)
-            case Call() | Map() | ShardMap():
-                self._call(inside.body, ins, outs)
+    def equation(self, at: At, ins: Sequence[bool], here: Here[None]) -> Sequence[bool]:
+        if self.draws.key_operands(at.eqn):
+            return [False] * len(at.eqn.outvars)  # what it draws is no key
+        return super().equation(at, ins, here)
 
-    def _call(self, body: Any, ins: Iterable[Any], outs: Iterable[Any]) -> None:
-        inner = equations.open_jaxpr(body)[0]
-        self._pass(ins, inner.invars)
-        self._visit(body)
-        self._pass(inner.outvars, outs)
-
-    def _pass(self, sources: Iterable[Any], targets: Iterable[Any]) -> None:
-        both = zip(sources, targets, strict=False)
-        self._words.update(target for source, target in both if self.has_key(source))
+    def transfer(self, at: At, ins: Sequence[bool], here: Here[None]) -> Sequence[bool]:
+        del here
+        eqn = at.eqn
+        if not any(ins) and not any(_is_key(atom.aval) for atom in eqn.invars):
+            return [False] * len(eqn.outvars)
+        if isinstance(control(eqn), Opaque):
+            self.taking[id(eqn)] = (eqn, at.jaxpr)
+        return [_may_be_word(var.aval) for var in eqn.outvars]
 
 
-def _invars(jaxpr: Any) -> list[Any]:
-    return list(equations.open_jaxpr(jaxpr)[0].invars)
+def _is_key(aval: Any) -> bool:
+    return hasattr(aval, "dtype") and is_key(aval)
 
 
 def _may_be_word(aval: Any) -> bool:

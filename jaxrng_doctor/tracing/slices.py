@@ -12,7 +12,8 @@ from typing import Any
 from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.tracing.derivatives import is_tangent
 from jaxrng_doctor.tracing.draws import Draws
-from jaxrng_doctor.tracing.subprograms import Call, Cond, Map, Scan, ShardMap, While, control
+from jaxrng_doctor.tracing.subprograms import Opaque, control
+from jaxrng_doctor.tracing.walk import demanded
 
 Literal = equations.Literal
 
@@ -124,44 +125,7 @@ class Slice:
             return every if outs else keys
         if is_tangent(eqn):
             return every
-        match control(eqn):
-            case Call(body) | Map(body) | ShardMap(body):
-                return self._visit(body, outs)
-            case Scan() as scan:
-                return self._scan(scan, outs)
-            case While() as loop:
-                return self._while(loop, outs)
-            case Cond(branches):
-                chosen = {0} if outs or self.to_run else set()
-                return chosen | {i + 1 for branch in branches for i in self._visit(branch, outs)}
-        return every
-
-    def _scan(self, scan: Scan, outs: list[int]) -> frozenset[int]:
-        wanted = set(outs)
-        while True:
-            inputs = self._visit(scan.body, wanted)
-            carried = {i - scan.consts for i in inputs if 0 <= i - scan.consts < scan.carry}
-            if carried <= wanted:
-                break
-            wanted |= carried
-        # What every step makes anew is still what went in where there is no step.
-        return inputs | {scan.consts + i for i in wanted if i < scan.carry}
-
-    def _while(self, loop: While, outs: list[int]) -> set[int]:
-        # What a loop leaves depends on how often it turned.
-        conditions = self._visit(loop.condition, (0,) if outs or self.to_run else ())
-        wanted = set(outs) | {
-            i - loop.condition_consts for i in conditions if i >= loop.condition_consts
-        }
-        while True:
-            inputs = self._visit(loop.body, wanted)
-            carried = {i - loop.body_consts for i in inputs if i >= loop.body_consts}
-            if carried <= wanted:
-                break
-            wanted |= carried
-        first = loop.condition_consts + loop.body_consts
-        return (
-            {i for i in conditions if i < loop.condition_consts}
-            | {loop.condition_consts + i for i in inputs if i < loop.body_consts}
-            | {first + i for i in wanted}
-        )
+        inside = control(eqn)
+        if inside is None or isinstance(inside, Opaque):
+            return every
+        return demanded(inside, outs, self._visit, decides=self.to_run)

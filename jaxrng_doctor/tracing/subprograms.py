@@ -1,7 +1,9 @@
-"""The equations that hold other jaxprs, in one shape: how values go in and come out.
+"""How an equation runs the programs that it holds: `vmap`, `scan` and the like, described once.
 
-Lineage, ledger and slice each walk the same program; what a scan's operands mean
-is written down here once.
+`control(eqn)` says of which kind an equation is, and `bodies(control)` how each of its jaxprs gets
+its inputs and gives its outputs. `walk.py` follows values through programs by this description.
+To add a kind: a class here, its case in `control` and in `bodies`, and how its keys are computed
+in `analysis/keys/evaluator.py`.
 """
 
 from __future__ import annotations
@@ -9,14 +11,18 @@ from __future__ import annotations
 import functools
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 from jax.extend import core as jex_core
 
 from jaxrng_doctor.jax_internals import equations, primitives
+from jaxrng_doctor.model.findings import ScopeKind
 from jaxrng_doctor.tracing import vmap_primitive
 from jaxrng_doctor.tracing.loop_primitives import PREFIX
 from jaxrng_doctor.tracing.meshes import MeshDims, shard_map_dims
+
+EqnPath = tuple[tuple[int, int], ...]
+"""The way to an equation of a program: at each level its index, and which of its jaxprs."""
 
 # Equinox's primitives that hand on or choose between their operands, and draw nothing.
 _EQUINOX = frozenset({"nonbatchable", "nontraceable", "select_if_vmap"})
@@ -99,7 +105,13 @@ class Opaque:
     bodies: tuple[Any, ...]
 
 
-Control = Call | Map | ShardMap | Scan | While | Cond | Opaque
+Scoped = Map | ShardMap | Scan | While
+"""What opens scopes."""
+
+Entered = Call | Cond | Scoped
+"""What can be followed into."""
+
+Control = Entered | Opaque
 
 
 def control(eqn: Any) -> Control | None:
@@ -139,14 +151,159 @@ def control(eqn: Any) -> Control | None:
 
 def entered(eqn: Any) -> tuple[Any, ...]:
     """The jaxprs that an equation runs, in the order in which a path numbers them."""
-    match control(eqn):
-        case Call(body) | Map(body) | ShardMap(body) | Scan(body):
-            return (body,)
-        case While(condition, body):
-            return (condition, body)
+    inside = control(eqn)
+    if inside is None or isinstance(inside, Opaque):
+        return ()
+    return tuple(body.jaxpr for body in bodies(inside))
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The value itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Along:
+    """One slice of an array along `axis` for each example or step."""
+
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What a device holds of an array, which the mesh axes in `dims` cut."""
+
+    dims: MeshDims
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """The carried value number `index`: before the first step the operand, then the output."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """Whether the loop goes on."""
+
+
+How = Whole | Along | Block | Carry | Test
+WHOLE, TEST = Whole(), Test()
+
+
+def differs(how: How, axis: Any) -> bool:
+    """Examples, steps or devices along `axis` may get different values."""
+    match how:
+        case Along():
+            return True
+        case Block(dims):
+            return any(axis in names for names in dims.values())
+        case Whole() | Carry() | Test():
+            return False
+        case _:
+            assert_never(how)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One jaxpr of an equation. `number` is its own in an `EqnPath`.
+
+    ins: for each input, the index of the operand and how it goes in. outs: for each output, how
+    the equation's output of the same index is made of it; a `Test` is no output of the equation.
+    """
+
+    jaxpr: Any
+    number: int
+    ins: tuple[tuple[int, How], ...]
+    outs: tuple[How, ...]
+
+
+def bodies(inside: Entered) -> tuple[Body, ...]:
+    """The jaxprs of an equation, in the order in which they run."""
+    match inside:
+        case Call(jaxpr):
+            return (Body(jaxpr, 0, _operands(0, _counts(jaxpr)[0]), _whole(jaxpr)),)
+        case Map(jaxpr, in_axes=in_axes, out_axes=out_axes):
+            return (Body(jaxpr, 0, tuple(enumerate(map(_along, in_axes))), _alongs(out_axes)),)
+        case ShardMap(jaxpr, ins=ins, outs=outs):
+            return (Body(jaxpr, 0, tuple(enumerate(map(Block, ins))), tuple(map(Block, outs))),)
+        case Scan(jaxpr, consts, carry):
+            total, outputs = _counts(jaxpr)
+            given = (
+                *_operands(0, consts),
+                *_carried(consts, carry),
+                *((i, Along(0)) for i in range(consts + carry, total)),
+            )
+            stacked: tuple[How, ...] = (Along(0),) * (outputs - carry)
+            return (Body(jaxpr, 0, given, (*map(Carry, range(carry)), *stacked)),)
+        case While(condition, jaxpr, tests, consts):
+            carry = _counts(jaxpr)[1]
+            carried = _carried(tests + consts, carry)
+            return (
+                Body(condition, 0, (*_operands(0, tests), *carried), (TEST,)),
+                Body(
+                    jaxpr, 1, (*_operands(tests, consts), *carried), tuple(map(Carry, range(carry)))
+                ),
+            )
         case Cond(branches):
-            return branches
-    return ()
+            return tuple(
+                Body(jaxpr, i, _operands(1, _counts(jaxpr)[0]), _whole(jaxpr))
+                for i, jaxpr in enumerate(branches)
+            )
+        case _:
+            assert_never(inside)
+
+
+def _counts(jaxpr: Any) -> tuple[int, int]:
+    inner = equations.open_jaxpr(jaxpr)[0]
+    return len(inner.invars), len(inner.outvars)
+
+
+def _operands(first: int, count: int) -> tuple[tuple[int, How], ...]:
+    return tuple((first + i, WHOLE) for i in range(count))
+
+
+def _carried(first: int, count: int) -> tuple[tuple[int, How], ...]:
+    return tuple((first + i, Carry(i)) for i in range(count))
+
+
+def _along(axis: int | None) -> How:
+    return WHOLE if axis is None else Along(axis)
+
+
+def _alongs(axes: tuple[int | None, ...]) -> tuple[How, ...]:
+    return tuple(map(_along, axes))
+
+
+def _whole(jaxpr: Any) -> tuple[How, ...]:
+    return (WHOLE,) * _counts(jaxpr)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One scope that an equation opens. `size` is `None` where it is not known beforehand."""
+
+    kind: ScopeKind
+    size: int | None
+    axis_name: Any = None
+
+
+def scopes(inside: Entered) -> tuple[Scope, ...]:
+    """The scopes around the bodies, outermost first: for a device map one for each mesh axis."""
+    match inside:
+        case Call() | Cond():
+            return ()
+        case Map() as over:
+            return (Scope("device" if over.is_device else "vmap", over.size, over.axis_name),)
+        case ShardMap(axes=axes):
+            return tuple(Scope("device", size, name) for name, size in axes.items())
+        case Scan(length=length):
+            return (Scope("scan", length),)
+        case While():
+            return (Scope("while", None),)
+        case _:
+            assert_never(inside)
 
 
 def _computes(eqn: Any) -> bool:

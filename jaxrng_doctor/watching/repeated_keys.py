@@ -12,13 +12,14 @@ import numpy as np
 
 from jaxrng_doctor.analysis.facts.key_reuse import use_facts
 from jaxrng_doctor.analysis.keys.counts import numbered
-from jaxrng_doctor.analysis.keys.tables import KeyTable, Path
+from jaxrng_doctor.analysis.keys.tables import KeyTable
 from jaxrng_doctor.checking.examine import Diagnosis
 from jaxrng_doctor.jax_internals.equations import Frame
 from jaxrng_doctor.jax_internals.jaxprs import key_words
 from jaxrng_doctor.model.facts import RBG, CallUse, Repeated
 from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.tracing.places import parting_library, users_place
+from jaxrng_doctor.tracing.subprograms import EqnPath
 from jaxrng_doctor.watching.child_keys import children_of
 from jaxrng_doctor.watching.compiled_function import Compiled
 
@@ -208,7 +209,7 @@ _WORDS = {"fry": 2, **dict.fromkeys(RBG, 4)}
 """How many words the keys of an implementation have."""
 
 
-def _own_uses(diagnosis: Diagnosis) -> Iterator[tuple[str, Place | None, Path, int]]:
+def _own_uses(diagnosis: Diagnosis) -> Iterator[tuple[str, Place | None, EqnPath, int]]:
     """Its draws and splits, with how many words their keys have, 0 where nobody knows.
 
     Not the splits of which nothing uses a child.

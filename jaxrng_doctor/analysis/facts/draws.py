@@ -13,7 +13,7 @@ from jaxrng_doctor.analysis.keys.tables import Ledger
 from jaxrng_doctor.analysis.lineage.causes import Lines, cause_of
 from jaxrng_doctor.analysis.lineage.describe import describe
 from jaxrng_doctor.analysis.lineage.reachability import Guards, at_most_one
-from jaxrng_doctor.analysis.lineage.uses import Path, ScopeRef, Use
+from jaxrng_doctor.analysis.lineage.uses import ScopeRef, Use
 from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.model.facts import (
     RBG,
@@ -39,14 +39,14 @@ from jaxrng_doctor.tracing.places import (
     named_by_user,
 )
 from jaxrng_doctor.tracing.program import Trace
-from jaxrng_doctor.tracing.subprograms import Map, ShardMap, control
+from jaxrng_doctor.tracing.subprograms import EqnPath, Map, ShardMap, control
 
 
 def draw_facts(
     draws: Sequence[Use],
     ledger: Ledger,
     trace: Trace,
-    redone: Collection[Path],
+    redone: Collection[EqnPath],
     guards: Guards,
 ) -> tuple[DrawFacts, ...]:
     """What is known of each draw; the ledger may lack any of them."""

@@ -23,7 +23,7 @@ from jaxrng_doctor.analysis.lineage.causes import ancestry, made_at
 from jaxrng_doctor.analysis.lineage.describe import describe
 from jaxrng_doctor.analysis.lineage.elements import Identities
 from jaxrng_doctor.analysis.lineage.reachability import Guards
-from jaxrng_doctor.analysis.lineage.uses import Path, Use
+from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.jax_internals import equations, primitives
 from jaxrng_doctor.model.facts import Returned, Shared, UseFacts
@@ -39,6 +39,7 @@ from jaxrng_doctor.tracing.places import (
     user_stack,
     way,
 )
+from jaxrng_doctor.tracing.subprograms import EqnPath
 
 _MOST = 32
 """Each use of a key is compared with the first, and so many before it: more add nothing."""
@@ -56,7 +57,10 @@ class _Pair:
 
 
 def shared_keys(
-    uses: Sequence[Use], tables: Mapping[Path, KeyTable], redone: Collection[Path], guards: Guards
+    uses: Sequence[Use],
+    tables: Mapping[EqnPath, KeyTable],
+    redone: Collection[EqnPath],
+    guards: Guards,
 ) -> tuple[Shared, ...]:
     """Every two uses, in program order, that share a key; those of one cause together.
 
@@ -116,7 +120,7 @@ def returned_keys(
     returned: Mapping[int, Value],
     outputs: Mapping[int, KeyTable],
     paths: Sequence[str],
-    tables: Mapping[Path, KeyTable],
+    tables: Mapping[EqnPath, KeyTable],
     guards: Guards,
 ) -> tuple[Returned, ...]:
     """Each used key that comes back among the outputs, once for each output."""
@@ -267,7 +271,7 @@ def _is_harmless(a: Use, b: Use) -> bool:
 
 
 def _told_of_each(
-    a: Use, b: Use, pair: _Pair, tables: Mapping[Path, KeyTable], identities: Identities
+    a: Use, b: Use, pair: _Pair, tables: Mapping[EqnPath, KeyTable], identities: Identities
 ) -> bool:
     """In exclusive branches; what they share, they share from step to step, each with itself.
 

@@ -16,18 +16,19 @@ import numpy as np
 from jaxrng_doctor.analysis.keys.counts import numbered
 from jaxrng_doctor.analysis.keys.tables import Ledger
 from jaxrng_doctor.analysis.lineage.elements import Identities
-from jaxrng_doctor.analysis.lineage.uses import Path, Use
+from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.tracing import checkpoints, custom_rules
 from jaxrng_doctor.tracing.draws import sampler_name
 from jaxrng_doctor.tracing.places import locate, user_stack
+from jaxrng_doctor.tracing.subprograms import EqnPath
 
 
-def redone(uses: Sequence[Use], ledger: Ledger) -> frozenset[Path]:
+def redone(uses: Sequence[Use], ledger: Ledger) -> frozenset[EqnPath]:
     """The uses in a backward pass of whose every key a use before makes the same."""
     keys = _Keys(ledger)
     firsts: dict[Any, list[Use]] = defaultdict(list)
-    again: set[Path] = set()
+    again: set[EqnPath] = set()
     for use in uses:
         before = firsts[_makes(use)]
         if _is_backward(use) and any(_leads_to(f, use) and keys.has_all(f, use) for f in before):
@@ -60,7 +61,7 @@ def are_one(a: Use, b: Use) -> bool:
     return all(call in rest for call in short)
 
 
-def _body(use: Use) -> Path | None:
+def _body(use: Use) -> EqnPath | None:
     """The path of the innermost body around it that is run again, if it still has an equation."""
     eqns = _eqns(use)
     for level in reversed(range(len(eqns))):

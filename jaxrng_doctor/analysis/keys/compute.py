@@ -15,11 +15,12 @@ import numpy as np
 
 from jaxrng_doctor.analysis.keys.evaluator import KeyRun
 from jaxrng_doctor.analysis.keys.records import Record, rows
-from jaxrng_doctor.analysis.keys.tables import KeyTable, Ledger, Path
+from jaxrng_doctor.analysis.keys.tables import KeyTable, Ledger
 from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.jax_internals.settings import own_settings
 from jaxrng_doctor.jax_internals.tracers import over_vmaps
 from jaxrng_doctor.tracing.program import Trace
+from jaxrng_doctor.tracing.subprograms import EqnPath
 
 
 class KeyProgram:
@@ -35,9 +36,9 @@ class KeyProgram:
         self.variables = variables
         self.own_only = own_only
         self.wanted = sorted(trace.slice.inputs(trace.jaxpr))
-        self._paths: list[Path] = []
+        self._paths: list[EqnPath] = []
         self._returned: list[int] = []
-        self._failed: Mapping[Path, str] = {}
+        self._failed: Mapping[EqnPath, str] = {}
         self._compiled = jax.jit(self._listed, compiler_options=_options())
 
     def compute(self, values: Sequence[Any]) -> Ledger:

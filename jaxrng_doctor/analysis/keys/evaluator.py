@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from jax import lax
 from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor.analysis.keys import collectives, mesh_blocks
 from jaxrng_doctor.analysis.keys.records import Outline, Record, Records, nothing, rows, words
-from jaxrng_doctor.analysis.keys.tables import MORE, Path
+from jaxrng_doctor.analysis.keys.tables import MORE
 from jaxrng_doctor.jax_internals import equations, primitives
 from jaxrng_doctor.tracing.custom_vmap import has_rule
 from jaxrng_doctor.tracing.derivatives import is_tangent
@@ -26,7 +26,9 @@ from jaxrng_doctor.tracing.program import Trace
 from jaxrng_doctor.tracing.subprograms import (
     Call,
     Cond,
+    EqnPath,
     Map,
+    Opaque,
     Scan,
     ShardMap,
     While,
@@ -64,12 +66,12 @@ class KeyRun:
         self.slice = trace.slice
         self.variables = variables
         self.own_only = own_only
-        self.failed: dict[Path, str] = {}
+        self.failed: dict[EqnPath, str] = {}
         self._vmaps = 0  # how many are around what is being run
         self._outlines: dict[Any, Outline] = {}
 
     def jaxpr(
-        self, jaxpr: Any, args: Sequence[Any], path: Path, room: int
+        self, jaxpr: Any, args: Sequence[Any], path: EqnPath, room: int
     ) -> tuple[list[Any], Records]:
         """The outputs and the records of one jaxpr. `room` is how many examples share it."""
         inner, consts = equations.open_jaxpr(jaxpr)
@@ -90,7 +92,7 @@ class KeyRun:
         return [read(atom) for atom in inner.outvars], records
 
     def _held(
-        self, variables: Sequence[Any], values: Sequence[Any], path: Path, room: int
+        self, variables: Sequence[Any], values: Sequence[Any], path: EqnPath, room: int
     ) -> Records:
         """The keys that variables hold; `path` is that of their equation."""
         records: Records = {}
@@ -108,7 +110,7 @@ class KeyRun:
         self,
         eqn: Any,
         values: list[Any],
-        path: Path,
+        path: EqnPath,
         index: int,
         room: int,
     ) -> tuple[Sequence[Any], Records]:
@@ -121,7 +123,7 @@ class KeyRun:
             return [None] * len(eqn.outvars), {}
 
     def _outcome(
-        self, eqn: Any, values: list[Any], path: Path, index: int, room: int
+        self, eqn: Any, values: list[Any], path: EqnPath, index: int, room: int
     ) -> tuple[Sequence[Any], Records]:
         keys = self.slice.draws.key_operands(eqn)
         records: Records = {}
@@ -146,6 +148,10 @@ class KeyRun:
                     return self._while(loop, values, path, index, room)
                 case Cond(branches):
                     return self._cond(branches, values, path, index, room)
+                case None | Opaque():
+                    pass  # nothing that could be entered
+                case _ as inside:
+                    assert_never(inside)
         if any(value is None for value in values) or _acts(eqn) or equations.is_stateful(eqn):
             return [None] * len(eqn.outvars), records
         if self.own_only and is_opaque(eqn.primitive):
@@ -157,14 +163,14 @@ class KeyRun:
 
     def _outline(
         self,
-        path: Path,
+        path: EqnPath,
         values: Sequence[Any],
         run: Callable[[], tuple[Sequence[Any], Records]],
     ) -> Outline:
         """What `run`, the jaxpr at `path` of these values, would make."""
         key = path, tuple(value is None for value in values)
         if key not in self._outlines:  # else nested loops and branches double the work
-            paths: list[Path] = []
+            paths: list[EqnPath] = []
             known: set[int] = set()
 
             def listed() -> list[Record]:
@@ -201,7 +207,7 @@ class KeyRun:
                 init = [None if i in lost.carried else value for i, value in enumerate(init)]
 
     def _map(
-        self, over: Map, axis: Axis, values: list[Any], path: Path, room: int
+        self, over: Map, axis: Axis, values: list[Any], path: EqnPath, room: int
     ) -> tuple[Sequence[Any], Records]:
         def example(args: list[Any]) -> tuple[list[Any], Records]:
             self._vmaps += 1
@@ -217,7 +223,7 @@ class KeyRun:
         ], records
 
     def _shard_map(
-        self, over: ShardMap, values: list[Any], path: Path, room: int
+        self, over: ShardMap, values: list[Any], path: EqnPath, room: int
     ) -> tuple[Sequence[Any], Records]:
         """A vmap for each mesh axis, over blocks: no device is needed for what devices would do."""
         names = list(over.axes)
@@ -247,14 +253,14 @@ class KeyRun:
         self,
         scan: Scan,
         values: list[Any],
-        path: Path,
+        path: EqnPath,
         room: int,
     ) -> tuple[Sequence[Any], Records]:
         carried = {scan.consts + i for i in self.slice.outputs(scan.body) if i < scan.carry}
         values = self._relevant(values, self.slice.inputs(scan.body) | carried)
         consts, init = values[: scan.consts], values[scan.consts : scan.consts + scan.carry]
         xs = values[scan.consts + scan.carry :]
-        paths: list[Path] = []
+        paths: list[EqnPath] = []
 
         def step(carry: Any, x: Any) -> Any:
             outs, records = self.jaxpr(scan.body, [*consts, *carry, *x], path, room * scan.length)
@@ -269,7 +275,7 @@ class KeyRun:
         return [*carry, *ys], dict(zip(paths, records, strict=True))
 
     def _while(
-        self, loop: While, values: list[Any], path: Path, index: int, room: int
+        self, loop: While, values: list[Any], path: EqnPath, index: int, room: int
     ) -> tuple[Sequence[Any], Records]:
         tests = values[: loop.condition_consts]
         first = loop.condition_consts + loop.body_consts
@@ -322,7 +328,7 @@ class KeyRun:
         return carry, records
 
     def _cond(
-        self, branches: tuple[Any, ...], values: list[Any], path: Path, index: int, room: int
+        self, branches: tuple[Any, ...], values: list[Any], path: EqnPath, index: int, room: int
     ) -> tuple[Sequence[Any], Records]:
         choice, operands = values[0], values[1:]
         if choice is None:
@@ -362,7 +368,7 @@ def _mapped(
 ) -> tuple[list[Any], Records]:
     """`example` of every index, by the ordinary vmap; outputs and records have a new axis 0."""
     here = [i for i, value in enumerate(values) if value is not None]
-    paths: list[Path] = []
+    paths: list[EqnPath] = []
 
     def body(*given: Any) -> tuple[list[Any], list[Record]]:
         args: list[Any] = [None] * len(values)

@@ -9,19 +9,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrng_doctor.analysis.keys.tables import Path
 from jaxrng_doctor.tracing.draws import is_key
+from jaxrng_doctor.tracing.subprograms import EqnPath
 
 # Key words, shape (..., words); whether the draw was reached, shape (...).
 Record = tuple[Any, Any]
-Records = dict[Path, Record]
+Records = dict[EqnPath, Record]
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
     """What a jaxpr's run makes: the records' paths and shapes, and which outputs are known."""
 
-    paths: list[Path]
+    paths: list[EqnPath]
     shapes: list[Any]
     known: frozenset[int]
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-Path = tuple[tuple[int, int], ...]
-"""The way to an equation through a program: which equation, and which of its jaxprs."""
+from jaxrng_doctor.tracing.subprograms import EqnPath
 
 MORE = 2
 """At a path's end, in place of a `while` loop's jaxprs 0 and 1: whether it made more steps."""
@@ -41,18 +40,18 @@ class Ledger:
     there are no `variables` where they were asked for.
     """
 
-    keys: Mapping[Path, KeyTable] = field(default_factory=dict)
+    keys: Mapping[EqnPath, KeyTable] = field(default_factory=dict)
     outputs: Mapping[int, KeyTable] = field(default_factory=dict)
-    variables: Mapping[Path, KeyTable] = field(default_factory=dict)
-    cut: Collection[Path] = frozenset()
-    failed: Mapping[Path, str] = field(default_factory=dict)
+    variables: Mapping[EqnPath, KeyTable] = field(default_factory=dict)
+    cut: Collection[EqnPath] = frozenset()
+    failed: Mapping[EqnPath, str] = field(default_factory=dict)
     lacking: str = ""
 
     @staticmethod
     def of(
-        records: Collection[tuple[Path, KeyTable]],
+        records: Collection[tuple[EqnPath, KeyTable]],
         outputs: Mapping[int, KeyTable],
-        failed: Mapping[Path, str],
+        failed: Mapping[EqnPath, str],
     ) -> Ledger:
         """Of all tables, told apart by the ends of their paths."""
         ends = {(*path[:-1], (path[-1][0], 0)): t for path, t in records if path[-1][1] == MORE}
@@ -64,6 +63,6 @@ class Ledger:
             failed,
         )
 
-    def is_cut(self, path: Path) -> bool:
+    def is_cut(self, path: EqnPath) -> bool:
         """The loop into whose body `path` leads made more steps than are in the tables."""
         return bool(path) and (*path[:-1], (path[-1][0], 0)) in self.cut

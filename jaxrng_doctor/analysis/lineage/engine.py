@@ -7,17 +7,19 @@ on is followed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import Any
+from operator import itemgetter
+from typing import Any, assert_never
 
 import numpy as np
 
 from jaxrng_doctor._util.tracebacks import in_a_line
-from jaxrng_doctor.analysis.lineage import branches, loops, mapped
+from jaxrng_doctor.analysis.lineage.loops import after_loop, fixed_point
+from jaxrng_doctor.analysis.lineage.scopes import assembled, block, chosen, element, stacked
 from jaxrng_doctor.analysis.lineage.transfers import TRANSFERS
-from jaxrng_doctor.analysis.lineage.uses import Guard, Path, ScopeRef, Use, Visit
+from jaxrng_doctor.analysis.lineage.uses import Guard, ScopeRef, Use, Visit
 from jaxrng_doctor.analysis.lineage.values import (
     CREATING,
     DISTINCT,
@@ -37,15 +39,24 @@ from jaxrng_doctor.tracing.places import At, innermost, locate
 from jaxrng_doctor.tracing.program import Trace
 from jaxrng_doctor.tracing.slices import Everything
 from jaxrng_doctor.tracing.subprograms import (
-    Call,
-    Cond,
+    Along,
+    Block,
+    Carry,
+    Entered,
+    EqnPath,
+    How,
     Map,
     Opaque,
     Scan,
-    ShardMap,
+    Test,
     While,
+    Whole,
+    bodies,
     control,
+    differs,
+    scopes,
 )
+from jaxrng_doctor.tracing.walk import Here, Walk
 
 Scopes = tuple[ScopeRef, ...]
 
@@ -56,7 +67,7 @@ _ACROSS_AXES = frozenset({"all_gather", "pmax", "pmin", "psum", "psum_invariant"
 _UNDOING = {"random_wrap": "random_unwrap", "random_unwrap": "random_wrap"}
 
 
-class Engine:
+class Engine(Walk[Value | None, ScopeRef]):
     """Follows one program, or only what its keys are made of. All below is complete after `run()`.
 
     draws: the draws, in program order. splits: the splits of keys, likewise.
@@ -64,8 +75,11 @@ class Engine:
     gaps: what could not be followed.
     visits: the values of variables, by the way to their jaxpr; empty unless `noting`.
 
-    With `deciding` it also follows what decides which draws are reached.
+    With `deciding` it also follows what decides which draws are reached. `None` stands for what is
+    outside of the slice.
     """
+
+    nothing = None
 
     def __init__(
         self,
@@ -75,10 +89,11 @@ class Engine:
         everything: bool = False,
         deciding: bool = False,
     ) -> None:
+        super().__init__()
         self.trace = trace
         kept = trace.slice if deciding else trace.lineage_slice
         self.slice = Everything(kept.draws) if everything else kept
-        self.visits: dict[Path, Visit] = {}
+        self.visits: dict[EqnPath, Visit] = {}
         self._noting = noting
         self.values = Values()
         self.draws: list[Use] = []
@@ -87,9 +102,6 @@ class Engine:
         self.gaps: list[Gap] = []
         self.recording = True
         self._guards: tuple[Guard, ...] = ()
-        # Loops are run several times, with the same values in the end as before: the
-        # same jaxpr of the same values gives the same, and nested loops cost no more.
-        self._results: dict[Any, list[Value | None]] = {}
 
     def run(self) -> None:
         inputs: list[Value | None] = []
@@ -99,7 +111,7 @@ class Engine:
                 inputs.append(self.values.make("input", name, (), over={}, axes=axes, birth=None))
             else:
                 inputs.append(self.values.fresh("const", axes=axes, name=name))
-        outs = self.jaxpr(self.trace.jaxpr, inputs, None, (), ())
+        outs = self.jaxpr(self.trace.jaxpr, inputs, Here())
         self.returned = {i: v for i in self.trace.key_outputs if (v := outs[i]) is not None}
         self._note_unfollowed()
 
@@ -124,43 +136,26 @@ class Engine:
 
     # -- one jaxpr ---------------------------------------------------------------------
 
-    def jaxpr(
-        self,
-        jaxpr: Any,
-        args: Sequence[Value | None],
-        parent: At | None,
-        scopes: Scopes,
-        path: Path,
-    ) -> list[Value | None]:
-        """The outputs of a jaxpr; `None` for what is outside of the slice."""
-        inner, consts = equations.open_jaxpr(jaxpr)
-        names = tuple(scope.axis_name for scope in scopes)
-        seen = (id(inner), tuple(map(id, args)), names)
-        if not self.recording and seen in self._results:
-            return self._results[seen]
-        env: dict[Any, Value] = {}
-        for var, const in zip(inner.constvars, consts, strict=False):
-            env[var] = self._constant(var, const)
-        env.update((v, x) for v, x in zip(inner.invars, args, strict=True) if x is not None)
-        eqns = inner.eqns
-        for index in self.slice.equations(inner):
-            eqn = eqns[index]
-            at = At(parent, eqn, inner, index, len(scopes))
-            ins = [self._read(env, atom) for atom in eqn.invars]
-            made = self._equation(at, ins, scopes, path)
-            env.update((v, x) for v, x in zip(eqn.outvars, made, strict=True) if x is not None)
-        outs = [self._read(env, atom) for atom in inner.outvars]
+    def recalls(self) -> bool:
+        """Loops are run several times, with the same values in the end as before.
+
+        The same jaxpr of the same values gives the same, and nested loops cost no more.
+        """
+        return not self.recording
+
+    def key_of(self, jaxpr: Any, args: Sequence[Value | None], here: Here[ScopeRef]) -> Hashable:
+        names = tuple(scope.axis_name for scope in here.scopes)
+        return id(jaxpr), tuple(map(id, args)), names
+
+    def equations(self, jaxpr: Any) -> Iterable[int]:
+        return self.slice.equations(jaxpr)
+
+    def left(self, jaxpr: Any, env: Mapping[Any, Value | None], here: Here[ScopeRef]) -> None:
         if self._noting and self.recording:
-            self.visits[path] = Visit(env, scopes)
-        self._results[seen] = outs
-        return outs
+            followed = {var: value for var, value in env.items() if value is not None}
+            self.visits[here.path] = Visit(followed, here.scopes)
 
-    def _read(self, env: Mapping[Any, Value], atom: Any) -> Value | None:
-        if isinstance(atom, equations.Literal):
-            return self._constant(atom, atom.val)
-        return env.get(atom)
-
-    def _constant(self, atom: Any, value: Any) -> Value:
+    def constant(self, atom: Any, value: Any) -> Value:
         aval = atom.aval
         if aval.ndim == 0 and not is_key(aval):
             params = (str(aval.dtype), np.asarray(value).item())
@@ -171,41 +166,131 @@ class Engine:
 
     # -- one equation ------------------------------------------------------------------
 
-    def _equation(
-        self, at: At, ins: list[Value | None], scopes: Scopes, path: Path
+    def equation(
+        self, at: At, ins: Sequence[Value | None], here: Here[ScopeRef]
     ) -> Sequence[Value | None]:
         eqn = at.eqn
         keys = self.slice.draws.key_operands(eqn)
         if keys:
-            self._draw(at, [ins[i] for i in keys], scopes, path)
+            self._draw(at, [ins[i] for i in keys], here)
         elif not is_tangent(eqn):
             if eqn.primitive.name == primitives.SPLIT:
-                self._use(self.splits, at, ins, scopes, path)
+                self._use(self.splits, at, ins, here)
             inside = None if eqn.primitive in self.slice.draws.inert else control(eqn)
-            if has_rule(eqn) and any(scope.kind == "vmap" for scope in scopes):
+            if has_rule(eqn) and any(scope.kind == "vmap" for scope in here.scopes):
                 self.gap("a function's own vmap rule is not followed inside of a loop or jit", at)
-                inside = None
-            match inside:
-                case Call(body):
-                    return self.jaxpr(body, ins, at, scopes, (*path, (at.index, 0)))
-                case Map() as over:
-                    return mapped.enter_map(self, at, over, ins, scopes, path)
-                case ShardMap() as over:
-                    return mapped.enter_shard_map(self, at, over, ins, scopes, path)
-                case Scan() as loop:
-                    return loops.enter_scan(self, at, loop, ins, scopes, path)
-                case While() as loop:
-                    return loops.enter_while(self, at, loop, ins, scopes, path)
-                case Cond(bodies):
-                    return branches.enter_cond(self, at, bodies, ins, scopes, path)
-                case Opaque(bodies) if any(map(self.slice.draws.inside, bodies)):
+            elif isinstance(inside, Opaque):
+                if any(map(self.slice.draws.inside, inside.bodies)):
                     self.gap(f"draws inside `{eqn.primitive.name}` are not followed", at)
-        if equations.is_stateful(eqn):
-            return self._read_state(at, ins, scopes, path)
+            elif inside is not None:
+                return self.enter(at, inside, ins, here)
+        return self.transfer(at, ins, here)
+
+    def transfer(
+        self, at: At, ins: Sequence[Value | None], here: Here[ScopeRef]
+    ) -> Sequence[Value | None]:
+        if equations.is_stateful(at.eqn):
+            return self._read_state(at, ins, here)
         args = tuple(v for v in ins if v is not None)
         if len(args) < len(ins):
-            return [None] * len(eqn.outvars)  # a draw whose result no key depends on
-        return self._pure(at, args, scopes)
+            return [None] * len(at.eqn.outvars)  # a draw whose result no key depends on
+        return self._pure(at, args, here.scopes)
+
+    # -- scopes ------------------------------------------------------------------------
+
+    def opened(self, at: At, inside: Entered, ins: Sequence[Value | None]) -> tuple[ScopeRef, ...]:
+        opened = scopes(inside)
+        if not opened:
+            return ()
+        site = at.eqn.params.get("site") if isinstance(inside, Map) else None
+        names = site.operands if site else (None,) * len(ins)
+        given = sorted(
+            dict(pair for body in bodies(inside) for pair in body.ins).items(), key=itemgetter(0)
+        )
+
+        def same(axis: Any) -> tuple[tuple[Value, str | None], ...]:
+            return tuple(
+                (value, names[operand])
+                for operand, how in given
+                if (value := ins[operand]) is not None and not differs(how, axis)
+            )
+
+        return tuple(
+            ScopeRef(scope.kind, scope.size, at, scope.axis_name, same(scope.axis_name))
+            for scope in opened
+        )
+
+    def into(self, at: At, inside: Entered, how: How, value: Value | None) -> Value | None:
+        if value is None:
+            return None
+        match how:
+            case Along(axis):
+                return element(self.values, value, axis, at.depth, at)
+            case Block(dims):
+                return block(self.values, value, dims, _depths(at, inside), at)
+            case Whole() | Carry() | Test():
+                return value
+            case _:
+                assert_never(how)
+
+    def out_of(self, at: At, inside: Entered, how: How, value: Value | None) -> Value | None:
+        if value is None:
+            return None
+        match how:
+            case Along(axis):
+                return stacked(self.values, value, axis, at.depth, at)
+            case Block(dims):
+                return assembled(self.values, value, dims, _depths(at, inside), at)
+            case Whole() | Carry() | Test():
+                return value
+            case _:
+                assert_never(how)
+
+    def chosen(self, at: At, index: Value | None, outs: Sequence[Value | None]) -> Value | None:
+        return chosen(self.values, at, index, outs)
+
+    @contextmanager
+    def branch(self, index: Value | None, number: int, count: int) -> Iterator[None]:
+        outside = self._guards
+        self._guards = (*outside, (index, number, count))
+        try:
+            yield
+        finally:
+            self._guards = outside
+
+    def fixed_point(
+        self,
+        at: At,
+        inside: Scan | While,
+        ins: Sequence[Value | None],
+        init: Sequence[Value | None],
+        step: Callable[[Sequence[Value | None]], list[Value | None]],
+    ) -> tuple[Sequence[Value | None], list[Value | None]]:
+        if all(start is None for start in init):
+            return init, step(init)
+        entering = tuple(v for v in ins if v is not None)
+        recording, self.recording = self.recording, False
+        try:
+            carry, outs = fixed_point(self.values, at, inside.body, init, step, entering)
+        finally:
+            self.recording = recording
+        return carry, step(carry) if recording else outs
+
+    def after_loop(
+        self,
+        at: At,
+        inside: Scan | While,
+        start: Value | None,
+        carried: Value | None,
+        out: Value | None,
+        test: Value | None,
+    ) -> Value | None:
+        turns: Value | str | None = test
+        if isinstance(inside, Scan):
+            turns = f"{'reversed ' * inside.reverse}{inside.length}"
+        return after_loop(self.values, at, start, carried, out, turns)
+
+    # -- equations that compute --------------------------------------------------------
 
     def _pure(self, at: At, args: tuple[Value, ...], scopes: Scopes) -> list[Value]:
         """The outputs of an equation that computes something from its operands, and that is all."""
@@ -245,18 +330,16 @@ class Engine:
             )
         return outs
 
-    def _read_state(
-        self, at: At, ins: Sequence[Value | None], scopes: Scopes, path: Path
-    ) -> list[Value]:
+    def _read_state(self, at: At, ins: Sequence[Value | None], here: Here[ScopeRef]) -> list[Value]:
         """Something unknown, each time anew: what a ref holds depends on who wrote to it last."""
         if not all(equations.is_ref(var.aval) for var in at.eqn.outvars):
             self.gap("what a key is made of is kept in a mutable ref, which is not followed", at)
         return [
             self.values.make(
                 "ref",
-                (path, at.index, number),
+                (here.path, at.index, number),
                 tuple(v for v in ins if v is not None),
-                over=dict.fromkeys(range(len(scopes)), UNKNOWN),
+                over=dict.fromkeys(range(len(here.scopes)), UNKNOWN),
                 axes=(UNKNOWN,) * getattr(var.aval, "ndim", 0),
                 birth=at,
             )
@@ -271,10 +354,10 @@ class Engine:
 
     # -- what is noted -----------------------------------------------------------------
 
-    def _draw(self, at: At, keys: Sequence[Value | None], scopes: Scopes, path: Path) -> None:
+    def _draw(self, at: At, keys: Sequence[Value | None], here: Here[ScopeRef]) -> None:
         if 0 in at.eqn.outvars[-1].aval.shape:
             return  # no numbers, so none that are shared
-        self._use(self.draws, at, keys, scopes, path)
+        self._use(self.draws, at, keys, here)
         above: At | None = at
         while above is not None:
             if equations.vmaps_on_name_stack(above.eqn):
@@ -287,27 +370,22 @@ class Engine:
         uses: list[Use],
         at: At,
         keys: Sequence[Value | None],
-        scopes: Scopes,
-        path: Path,
+        here: Here[ScopeRef],
     ) -> None:
         known = tuple(key for key in keys if key is not None)
         if self.recording and known:
-            uses.append(Use((*path, (at.index, 0)), at, scopes, known, self._guards))
-
-    @contextmanager
-    def guarded(self, guard: Guard) -> Iterator[None]:
-        """The scope of one branch."""
-        outside = self._guards
-        self._guards = (*outside, guard)
-        try:
-            yield
-        finally:
-            self._guards = outside
+            path = (*here.path, (at.index, 0))
+            uses.append(Use(path, at, here.scopes, known, self._guards))
 
     def gap(self, message: str, at: At) -> None:
         found = Gap(message, locate(at))
         if self.recording and found not in self.gaps:
             self.gaps.append(found)
+
+
+def _depths(at: At, inside: Entered) -> dict[object, int]:
+    """The depth of each mesh axis of a device map."""
+    return {scope.axis_name: at.depth + i for i, scope in enumerate(scopes(inside))}
 
 
 def _depths_apart(eqn: Any, scopes: Scopes) -> tuple[int, ...]:

@@ -9,10 +9,11 @@ import functools
 from collections.abc import Iterable
 
 from jaxrng_doctor.analysis.lineage.engine import Engine
-from jaxrng_doctor.analysis.lineage.uses import Guard, Path, Use
+from jaxrng_doctor.analysis.lineage.uses import Guard, Use
 from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.model.facts import Variation
 from jaxrng_doctor.tracing.program import Trace
+from jaxrng_doctor.tracing.subprograms import EqnPath
 
 _PLAIN = frozenset({"convert_element_type", "copy", "reshape", "squeeze", "stop_gradient"})
 
@@ -40,7 +41,7 @@ class Guards:
         )
 
     @functools.cached_property
-    def _known(self) -> dict[Path, tuple[Guard, ...]]:
+    def _known(self) -> dict[EqnPath, tuple[Guard, ...]]:
         engine = Engine(self._trace, deciding=True)
         engine.run()
         return {use.path: use.guards for use in (*engine.draws, *engine.splits)}

@@ -9,10 +9,7 @@ from typing import Any
 from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.model.findings import ScopeKind
 from jaxrng_doctor.tracing.places import At
-
-Path = tuple[tuple[int, int], ...]
-"""Which equation of the program: at each level the equation's index, and which of its jaxprs."""
-
+from jaxrng_doctor.tracing.subprograms import EqnPath
 
 Guard = tuple[Value | None, int, int]
 
@@ -40,13 +37,13 @@ class Use:
     and the branch's number of so many.
     """
 
-    path: Path
+    path: EqnPath
     at: At
     scopes: tuple[ScopeRef, ...]
     keys: tuple[Value, ...]
     guards: tuple[Guard, ...] = ()
 
-    def into(self, depth: int) -> Path:
+    def into(self, depth: int) -> EqnPath:
         """As much of the path as leads into the scope of this depth."""
         return self.path[: len(self.scopes[depth].at.above())]
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.tracing.loop_primitives import PREFIX
-from jaxrng_doctor.tracing.meshes import MeshDims
 from jaxrng_doctor.tracing.places import At, loop_function
 from jaxrng_doctor.tracing.subprograms import (
+    Along,
+    Block,
     Call,
+    Carry,
     Cond,
+    Entered,
+    How,
     Map,
     Opaque,
     Scan,
     ShardMap,
+    Test,
     While,
+    Whole,
+    bodies,
     control,
+    scopes,
 )
 
 SAME = "the same for all"
@@ -50,58 +58,71 @@ class Held:
 
 def held_by(at: At) -> Held | None:
     """`None` for an equation that holds no jaxpr."""
-    eqn = at.eqn
+    eqn, inside = at.eqn, control(at.eqn)
     operands, name = list(eqn.invars), eqn.primitive.name.removeprefix(PREFIX)
-    match control(eqn):
-        case Call(body):
-            return Held(name, (Body(body, 0, _alike(operands, "")),))
-        case Map() as over:
-            how = [SAME if d is None else f"axis {d}" for d in over.in_axes]
-            site = eqn.params.get("site")
-            labels = tuple(label or "" for label in site.operands) if site else ()
-            given = tuple(zip(operands, how, strict=True))
-            title = "pmap" if over.is_device else "vmap"
-            return Held(title, (Body(over.body, 0, given, labels=labels),))
-        case ShardMap() as over:
-            given = tuple(zip(operands, map(_cut, over.ins), strict=True))
-            return Held("shard_map", (Body(over.body, 0, given),))
-        case Scan() as scan:
-            first = scan.consts + scan.carry
-            given = (
-                *_alike(operands[: scan.consts], SAME),
-                *_alike(operands[scan.consts : first], "carry"),
-                *_alike(operands[first:], "each step's"),
-            )
-            return Held(loop_function(at), (Body(scan.body, 0, given),))
-        case While() as loop:
-            first = loop.condition_consts + loop.body_consts
-            tests, consts = (
-                operands[: loop.condition_consts],
-                operands[loop.condition_consts : first],
-            )
-            carry = _alike(operands[first:], "carry")
-            condition = Body(loop.condition, 0, (*_alike(tests, SAME), *carry), "condition")
-            body = Body(loop.body, 1, (*_alike(consts, SAME), *carry), "body")
-            return Held(loop_function(at), (condition, body))
-        case Cond(branches):
-            given = _alike(operands[1:], "")
-            bodies = (Body(b, n, given, f"branch {n}") for n, b in enumerate(branches))
-            return Held("cond", tuple(bodies), operands[0])
-        case Opaque(bodies) if bodies:
-            several = len(bodies) > 1
-            return Held(
-                name, tuple(Body(b, n, (), f"part {n}" * several) for n, b in enumerate(bodies))
-            )
-    return None
+    if inside is None:
+        return None
+    if isinstance(inside, Opaque):
+        titles = [f"part {n}" if len(inside.bodies) > 1 else "" for n in range(len(inside.bodies))]
+        parts = tuple(Body(b, n, (), titles[n]) for n, b in enumerate(inside.bodies))
+        return Held(name, parts) if parts else None
+    held = tuple(
+        Body(
+            body.jaxpr,
+            body.number,
+            tuple((operands[operand], _how(inside, how)) for operand, how in body.ins),
+            _title(inside, body.number),
+            _labels(at.eqn, inside),
+        )
+        for body in bodies(inside)
+    )
+    match inside:
+        case Call():
+            return Held(name, held)
+        case Map(is_device=is_device):
+            return Held("pmap" if is_device else "vmap", held)
+        case ShardMap():
+            return Held("shard_map", held)
+        case Scan() | While():
+            return Held(loop_function(at), held)
+        case Cond():
+            return Held("cond", held, operands[0])
+        case _:
+            assert_never(inside)
 
 
-def _alike(operands: Sequence[Any], how: str) -> tuple[tuple[Any, str], ...]:
-    return tuple((operand, how) for operand in operands)
+def _title(inside: Entered, number: int) -> str:
+    match inside:
+        case While():
+            return ("condition", "body")[number]
+        case Cond():
+            return f"branch {number}"
+    return ""
 
 
-def _cut(dims: MeshDims) -> str:
-    cuts = [f"axis {dim} over {', '.join(map(str, names))}" for dim, names in dims.items() if names]
-    return "; ".join(cuts) or SAME
+def _labels(eqn: Any, inside: Entered) -> tuple[str, ...]:
+    site = eqn.params.get("site") if isinstance(inside, Map) else None
+    return tuple(label or "" for label in site.operands) if site else ()
+
+
+def _how(inside: Entered, how: How) -> str:
+    """How an operand goes in, in words."""
+    match how:
+        case Whole():
+            return SAME if scopes(inside) else ""
+        case Along(axis):
+            return "each step's" if isinstance(inside, Scan) else f"axis {axis}"
+        case Block(dims):
+            cuts = [
+                f"axis {d} over {', '.join(map(str, names))}" for d, names in dims.items() if names
+            ]
+            return "; ".join(cuts) or SAME
+        case Carry():
+            return "carry"
+        case Test():
+            return ""
+        case _:
+            assert_never(how)
 
 
 class Counts:

@@ -13,9 +13,10 @@ import numpy as np
 from jaxrng_doctor.analysis.keys.counts import numbered
 from jaxrng_doctor.analysis.keys.tables import KeyTable, Ledger
 from jaxrng_doctor.analysis.lineage.elements import Identities
-from jaxrng_doctor.analysis.lineage.uses import Path, Use
+from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.model.listing import KeyMark
+from jaxrng_doctor.tracing.subprograms import EqnPath
 
 _FIRST = 16
 _SHOWN = 64
@@ -29,7 +30,7 @@ class Marks:
         self._ledger = ledger
         self._identities = Identities()
         self._numbers: dict[Hashable, int] = {}
-        self._of_path: dict[Path, KeyMark] = {}
+        self._of_path: dict[EqnPath, KeyMark] = {}
         self._of_value: dict[tuple[int, int], KeyMark] = {}
         # So that those who show only a few of each have letters for all of them.
         for use in uses:
@@ -47,11 +48,11 @@ class Marks:
     def count(self) -> int:
         return len(self._numbers)
 
-    def use(self, path: Path) -> KeyMark | None:
+    def use(self, path: EqnPath) -> KeyMark | None:
         """The keys that a draw or a split uses."""
         return self._of_path.get(path)
 
-    def variable(self, path: Path, value: Value | None, depth: int) -> KeyMark | None:
+    def variable(self, path: EqnPath, value: Value | None, depth: int) -> KeyMark | None:
         """The keys of a variable inside `depth` scopes; `path` as in `Ledger.variables`."""
         table = self._ledger.variables.get(path)
         if table is not None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxrng_doctor.analysis.facts.draws import scope_of
 from jaxrng_doctor.analysis.lineage.describe import index_of
-from jaxrng_doctor.analysis.lineage.uses import Path, Visit
+from jaxrng_doctor.analysis.lineage.uses import Visit
 from jaxrng_doctor.analysis.lineage.values import Value, of_any
 from jaxrng_doctor.analysis.listing.entering import Body, Counts, Held, held_by
 from jaxrng_doctor.analysis.listing.marks import Marks
@@ -39,6 +39,7 @@ from jaxrng_doctor.tracing.draws import is_key, may_be_key, sampler_name
 from jaxrng_doctor.tracing.loop_primitives import PREFIX
 from jaxrng_doctor.tracing.places import At, locate
 from jaxrng_doctor.tracing.program import Trace
+from jaxrng_doctor.tracing.subprograms import EqnPath
 
 _KINDS: dict[str, LineKind] = {
     primitives.SPLIT: "split",
@@ -67,7 +68,7 @@ class _Here:
     `in_draw`: a sampler holds it, whose own draws are no business of the user's.
     """
 
-    path: Path
+    path: EqnPath
     names: dict[Any, Atom]
     visit: Visit | None
     scopes: Scopes
@@ -81,7 +82,7 @@ class Rows:
     def __init__(
         self,
         trace: Trace,
-        visits: Mapping[Path, Visit],
+        visits: Mapping[EqnPath, Visit],
         marks: Marks,
         findings: Sequence[Finding],
         drawn_at: Set[Place | None] = frozenset(),
@@ -89,7 +90,7 @@ class Rows:
         every: bool,
     ) -> None:
         self.made: dict[int, Made] = {}
-        self.drawn: dict[Path, Made] = {}
+        self.drawn: dict[EqnPath, Made] = {}
         self.counts = Counts(trace.lineage_slice.draws.inert)
         self._trace = trace
         self._visits = visits
@@ -277,7 +278,9 @@ class Rows:
         over = tuple(of_any(v.along(d) for v in known) for d in range(len(here.scopes)))
         return tuple(replace(v, over=v.over or over) if known else v for v in outputs)
 
-    def _variable(self, var: Any, path: Path, inner: Any, here: _Here, label: str = "") -> Variable:
+    def _variable(
+        self, var: Any, path: EqnPath, inner: Any, here: _Here, label: str = ""
+    ) -> Variable:
         if _is_dropped(var):
             return Variable("_", _type(var.aval))
         if var not in here.names:

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from jaxrng_doctor.analysis.lineage.describe import TRANSPARENT, describe, index_of, parameters
-from jaxrng_doctor.analysis.lineage.uses import Path
 from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.analysis.listing.rows import Made
 from jaxrng_doctor.model.listing import KeyNode, NodeKind
 from jaxrng_doctor.tracing.places import locate
+from jaxrng_doctor.tracing.subprograms import EqnPath
 
 _INDEXING = frozenset({"block", "dynamic_slice", "element", "gather", "slice", "unstack"})
 _JOINING = frozenset({"concatenate", "stack"})
@@ -33,13 +33,13 @@ class _Node:
 class Tree:
     """Collects what is to stand in the tree, in the order of the program; `nodes()` has it all."""
 
-    def __init__(self, made: Mapping[int, Made], drawn: Mapping[Path, Made]) -> None:
+    def __init__(self, made: Mapping[int, Made], drawn: Mapping[EqnPath, Made]) -> None:
         self._made = made
         self._drawn = drawn
         self._nodes: list[_Node] = []
         self._numbers: dict[int, int] = {}
 
-    def draw(self, path: Path, sampler: str, keys: tuple[Value, ...]) -> None:
+    def draw(self, path: EqnPath, sampler: str, keys: tuple[Value, ...]) -> None:
         self._leaf("draw", sampler, self._drawn.get(path), keys)
 
     def returned(self, output: str, key: Value) -> None:

@@ -1,0 +1,286 @@
+"""Walks through a program and the programs that its equations hold.
+
+Forward, `Walk` runs a program on abstract values: what a kind of value is, and what an equation
+makes of it, a subclass says; how values enter and leave a vmap, a loop or a branch is said here,
+once, from the description in `subprograms.py`. Loops are run until what they carry no longer
+changes. Backward, `demanded` says which operands the outputs of an equation need.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.tracing.places import At
+from jaxrng_doctor.tracing.subprograms import (
+    Body,
+    Carry,
+    Cond,
+    Entered,
+    EqnPath,
+    How,
+    Opaque,
+    Scan,
+    Test,
+    While,
+    bodies,
+    control,
+)
+
+V = TypeVar("V")
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Here(Generic[S]):
+    """Where a walk is: the path to the jaxpr, the equation that holds it, the scopes around."""
+
+    path: EqnPath = ()
+    parent: At | None = None
+    scopes: tuple[S, ...] = ()
+
+
+class Walk(ABC, Generic[V, S]):
+    """One pass over a program, forward. `V` is the abstract value, `S` what stands for a scope.
+
+    By default a value stays what it is on its way into scopes and out of them.
+    """
+
+    nothing: V
+    """The value of what is not followed: literals and constants, unless `constant` says more."""
+
+    def __init__(self) -> None:
+        self._results: dict[Hashable, list[V]] = {}
+
+    # -- what a subclass says ----------------------------------------------------------
+
+    @abstractmethod
+    def transfer(self, at: At, ins: Sequence[V], here: Here[S]) -> Sequence[V]:
+        """The outputs of an equation that is not entered."""
+
+    @abstractmethod
+    def chosen(self, at: At, index: V, outs: Sequence[V]) -> V:
+        """An output of a `cond`, of which each branch gives one of `outs`."""
+
+    @abstractmethod
+    def fixed_point(
+        self,
+        at: At,
+        inside: Scan | While,
+        ins: Sequence[V],
+        init: Sequence[V],
+        step: Callable[[Sequence[V]], list[V]],
+    ) -> tuple[Sequence[V], list[V]]:
+        """The carried values as every step sees them, and what the body makes of these."""
+
+    def constant(self, atom: Any, value: Any) -> V:
+        """The value of a literal or of a constant of a jaxpr."""
+        del atom, value
+        return self.nothing
+
+    def equations(self, jaxpr: Any) -> Iterable[int]:
+        """The indices of the equations to follow."""
+        return range(len(jaxpr.eqns))
+
+    def equation(self, at: At, ins: Sequence[V], here: Here[S]) -> Sequence[V]:
+        """The outputs of any equation."""
+        inside = control(at.eqn)
+        if inside is None or isinstance(inside, Opaque):
+            return self.transfer(at, ins, here)
+        return self.enter(at, inside, ins, here)
+
+    def key_of(self, jaxpr: Any, args: Sequence[V], here: Here[S]) -> Hashable | None:
+        """Under which the outputs of an open jaxpr are remembered; `None` to run it each time."""
+        del here
+        return id(jaxpr), tuple(args)
+
+    def recalls(self) -> bool:
+        """Whether a jaxpr whose outputs are remembered is not run again."""
+        return True
+
+    def opened(self, at: At, inside: Entered, ins: Sequence[V]) -> tuple[S, ...]:
+        """The scopes that an equation opens."""
+        del at, inside, ins
+        return ()
+
+    def into(self, at: At, inside: Entered, how: How, value: V) -> V:
+        """What one example, step or device sees of an operand."""
+        del at, inside, how
+        return value
+
+    def out_of(self, at: At, inside: Entered, how: How, value: V) -> V:
+        """An output of an equation, made of what one example, step or device gives."""
+        del at, inside, how
+        return value
+
+    def branch(self, index: V, number: int, count: int) -> contextlib.AbstractContextManager[None]:
+        """Is open while the branch `number` of `count` is followed."""
+        del index, number, count
+        return contextlib.nullcontext()
+
+    def after_loop(
+        self, at: At, inside: Scan | While, start: V, carried: V, out: V, test: V | None
+    ) -> V:
+        """A carried value after the loop. `test` is whether it goes on, `None` for a scan."""
+        del at, inside, start, carried, test
+        return out
+
+    def left(self, jaxpr: Any, env: dict[Any, V], here: Here[S]) -> None:
+        """Hears of the values of all variables of a jaxpr that was run."""
+
+    # -- the driver --------------------------------------------------------------------
+
+    def jaxpr(self, jaxpr: Any, args: Sequence[V], here: Here[S]) -> list[V]:
+        """The outputs of a jaxpr, open or closed."""
+        inner, consts = equations.open_jaxpr(jaxpr)
+        key = self.key_of(inner, args, here)
+        if key is not None and self.recalls() and key in self._results:
+            return self._results[key]
+        env: dict[Any, V] = dict(zip(inner.invars, args, strict=True))
+        for var, const in zip(inner.constvars, consts, strict=False):
+            env[var] = self.constant(var, const)
+
+        def read(atom: Any) -> V:
+            if isinstance(atom, equations.Literal):
+                return self.constant(atom, atom.val)
+            return env.get(atom, self.nothing)
+
+        eqns, depth = inner.eqns, len(here.scopes)
+        for index in self.equations(inner):
+            eqn = eqns[index]
+            at = At(here.parent, eqn, inner, index, depth)
+            outs = self.equation(at, [read(atom) for atom in eqn.invars], here)
+            env.update(zip(eqn.outvars, outs, strict=True))
+        results = [read(atom) for atom in inner.outvars]
+        self.left(inner, env, here)
+        if key is not None:
+            self._results[key] = results
+        return results
+
+    def enter(self, at: At, inside: Entered, ins: Sequence[V], here: Here[S]) -> list[V]:
+        """The outputs of an equation that runs jaxprs."""
+        around = (*here.scopes, *self.opened(at, inside, ins))
+
+        def run(body: Body, args: Sequence[V]) -> list[V]:
+            path = (*here.path, (at.index, body.number))
+            return self.jaxpr(body.jaxpr, args, Here(path, at, around))
+
+        every = bodies(inside)
+        if isinstance(inside, Cond):
+            results = []
+            for body in every:
+                with self.branch(ins[0], body.number, len(every)):
+                    results.append(run(body, [ins[operand] for operand, _ in body.ins]))
+            return [self.chosen(at, ins[0], outs) for outs in zip(*results, strict=True)]
+        if isinstance(inside, Scan | While):
+            return self._loop(at, inside, every, ins, run)
+        (body,) = every
+        args = [self.into(at, inside, how, ins[operand]) for operand, how in body.ins]
+        outs = run(body, args)
+        return [self.out_of(at, inside, how, v) for how, v in zip(body.outs, outs, strict=True)]
+
+    def _loop(
+        self,
+        at: At,
+        inside: Scan | While,
+        every: Sequence[Body],
+        ins: Sequence[V],
+        run: Callable[[Body, Sequence[V]], list[V]],
+    ) -> list[V]:
+        *conditions, body = every
+        given = {
+            each.number: [
+                None if isinstance(how, Carry) else self.into(at, inside, how, ins[operand])
+                for operand, how in each.ins
+            ]
+            for each in every
+        }
+        tests: list[V] = []
+
+        def args(each: Body, carry: Sequence[V]) -> list[V]:
+            return [
+                carry[how.index] if isinstance(how, Carry) else value  # type: ignore[misc]
+                for (_, how), value in zip(each.ins, given[each.number], strict=True)
+            ]
+
+        def step(carry: Sequence[V]) -> list[V]:
+            for each in conditions:
+                tests[:] = run(each, args(each, carry))
+            return run(body, args(body, carry))
+
+        init = [ins[operand] for operand, how in body.ins if isinstance(how, Carry)]
+        carry, outs = self.fixed_point(at, inside, ins, init, step)
+        test = tests[0] if tests else None
+        return [
+            self.after_loop(at, inside, init[how.index], carry[how.index], out, test)
+            if isinstance(how, Carry)
+            else self.out_of(at, inside, how, out)
+            for how, out in zip(body.outs, outs, strict=True)
+        ]
+
+
+class JoiningWalk(Walk[V, None]):
+    """A walk whose values can be joined: a finite lattice, so that loops come to a fixed point."""
+
+    @abstractmethod
+    def join(self, values: Sequence[V]) -> V:
+        """A value that is one of these, and nobody knows which."""
+
+    def chosen(self, at: At, index: V, outs: Sequence[V]) -> V:
+        del at
+        return self.join([index, *outs])
+
+    def fixed_point(
+        self,
+        at: At,
+        inside: Scan | While,
+        ins: Sequence[V],
+        init: Sequence[V],
+        step: Callable[[Sequence[V]], list[V]],
+    ) -> tuple[Sequence[V], list[V]]:
+        del at, inside, ins
+        carry = list(init)
+        while True:
+            outs = step(carry)
+            grown = [self.join(pair) for pair in zip(carry, outs, strict=False)]
+            if grown == carry:
+                return carry, outs
+            carry = grown
+
+
+def demanded(
+    inside: Entered,
+    outs: Iterable[int],
+    visit: Callable[[Any, Iterable[int]], Iterable[int]],
+    *,
+    decides: bool,
+) -> set[int]:
+    """The operands that the outputs `outs` of an equation need, and whatever `visit` finds inside.
+
+    `visit(jaxpr, wanted)` returns the inputs that those outputs of a jaxpr need. With `decides`
+    what decides whether, and how often, a jaxpr runs is needed too.
+    """
+    every, wanted = bodies(inside), set(outs)
+    decides = decides or bool(wanted)
+    operands = {0} if decides and isinstance(inside, Cond) else set()
+    while True:
+        carried = set()
+        for body in every:
+            is_test = any(isinstance(how, Test) for how in body.outs)
+            asked: Iterable[int] = ((0,) if decides else ()) if is_test else wanted
+            for i in visit(body.jaxpr, asked):
+                operand, how = body.ins[i]
+                operands.add(operand)
+                if isinstance(how, Carry):
+                    carried.add(how.index)
+        if carried <= wanted:
+            break
+        wanted |= carried
+    # What every step makes anew is still what went in where there is no step.
+    starts = (pair for body in every for pair in body.ins)
+    operands |= {o for o, how in starts if isinstance(how, Carry) and how.index in wanted}
+    return operands
