@@ -81,7 +81,8 @@ def checks():
 @pytest.mark.parametrize(("fn", "make", "run"), list(checks()))
 def test_the_findings_are_the_comments(fn, make, run):
     x = jnp.arange(12.0).reshape(4, 3)
-    skip_if_refused(fn, x, make(0))
+    if "RNG015" not in {code for _, code in marked(fn, run)}:  # such a loop may never end
+        skip_if_refused(fn, x, make(0))
 
     report = jaxrng_doctor.check(fn, (x, make(0)), run=run)
 

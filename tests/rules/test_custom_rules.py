@@ -113,9 +113,24 @@ def line(rule, mark):
     return first + next(i for i, text in enumerate(lines) if text.endswith(f"# {mark}\n"))
 
 
+@functools.cache
+def checkpoint_leaves_rules_out():
+    """JAX alone runs the function itself in a checkpoint, and not its forward rule.
+
+    So does JAX 0.12.0.1 with the new checkpoint and the old custom rules: the gradient is another.
+    """
+    plain, of_a_checkpoint = (
+        WAYS[way](both_in_forward, X, KEY) for way in ("plain", "of a checkpoint")
+    )
+    return not jnp.allclose(plain, of_a_checkpoint)
+
+
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize(("layer", "function", "first", "again"), RULES.values(), ids=RULES)
 def test_a_rule_that_reuses_a_key(layer, function, first, again, way):
+    of_a_checkpoint = way is WAYS["of a checkpoint"] and layer is not both_in_tangent
+    if of_a_checkpoint and checkpoint_leaves_rules_out():
+        pytest.skip("JAX alone runs no forward rule in a checkpoint")
     report = jaxrng_doctor.check(functools.partial(way, layer), (X, KEY))
 
     assert report.gaps == ()
