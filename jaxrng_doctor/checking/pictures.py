@@ -19,6 +19,7 @@ from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor.analysis.keys.counts import KeyCount, numbered
 from jaxrng_doctor.analysis.keys.tables import KeyTable
 from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.jax_internals.equations import Eqn
 from jaxrng_doctor.model.facts import RBG, DrawFacts, Variation
 from jaxrng_doctor.model.findings import Evidence, Finding, Gap, Picture
 from jaxrng_doctor.tracing.draws import is_key
@@ -152,7 +153,7 @@ def _of(keys: _Keys, *, few: bool) -> Picture | None:
     )
 
 
-def _again(draw: DrawFacts, eqn: Any) -> _Sampler | None:
+def _again(draw: DrawFacts, eqn: Eqn) -> _Sampler | None:
     """The draw itself as a function of its key, `None` where it takes more than a key."""
     keys = [i for i, v in enumerate(eqn.invars) if is_key(v.aval)]
     others = [v for i, v in enumerate(eqn.invars) if i not in keys]
@@ -163,7 +164,7 @@ def _again(draw: DrawFacts, eqn: Any) -> _Sampler | None:
         return None  # such as the logits of `categorical`
 
     def sampler(key: Any) -> Any:
-        values = [key if i in keys else v.val for i, v in enumerate(eqn.invars)]
+        values = [key if i in keys else getattr(v, "val", None) for i, v in enumerate(eqn.invars)]
         return equations.evaluate(eqn, values)[0]
 
     return sampler

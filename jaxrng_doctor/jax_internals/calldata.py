@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr
+
 
 @dataclass(frozen=True, slots=True)
 class VmapCall:
@@ -37,7 +39,7 @@ class JitCall:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     donated: tuple[bool, ...]
-    jaxpr: Any
+    jaxpr: AnyJaxpr
     flat: list[Any]
 
     @property

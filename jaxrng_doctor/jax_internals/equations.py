@@ -9,31 +9,128 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 from jax.extend import core as jex_core
 
+# What the package knows of JAX's own classes (0.6 to 0.12): their annotations change.
+
+
+class Atom(Protocol):
+    """An operand of an equation: a variable, or a literal, which has a `val`."""
+
+    @property
+    def aval(self) -> Any: ...
+
+
+class Var(Atom, Protocol):
+    """A variable of a jaxpr. It can be hashed, and is in one jaxpr only."""
+
+
+class Primitive(Protocol):
+    """What an equation does."""
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def multiple_results(self) -> bool: ...
+
+    def bind(self, *args: Any, **params: Any) -> Any: ...
+
+    def get_bind_params(self, params: dict[str, Any]) -> Any: ...
+
+
+class Eqn(Protocol):
+    """One equation of a jaxpr: `outvars = primitive[params] invars`."""
+
+    @property
+    def primitive(self) -> Primitive: ...
+
+    @property
+    def params(self) -> dict[str, Any]: ...
+
+    @property
+    def invars(self) -> list[Atom]: ...
+
+    @property
+    def outvars(self) -> list[Var]: ...
+
+    @property
+    def source_info(self) -> Any: ...
+
+    @property
+    def ctx(self) -> Any: ...
+
+    def replace(self, **changes: Any) -> Eqn: ...
+
+
+class Jaxpr(Protocol):
+    """A program, open: the values of its `constvars` are elsewhere."""
+
+    @property
+    def eqns(self) -> list[Eqn]: ...
+
+    @property
+    def invars(self) -> list[Var]: ...
+
+    @property
+    def constvars(self) -> list[Var]: ...
+
+    @property
+    def outvars(self) -> list[Atom]: ...
+
+    @property
+    def debug_info(self) -> Any: ...
+
+    @property
+    def effects(self) -> Any: ...
+
+    def replace(self, **changes: Any) -> Jaxpr: ...
+
+
+class ClosedJaxpr(Protocol):
+    """A program with the values of its constants. From JAX 0.11 on it is a `Jaxpr`, too."""
+
+    @property
+    def jaxpr(self) -> Jaxpr: ...
+
+    def replace(self, **changes: Any) -> ClosedJaxpr: ...
+
+    @property
+    def consts(self) -> Sequence[Any]: ...
+
+
+AnyJaxpr = Jaxpr | ClosedJaxpr
+
 Literal = jex_core.Literal
 
 
-def open_jaxpr(jaxpr: Any) -> tuple[Any, Sequence[Any]]:
+def open_jaxpr(jaxpr: AnyJaxpr) -> tuple[Jaxpr, Sequence[Any]]:
     """A jaxpr and the values of its `constvars`.
 
     `ClosedJaxpr` wraps a `Jaxpr` up to 0.10; from 0.11 one class carries its consts.
     """
-    inner = getattr(jaxpr, "jaxpr", jaxpr)
-    return inner, getattr(jaxpr, "consts", ())
+    either: Any = jaxpr
+    return getattr(either, "jaxpr", either), getattr(either, "consts", ())
 
 
 def is_jaxpr(value: object) -> bool:
     return hasattr(value, "eqns") or hasattr(value, "jaxpr")
 
 
-def subjaxprs(eqn: Any) -> list[Any]:
+def subjaxprs(eqn: Eqn) -> list[Any]:
     """The jaxprs among an equation's parameters, in the order of the parameters."""
-    found = _hidden(eqn.params)
-    for value in eqn.params.values():
+    return jaxprs_among(eqn.params)
+
+
+def jaxprs_among(params: dict[str, Any]) -> list[Any]:
+    """The jaxprs among the parameters of an equation, in their order."""
+    found = _hidden(params)
+    for value in params.values():
         if is_jaxpr(value):
             found.append(value)
         elif isinstance(value, (tuple, list)):
@@ -52,13 +149,13 @@ def _hidden(params: dict[str, Any]) -> list[Any]:
     return [jaxpr for jaxpr in jaxprs if hasattr(jaxpr, "eqns")]
 
 
-def source_of(jaxpr: Any) -> str:
+def source_of(jaxpr: AnyJaxpr) -> str:
     """The function that a jaxpr was traced from, `"name at file:line"` (0.6 to 0.12), or `""`."""
     debug = getattr(open_jaxpr(jaxpr)[0], "debug_info", None)
     return getattr(debug, "func_src_info", None) or ""
 
 
-def function_of(jaxpr: Any) -> tuple[str, str]:
+def function_of(jaxpr: AnyJaxpr) -> tuple[str, str]:
     """Name and file of the function that a jaxpr was traced from; `""` where unknown."""
     debug = getattr(open_jaxpr(jaxpr)[0], "debug_info", None)
     return source_of(jaxpr).split(" at ")[0], getattr(debug, "func_filename", None) or ""
@@ -79,12 +176,12 @@ def content(value: Any) -> Any:
     return value[...] if is_mutable(value) else value
 
 
-def is_stateful(eqn: Any) -> bool:
+def is_stateful(eqn: Eqn) -> bool:
     """The equation makes, reads or writes a mutable reference."""
     return any(is_ref(atom.aval) for atom in (*eqn.invars, *eqn.outvars))
 
 
-def scan_counts(eqn: Any) -> tuple[int, int]:
+def scan_counts(eqn: Eqn) -> tuple[int, int]:
     """How many consts and how many carried values a scan has; the rest is scanned over.
 
     Counts are parameters up to 0.10; 0.12 has a tree of them, `ft_in`.
@@ -100,7 +197,7 @@ def scan_counts(eqn: Any) -> tuple[int, int]:
 _TYPES_ONLY = frozenset({"pbroadcast", "pcast", "pvary", "reduced_vary_cast"})
 
 
-def evaluate(eqn: Any, values: Sequence[Any]) -> list[Any]:
+def evaluate(eqn: Eqn, values: Sequence[Any]) -> list[Any]:
     """The outputs of one equation, under the settings that it was traced with (0.6 to 0.12)."""
     if eqn.primitive.name in _TYPES_ONLY and "source" not in eqn.params:
         return list(values)
@@ -113,7 +210,7 @@ def evaluate(eqn: Any, values: Sequence[Any]) -> list[Any]:
     return list(outs) if eqn.primitive.multiple_results else [outs]
 
 
-def vmaps_on_name_stack(eqn: Any) -> int:
+def vmaps_on_name_stack(eqn: Eqn) -> int:
     """How many vmaps JAX itself says this equation was batched by (0.6 to 0.12).
 
     Each jaxpr counts from its own root: an equation inside an inner jit does not
@@ -130,12 +227,12 @@ def scope_names(eqns: Iterable[Any]) -> Iterator[str]:
             yield str(getattr(entry, "name", ""))
 
 
-def is_recomputation(eqn: Any) -> bool:
+def is_recomputation(eqn: Eqn) -> bool:
     """A `checkpoint` body that is run a second time for the backward pass (0.6 to 0.12)."""
     return bool(eqn.params.get("differentiated")) and "prevent_cse" in eqn.params
 
 
-def is_transposed(eqn: Any) -> bool:
+def is_transposed(eqn: Eqn) -> bool:
     """The backward pass of a derivative made it (0.6 to 0.12). See `vmaps_on_name_stack`."""
     stack = getattr(eqn.source_info.name_stack, "stack", ())
     return any(getattr(entry, "name", None) == "transpose" for entry in stack)
@@ -149,7 +246,7 @@ class Frame:
     lasti: int
 
 
-def frames(eqn: Any) -> Iterator[Frame]:
+def frames(eqn: Eqn) -> Iterator[Frame]:
     """The Python stack at which an equation was made, innermost first (0.6 to 0.12).
 
     It can go beyond the enclosing jit, to the call that traced it first.
@@ -159,7 +256,7 @@ def frames(eqn: Any) -> Iterator[Frame]:
         yield from map(Frame, *traceback.raw_frames())
 
 
-def part(jaxpr: Any, invars: list[Any], outvars: list[Any], eqns: list[Any]) -> Any:
+def part(jaxpr: Jaxpr, invars: list[Any], outvars: list[Any], eqns: list[Any]) -> Any:
     """Some equations of an open jaxpr as a closed one of their own (0.6 to 0.12)."""
     names = tuple("" for _ in invars), tuple("" for _ in outvars)
     info = jaxpr.debug_info._replace(arg_names=names[0], result_paths=names[1])
@@ -168,6 +265,6 @@ def part(jaxpr: Any, invars: list[Any], outvars: list[Any], eqns: list[Any]) -> 
     )
 
 
-def closed(jaxpr: Any) -> Any:
+def closed(jaxpr: AnyJaxpr) -> Any:
     """An open jaxpr without constants, closed: from 0.11 on a jaxpr is its own closed form."""
     return jaxpr if hasattr(jaxpr, "consts") else jex_core.ClosedJaxpr(jaxpr, ())

@@ -23,6 +23,8 @@ from jax._src import dispatch as _dispatch
 from jax._src import pjit as _pjit
 from jax.extend.core import primitives as jex_primitives
 
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr
+
 try:
     from jax._src import pmap as _pmap
 except ImportError:  # up to 0.7
@@ -87,7 +89,7 @@ def forget_traces() -> None:
     _trace.cache_clear()
 
 
-def _eqns(jaxpr: Any) -> Iterator[Any]:
+def _eqns(jaxpr: AnyJaxpr) -> Iterator[Any]:
     """All equations, at any depth."""
     for eqn in equations.open_jaxpr(jaxpr)[0].eqns:
         yield eqn
@@ -95,7 +97,7 @@ def _eqns(jaxpr: Any) -> Iterator[Any]:
             yield from _eqns(body)
 
 
-def _first(jaxpr: Any, name: str) -> Any:
+def _first(jaxpr: AnyJaxpr, name: str) -> Any:
     return next(eqn for eqn in _eqns(jaxpr) if eqn.primitive.name == name)
 
 

@@ -14,7 +14,7 @@ from jax._src import ad_checkpoint as _ad_checkpoint
 from jax._src import core as _core
 from jax.extend.core.primitives import scan_p as _scan_p
 
-from jaxrng_doctor.jax_internals.equations import HIDDEN, frames, scope_names
+from jaxrng_doctor.jax_internals.equations import HIDDEN, Eqn, Jaxpr, frames, scope_names
 from jaxrng_doctor.jax_internals.files import JAX_DIR
 
 checkpoint_p = _ad_checkpoint.remat_p
@@ -43,7 +43,7 @@ def is_checkpoint(params: dict[str, Any]) -> bool:
     return type(params.get(HIDDEN)).__name__ == _CHECKPOINT
 
 
-def shown(eqn: Any) -> Any:
+def shown(eqn: Eqn) -> Any:
     """The same as an equation that holds jaxprs: a checkpoint, a scan or a jit.
 
     Raises whatever goes wrong where it is none of these, and cannot be traced.
@@ -53,7 +53,7 @@ def shown(eqn: Any) -> Any:
     return made(eqn, holder)
 
 
-def _as_checkpoint(eqn: Any, holder: Any) -> Any:
+def _as_checkpoint(eqn: Eqn, holder: Any) -> Any:
     params = {
         "jaxpr": holder.jaxpr,
         "prevent_cse": holder.prevent_cse,
@@ -63,7 +63,7 @@ def _as_checkpoint(eqn: Any, holder: Any) -> Any:
     return eqn.replace(primitive=checkpoint_p, params=params)
 
 
-def _as_scan(eqn: Any, holder: Any) -> Any:
+def _as_scan(eqn: Eqn, holder: Any) -> Any:
     """What it carries is in refs, which are among its consts.
 
     In a derivative consts and what is scanned over come mixed.
@@ -91,7 +91,7 @@ def _as_scan(eqn: Any, holder: Any) -> Any:
     return eqn.replace(primitive=_scan_p, invars=invars, params=params, effects=effects)
 
 
-def _scanned_function(jaxpr: Any) -> str:
+def _scanned_function(jaxpr: Jaxpr) -> str:
     """The user's or a library's function that a scan's body calls, as JAX writes it, or `""`."""
     for eqn in jaxpr.eqns:
         outermost = None
@@ -107,11 +107,12 @@ def _scanned_function(jaxpr: Any) -> str:
     return ""
 
 
-def _as_jit(eqn: Any, holder: Any) -> Any:
+def _as_jit(eqn: Eqn, holder: Any) -> Any:
     del holder
+    primitive: Any = eqn.primitive
 
     def does(*operands: Any) -> Any:
-        return eqn.primitive.to_lojax(*operands, **eqn.params)
+        return primitive.to_lojax(*operands, **eqn.params)
 
     avals = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars]
     (jit,) = jax.make_jaxpr(jax.jit(does))(*avals).eqns

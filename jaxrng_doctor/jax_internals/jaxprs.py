@@ -20,6 +20,7 @@ from jax.extend.core import primitives as jex_primitives
 from jax.interpreters import ad
 
 from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Eqn, Jaxpr, Primitive
 from jaxrng_doctor.jax_internals.patches import item
 
 # `pjit` up to 0.6, `jit` later; only the second is among JAX's public primitives.
@@ -28,7 +29,7 @@ pjit_p = next(p for p in _pe.custom_staging_rules if p.name in ("jit", "pjit"))
 # -- jaxprs -----------------------------------------------------------------------
 
 
-def constants_as_inputs(jaxpr: Any) -> tuple[Any, list[Any]]:
+def constants_as_inputs(jaxpr: AnyJaxpr) -> tuple[Any, list[Any]]:
     """An open jaxpr whose constants are its first inputs, and their values (0.6 to 0.12)."""
     inner, consts = equations.open_jaxpr(jaxpr)
     return _pe.convert_constvars_jaxpr(inner), list(consts)
@@ -40,7 +41,7 @@ batchers = _batching.fancy_primitive_batchers
 """primitive -> rule(axis_data, args, dims, **params), which knows the axis it batches over."""
 
 
-def batched(eqn: Any, values: Sequence[Any], dims: Sequence[int | None]) -> Any:
+def batched(eqn: Eqn, values: Sequence[Any], dims: Sequence[int | None]) -> Any:
     """The outputs of an equation for a whole batch, and their batch axes, both in a tuple.
 
     Rules that know nothing of the axis are in a table of their own up to 0.6.
@@ -51,7 +52,7 @@ def batched(eqn: Any, values: Sequence[Any], dims: Sequence[int | None]) -> Any:
     return rule(None, values, dims, **eqn.params)
 
 
-def without_dead_code(jaxpr: Any, used_outputs: Sequence[bool]) -> tuple[Any, list[bool]]:
+def without_dead_code(jaxpr: AnyJaxpr, used_outputs: Sequence[bool]) -> tuple[Any, list[bool]]:
     """The jaxpr (open) without what nothing uses, and which inputs are left (0.6 to 0.12).
 
     Splits stay: to split a key is to use it, whatever becomes of the children.
@@ -115,7 +116,7 @@ def in_axis(data: Any) -> Iterator[None]:
         yield
 
 
-def effects_outside(jaxpr: Any, axis_name: Any, invars: Sequence[Any] | None = None) -> Any:
+def effects_outside(jaxpr: Jaxpr, axis_name: Any, invars: Sequence[Any] | None = None) -> Any:
     """The effects that a kept vmap of `jaxpr` has: all but those of its own axis name.
 
     Those on mutable refs name an operand by its position, or from 0.10 on in a finished
@@ -132,13 +133,13 @@ def effects_outside(jaxpr: Any, axis_name: Any, invars: Sequence[Any] | None = N
 # -- mutable refs ---------------------------------------------------------------------
 
 
-def has_state(jaxpr: Any) -> bool:
+def has_state(jaxpr: Jaxpr) -> bool:
     """An open jaxpr reads, writes or makes a mutable ref, at any depth (0.6 to 0.12)."""
     refs = any(equations.is_ref(var.aval) for var in jaxpr.invars)
     return refs or _core.internal_mutable_array_effect in jaxpr.effects
 
 
-def written_refs(jaxpr: Any) -> set[int]:
+def written_refs(jaxpr: AnyJaxpr) -> set[int]:
     """The positions of the refs that a closed jaxpr without constants writes into, at any depth.
 
     An effect names its ref by its position, or from 0.10 on by its variable (0.6 to 0.12).
@@ -150,7 +151,7 @@ def written_refs(jaxpr: Any) -> set[int]:
     return {name if isinstance(name, int) else at[name] for name in named}
 
 
-def discharged(jaxpr: Any, axis_data: Any = None) -> tuple[Any, list[Any]]:
+def discharged(jaxpr: AnyJaxpr, axis_data: Any = None) -> tuple[Any, list[Any]]:
     """A closed jaxpr with values in place of refs, open; and the values of its first inputs.
 
     Behind its outputs are those of the refs among its inputs at the end, in their order. A body
@@ -172,7 +173,7 @@ _RULES: list[dict[Any, Any]] = [
 ]
 
 
-def discharge_like(primitive: Any, original: Any) -> None:
+def discharge_like(primitive: Primitive, original: Any) -> None:
     """State is discharged by the rule of `original`, which makes that of it (0.6 to 0.12)."""
     for rules in _RULES:
         if original in rules:
@@ -184,7 +185,9 @@ def register_lowering(primitive: Any, run: Callable[..., list[Any]]) -> None:
     primitive.to_lojax = run
 
 
-def register_discharge(primitive: Any, rule: Callable[..., tuple[list[Any], list[Any]]]) -> None:
+def register_discharge(
+    primitive: Primitive, rule: Callable[..., tuple[list[Any], list[Any]]]
+) -> None:
     """State is discharged by `rule(values, **params)`, as `DischargeRule` of JAX's says.
 
     Rules get two lists of types before the values, or one context from 0.12 on.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Atom, Eqn, Jaxpr
 from jaxrng_doctor.tracing.places import At
 from jaxrng_doctor.tracing.subprograms import Call, Entered, Map, control
 from jaxrng_doctor.tracing.walk import Here, JoiningWalk
@@ -30,7 +31,7 @@ class BatchAxes:
     outputs: list[int | None] = field(default_factory=list)
 
 
-def batch_axes(jaxpr: Any) -> BatchAxes:
+def batch_axes(jaxpr: AnyJaxpr) -> BatchAxes:
     """The batch axes of a traced program; the outermost vmaps of one size make the batch."""
     inner = equations.open_jaxpr(jaxpr)[0]
     marks = [frozenset((i, a, a) for a in range(v.aval.ndim)) for i, v in enumerate(inner.invars)]
@@ -52,7 +53,7 @@ class _Axes(JoiningWalk[_Marks]):
         super().__init__()
         self.found = BatchAxes()
 
-    def key_of(self, jaxpr: Any, args: Sequence[_Marks], here: Here[None]) -> None:
+    def key_of(self, jaxpr: Jaxpr, args: Sequence[_Marks], here: Here[None]) -> None:
         """Nothing is remembered: what is found first decides what comes after."""
 
     def join(self, values: Sequence[_Marks]) -> _Marks:
@@ -74,7 +75,7 @@ class _Axes(JoiningWalk[_Marks]):
             return [self.nothing] * len(at.eqn.outvars)
         return [_through(at.eqn, ins, var.aval) for var in at.eqn.outvars]
 
-    def _vmap(self, eqn: Any, ins: Sequence[_Marks]) -> list[_Marks]:
+    def _vmap(self, eqn: Eqn, ins: Sequence[_Marks]) -> list[_Marks]:
         params, found = eqn.params, self.found
         if params["site"].basis or found.size not in (None, params["axis"].size):
             return [self.nothing] * len(eqn.outvars)
@@ -88,7 +89,7 @@ class _Axes(JoiningWalk[_Marks]):
         ]
 
 
-def _through(eqn: Any, ins: Sequence[frozenset[_Mark]], out: Any) -> frozenset[_Mark]:
+def _through(eqn: Eqn, ins: Sequence[frozenset[_Mark]], out: Any) -> frozenset[_Mark]:
     moved: set[_Mark] = set()
     for marks, atom in zip(ins, eqn.invars, strict=True):
         for source, own_axis, now in marks:
@@ -98,7 +99,7 @@ def _through(eqn: Any, ins: Sequence[frozenset[_Mark]], out: Any) -> frozenset[_
     return frozenset(moved)
 
 
-def _moved(eqn: Any, atom: Any, axis: int, out: Any) -> int | None:
+def _moved(eqn: Eqn, atom: Atom, axis: int, out: Any) -> int | None:
     """Where `axis` of operand `atom` is in the output, `None` if it is gone."""
     params, name = eqn.params, eqn.primitive.name
     if name == "transpose":
@@ -114,7 +115,7 @@ def _moved(eqn: Any, atom: Any, axis: int, out: Any) -> int | None:
     return axis if same_shape and name not in ("reshape", "rev", "sort", "gather") else None
 
 
-def _in_product(eqn: Any, atom: Any, axis: int) -> int | None:
+def _in_product(eqn: Eqn, atom: Atom, axis: int) -> int | None:
     contracted, batched = eqn.params["dimension_numbers"]
     side = 0 if atom is eqn.invars[0] else 1
     if axis in contracted[side]:

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 
 from jaxrng_doctor.jax_internals import hidden
-from jaxrng_doctor.jax_internals.equations import scope_names
+from jaxrng_doctor.jax_internals.equations import Primitive, scope_names
 from jaxrng_doctor.jax_internals.patches import Patch, attribute, calling_function, together
 from jaxrng_doctor.tracing import thread_state
 
@@ -29,7 +29,7 @@ def primitives() -> tuple[Any, ...]:
     return tuple(hidden.CHECKPOINT_CALLERS)
 
 
-def is_users_call(primitive: Any, params: dict[str, Any]) -> bool:
+def is_users_call(primitive: Primitive, params: dict[str, Any]) -> bool:
     """In a patched `bind`: a `checkpoint` is called, for all that the user has written.
 
     JAX's own rules bind the primitive again for the parts that they make of it.
@@ -47,7 +47,7 @@ def numbering() -> Patch:
     return together(*map(_numbering, primitives()))
 
 
-def _numbering(primitive: Any) -> Patch:
+def _numbering(primitive: Primitive) -> Patch:
     def replaced(original: Any) -> Callable[..., Any]:
         def bind(*args: Any, **params: Any) -> Any:
             if thread_state.current() is None or not is_users_call(primitive, params):

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax.extend import core as jex_core
 
 from jaxrng_doctor.jax_internals import equations, jaxprs
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Atom, Eqn, Jaxpr
 from jaxrng_doctor.tracing.draws import Draws, may_be_key
 
 CUSTOM = "custom_vmap_call"
@@ -25,12 +26,12 @@ StagePiece = Callable[
 """Stages a vmap of a function: takes it, its arguments, `in_axes` and `out_axes`."""
 
 
-def has_rules(jaxpr: Any) -> bool:
+def has_rules(jaxpr: AnyJaxpr) -> bool:
     """The jaxpr calls, not inside of others, a function with a rule that draws or takes a key."""
     return any(map(has_rule, equations.open_jaxpr(jaxpr)[0].eqns))
 
 
-def has_rule(eqn: Any) -> bool:
+def has_rule(eqn: Eqn) -> bool:
     """The equation calls such a function: under a vmap it may do anything with its keys."""
     if eqn.primitive.name != CUSTOM:
         return False
@@ -39,7 +40,7 @@ def has_rule(eqn: Any) -> bool:
 
 
 def stage(
-    jaxpr: Any,
+    jaxpr: Jaxpr,
     operands: Sequence[Any],
     in_axes: Sequence[int | None],
     out_axes: Sequence[int | None],
@@ -57,7 +58,7 @@ def stage(
 class _Batch:
     """Goes through a jaxpr with values for a whole batch; `mapped` ones have it as axis 0."""
 
-    def __init__(self, jaxpr: Any, size: int, stage_piece: StagePiece) -> None:
+    def __init__(self, jaxpr: Jaxpr, size: int, stage_piece: StagePiece) -> None:
         self.jaxpr = jaxpr
         self.size = size
         self.stage_piece = stage_piece
@@ -79,13 +80,13 @@ class _Batch:
             self._out(atom, axis) for atom, axis in zip(self.jaxpr.outvars, out_axes, strict=True)
         ]
 
-    def _depends(self, eqn: Any) -> bool:
+    def _depends(self, eqn: Eqn) -> bool:
         return any(self._is_mapped(atom) for atom in eqn.invars)
 
-    def _is_mapped(self, atom: Any) -> bool:
+    def _is_mapped(self, atom: Atom) -> bool:
         return not isinstance(atom, equations.Literal) and atom in self.mapped
 
-    def _read(self, atom: Any) -> Any:
+    def _read(self, atom: Atom) -> Any:
         return atom.val if isinstance(atom, equations.Literal) else self.env[atom]
 
     def _piece(self, start: int, end: int) -> None:
@@ -109,7 +110,7 @@ class _Batch:
         values = self.stage_piece(lambda *xs: list(fun(*xs)), args, axes, out_axes)
         self.env.update(zip(outs, values, strict=True))
 
-    def _rule(self, eqn: Any) -> None:
+    def _rule(self, eqn: Eqn) -> None:
         values = [self._read(atom) for atom in eqn.invars]
         dims = [0 if self._is_mapped(atom) else None for atom in eqn.invars]
         outs, out_dims = jaxprs.batched(eqn, values, dims)
@@ -117,7 +118,7 @@ class _Batch:
             self.env[var] = out if dim is None else _moved(out, dim, 0)
             self.mapped.update(() if dim is None else (var,))
 
-    def _out(self, atom: Any, axis: int | None) -> Any:
+    def _out(self, atom: Atom, axis: int | None) -> Any:
         value = self._read(atom)
         if axis is None:
             return value

@@ -17,12 +17,13 @@ from jax.extend import core as jex_core
 from jax.interpreters import ad, batching, mlir
 
 from jaxrng_doctor.jax_internals import equations, jaxprs
+from jaxrng_doctor.jax_internals.equations import Eqn
 from jaxrng_doctor.tracing.thread_state import ordinary
 
 TANGENT_NAME = "jaxrng_doctor_tangent"
 
 
-def is_tangent(eqn: Any) -> bool:
+def is_tangent(eqn: Eqn) -> bool:
     return bool(eqn.params.get("name") == TANGENT_NAME)
 
 

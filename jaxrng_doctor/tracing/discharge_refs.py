@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from jaxrng_doctor.jax_internals import equations, jaxprs
+from jaxrng_doctor.jax_internals.equations import Jaxpr
 
 
-def without_refs(jaxpr: Any) -> tuple[Any, list[Any]]:
+def without_refs(jaxpr: Jaxpr) -> tuple[Any, list[Any]]:
     """An open jaxpr without constants, made pure, and the values of the inputs that come first.
 
     These are new, and constants; behind them are its own.
@@ -29,12 +30,12 @@ def without_refs(jaxpr: Any) -> tuple[Any, list[Any]]:
     return _part(pure, pure.outvars), consts
 
 
-def without_ends(jaxpr: Any, count: int) -> Any:
+def without_ends(jaxpr: Jaxpr, count: int) -> Any:
     """The first `count` outputs of a jaxpr, which still computes what is in refs at the end."""
     return jaxpr if len(jaxpr.outvars) == count else _part(jaxpr, jaxpr.outvars[:count])
 
 
-def _part(jaxpr: Any, outvars: list[Any]) -> Any:
+def _part(jaxpr: Jaxpr, outvars: list[Any]) -> Any:
     return equations.open_jaxpr(equations.part(jaxpr, jaxpr.invars, outvars, jaxpr.eqns))[0]
 
 

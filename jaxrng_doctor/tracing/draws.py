@@ -12,6 +12,7 @@ from typing import Any
 import jax
 
 from jaxrng_doctor.jax_internals import equations, primitives
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Eqn, Jaxpr
 from jaxrng_doctor.jax_internals.files import is_sampler_file
 from jaxrng_doctor.tracing.derivatives import is_tangent
 
@@ -28,7 +29,7 @@ def may_be_key(aval: Any) -> bool:
     return tuple(aval.shape)[-1:] in ((2,), (4,)) and str(aval.dtype) == "uint32"
 
 
-def key_impl(eqn: Any) -> str:
+def key_impl(eqn: Eqn) -> str:
     """The implementation of a draw's key, as in `key<fry>`; `"raw"` for bare words."""
     keys = [str(v.aval.dtype) for v in eqn.invars if is_key(v.aval)]
     return keys[0].removeprefix("key<").removesuffix(">") if keys else "raw"
@@ -52,7 +53,7 @@ class Draws:
         self.inert: set[Any] = set()
         self.holding: list[Any] = []
 
-    def key_operands(self, eqn: Any) -> tuple[int, ...]:
+    def key_operands(self, eqn: Eqn) -> tuple[int, ...]:
         """The indices of the key among the operands, `()` where the equation is no draw."""
         name = eqn.primitive.name
         if name in primitives.DRAWING:
@@ -61,36 +62,36 @@ class Draws:
             return tuple(i for i, v in enumerate(eqn.invars) if is_key(v.aval))
         return ()
 
-    def _is_sampler(self, eqn: Any) -> bool:
+    def _is_sampler(self, eqn: Eqn) -> bool:
         body = eqn.params["jaxpr"]
         return is_sampler_file(equations.function_of(body)[1]) and self.inside(body)
 
-    def inside(self, jaxpr: Any) -> bool:
+    def inside(self, jaxpr: AnyJaxpr) -> bool:
         """Anything in the jaxpr draws, at any depth."""
         return bool(self.drawing(jaxpr))
 
-    def or_splits_inside(self, jaxpr: Any) -> bool:
+    def or_splits_inside(self, jaxpr: AnyJaxpr) -> bool:
         """Anything in the jaxpr draws or splits a key, at any depth."""
         if self.using(jaxpr):
             return True
         inner = equations.open_jaxpr(jaxpr)[0]
         return any(self.or_splits_inside(sub) for e in inner.eqns for sub in equations.subjaxprs(e))
 
-    def drawing(self, jaxpr: Any) -> frozenset[int]:
+    def drawing(self, jaxpr: AnyJaxpr) -> frozenset[int]:
         """The indices of the equations that draw, or hold a jaxpr that does."""
         inner = equations.open_jaxpr(jaxpr)[0]
         if id(inner) not in self._drawing:
             self._look_into(inner)
         return self._drawing[id(inner)]
 
-    def using(self, jaxpr: Any) -> frozenset[int]:
+    def using(self, jaxpr: AnyJaxpr) -> frozenset[int]:
         """Beside those that draw, the equations that split a key."""
         inner = equations.open_jaxpr(jaxpr)[0]
         if id(inner) not in self._using:
             self._look_into(inner)
         return self._using[id(inner)]
 
-    def _look_into(self, inner: Any) -> None:
+    def _look_into(self, inner: Jaxpr) -> None:
         inert, drawing, splits = self.inert, [], []
         for index, eqn in enumerate(inner.eqns):
             if eqn.primitive in inert:
@@ -102,7 +103,7 @@ class Draws:
         self._drawing[id(inner)] = frozenset(drawing)
         self._using[id(inner)] = frozenset((*drawing, *splits))
 
-    def _draws(self, eqn: Any, jaxpr: Any) -> bool:
+    def _draws(self, eqn: Eqn, jaxpr: AnyJaxpr) -> bool:
         name = eqn.primitive.name
         if name in primitives.DRAWING:
             return True
@@ -135,7 +136,7 @@ class Draws:
                     waiting += equations.subjaxprs(eqn)
 
 
-def sampler_name(eqn: Any) -> str:
+def sampler_name(eqn: Eqn) -> str:
     """What the user calls it: `jax.random.normal` for the jit of `_normal`."""
     name = eqn.params.get("name") or eqn.primitive.name
     if eqn.primitive.name in primitives.DRAWING:

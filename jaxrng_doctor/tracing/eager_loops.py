@@ -16,7 +16,7 @@ from jax.extend.core import primitives
 
 from jaxrng_doctor.jax_internals import stacks
 from jaxrng_doctor.jax_internals.calldata import JitCall
-from jaxrng_doctor.jax_internals.equations import function_of, subjaxprs
+from jaxrng_doctor.jax_internals.equations import Eqn, Primitive, function_of, jaxprs_among
 from jaxrng_doctor.jax_internals.patches import Patch, attribute
 from jaxrng_doctor.jax_internals.running import is_eager, is_plain
 from jaxrng_doctor.tracing import checkpoints
@@ -27,7 +27,7 @@ from jaxrng_doctor.tracing.loop_primitives import PREFIX
 class LoopCall:
     """What a primitive is given; `args` may be tracers of vmaps and derivatives."""
 
-    primitive: Any
+    primitive: Primitive
     args: tuple[Any, ...]
     params: dict[str, Any]
 
@@ -40,7 +40,7 @@ class LoopCall:
     @property
     def bodies(self) -> list[Any]:
         """Its jaxprs, the same objects for each call of one function."""
-        return subjaxprs(self)
+        return jaxprs_among(self.params)
 
 
 Around = Callable[[LoopCall], contextlib.AbstractContextManager[None]]
@@ -60,7 +60,7 @@ def each_eager_loop(note: Callable[[LoopCall], None], around: Around) -> Iterato
         yield
 
 
-def is_loop(eqn: Any) -> bool:
+def is_loop(eqn: Eqn) -> bool:
     """The equation, kept whole or not, is one of those that `each_eager_loop` tells of."""
     name = eqn.primitive.name.removeprefix(PREFIX)
     return any(name == primitive.name for primitive in _primitives())
@@ -85,7 +85,7 @@ _state = threading.local()
 
 
 @functools.cache
-def _patch(primitive: Any, note: Callable[[LoopCall], None], around: Around) -> Patch:
+def _patch(primitive: Primitive, note: Callable[[LoopCall], None], around: Around) -> Patch:
     def replaced(original: Any) -> Callable[..., Any]:
         def bind(*args: Any, **params: Any) -> Any:
             if is_making() or not is_eager():

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Jaxpr
 from jaxrng_doctor.tracing.draws import is_key
 from jaxrng_doctor.tracing.places import At
 from jaxrng_doctor.tracing.subprograms import EqnPath, Map, ShardMap, bodies, differs
@@ -40,7 +41,7 @@ def meets_varying(over: Map | ShardMap, axis: Any, draw: EqnPath) -> bool:
     return walk.met or any(out.drawn and differs(how, axis) for out, how in leaving)
 
 
-def meets_inputs(program: Any, inputs: Collection[int], draw: EqnPath) -> bool:
+def meets_inputs(program: AnyJaxpr, inputs: Collection[int], draw: EqnPath) -> bool:
     """Whether the draw at `draw` in a whole program meets data made of any of these `inputs`."""
     walk = _Meeting(object(), draw)
     count = len(equations.open_jaxpr(program)[0].invars)
@@ -68,7 +69,7 @@ class _Meeting(JoiningWalk[_Flag]):
         self.draw = draw
         self.met = False
 
-    def key_of(self, jaxpr: Any, args: Sequence[_Flag], here: Here[None]) -> Hashable | None:
+    def key_of(self, jaxpr: Jaxpr, args: Sequence[_Flag], here: Here[None]) -> Hashable | None:
         on_its_way = self.draw[: len(here.path)] == here.path
         return None if on_its_way else super().key_of(jaxpr, args, here)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from jaxrng_doctor.jax_internals.equations import Eqn
+
 MeshDims = dict[int, tuple[Any, ...]]
 """Which mesh axes cut which dimension of an array."""
 
 
-def shard_map_dims(eqn: Any) -> tuple[dict[Any, int], list[MeshDims], list[MeshDims]]:
+def shard_map_dims(eqn: Eqn) -> tuple[dict[Any, int], list[MeshDims], list[MeshDims]]:
     """A shard_map's manual mesh axes with their sizes, and how they cut its inputs and outputs.
 
     `in_names`, dictionaries, up to 0.6; `in_specs`, partition specs, later.

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from jaxrng_doctor.jax_internals.equations import Eqn, Jaxpr
 from jaxrng_doctor.tracing.draws import Draws, is_key, may_be_key
 from jaxrng_doctor.tracing.places import At
 from jaxrng_doctor.tracing.subprograms import Opaque, control, is_opaque
 from jaxrng_doctor.tracing.walk import Here, JoiningWalk
 
 
-def taking_keys(draws: Draws, program: Any) -> list[tuple[Any, Any]]:
+def taking_keys(draws: Draws, program: Jaxpr) -> list[tuple[Any, Any]]:
     """The opaque equations of `program` that a key goes into, each with the jaxpr that holds it."""
     draws.drawing(program)  # which meets them all
     if not any(map(is_opaque, draws.inert)) and not any(map(_is_opaque, draws.holding)):
@@ -23,7 +24,7 @@ def taking_keys(draws: Draws, program: Any) -> list[tuple[Any, Any]]:
     return list(_Flow(draws, program).taking.values())
 
 
-def _is_opaque(eqn: Any) -> bool:
+def _is_opaque(eqn: Eqn) -> bool:
     return isinstance(control(eqn), Opaque)
 
 
@@ -32,7 +33,7 @@ class _Flow(JoiningWalk[bool]):
 
     nothing = False
 
-    def __init__(self, draws: Draws, program: Any) -> None:
+    def __init__(self, draws: Draws, program: Jaxpr) -> None:
         super().__init__()
         self.draws = draws
         self.taking: dict[int, tuple[Any, Any]] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from jaxrng_doctor.jax_internals import equations, hidden
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Atom, Eqn
 from jaxrng_doctor.tracing.derivatives import is_tangent
 
 # Of several operands each is handed on as it is (0.6 to 0.12). Checkpoints make one of what they
@@ -15,7 +16,7 @@ from jaxrng_doctor.tracing.derivatives import is_tangent
 _BARRIER = "optimization_barrier"
 
 
-def expanded(jaxpr: Any, known: dict[int, tuple[Any, Any]] | None = None) -> Any:
+def expanded(jaxpr: AnyJaxpr, known: dict[int, tuple[Any, Any]] | None = None) -> Any:
     """The jaxpr with every such equation, at any depth, replaced by one of what it does.
 
     Without the equations that hand their operands on. `known` has the answers for the jaxprs
@@ -27,12 +28,12 @@ def expanded(jaxpr: Any, known: dict[int, tuple[Any, Any]] | None = None) -> Any
         eqns: list[Any] = []
         handed_on: dict[Any, Any] = {}
         for eqn in inner.eqns:
-            new = _with_operands(eqn, handed_on)
-            if new.primitive.name == _BARRIER:
-                handed_on.update(zip(new.outvars, new.invars, strict=True))
+            moved = _with_operands(eqn, handed_on)
+            if moved.primitive.name == _BARRIER:
+                handed_on.update(zip(moved.outvars, moved.invars, strict=True))
             else:
-                eqns.append(_opened(new, known))
-        new = jaxpr
+                eqns.append(_opened(moved, known))
+        new: Any = jaxpr
         if handed_on or any(a is not b for a, b in zip(eqns, inner.eqns, strict=True)):
             outvars = [_found(v, handed_on) for v in inner.outvars]
             new = inner.replace(eqns=eqns, outvars=outvars)
@@ -41,7 +42,7 @@ def expanded(jaxpr: Any, known: dict[int, tuple[Any, Any]] | None = None) -> Any
     return known[id(jaxpr)][1]
 
 
-def _with_operands(eqn: Any, handed_on: dict[Any, Any]) -> Any:
+def _with_operands(eqn: Eqn, handed_on: dict[Any, Any]) -> Any:
     if not handed_on:
         return eqn
     invars = [_found(v, handed_on) for v in eqn.invars]
@@ -49,11 +50,11 @@ def _with_operands(eqn: Any, handed_on: dict[Any, Any]) -> Any:
     return eqn.replace(invars=invars) if moved else eqn
 
 
-def _found(atom: Any, handed_on: dict[Any, Any]) -> Any:
+def _found(atom: Atom, handed_on: dict[Any, Any]) -> Any:
     return atom if isinstance(atom, equations.Literal) else handed_on.get(atom, atom)
 
 
-def _opened(eqn: Any, known: dict[int, tuple[Any, Any]]) -> Any:
+def _opened(eqn: Eqn, known: dict[int, tuple[Any, Any]]) -> Any:
     if eqn.primitive.name == hidden.HIDING:
         try:
             eqn = hidden.shown(eqn)

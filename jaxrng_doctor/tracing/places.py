@@ -18,7 +18,7 @@ from typing import Any
 
 from jaxrng_doctor._util.paths import OWN_DIR
 from jaxrng_doctor.jax_internals import equations, primitives, stacks
-from jaxrng_doctor.jax_internals.equations import Frame
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Eqn, Frame, Jaxpr
 from jaxrng_doctor.jax_internals.files import JAX_DIR, is_sampler_file
 from jaxrng_doctor.model.findings import Place
 
@@ -111,8 +111,8 @@ class At:
     """
 
     parent: At | None
-    eqn: Any
-    jaxpr: Any
+    eqn: Eqn
+    jaxpr: Jaxpr
     index: int
     depth: int
 
@@ -244,7 +244,7 @@ def way(at: At | None) -> list[Frame]:
     return found
 
 
-def _inside(frames: Iterable[Frame], jaxpr: Any) -> Iterator[Frame]:
+def _inside(frames: Iterable[Frame], jaxpr: AnyJaxpr) -> Iterator[Frame]:
     """The frames up to the function that `jaxpr` was traced from; all if it is not there."""
     name, file = equations.function_of(jaxpr)
     for frame in frames:

@@ -11,6 +11,7 @@ import jax
 
 from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor.jax_internals import equations, jaxprs
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Jaxpr
 from jaxrng_doctor.jax_internals.settings import examining
 from jaxrng_doctor.model.errors import AnalysisFault
 from jaxrng_doctor.model.findings import Gap, Place
@@ -47,7 +48,7 @@ class Trace:
     donates: some jitted function in the program takes its arguments' memory.
     """
 
-    jaxpr: Any
+    jaxpr: Jaxpr
     inputs: tuple[tuple[Any, str, bool], ...]
     values: tuple[Any, ...]
     refs: tuple[Any, ...]
@@ -64,7 +65,8 @@ class Trace:
 
     def at(self, path: Sequence[tuple[int, int]]) -> At:
         """The equation to which a path leads: by which equations, and which of their jaxprs."""
-        at, jaxpr = None, self.jaxpr
+        at: At | None = None
+        jaxpr: Any = self.jaxpr
         for index, number in path:
             inner = equations.open_jaxpr(jaxpr)[0]
             at = At(at, inner.eqns[index], inner, index, 0)
@@ -151,7 +153,7 @@ def _name(call: ArrayCall, const: Any) -> str:
     return call.name_of(const) or ("what a ref holds" if equations.is_mutable(const) else "")
 
 
-def _donates(jaxpr: Any) -> bool:
+def _donates(jaxpr: AnyJaxpr) -> bool:
     """Some jitted function in the jaxpr, at any depth, takes the memory of its arguments."""
     return any(
         any(eqn.params.get("donated_invars", ())) or any(map(_donates, equations.subjaxprs(eqn)))

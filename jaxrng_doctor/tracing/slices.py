@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Eqn, Var
 from jaxrng_doctor.tracing.derivatives import is_tangent
 from jaxrng_doctor.tracing.draws import Draws
 from jaxrng_doctor.tracing.subprograms import Opaque, control
@@ -24,7 +25,7 @@ class Everything:
     def __init__(self, draws: Draws) -> None:
         self.draws = draws
 
-    def equations(self, jaxpr: Any) -> range:
+    def equations(self, jaxpr: AnyJaxpr) -> range:
         return range(len(equations.open_jaxpr(jaxpr)[0].eqns))
 
 
@@ -43,7 +44,7 @@ class Slice:
     def __init__(
         self,
         draws: Draws,
-        program: Any,
+        program: AnyJaxpr,
         wanted: Iterable[int] = (),
         left: Iterable[Any] = (),
         *,
@@ -65,26 +66,26 @@ class Slice:
             self._visited.clear()
             self._visit(program, wanted)
 
-    def equations(self, jaxpr: Any) -> tuple[int, ...]:
+    def equations(self, jaxpr: AnyJaxpr) -> tuple[int, ...]:
         """Indices of the relevant equations, in program order."""
         return self._equations[id(equations.open_jaxpr(jaxpr)[0])]
 
-    def inputs(self, jaxpr: Any) -> frozenset[int]:
+    def inputs(self, jaxpr: AnyJaxpr) -> frozenset[int]:
         """Indices of the inputs on which anything relevant depends."""
         return self._inputs[id(equations.open_jaxpr(jaxpr)[0])]
 
-    def outputs(self, jaxpr: Any) -> frozenset[int]:
+    def outputs(self, jaxpr: AnyJaxpr) -> frozenset[int]:
         """Indices of the outputs that somebody relevant uses."""
         return self._asked[id(equations.open_jaxpr(jaxpr)[0])]
 
-    def reached(self, jaxpr: Any) -> bool:
+    def reached(self, jaxpr: AnyJaxpr) -> bool:
         """The slice was taken of this jaxpr too: it is inside of no draw, and of nothing opaque."""
         return id(equations.open_jaxpr(jaxpr)[0]) in self._equations
 
-    def needed(self, jaxpr: Any, var: Any) -> bool:
+    def needed(self, jaxpr: AnyJaxpr, var: Var) -> bool:
         return var in self._vars[id(equations.open_jaxpr(jaxpr)[0])]
 
-    def _visit(self, jaxpr: Any, wanted: Iterable[int]) -> frozenset[int]:
+    def _visit(self, jaxpr: AnyJaxpr, wanted: Iterable[int]) -> frozenset[int]:
         """Slice `jaxpr` for its draws and the outputs `wanted`; the inputs they need."""
         inner = equations.open_jaxpr(jaxpr)[0]
         before = self._asked.get(id(inner), frozenset())
@@ -115,7 +116,7 @@ class Slice:
         self._inputs[id(inner)] = frozenset(i for i, v in enumerate(inner.invars) if v in needed)
         return self._inputs[id(inner)]
 
-    def _operands(self, eqn: Any, outs: list[int]) -> Iterable[int]:
+    def _operands(self, eqn: Eqn, outs: list[int]) -> Iterable[int]:
         """The operands that the draws in `eqn` and its outputs `outs` need."""
         every = range(len(eqn.invars))
         if eqn.primitive in self.draws.inert:

@@ -16,6 +16,7 @@ from typing import Any, assert_never
 from jax.extend import core as jex_core
 
 from jaxrng_doctor.jax_internals import equations, primitives
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Eqn, Primitive
 from jaxrng_doctor.model.findings import ScopeKind
 from jaxrng_doctor.tracing import vmap_primitive
 from jaxrng_doctor.tracing.loop_primitives import PREFIX
@@ -32,7 +33,7 @@ _EQUINOX = frozenset({"nonbatchable", "nontraceable", "select_if_vmap"})
 class Call:
     """The jaxpr is applied once to the operands: `jit`, `checkpoint`, `custom_vjp`."""
 
-    body: Any
+    body: AnyJaxpr
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Map:
     Axes have an entry for each operand and output, `None` where it is not mapped.
     """
 
-    body: Any
+    body: AnyJaxpr
     size: int
     axis_name: Any
     in_axes: tuple[int | None, ...]
@@ -58,7 +59,7 @@ class ShardMap:
     mesh axes cut which of its dimensions.
     """
 
-    body: Any
+    body: AnyJaxpr
     axes: dict[Any, int]
     ins: list[MeshDims]
     outs: list[MeshDims]
@@ -71,7 +72,7 @@ class Scan:
     Operands are consts, carry and xs in that order; outputs are carry and ys.
     """
 
-    body: Any
+    body: AnyJaxpr
     consts: int
     carry: int
     length: int
@@ -85,8 +86,8 @@ class While:
     Operands are condition consts, body consts and carry in that order.
     """
 
-    condition: Any
-    body: Any
+    condition: AnyJaxpr
+    body: AnyJaxpr
     condition_consts: int
     body_consts: int
 
@@ -114,7 +115,7 @@ Entered = Call | Cond | Scoped
 Control = Entered | Opaque
 
 
-def control(eqn: Any) -> Control | None:
+def control(eqn: Eqn) -> Control | None:
     """How an equation uses the jaxprs that it holds; `None` for a function of its operands."""
     name, params = eqn.primitive.name.removeprefix(PREFIX), eqn.params
     bodies = equations.subjaxprs(eqn)
@@ -149,7 +150,7 @@ def control(eqn: Any) -> Control | None:
     return None if _computes(eqn) else Opaque(tuple(bodies))
 
 
-def entered(eqn: Any) -> tuple[Any, ...]:
+def entered(eqn: Eqn) -> tuple[Any, ...]:
     """The jaxprs that an equation runs, in the order in which a path numbers them."""
     inside = control(eqn)
     if inside is None or isinstance(inside, Opaque):
@@ -213,7 +214,7 @@ class Body:
     the equation's output of the same index is made of it; a `Test` is no output of the equation.
     """
 
-    jaxpr: Any
+    jaxpr: AnyJaxpr
     number: int
     ins: tuple[tuple[int, How], ...]
     outs: tuple[How, ...]
@@ -255,7 +256,7 @@ def bodies(inside: Entered) -> tuple[Body, ...]:
             assert_never(inside)
 
 
-def _counts(jaxpr: Any) -> tuple[int, int]:
+def _counts(jaxpr: AnyJaxpr) -> tuple[int, int]:
     inner = equations.open_jaxpr(jaxpr)[0]
     return len(inner.invars), len(inner.outvars)
 
@@ -276,7 +277,7 @@ def _alongs(axes: tuple[int | None, ...]) -> tuple[How, ...]:
     return tuple(map(_along, axes))
 
 
-def _whole(jaxpr: Any) -> tuple[How, ...]:
+def _whole(jaxpr: AnyJaxpr) -> tuple[How, ...]:
     return (WHOLE,) * _counts(jaxpr)[1]
 
 
@@ -306,7 +307,7 @@ def scopes(inside: Entered) -> tuple[Scope, ...]:
             assert_never(inside)
 
 
-def _computes(eqn: Any) -> bool:
+def _computes(eqn: Eqn) -> bool:
     """It does nothing but compute, at any depth: a `scatter-add`, with the addition as its jaxpr.
 
     Not so where something inside draws, splits a key, is unknown or keeps a state (a kernel).
@@ -323,7 +324,7 @@ def _computes(eqn: Any) -> bool:
 
 
 @functools.cache
-def is_opaque(primitive: Any) -> bool:
+def is_opaque(primitive: Primitive) -> bool:
     """What an equation without jaxprs does is unknown: another library's primitive, a callback.
 
     JAX's own, and ours, are attributes of modules (0.6 to 0.12).

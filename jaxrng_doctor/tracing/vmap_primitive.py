@@ -23,6 +23,7 @@ from jax.interpreters import ad, mlir
 
 from jaxrng_doctor.jax_internals import equations, jaxprs, running, vmaps
 from jaxrng_doctor.jax_internals.calldata import VmapCall
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Jaxpr
 from jaxrng_doctor.model.findings import Gap, Place
 from jaxrng_doctor.tracing import (
     checkpoints,
@@ -153,7 +154,7 @@ def _stage(call: VmapCall, made: vmap_sites.Made) -> list[Any]:
     return list(kept_vmap.bind(*operands, **params))
 
 
-def _plain_out_axes(call: VmapCall, jaxpr: Any) -> tuple[int | None, ...]:
+def _plain_out_axes(call: VmapCall, jaxpr: Jaxpr) -> tuple[int | None, ...]:
     axes: list[int | None] = []
     for axis, var in zip(call.out_axes(), jaxpr.outvars, strict=True):
         if not _is_plain_axis(axis):
@@ -203,13 +204,13 @@ def as_ordinary(
     return run
 
 
-def _run(*args: Any, jaxpr: Any, in_axes: Any, out_axes: Any, axis: Any, site: Site) -> Any:
+def _run(*args: Any, jaxpr: AnyJaxpr, in_axes: Any, out_axes: Any, axis: Any, site: Site) -> Any:
     del site
     body = jex_core.jaxpr_as_fun(jaxpr)
     return as_ordinary(lambda *xs: tuple(body(*xs)), in_axes, tuple(out_axes), axis)(*args)
 
 
-def _abstract_eval(*_: Any, jaxpr: Any, out_axes: Any, axis: Any, **__: Any) -> Any:
+def _abstract_eval(*_: Any, jaxpr: AnyJaxpr, out_axes: Any, axis: Any, **__: Any) -> Any:
     inner = equations.open_jaxpr(jaxpr)[0]
     avals = [
         jaxprs.batched_aval(var.aval, out_axis, axis)
@@ -270,7 +271,7 @@ def _transpose(cotangents: Sequence[Any], *args: Any, **params: Any) -> list[Any
 
 
 def _discharge(
-    args: Sequence[Any], *, jaxpr: Any, in_axes: Any, out_axes: Any, axis: Any, site: Site
+    args: Sequence[Any], *, jaxpr: AnyJaxpr, in_axes: Any, out_axes: Any, axis: Any, site: Site
 ) -> tuple[list[Any], list[Any]]:
     """What each operand is afterwards (`None`: what it was), and the outputs."""
     pure, consts = jaxprs.discharged(jaxpr, axis)

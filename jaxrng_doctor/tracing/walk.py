@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Atom, Jaxpr
 from jaxrng_doctor.tracing.places import At
 from jaxrng_doctor.tracing.subprograms import (
     Body,
@@ -77,12 +78,12 @@ class Walk(ABC, Generic[V, S]):
     ) -> tuple[Sequence[V], list[V]]:
         """The carried values as every step sees them, and what the body makes of these."""
 
-    def constant(self, atom: Any, value: Any) -> V:
+    def constant(self, atom: Atom, value: Any) -> V:
         """The value of a literal or of a constant of a jaxpr."""
         del atom, value
         return self.nothing
 
-    def equations(self, jaxpr: Any) -> Iterable[int]:
+    def equations(self, jaxpr: Jaxpr) -> Iterable[int]:
         """The indices of the equations to follow."""
         return range(len(jaxpr.eqns))
 
@@ -93,7 +94,7 @@ class Walk(ABC, Generic[V, S]):
             return self.transfer(at, ins, here)
         return self.enter(at, inside, ins, here)
 
-    def key_of(self, jaxpr: Any, args: Sequence[V], here: Here[S]) -> Hashable | None:
+    def key_of(self, jaxpr: Jaxpr, args: Sequence[V], here: Here[S]) -> Hashable | None:
         """Under which the outputs of an open jaxpr are remembered; `None` to run it each time."""
         del here
         return id(jaxpr), tuple(args)
@@ -129,12 +130,12 @@ class Walk(ABC, Generic[V, S]):
         del at, inside, start, carried, test
         return out
 
-    def left(self, jaxpr: Any, env: dict[Any, V], here: Here[S]) -> None:
+    def left(self, jaxpr: Jaxpr, env: dict[Any, V], here: Here[S]) -> None:
         """Hears of the values of all variables of a jaxpr that was run."""
 
     # -- the driver --------------------------------------------------------------------
 
-    def jaxpr(self, jaxpr: Any, args: Sequence[V], here: Here[S]) -> list[V]:
+    def jaxpr(self, jaxpr: AnyJaxpr, args: Sequence[V], here: Here[S]) -> list[V]:
         """The outputs of a jaxpr, open or closed."""
         inner, consts = equations.open_jaxpr(jaxpr)
         key = self.key_of(inner, args, here)
@@ -144,7 +145,7 @@ class Walk(ABC, Generic[V, S]):
         for var, const in zip(inner.constvars, consts, strict=False):
             env[var] = self.constant(var, const)
 
-        def read(atom: Any) -> V:
+        def read(atom: Atom) -> V:
             if isinstance(atom, equations.Literal):
                 return self.constant(atom, atom.val)
             return env.get(atom, self.nothing)

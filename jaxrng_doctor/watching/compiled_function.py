@@ -26,6 +26,7 @@ from jaxrng_doctor.checking.examine import Diagnosis, all_keys, diagnose
 from jaxrng_doctor.jax_internals import primitives
 from jaxrng_doctor.jax_internals.calldata import JitCall
 from jaxrng_doctor.jax_internals.equations import (
+    AnyJaxpr,
     Frame,
     content,
     function_of,
@@ -85,7 +86,7 @@ class Compiled:
     """
 
     name: str
-    jaxpr: Any
+    jaxpr: AnyJaxpr | None
     diagnosis: Diagnosis
     program: KeyProgram
     argument: tuple[int | None, ...]
@@ -237,7 +238,9 @@ def transformed(call: Transformed, *, detail: bool = False) -> Compiled | None:
     return found if found.diagnosis.facts.draws or found.diagnosis.gaps else None
 
 
-def _examined(name: str, jaxpr: Any, array: ArrayCall, leaves: int, detail: bool) -> Compiled:
+def _examined(
+    name: str, jaxpr: AnyJaxpr | None, array: ArrayCall, leaves: int, detail: bool
+) -> Compiled:
     known = generators()
     with preserving_host_rng(known), _silence():
         trace = trace_program(array, known)

@@ -19,6 +19,7 @@ from jaxrng_doctor._util.time_limit import is_ours
 from jaxrng_doctor._util.tracebacks import unseen
 from jaxrng_doctor.jax_internals import patches, running
 from jaxrng_doctor.jax_internals.calldata import JitCall
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr
 from jaxrng_doctor.jax_internals.files import JAX_DIR
 from jaxrng_doctor.jax_internals.patches import Patch, attribute, harmless
 from jaxrng_doctor.jax_internals.settings import checks_leaks, hides_loops
@@ -191,20 +192,20 @@ def _jitted(call: JitCall, plain: bool) -> None:
         _state.coming = [*coming, (call, [each for each in noted if each is not None])]
 
 
-def _run_begins(jaxpr: Any) -> Any:
+def _run_begins(jaxpr: AnyJaxpr) -> Any:
     _state.runs = getattr(_state, "runs", 0) + 1
     if jaxpr is None and _state.runs == 1:
         _state.coming = []
     return None if jaxpr is None else _coming(jaxpr)
 
 
-def _run_ends(coming: Any, jaxpr: Any) -> None:
+def _run_ends(coming: Any, jaxpr: AnyJaxpr) -> None:
     """What has run is what was `coming`, and no call that JAX has made within, which came later."""
     _state.runs -= 1
     _state.pending = None if jaxpr is None else coming or _coming(jaxpr)
 
 
-def _coming(jaxpr: Any) -> Any:
+def _coming(jaxpr: AnyJaxpr) -> Any:
     """The latest call of this jaxpr that was coming."""
     coming = getattr(_state, "coming", [])
     for index in reversed(range(len(coming))):

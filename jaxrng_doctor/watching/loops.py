@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxrng_doctor.jax_internals.calldata import JitCall
 from jaxrng_doctor.jax_internals.equations import (
+    AnyJaxpr,
     Literal,
     is_jaxpr,
     open_jaxpr,
@@ -98,7 +99,7 @@ def _holds_jaxprs(param: Any) -> bool:
     return is_jaxpr(param) or (isinstance(param, tuple) and any(map(is_jaxpr, param)))
 
 
-def _captured(jaxpr: Any) -> Iterator[Any]:
+def _captured(jaxpr: AnyJaxpr) -> Iterator[Any]:
     """The arrays in a jaxpr, which its text does not show."""
     inner, consts = open_jaxpr(jaxpr)
     yield from consts

@@ -26,6 +26,7 @@ from jaxrng_doctor.analysis.lineage.reachability import Guards
 from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.jax_internals import equations, primitives
+from jaxrng_doctor.jax_internals.equations import Jaxpr, Var
 from jaxrng_doctor.model.facts import Returned, Shared, UseFacts
 from jaxrng_doctor.model.findings import Evidence, Place
 from jaxrng_doctor.tracing import custom_rules
@@ -377,7 +378,7 @@ def _unused_children(split: At | None) -> tuple[int, ...]:
     return tuple(i for i in range(shape[0]) if i not in used)
 
 
-def _is_used(inner: Any, var: Any) -> bool:
+def _is_used(inner: Jaxpr, var: Var) -> bool:
     return any(var is v for eqn in inner.eqns for v in eqn.invars) or any(
         var is v for v in inner.outvars
     )

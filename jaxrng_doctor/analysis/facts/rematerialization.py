@@ -18,6 +18,7 @@ from jaxrng_doctor.analysis.keys.tables import Ledger
 from jaxrng_doctor.analysis.lineage.elements import Identities
 from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.jax_internals.equations import Eqn
 from jaxrng_doctor.tracing import checkpoints, custom_rules
 from jaxrng_doctor.tracing.draws import sampler_name
 from jaxrng_doctor.tracing.places import locate, user_stack
@@ -78,7 +79,7 @@ def _is_in_called(use: Use, other: Use) -> bool:
     return any(map(_may_be_called_again, itertools.islice(outside, shared, None)))
 
 
-def _may_be_called_again(eqn: Any) -> bool:
+def _may_be_called_again(eqn: Eqn) -> bool:
     """Not so a derivative's vmap over a basis."""
     return not getattr(eqn.params.get("site"), "basis", False)
 

@@ -14,12 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxrng_doctor.jax_internals.equations import Eqn
 from jaxrng_doctor.tracing.draws import is_key
 
 _OVER_ONE_AXIS = frozenset({"all_gather", "all_gather_invariant", "ppermute", "reduce_scatter"})
 
 
-def needs_all(eqn: Any) -> bool:
+def needs_all(eqn: Eqn) -> bool:
     """The equation is a collective that an ordinary vmap cannot do (0.6 to 0.12)."""
     name, names = eqn.primitive.name, _names(eqn)
     if name not in _OF_ALL or not names or any(isinstance(n, int) for n in names):
@@ -31,12 +32,12 @@ def needs_all(eqn: Any) -> bool:
     return name in _OVER_ONE_AXIS and len(names) > 1
 
 
-def on_one_device(eqn: Any, values: Sequence[Any]) -> list[Any]:
+def on_one_device(eqn: Eqn, values: Sequence[Any]) -> list[Any]:
     """The outputs of a collective on the device that runs it, in vmaps with the axes' names."""
     return [_on_one(eqn, value) for value in values]
 
 
-def _on_one(eqn: Any, value: Any) -> Any:
+def _on_one(eqn: Eqn, value: Any) -> Any:
     if is_key(jax.typeof(value) if hasattr(jax, "typeof") else value.aval):
         words = _on_one(eqn, jax.random.key_data(value))
         return jax.random.wrap_key_data(words, impl=jax.random.key_impl(value))
@@ -58,7 +59,7 @@ def _on_one(eqn: Any, value: Any) -> Any:
     )
 
 
-def _names(eqn: Any) -> tuple[Any, ...]:
+def _names(eqn: Eqn) -> tuple[Any, ...]:
     names = eqn.params.get("axes", eqn.params.get("axis_name", ()))
     return names if isinstance(names, tuple) else (names,)
 

@@ -19,6 +19,7 @@ from jaxrng_doctor.analysis.keys import collectives, mesh_blocks
 from jaxrng_doctor.analysis.keys.records import Outline, Record, Records, nothing, rows, words
 from jaxrng_doctor.analysis.keys.tables import MORE
 from jaxrng_doctor.jax_internals import equations, primitives
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Atom, Eqn
 from jaxrng_doctor.tracing.custom_vmap import has_rule
 from jaxrng_doctor.tracing.derivatives import is_tangent
 from jaxrng_doctor.tracing.draws import may_be_key
@@ -71,7 +72,7 @@ class KeyRun:
         self._outlines: dict[Any, Outline] = {}
 
     def jaxpr(
-        self, jaxpr: Any, args: Sequence[Any], path: EqnPath, room: int
+        self, jaxpr: AnyJaxpr, args: Sequence[Any], path: EqnPath, room: int
     ) -> tuple[list[Any], Records]:
         """The outputs and the records of one jaxpr. `room` is how many examples share it."""
         inner, consts = equations.open_jaxpr(jaxpr)
@@ -79,7 +80,7 @@ class KeyRun:
         env.update((inner.invars[i], args[i]) for i in self.slice.inputs(inner))
         records = self._held(inner.invars, args, (*path, (-1, 0)), room)
 
-        def read(atom: Any) -> Any:
+        def read(atom: Atom) -> Any:
             return atom.val if isinstance(atom, equations.Literal) else env.get(atom)
 
         for index in self.slice.equations(inner):
@@ -108,7 +109,7 @@ class KeyRun:
 
     def _equation(
         self,
-        eqn: Any,
+        eqn: Eqn,
         values: list[Any],
         path: EqnPath,
         index: int,
@@ -123,7 +124,7 @@ class KeyRun:
             return [None] * len(eqn.outvars), {}
 
     def _outcome(
-        self, eqn: Any, values: list[Any], path: EqnPath, index: int, room: int
+        self, eqn: Eqn, values: list[Any], path: EqnPath, index: int, room: int
     ) -> tuple[Sequence[Any], Records]:
         keys = self.slice.draws.key_operands(eqn)
         records: Records = {}
@@ -388,6 +389,6 @@ def _lone(stack: Any) -> Any:
     return stack[0] if stack.shape[0] else jnp.zeros(stack.shape[1:], stack.dtype)
 
 
-def _acts(eqn: Any) -> bool:
+def _acts(eqn: Eqn) -> bool:
     """The equation does something outside of the program, which must not be done twice."""
     return eqn.primitive.name in ("io_callback", "debug_callback", "debug_print")

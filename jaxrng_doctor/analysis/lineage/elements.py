@@ -7,12 +7,11 @@ different equations, and are one key. So are `split(key, 2)[1]`, `split(key, 3)[
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from jaxrng_doctor.analysis.lineage.describe import parameters
 from jaxrng_doctor.analysis.lineage.values import Value
+from jaxrng_doctor.jax_internals.equations import Eqn
 
 _Index = tuple[int, ...]
 _Identity = tuple[int | str, _Index]
@@ -89,7 +88,7 @@ def _element(value: Value, index: _Index) -> tuple[Value, _Index]:
     return value, index
 
 
-def _before(value: Value, eqn: Any, index: _Index) -> _Index | None:
+def _before(value: Value, eqn: Eqn, index: _Index) -> _Index | None:
     """Where an element was in the first operand; `None` where the equation computes anything."""
     match value.op:
         case "slice":

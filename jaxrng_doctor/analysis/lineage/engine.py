@@ -30,6 +30,7 @@ from jaxrng_doctor.analysis.lineage.values import (
     over_all,
 )
 from jaxrng_doctor.jax_internals import equations, primitives
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Atom, Eqn, Jaxpr
 from jaxrng_doctor.model.findings import Gap
 from jaxrng_doctor.tracing.custom_vmap import has_rule
 from jaxrng_doctor.tracing.derivatives import is_tangent
@@ -143,19 +144,21 @@ class Engine(Walk[Value | None, ScopeRef]):
         """
         return not self.recording
 
-    def key_of(self, jaxpr: Any, args: Sequence[Value | None], here: Here[ScopeRef]) -> Hashable:
+    def key_of(
+        self, jaxpr: AnyJaxpr, args: Sequence[Value | None], here: Here[ScopeRef]
+    ) -> Hashable:
         names = tuple(scope.axis_name for scope in here.scopes)
         return id(jaxpr), tuple(map(id, args)), names
 
-    def equations(self, jaxpr: Any) -> Iterable[int]:
+    def equations(self, jaxpr: Jaxpr) -> Iterable[int]:
         return self.slice.equations(jaxpr)
 
-    def left(self, jaxpr: Any, env: Mapping[Any, Value | None], here: Here[ScopeRef]) -> None:
+    def left(self, jaxpr: Jaxpr, env: Mapping[Any, Value | None], here: Here[ScopeRef]) -> None:
         if self._noting and self.recording:
             followed = {var: value for var, value in env.items() if value is not None}
             self.visits[here.path] = Visit(followed, here.scopes)
 
-    def constant(self, atom: Any, value: Any) -> Value:
+    def constant(self, atom: Atom, value: Any) -> Value:
         aval = atom.aval
         if aval.ndim == 0 and not is_key(aval):
             params = (str(aval.dtype), np.asarray(value).item())
@@ -388,7 +391,7 @@ def _depths(at: At, inside: Entered) -> dict[object, int]:
     return {scope.axis_name: at.depth + i for i, scope in enumerate(scopes(inside))}
 
 
-def _depths_apart(eqn: Any, scopes: Scopes) -> tuple[int, ...]:
+def _depths_apart(eqn: Eqn, scopes: Scopes) -> tuple[int, ...]:
     """The depths over which one of `_APART` hands out something else."""
     depths = _named_depths(eqn, scopes)
     devices = prod(scopes[depth].size or 0 for depth in depths)
@@ -396,7 +399,7 @@ def _depths_apart(eqn: Any, scopes: Scopes) -> tuple[int, ...]:
     return () if len(eqn.params.get("perm", ())) == devices else depths
 
 
-def _named_depths(eqn: Any, scopes: Scopes) -> tuple[int, ...]:
+def _named_depths(eqn: Eqn, scopes: Scopes) -> tuple[int, ...]:
     """The depths of the scopes whose axes an equation names; the innermost of one name counts."""
     names = eqn.params.get("axes", eqn.params.get("axis_name", ()))
     names = names if isinstance(names, tuple) else (names,)

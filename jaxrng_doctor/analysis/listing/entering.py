@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Eqn
 from jaxrng_doctor.tracing.loop_primitives import PREFIX
 from jaxrng_doctor.tracing.places import At, loop_function
 from jaxrng_doctor.tracing.subprograms import (
@@ -40,7 +41,7 @@ class Body:
     it is empty where that is not known. `labels` are the user's names of its inputs.
     """
 
-    jaxpr: Any
+    jaxpr: AnyJaxpr
     number: int
     given: tuple[tuple[Any, str], ...]
     title: str = ""
@@ -100,7 +101,7 @@ def _title(inside: Entered, number: int) -> str:
     return ""
 
 
-def _labels(eqn: Any, inside: Entered) -> tuple[str, ...]:
+def _labels(eqn: Eqn, inside: Entered) -> tuple[str, ...]:
     site = eqn.params.get("site") if isinstance(inside, Map) else None
     return tuple(label or "" for label in site.operands) if site else ()
 
@@ -135,13 +136,13 @@ class Counts:
         self._plain = plain
         self._known: dict[int, int] = {}
 
-    def of(self, eqn: Any) -> int:
+    def of(self, eqn: Eqn) -> int:
         """The equation itself and those inside of it."""
         if eqn.primitive in self._plain:
             return 1
         return 1 + sum(map(self.inside, equations.subjaxprs(eqn)))
 
-    def inside(self, jaxpr: Any) -> int:
+    def inside(self, jaxpr: AnyJaxpr) -> int:
         inner = equations.open_jaxpr(jaxpr)[0]
         if id(inner) not in self._known:
             self._known[id(inner)] = sum(map(self.of, inner.eqns))

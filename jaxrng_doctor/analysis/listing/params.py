@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxrng_doctor.jax_internals.equations import subjaxprs
+from jaxrng_doctor.jax_internals.equations import Eqn, subjaxprs
 from jaxrng_doctor.tracing.derivatives import is_tangent
 
 _LONGEST = 40
 _PLAIN = (bool, int, float, str)
 
 
-def params_of(eqn: Any) -> str:
+def params_of(eqn: Eqn) -> str:
     """`shape=(32,), axis=0`: numbers, words and shapes, and dtypes; `""` of what holds a jaxpr."""
     if is_tangent(eqn) or subjaxprs(eqn):
         return ""

@@ -20,6 +20,7 @@ from jaxrng_doctor.analysis.listing.marks import Marks
 from jaxrng_doctor.analysis.listing.names import Names
 from jaxrng_doctor.analysis.listing.params import params_of
 from jaxrng_doctor.jax_internals import equations, primitives
+from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Eqn, Jaxpr, Var
 from jaxrng_doctor.model.findings import Finding, Place
 from jaxrng_doctor.model.listing import (
     Atom,
@@ -115,7 +116,7 @@ class Rows:
         inputs = self._inputs(jaxpr, labels, here)
         return inputs, self._rows(jaxpr, here), self._atoms(jaxpr.outvars, here)
 
-    def _inputs(self, inner: Any, labels: Sequence[str], here: _Here) -> tuple[Variable, ...]:
+    def _inputs(self, inner: Jaxpr, labels: Sequence[str], here: _Here) -> tuple[Variable, ...]:
         labels = [*labels, *("" for _ in inner.invars[len(labels) :])]
         return tuple(
             self._variable(var, (*here.path, (-1, -1 - n)), inner, here, label)
@@ -124,7 +125,7 @@ class Rows:
 
     # -- rows ----------------------------------------------------------------------------
 
-    def _rows(self, jaxpr: Any, here: _Here) -> tuple[Row, ...]:
+    def _rows(self, jaxpr: AnyJaxpr, here: _Here) -> tuple[Row, ...]:
         inner = equations.open_jaxpr(jaxpr)[0]
         touched = self._touched(inner)
         rows: list[Row] = []
@@ -139,7 +140,7 @@ class Rows:
                 waiting.append(at)
         return (*rows, *self._folded(waiting, here))
 
-    def _touched(self, inner: Any) -> set[int]:
+    def _touched(self, inner: Jaxpr) -> set[int]:
         """The equations that keys go through, or that keys are made of."""
         known = self._trace.lineage_slice
         followed = known.equations(inner) if known.reached(inner) else ()
@@ -279,7 +280,7 @@ class Rows:
         return tuple(replace(v, over=v.over or over) if known else v for v in outputs)
 
     def _variable(
-        self, var: Any, path: EqnPath, inner: Any, here: _Here, label: str = ""
+        self, var: Var, path: EqnPath, inner: Jaxpr, here: _Here, label: str = ""
     ) -> Variable:
         if _is_dropped(var):
             return Variable("_", _type(var.aval))
@@ -296,14 +297,14 @@ class Rows:
             self.made.setdefault(id(value), Made(variable, here.scopes, None))
         return variable
 
-    def _holds_key(self, var: Any, inner: Any) -> bool:
+    def _holds_key(self, var: Var, inner: Jaxpr) -> bool:
         """A key; or words that keys are made of, and that have the shape of a legacy key."""
         if not hasattr(var.aval, "dtype") or not may_be_key(var.aval):
             return False
         known = self._trace.lineage_slice
         return is_key(var.aval) or (known.reached(inner) and known.needed(inner, var))
 
-    def _value(self, var: Any, here: _Here) -> Value | None:
+    def _value(self, var: Var, here: _Here) -> Value | None:
         return None if here.visit is None else here.visit.values.get(var)
 
     def _note(
@@ -353,7 +354,7 @@ class Rows:
         return any((mark.scope.kind, mark.scope.place) in guilty for mark in opened)
 
 
-def _what(eqn: Any, is_draw: bool, outputs: Sequence[Variable]) -> tuple[LineKind, str]:
+def _what(eqn: Eqn, is_draw: bool, outputs: Sequence[Variable]) -> tuple[LineKind, str]:
     name = eqn.primitive.name.removeprefix(PREFIX)
     if is_draw:
         return "draw", sampler_name(eqn)
@@ -368,13 +369,13 @@ def _over(value: Value | None, scopes: Scopes) -> Over:
     return () if value is None else tuple(value.along(depth) for depth in range(len(scopes)))
 
 
-def _has_key(eqn: Any) -> bool:
+def _has_key(eqn: Eqn) -> bool:
     return any(
         is_key(atom.aval) for atom in (*eqn.invars, *eqn.outvars) if hasattr(atom.aval, "dtype")
     )
 
 
-def _is_dropped(var: Any) -> bool:
+def _is_dropped(var: Var) -> bool:
     """JAX's mark for an output that nothing uses (0.6 to 0.12)."""
     return type(var).__name__ == "DropVar"
 

@@ -14,10 +14,11 @@ from jaxrng_doctor.analysis.lineage.values import (
     of_one_to_one,
     over_all,
 )
+from jaxrng_doctor.jax_internals.equations import Eqn
 from jaxrng_doctor.model.facts import Variation
 
 
-def along_axes(eqn: Any, args: tuple[Value, ...], combine: Any) -> tuple[Variation, ...]:
+def along_axes(eqn: Eqn, args: tuple[Value, ...], combine: Any) -> tuple[Variation, ...]:
     """The axes of an elementwise result: operands have its shape, or are scalars."""
     rank = eqn.outvars[0].aval.ndim
     columns = [arg.axes if len(arg.axes) == rank else (EQUAL,) * rank for arg in args]
@@ -25,7 +26,7 @@ def along_axes(eqn: Any, args: tuple[Value, ...], combine: Any) -> tuple[Variati
 
 
 def elementwise(combine: Any) -> Callable[[Any, tuple[Value, ...]], Any]:
-    def transfer(eqn: Any, args: tuple[Value, ...]) -> Any:
+    def transfer(eqn: Eqn, args: tuple[Value, ...]) -> Any:
         return over_all(args, combine), along_axes(eqn, args, combine)
 
     return transfer
@@ -79,14 +80,14 @@ _MANY_TO_ONE = (
 )
 
 
-def _convert(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _convert(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     source, target = eqn.invars[0].aval.dtype, eqn.outvars[0].aval.dtype
     integers = source.kind in "iub" and target.kind in "iu"
     lossless = integers and target.itemsize >= source.itemsize
     return elementwise(of_one_to_one if lossless else of_any)(eqn, args)
 
 
-def _select_n(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _select_n(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     """`select_n(which, a, b)`: where all examples choose alike, what holds of `a` and `b` holds."""
     which, *cases = args
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from jaxrng_doctor.analysis.lineage.values import DISTINCT, EQUAL, UNKNOWN, Value, over_all
+from jaxrng_doctor.jax_internals.equations import Eqn
 from jaxrng_doctor.model.facts import Variation
 
 
-def _slice(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _slice(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     """A part of what is pairwise distinct is pairwise distinct, a part of equals is equal."""
     cut = eqn.outvars[0].aval.shape[-1] if eqn.outvars[0].aval.ndim else None
     return without_words(eqn, cut, args[0].over, args[0].axes)
 
 
-def without_words(eqn: Any, left: int | None, over: Any, axes: Any) -> Any:
+def without_words(eqn: Eqn, left: int | None, over: Any, axes: Any) -> Any:
     """Of distinct keys as raw words, single words may be equal: the first is 0 for every seed.
 
     `left` is how much is left of the operand's last axis.
@@ -34,11 +35,11 @@ def _picked(args: tuple[Value, ...]) -> dict[int, Variation]:
     return equal | dict(operand.over) | moving
 
 
-def _dynamic_slice(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _dynamic_slice(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     return without_words(eqn, eqn.params["slice_sizes"][-1], _picked(args), args[0].axes)
 
 
-def _gather(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _gather(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     rank = eqn.outvars[0].aval.ndim
     operand, *indices = args
     if all(v.is_same for v in operand.axes):

@@ -13,27 +13,28 @@ from jaxrng_doctor.analysis.lineage.values import (
     of_one_to_one,
     over_all,
 )
+from jaxrng_doctor.jax_internals.equations import Eqn
 
 
-def _split(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _split(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     """`random_split(key[...], shape=n) -> key[..., *n]`: the children differ pairwise."""
     return over_all(args, of_hash), args[0].axes + (DISTINCT,) * len(eqn.params["shape"])
 
 
-def _fold_in(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _fold_in(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     # unsafe_rbg folds by xor, which two folds can undo (jax/_src/random/rbg.py).
     is_xor = "urbg" in str(eqn.invars[0].aval.dtype)
     combine = of_one_to_one if is_xor else of_hash
     return over_all(args, combine), along_axes(eqn, args, combine)
 
 
-def _wrap(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _wrap(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     """`random_wrap(u32[..., words]) -> key[...]`."""
     del eqn
     return over_all(args, of_one_to_one), args[0].axes[:-1]
 
 
-def _unwrap(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _unwrap(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     del eqn
     return over_all(args, of_one_to_one), (*args[0].axes, UNKNOWN)
 

@@ -13,10 +13,11 @@ from jaxrng_doctor.analysis.lineage.values import (
     of_either,
     over_all,
 )
+from jaxrng_doctor.jax_internals.equations import Eqn
 from jaxrng_doctor.model.facts import Variation
 
 
-def _broadcast_in_dim(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _broadcast_in_dim(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     """`broadcast_in_dim(f32[3], shape=(5, 3), broadcast_dimensions=(1,))`: axis 0 is all equal."""
     operand, shape = args[0], eqn.invars[0].aval.shape
     axes = [EQUAL] * len(eqn.params["shape"])
@@ -26,28 +27,28 @@ def _broadcast_in_dim(eqn: Any, args: tuple[Value, ...]) -> Any:
     return over_all(args, of_either), tuple(axes)
 
 
-def _squeeze(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _squeeze(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     gone = set(eqn.params["dimensions"])
     return over_all(args, of_either), tuple(a for i, a in enumerate(args[0].axes) if i not in gone)
 
 
-def _expand_dims(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _expand_dims(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     axes = list(args[0].axes)
     for axis in sorted(eqn.params["dimensions"]):
         axes.insert(axis, EQUAL)
     return over_all(args, of_either), tuple(axes)
 
 
-def _transpose(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _transpose(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     return over_all(args, of_either), tuple(args[0].axes[i] for i in eqn.params["permutation"])
 
 
-def _same(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _same(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     del eqn
     return over_all(args, of_either), args[0].axes
 
 
-def _reshape(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _reshape(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     """`(128, 2) -> (4, 32, 2)`: shapes are cut into the shortest pieces of equal size.
 
     A piece that is one axis before and several after keeps what it is: if all 128
@@ -83,7 +84,7 @@ def _piece(old: tuple[int, ...], new: tuple[int, ...], i: int, j: int) -> tuple[
     return i, j
 
 
-def _concatenate(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _concatenate(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     """One and the same value several times, each equal along the axis, stays equal along it."""
     axis = eqn.params["dimension"]
     axes = [of_either(v) for v in zip(*(arg.axes for arg in args), strict=True)]
@@ -96,26 +97,26 @@ def _concatenate(eqn: Any, args: tuple[Value, ...]) -> Any:
     return over_all(args, of_either), tuple(axes)
 
 
-def _stack(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _stack(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     axes = [of_either(v) for v in zip(*(arg.axes for arg in args), strict=True)]
     axes.insert(eqn.params["axis"], EQUAL if all(arg.equals(args[0]) for arg in args) else UNKNOWN)
     return over_all(args, of_either), tuple(axes)
 
 
-def _unstack(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _unstack(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     axis, rest = eqn.params["axis"], list(args[0].axes)
     del rest[axis]
     left = 1 if axis == len(rest) else eqn.invars[0].aval.shape[-1]
     return without_words(eqn, left, args[0].over, tuple(rest))
 
 
-def _tile(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _tile(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     reps = eqn.params["reps"]
     axes = [a if n == 1 or a.is_same else UNKNOWN for a, n in zip(args[0].axes, reps, strict=True)]
     return over_all(args, of_either), tuple(axes)
 
 
-def _iota(eqn: Any, args: tuple[Value, ...]) -> Any:
+def _iota(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     axes = [EQUAL] * len(eqn.params["shape"])
     axes[eqn.params["dimension"]] = DISTINCT
     return over_all(args, of_either), tuple(axes)
