@@ -27,6 +27,7 @@ from jaxrng_doctor.tracing.program import Trace
 from jaxrng_doctor.tracing.subprograms import (
     Call,
     Cond,
+    Entered,
     EqnPath,
     Map,
     Opaque,
@@ -133,26 +134,10 @@ class KeyRun:
         if keys and all(values[i] is not None for i in keys):
             together = jnp.concatenate([words(values[i]) for i in keys])
             records[(*path, (index, 0))] = (together, jnp.array(True))
-        elif not keys and not is_tangent(eqn):
-            match None if self._vmaps and has_rule(eqn) else control(eqn):
-                case Call(body):
-                    return self.jaxpr(body, values, (*path, (index, 0)), room)
-                case Map() as over:
-                    spmd = getattr(eqn.params.get("axis"), "spmd_name", None)
-                    axis = Axis(over.size, over.axis_name, spmd)
-                    return self._map(over, axis, values, (*path, (index, 0)), room)
-                case ShardMap() as over:
-                    return self._shard_map(over, values, (*path, (index, 0)), room)
-                case Scan() as scan:
-                    return self._scan(scan, values, (*path, (index, 0)), room)
-                case While() as loop:
-                    return self._while(loop, values, path, index, room)
-                case Cond(branches):
-                    return self._cond(branches, values, path, index, room)
-                case None | Opaque():
-                    pass  # nothing that could be entered
-                case _ as inside:
-                    assert_never(inside)
+        elif not keys and not is_tangent(eqn) and not (self._vmaps and has_rule(eqn)):
+            inside = control(eqn)
+            if inside is not None and not isinstance(inside, Opaque):
+                return self._enter(eqn, inside, values, path, index, room)
         if any(value is None for value in values) or _acts(eqn) or equations.is_stateful(eqn):
             return [None] * len(eqn.outvars), records
         if self.own_only and is_opaque(eqn.primitive):
@@ -161,6 +146,34 @@ class KeyRun:
         if collectives.needs_all(eqn):
             return collectives.on_one_device(eqn, values), records
         return equations.evaluate(eqn, values), records
+
+    def _enter(
+        self,
+        eqn: Eqn,
+        inside: Entered,
+        values: list[Any],
+        path: EqnPath,
+        index: int,
+        room: int,
+    ) -> tuple[Sequence[Any], Records]:
+        first = (*path, (index, 0))
+        match inside:
+            case Call(body):
+                return self.jaxpr(body, values, first, room)
+            case Map() as over:
+                spmd = getattr(eqn.params.get("axis"), "spmd_name", None)
+                axis = Axis(over.size, over.axis_name, spmd)
+                return self._map(over, axis, values, first, room)
+            case ShardMap() as over:
+                return self._shard_map(over, values, first, room)
+            case Scan() as scan:
+                return self._scan(scan, values, first, room)
+            case While() as loop:
+                return self._while(loop, values, path, index, room)
+            case Cond(branches):
+                return self._cond(branches, values, path, index, room)
+            case _:
+                assert_never(inside)
 
     def _outline(
         self,

@@ -38,7 +38,7 @@ def index_of(depth: int) -> str:
     return f"{INDICES[letter]}{times + 1 if times else ''}"
 
 
-def describe(value: Value, depth: int = 5) -> str:
+def describe(value: Value, depth: int = 5) -> str:  # noqa: C901
     """One phrase for a value's derivation; what lies more than `depth` steps back is `…`."""
     while value.op in TRANSPARENT and value.args:
         value = value.args[0]

@@ -130,7 +130,7 @@ def _parents(value: Value) -> Iterator[Value]:
         yield from [arg for arg in value.args if arg.op != "literal"][:1]
 
 
-def _step(value: Value) -> tuple[NodeKind, str]:
+def _step(value: Value) -> tuple[NodeKind, str]:  # noqa: C901
     """What a node is, and the step from its parent in a few words."""
     match value.op:
         case "input":
