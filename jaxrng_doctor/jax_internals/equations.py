@@ -1,7 +1,7 @@
 """Reading jaxprs and equations: what differs between JAX versions, in one shape, by public names.
 
-In comes JAX's own data (jaxprs, equations, tracebacks), out comes the same under names that
-hold for every supported version. What needs more than that is in `jaxprs.py`.
+JAX's own data (jaxprs, equations, tracebacks), under names that hold for every supported
+version. What needs more than that is in `jaxprs.py`.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ from jaxrng_doctor.jax_internals.patches import attribute, calling_function, tog
 
 @dataclass(frozen=True)
 class Fact:
-    """Something that JAX does not promise. `lost` is what cannot be told where it is not so.
+    """Something that JAX does not promise. `lost` is what cannot be found where it does not hold.
 
     `holds` tries it; what it raises counts as "no". `watch`: only watching a program needs it.
     """
@@ -373,16 +373,16 @@ def _stages() -> bool:
 
 FACTS: tuple[Fact, ...] = (
     Fact("vmap", "a vmap cannot be kept visible", _vmaps),
-    Fact("jacobian", "the vmaps of a Jacobian cannot be told from others", _jacobians),
+    Fact("jacobian", "the vmaps of a Jacobian cannot be distinguished from others", _jacobians),
     Fact("loop callers", "loops cannot be kept whole in derivatives", _loop_callers),
-    Fact("loop functions", "the name of a loop cannot be told", _loop_functions),
+    Fact("loop functions", "loops cannot be named", _loop_functions),
     Fact("loop parameters", "loops and branches cannot be followed", _loop_params),
-    Fact("pmap", "a pmap cannot be told from a shard_map", _pmaps),
-    Fact("checkpoint", "checkpoints cannot be told apart", _checkpoints),
+    Fact("pmap", "a pmap cannot be distinguished from a shard_map", _pmaps),
+    Fact("checkpoint", "checkpoints cannot be distinguished", _checkpoints),
     Fact("recomputation", "what a backward pass draws again counts as a draw", _recomputations),
     Fact("name stack", "vmaps that were not kept go unnoticed", _name_stacks),
-    Fact("places", "lines cannot be told", _places),
-    Fact("samplers", "the functions of jax.random cannot be told", _samplers),
+    Fact("places", "lines of source cannot be found", _places),
+    Fact("samplers", "the functions of jax.random cannot be recognized", _samplers),
     Fact("key primitives", "keys and draws cannot be followed", _key_primitives),
     Fact("splits", "splits of which nothing is used go unnoticed", _keys_split_stay),
     Fact("callbacks", "keys that go into callbacks go unnoticed", _callbacks),

@@ -82,6 +82,6 @@ def _of_files() -> bytes:
                 for entry in sorted(entries, key=lambda entry: entry.name):
                     if entry.name.endswith(".py"):
                         stat = entry.stat()
-                        told = f"{entry.name} {stat.st_mtime_ns} {stat.st_size}"
-                        digest.update(told.encode() + b"\0")
+                        line = f"{entry.name} {stat.st_mtime_ns} {stat.st_size}"
+                        digest.update(line.encode() + b"\0")
     return digest.digest()

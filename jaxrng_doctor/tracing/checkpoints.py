@@ -61,7 +61,7 @@ def _numbering(primitive: Primitive) -> Patch:
 
 
 def calls(eqns: Iterable[Any]) -> frozenset[str]:
-    """The calls that an equation is within, told by `eqns`, itself and those that hold it."""
+    """The calls that an equation is within; `eqns` are itself and those that hold it."""
     return frozenset(name for name in scope_names(eqns) if name.startswith(_PREFIX))
 
 

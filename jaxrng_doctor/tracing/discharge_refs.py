@@ -1,7 +1,7 @@
 """A program without mutable refs: what it keeps in them becomes values that come in and go out.
 
-In comes a traced jaxpr in which refs are made, read and written, out comes one of pure
-equations that computes the same. JAX "discharges" the state in this way before it compiles.
+A traced jaxpr in which refs are made, read and written becomes one of pure equations
+that computes the same. JAX "discharges" the state in this way before it compiles.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Loops and branches that an eager vmap or derivative comes by: in comes each, with its values.
+"""The loops and branches in an eager vmap or derivative, each with its values.
 
 Their bodies JAX traces at once, and nothing in them is seen as it happens.
 """
@@ -61,13 +61,13 @@ def each_eager_loop(note: Callable[[LoopCall], None], around: Around) -> Iterato
 
 
 def is_loop(eqn: Eqn) -> bool:
-    """The equation, kept whole or not, is one of those that `each_eager_loop` tells of."""
+    """The equation, kept whole or not, is one of those that `each_eager_loop` reports."""
     name = eqn.primitive.name.removeprefix(PREFIX)
     return any(name == primitive.name for primitive in _primitives())
 
 
 def is_making() -> bool:
-    """JAX makes of one of them, which was told of, what an eager vmap or derivative needs."""
+    """JAX transforms one that was reported into what an eager vmap or derivative needs."""
     return getattr(_state, "is_inside", False)
 
 

@@ -3,7 +3,7 @@
 Such numbers become constants of the traced function. Generators leave no equation,
 but drawing moves their state: it is read before and after. The functions of the two
 modules are wrapped meanwhile, to know the lines, and the thread: what another one
-draws is none of the trace's. Where only the state tells, that may be in doubt.
+draws is none of the trace's. Where only the state shows it, that may be in doubt.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class HostRng:
                 self.moved(HostDraw(library, _MODULES[library], None))
 
     def moved(self, draw: HostDraw) -> None:
-        """Note a draw that only the state of its generator tells of."""
+        """Note a draw that only the state of its generator shows."""
         if self.is_alone():
             self.draws.append(draw)
         else:
@@ -200,7 +200,7 @@ def _noting_draws() -> Iterator[HostRng]:
 
 
 def _of_this_thread(drawn: str = "") -> list[HostRng]:
-    """Those that note what this thread does; the others hear of which library it has `drawn`."""
+    """Those that note what this thread does; the others note that it has `drawn`."""
     own, everyone = threading.get_ident(), tuple(_open)
     for seen in everyone:
         if drawn and seen.thread != own:

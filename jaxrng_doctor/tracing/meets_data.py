@@ -1,11 +1,11 @@
 """Whether a draw that is the same along an axis meets data that vary along it.
 
-A mask that every device draws alike and lays over its own part of the batch is a
-fault; parameters that every device makes alike are not. So a draw on replicated
+A mask that is the same on every device, over different parts of the batch, is a
+fault; parameters that are the same on every device are not. So a draw on replicated
 keys is followed forward through the device map's body, to the first equation in
 which it meets something that differs from device to device. Likewise parameters that
 leave a vmap with `out_axes=None` are said by their author to be one for all examples,
-and numbers that several processes draw alike are a fault where they meet data of their own.
+and numbers that are the same in several processes are a fault where they meet data that differ.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a `shard_map` cuts its operands: in comes its equation, out come the mesh axes of each."""
+"""Which mesh axes of a `shard_map` cut each of its operands and outputs."""
 
 from __future__ import annotations
 

@@ -219,7 +219,7 @@ def parting_library(a: Sequence[Frame], b: Sequence[Frame]) -> tuple[str, bool]:
     """The library that led to both `way`s within one call of the user's, `""` if none did.
 
     It called `jax.random` itself both times, and the ways there part inside of one of its
-    functions. The second result tells whether it calls the user's code from there.
+    functions. The second result is whether it calls the user's code from there.
     """
     stacks = [list(reversed(way)) for way in (a, b)]
     if not all(calling_library(reversed(stack)) for stack in stacks):

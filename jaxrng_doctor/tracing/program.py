@@ -1,4 +1,4 @@
-"""The traced program: in comes a target's call, out comes a `Trace`."""
+"""Traces a target's call: the program with everything that was noticed meanwhile, a `Trace`."""
 
 from __future__ import annotations
 

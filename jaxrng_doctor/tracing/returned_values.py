@@ -1,4 +1,4 @@
-"""What a function returns, as far as it can be traced: in comes a tree, out comes one of arrays.
+"""The arrays among what a function returns.
 
 A name, a type or a plain function beside the arrays is left out. It holds no noise, and JAX takes
 none of them, though in the user's own call they are fine.

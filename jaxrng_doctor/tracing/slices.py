@@ -35,7 +35,7 @@ class Slice:
     `wanted` are outputs of the program that matter beside its draws, and `left` variables that do,
     as what the program leaves in refs. To run the slice
     (`to_run`), what decides whether and how often a draw is reached must be there too;
-    what its key is made of can be told without.
+    what its key is made of can be found without.
 
     A jaxpr that occurs several times has one answer, for the union of what is
     asked of it: a superset costs time, never a wrong verdict.

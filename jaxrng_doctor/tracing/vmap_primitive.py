@@ -42,7 +42,7 @@ kept_vmap.multiple_results = True
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the user wrote at a vmap, as far as it can be told.
+    """What the user wrote at a vmap, as far as that is known.
 
     `operands` has an entry for each input of the kept equation: the name of the
     argument that it is (`"params['w']"`), or `None` for a captured value.
@@ -239,7 +239,7 @@ def _batch(axis_data: Any, args: Sequence[Any], dims: Sequence[Any], **params: A
     def one_example(*examples: Any) -> list[Any]:
         return list(_run(*examples, **params))
 
-    # As a jaxpr: JAX tells which outputs of it no batched operand goes into.
+    # As a jaxpr: JAX then knows which outputs depend on no batched operand.
     debug_info = equations.open_jaxpr(params["jaxpr"])[0].debug_info
     call = VmapCall(one_example, debug_info, axis_data, tuple(dims), tuple, tuple(args))
     avals = [

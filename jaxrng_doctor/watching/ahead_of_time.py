@@ -1,4 +1,4 @@
-"""What is compiled ahead of time, `f.lower(…).compile()`: out comes which is called again.
+"""Notes which functions that were compiled ahead of time are called more than once.
 
 They pass nothing that every other call of a jitted function passes. What a first call draws from is
 examined as it is lowered.

@@ -1,4 +1,4 @@
-"""The end of a watched program: in come its functions and what was noted, out come the reports."""
+"""The reports of a watched program, built at its end from its functions and their calls."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def of_functions(
 
     A constant key that was `repeated` in several calls is RNG014, and not RNG011 too.
     """
-    told: set[Any] = set()
+    known: set[Any] = set()
     seen = {use.place for r in repeated for use in (r.first, r.second) if not use.is_split}
     for function in functions:
         try:
-            report = _of_function(function, seen, choices, told)
+            report = _of_function(function, seen, choices, known)
         except Exception as error:
             gaps = (*function.diagnosis.gaps, _unjudged(function.name, error))
             yield TargetReport(function.name, gaps=gaps, choices=choices)
@@ -54,14 +54,14 @@ def of_functions(
 
 
 def _of_function(
-    function: Compiled, repeated: Collection[Place | None], choices: Choices, told: set[Any]
+    function: Compiled, repeated: Collection[Place | None], choices: Choices, known: set[Any]
 ) -> TargetReport:
-    """What two signatures of one function share is told once: `told` has what was before."""
+    """What two signatures of one function share is reported once: `known` has what was before."""
     facts = function.diagnosis.facts
     draws = [replace(d, constant=None) if d.place in repeated else d for d in facts.draws]
     judged, unjudged = judge(replace(facts, draws=tuple(draws)))
-    new = [f for f in judged if known_by(f) not in told]
-    told.update(map(known_by, new))
+    new = [f for f in judged if known_by(f) not in known]
+    known.update(map(known_by, new))
     findings, suppressed = apply(new, choices)
     return TargetReport(
         function.name,

@@ -1,6 +1,6 @@
-"""The children of keys: in come keys that are split more than once, out come the keys that follow.
+"""The keys that follow from a key that is split more than once.
 
-Two splits of one key give the same children, and theirs the same again: that needs no telling.
+Two splits of one key give the same children, and these again: that is no further finding.
 """
 
 from __future__ import annotations

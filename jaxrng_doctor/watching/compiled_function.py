@@ -1,4 +1,4 @@
-"""One compiled function of a watched program: in comes its first call, out come its faults.
+"""One compiled function of a watched program, examined at its first call.
 
 It is traced a second time, with every vmap visible, after JAX has traced it for itself;
 and the small arrays that its keys are made of are kept from each call.

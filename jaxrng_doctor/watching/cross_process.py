@@ -1,4 +1,4 @@
-"""Keys between processes: in come the first calls of each, out come the draws that are alike.
+"""Draws with equal keys in several processes, from the first calls of each.
 
 Equal keys alone are no fault: parameters must be equal in all processes. They are one where
 the numbers meet data that each process has for itself.

@@ -1,6 +1,6 @@
-"""Noting a call that comes again, without JAX's slow way: in comes the call, out go its outputs.
+"""Notes a repeated call without JAX's slow path.
 
-A call that is to be noted may not be served by JAX's C++ cache, which tells nobody; and the way
+A call that is to be noted may not be served by JAX's C++ cache, which runs no hook; and the way
 through Python takes longer than many a step. So the function is jitted a second time, with a
 C++ cache of its own: the call is noted, and served from there.
 """

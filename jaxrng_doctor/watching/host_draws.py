@@ -1,4 +1,4 @@
-"""NumPy's and Python's numbers, drawn while JAX traced a function: in they come, out come facts."""
+"""NumPy's and Python's random numbers that were drawn while JAX traced a function."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class HostDraws:
         place = Place(path, int(line), function=name) if is_place else None
         self._found[name, path] = HostDrawFacts(library, "", place), is_alone
 
-    def but(self, told: Collection[Source]) -> tuple[tuple[HostDrawFacts, ...], list[str]]:
-        """The draws, and what is doubtful of others; but for functions that are `told`.
+    def but(self, known: Collection[Source]) -> tuple[tuple[HostDrawFacts, ...], list[str]]:
+        """The draws, and what is doubtful of others; but for functions that are `known`.
 
         A second trace showed their lines, unless there was none, or it drew nothing any more.
         """
-        drew = [draw for source, draw in self._found.items() if source not in told]
+        drew = [draw for source, draw in self._found.items() if source not in known]
         doubts = [doubt(draw.library) for draw, is_alone in drew if not is_alone]
         return tuple(draw for draw, is_alone in drew if is_alone), doubts

@@ -1,4 +1,4 @@
-"""A jitted call inside of an eager vmap or derivative: in it comes, out come its values.
+"""The values of a jitted call inside of an eager vmap or derivative.
 
 The vmap or derivative hands tracers to it, which hold the values of all examples.
 """

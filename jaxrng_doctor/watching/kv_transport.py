@@ -1,4 +1,4 @@
-"""What processes tell each other at their end: in comes a value in one, out it comes in another.
+"""Sends values between the processes of one program, at their end.
 
 It goes through the store of `jax.distributed`, which process 0 keeps. Anybody who reaches that
 store can write to it, so that only plain data of the doctor's own is read from there.

@@ -1,6 +1,6 @@
-"""The reports of several processes as one: in come the targets of each, out come those to tell.
+"""Merges the reports of several processes into one.
 
-What several processes found alike is told once, and what process 0 has not seen, with a word
+What several processes found is reported once, and what process 0 has not seen, with a word
 on who has.
 """
 

@@ -1,4 +1,4 @@
-"""The moment when a program imports JAX: in comes what is to begin then.
+"""Begins something at the moment when a program imports JAX.
 
 JAX reads its settings from the environment as it is imported (`JAX_ENABLE_X64`), and a program
 may write them there until then. So nobody imports it before the program does.

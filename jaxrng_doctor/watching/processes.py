@@ -1,4 +1,4 @@
-"""Several processes (`jax.distributed`): in come the reports of all, out comes one, in process 0.
+"""Compares the processes of `jax.distributed`: process 0 reports for all.
 
 The others hand theirs over, with what is needed to compare keys between processes.
 """
@@ -33,7 +33,7 @@ class Summary:
 class Meeting:
     """The end of a watched program. `detail` is that of `Recorder`.
 
-    `process`: the number of a process whose report is process 0's to tell, else 0.
+    `process`: the number of a process for which process 0 reports, else 0.
     `handed_over`: process 0 has it.
     """
 
@@ -43,7 +43,7 @@ class Meeting:
         self.handed_over = False
 
     def hold(self, targets: Targets, functions: Sequence[Compiled], choices: Choices) -> Targets:
-        """What is to be told in this process; raises nothing, and waits for half a minute."""
+        """What this process reports; raises nothing, and waits for half a minute."""
         found = distributed()
         if found is None:
             return targets

@@ -1,4 +1,4 @@
-"""Where the program is: in comes the running stack of Python, out come the frames that matter."""
+"""Where the program is: the frames of the running stack that matter."""
 
 from __future__ import annotations
 

@@ -307,8 +307,8 @@ class Recorder:
         return number if number <= MOST_CALLS else None
 
     def _uncompared(self, name: str, why: str | Exception) -> None:
-        told = why if isinstance(why, str) else in_a_line(why)
-        self.gap(f"calls of {name} are not compared: {told}", place_here())
+        reason = why if isinstance(why, str) else in_a_line(why)
+        self.gap(f"calls of {name} are not compared: {reason}", place_here())
 
     def _function(
         self, known: Any, held: Any, name: str, examine: Callable[[], Compiled | None]
@@ -396,8 +396,10 @@ class Recorder:
     def _across(
         self, functions: Sequence[Compiled], repeated: tuple[Repeated, ...]
     ) -> TargetReport:
-        told = {function_of(f.jaxpr) for f in functions if f.jaxpr and f.diagnosis.facts.host_draws}
-        drew, doubts = self._host_draws.but(told)
+        known = {
+            function_of(f.jaxpr) for f in functions if f.jaxpr and f.diagnosis.facts.host_draws
+        }
+        drew, doubts = self._host_draws.but(known)
         for doubt in doubts:
             self.gap(doubt)
         facts = ProgramFacts(host_draws=drew, repeated=repeated)

@@ -1,4 +1,4 @@
-"""Keys across calls: in come the calls of a program, out come the key values that come twice."""
+"""Keys that repeat across the calls of a program."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _after_splits(
     for key, first, second in pairs:
         follows = key in parents and second.number >= again[parents[key]][0]
         # A child's second use may follow from the second split, if that came before.
-        tells = (
+        is_new = (
             first.is_split
             and second.is_split
             and any(
@@ -133,7 +133,7 @@ def _after_splits(
                 if child in drawn
             )
         )
-        if not follows and not tells:
+        if not follows and not is_new:
             yield key, first, second
 
 

@@ -1,4 +1,4 @@
-"""The small arrays that keys are made of: in they come with each call, at the end they are read.
+"""The small arrays that keys are made of, kept from each call until they are read at the end.
 
 Until then the program may give one away (donation), or write into it where it is NumPy's.
 """

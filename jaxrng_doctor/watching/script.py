@@ -1,4 +1,4 @@
-"""A script or a module, run as `python` would run it: in comes what was typed, out an exit code."""
+"""Runs a script or a module as `python` would, and returns its exit code."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Arrays of one process among several: what of them is here, and samples of the data in them.
 
-In come the leaves of a call, out come small arrays, for which nobody waits for the device.
+The samples are small arrays, which are taken without waiting for the device.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Processes that a watched program starts: what they draw is not seen, and that is told.
+"""Processes that a watched program starts: what they draw is not seen, which is a gap.
 
 One that is forked off has a copy of the hooks, and lets its parent know that it draws. One that
 is started afresh has none.

@@ -1,4 +1,4 @@
-"""All that rules may know of a program: in come trace, lineage and keys, out `ProgramFacts`."""
+"""The `ProgramFacts` of a program: all that rules may know of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lineage and ledger put together, draw by draw: in come uses and keys, out come `DrawFacts`."""
+"""The `DrawFacts` of each draw: what lineage and the computed keys say of it, put together."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _entered(ref: ScopeRef) -> _Entered:
 
 
 def cut_loops(draws: Sequence[Use], ledger: Ledger) -> Iterator[Gap]:
-    """Gaps for loops whose later steps were not computed, where the trace does not tell enough."""
+    """Gaps for loops whose later steps were not computed, where the trace does not say enough."""
     for draw in draws:
         table = ledger.keys.get(draw.path)
         if table is None:
@@ -150,17 +150,17 @@ def _with_reach(
 
     `is_whole`: all that the program drew, of these inputs, is in the evidence.
     """
-    alike = {depth for depth, s in enumerate(scopes) if s.variation.is_same and s.is_judged}
+    shared = {depth for depth, s in enumerate(scopes) if s.variation.is_same and s.is_judged}
     found = list(scopes)
-    once = {depth for depth in alike if at_most_one(guards.of(draw), depth)}
-    for depth in alike:
+    once = {depth for depth in shared if at_most_one(guards.of(draw), depth)}
+    for depth in shared:
         evidence = scopes[depth].evidence
         few = evidence is not None and evidence.examples < 2
         reach: Reach = "many"
         if is_whole and few:
             by_chance = depth not in once and guards.by_inputs(draw)
             reach = "one this time" if by_chance else "one"
-        elif depth in once and (evidence is None or few) and (len(alike) == 1 or once != alike):
+        elif depth in once and (evidence is None or few) and (len(shared) == 1 or once != shared):
             # Where several scopes are such, two draws may be apart in all of them at once.
             reach = "one"
         if reach == "one":

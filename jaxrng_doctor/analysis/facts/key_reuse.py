@@ -1,4 +1,4 @@
-"""Which uses share a key: in come draws, splits and returned keys, out come pairs of them.
+"""Which uses share a key: pairs of draws, splits and returned keys.
 
 Two uses share a key if at any two indices of their scopes the computed keys are
 equal, or, where no keys were computed, if their derivations are. What cannot happen
@@ -48,7 +48,7 @@ _MOST = 32
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Two uses of a key. `key` tells it from others; `unreached`: one of the two was not made."""
+    """Two uses of a key. `key` identifies it; `unreached`: one of the two was not made."""
 
     first: int
     second: int
@@ -98,16 +98,16 @@ def shared_keys(
             parting[key] = _parting(a.at, b.at)
             calls = _calls(a.at, b.at) if first.place == second.place else ()
             of_keys[key] = replace(found, calls=calls)
-    told: dict[Any, Shared] = {}
+    found: dict[Any, Shared] = {}
     for key, shared in of_keys.items():
         cause = (*key[:-1], parting[key])
-        if cause not in told or _weight(shared) > _weight(told[cause]):
-            told[cause] = replace(shared, times=len(seconds[key]))
-    causes = Counter(cause[:4] for cause in told)
+        if cause not in found or _weight(shared) > _weight(found[cause]):
+            found[cause] = replace(shared, times=len(seconds[key]))
+    causes = Counter(cause[:4] for cause in found)
     return tuple(
-        # Several causes at the same two places are told apart by what leads to each.
+        # Several causes at the same two places differ in what leads to each.
         replace(shared, calls=cause[-1]) if causes[cause[:4]] > 1 and not shared.calls else shared
-        for cause, shared in told.items()
+        for cause, shared in found.items()
     )
 
 

@@ -1,4 +1,4 @@
-"""What a backward pass only uses again: in come uses and keys, out come such uses.
+"""Uses of keys that only repeat another, for the backward pass of a derivative.
 
 A `checkpoint` draws anew what it has drawn in the forward pass. The rule of a `custom_vjp` may do
 so too, once or (Equinox's checkpointed loops) several times. The same numbers are what it is for.
@@ -48,7 +48,7 @@ def are_one(a: Use, b: Use) -> bool:
     """The two, of which one is recomputed, are what one use in one call of a `checkpoint` became.
 
     Where one jaxpr holds the call and serves several (of a jitted function, of a loop's), the
-    numbers are the same, and the Python stacks tell, though one may lack some of the other's calls.
+    numbers are the same, and so are the Python stacks, but for calls that one may lack.
     """
     if locate(a.at) != locate(b.at) or checkpoints.calls(_eqns(a)) != checkpoints.calls(_eqns(b)):
         return False
@@ -93,7 +93,7 @@ def _is_backward(use: Use) -> bool:
 
 
 def _makes(use: Use) -> Any:
-    """What is alike for two uses that make the same of one key: sampler, shape and dtype."""
+    """The sampler, shape and dtype: the same where two uses make the same of one key."""
     eqn = use.at.eqn
     return sampler_name(eqn), tuple((v.aval.shape, v.aval.dtype) for v in eqn.outvars)
 
@@ -102,7 +102,7 @@ def _leads_to(first: Use, again: Use) -> bool:
     """They are of one call.
 
     What a rule for the backward pass draws is of the call that the forward pass has made. Where
-    that has no number, JAX tells that all of the rule is where the function was called.
+    that has no number, JAX says that all of the rule is where the function was called.
     """
     if is_recomputed(again):
         return are_one(first, again)

@@ -1,4 +1,4 @@
-"""What a collective returns on one device, where a vmap in place of the devices cannot tell.
+"""What a collective returns on one device, where a vmap in place of the devices does not say.
 
 JAX's rules for a vmap know no groups of an axis, no permutation that leaves some devices out,
 and only one axis for some collectives. Here each device looks at what all of them hold.

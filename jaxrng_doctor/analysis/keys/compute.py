@@ -2,7 +2,7 @@
 
 The part of the program that makes keys, and nothing else, is run once (`keyruns.py`), with
 the ordinary vmap and the ordinary loops in place of the scopes, and hands out each
-draw's key beside it. In comes a `Trace`, out comes for each draw a `KeyTable`.
+draw's key beside it. The result is a `KeyTable` for each draw.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Counting keys: in comes a table of key words, out come the numbers of an `Evidence`."""
+"""Counts the distinct keys of a table: the numbers of an `Evidence`."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class KeyCount:
         ordered = np.sort(alone, axis=1)
         drawn = there.sum(axis=1)
         distinct = 1 + (np.diff(ordered, axis=1) != 0).sum(axis=1) - (~there).sum(axis=1)
-        # Of rows that repeat equally often, the first with most draws tells most.
+        # Of rows that repeat equally often, the first with most draws says most.
         row = int(np.argmax((drawn - distinct) * (rows.shape[1] + 1) + drawn))
         return row, int(distinct[row])
 
@@ -120,7 +120,7 @@ def numbered(rows: np.ndarray) -> np.ndarray:
     rows = np.ascontiguousarray(rows)
     if rows.shape[1] <= 2:
         values = rows.view(np.uint64 if rows.shape[1] == 2 else np.uint32)[:, 0]
-        # Mostly all differ, and a sort without the order tells so much faster.
+        # Mostly all differ, which a sort without the order shows much faster.
         if np.all(np.diff(np.sort(values)) != 0):
             return np.arange(len(values))
         found: np.ndarray = np.unique(values, return_inverse=True)[1]

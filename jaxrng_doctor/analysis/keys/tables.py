@@ -53,7 +53,7 @@ class Ledger:
         outputs: Mapping[int, KeyTable],
         failed: Mapping[EqnPath, str],
     ) -> Ledger:
-        """Of all tables, told apart by the ends of their paths."""
+        """Of all tables, sorted by the ends of their paths."""
         ends = {(*path[:-1], (path[-1][0], 0)): t for path, t in records if path[-1][1] == MORE}
         return Ledger(
             {path: table for path, table in records if path[-1][1] == 0},

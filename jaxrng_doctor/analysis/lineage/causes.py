@@ -1,4 +1,4 @@
-"""Why a key does not vary over a scope: in comes its abstract value, out comes a `Cause`."""
+"""Why a key does not vary over a scope: the `Cause`, from its abstract value."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def made_at(key: Value) -> At | None:
 
 
 class Lines:
-    """What is told by whole lines of ancestors, which keys share: each value is asked once."""
+    """What follows from lines of ancestors, which keys share: each value is looked at once."""
 
     def __init__(self) -> None:
         self._origins: dict[int, _Origin] = {}
@@ -174,7 +174,7 @@ def _along(key: Value, known: dict[int, T], of: Callable[[Value, T | None], T]) 
 
 
 def _is_constant(value: Value) -> bool:
-    """Nothing that is given to a program goes into it, as far as its start in a loop tells."""
+    """Nothing that is given to a program goes into it, as far as its start in a loop shows."""
     seen: set[int] = set()
     waiting = [value]
     while waiting:

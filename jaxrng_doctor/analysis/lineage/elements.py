@@ -1,4 +1,4 @@
-"""Which element of which array a key is: in comes its value, out come array and index.
+"""Which element of which array a key is.
 
 `keys[1]`, the second of `for key in keys` and `keys.reshape(2, 2)[0, 1]` are made by
 different equations, and are one key. So are `split(key, 2)[1]`, `split(key, 3)[1]` and

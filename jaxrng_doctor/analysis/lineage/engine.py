@@ -1,8 +1,7 @@
 """Abstract interpretation of a traced program: what every draw's key is made of.
 
-In comes a `Trace`, out come its draws and splits, each with the scopes around it
-and the abstract value of its key, and the gaps. Only the slice that draws depend
-on is followed.
+The result is the draws and splits of a `Trace`, each with the scopes around it and the
+abstract value of its key, and the gaps. Only the slice that draws depend on is followed.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def after_loop(
 ) -> Value | None:
     """A carried value after the loop: as it was, or whatever the last step left.
 
-    `turns` tells how often it turned: a scan's length and direction, or a while loop's
+    `turns` says how often it turned: a scan's length and direction, or a while loop's
     condition, `None` if that is not known.
     """
     if symbol is None or out is None or start is None or symbol is start:

@@ -1,4 +1,4 @@
-"""How many examples of a scope reach a draw, as the branches around it tell.
+"""How many examples of a scope reach a draw, by the branches around it.
 
 `cond(i == 0, draw, ...)` in a vmap over different `i`s draws at most once.
 """

@@ -78,7 +78,7 @@ class Values:
     ) -> Value:
         """The value of this derivation; `params` that cannot be hashed make it one of its kind.
 
-        `place` tells values apart that are equal but made at different places.
+        `place` distinguishes values that are equal but made at different places.
         """
         key = (op, params, tuple(map(id, args)), place)
         try:
@@ -147,7 +147,7 @@ def of_hash(variations: Iterable[Variation]) -> Variation:
 
 
 def of_either(variations: Iterable[Variation]) -> Variation:
-    """A value that is now this argument, now that one, but for all examples alike."""
+    """A value that is one of the arguments, the same one for all examples."""
     seen = set(variations)
     if len(seen) == 1:
         return seen.pop()

@@ -1,4 +1,4 @@
-"""What `inspect` shows: in come a `Trace`, its keys and findings, out comes a `Listing`."""
+"""Makes what `inspect` shows: the `Listing` of a `Trace`, with its keys and findings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def listing(
 
     With `every`, folds and draws hold the equations they stand for, and what these vary over is
     followed too.
-    `ledger` may be empty, or lack the keys of variables (see `compute_keys`): keys are then told
+    `ledger` may be empty, or lack the keys of variables (see `compute_keys`): keys are then named
     apart by their derivations. `not_computed` says why, for the reader.
     """
     engine = Engine(trace, noting=True, everything=every)

@@ -1,4 +1,4 @@
-"""Whether the keys of a program are soon computed: in comes a `Trace`, out comes yes or no."""
+"""Estimates whether computing the keys of a program takes long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an equation holds: in comes an equation, out come its jaxprs, and how values go in."""
+"""The jaxprs that an equation holds, for a reader: what they are, and what goes into them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SAME = "the same for all"
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """One jaxpr of an equation. `title` tells it from the others, `""` where there is one.
+    """One jaxpr of an equation. `title` names it among the others, `""` where there is one.
 
     `number` is as in a `Path`. `given` has for each of its inputs the operand and how it goes in;
     it is empty where that is not known. `labels` are the user's names of its inputs.

@@ -1,4 +1,4 @@
-"""Which keys are one key: in come computed keys and derivations, out come `KeyMark`s.
+"""Marks that show which keys are equal, from computed keys and derivations.
 
 Keys are numbered as they are asked for: equal words have one number, and so have, where no keys
 were computed, equal derivations.

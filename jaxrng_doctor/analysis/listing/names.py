@@ -1,4 +1,4 @@
-"""Names for variables: in come the user's, where there are any, out come names that are unique."""
+"""Unique names for variables, the user's own where there are any."""
 
 from __future__ import annotations
 

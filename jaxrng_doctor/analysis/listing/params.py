@@ -1,4 +1,4 @@
-"""The parameters of an equation that a reader wants: in comes an equation, out comes a text."""
+"""The parameters of an equation that a reader wants, as text."""
 
 from __future__ import annotations
 

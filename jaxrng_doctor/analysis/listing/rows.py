@@ -1,4 +1,4 @@
-"""A traced program as rows: in come a `Trace` and what was found out, out come lines and boxes.
+"""A traced program as rows: a line for each equation, a box for each that holds others.
 
 Each equation is shown once for each way that leads to it, or counted in a fold or a draw.
 """

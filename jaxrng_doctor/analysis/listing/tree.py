@@ -1,4 +1,4 @@
-"""The key tree: in come the draws and splits with the values of their keys, out come its nodes.
+"""The tree of keys: which key was made from which, down to the draws.
 
 A value that only hands a key on (a reshape, the wrapping of a legacy key) is no node of its own.
 """

@@ -88,7 +88,7 @@ def _convert(eqn: Eqn, args: tuple[Value, ...]) -> Any:
 
 
 def _select_n(eqn: Eqn, args: tuple[Value, ...]) -> Any:
-    """`select_n(which, a, b)`: where all examples choose alike, what holds of `a` and `b` holds."""
+    """`select_n(which, a, b)`: what holds of both holds, where all examples choose the same."""
     which, *cases = args
 
     def chosen(variations: Iterable[Variation]) -> Variation:
