@@ -98,16 +98,16 @@ def shared_keys(
             parting[key] = _parting(a.at, b.at)
             calls = _calls(a.at, b.at) if first.place == second.place else ()
             of_keys[key] = replace(found, calls=calls)
-    found: dict[Any, Shared] = {}
+    of_causes: dict[Any, Shared] = {}
     for key, shared in of_keys.items():
         cause = (*key[:-1], parting[key])
-        if cause not in found or _weight(shared) > _weight(found[cause]):
-            found[cause] = replace(shared, times=len(seconds[key]))
-    causes = Counter(cause[:4] for cause in found)
+        if cause not in of_causes or _weight(shared) > _weight(of_causes[cause]):
+            of_causes[cause] = replace(shared, times=len(seconds[key]))
+    causes = Counter(cause[:4] for cause in of_causes)
     return tuple(
         # Several causes at the same two places differ in what leads to each.
         replace(shared, calls=cause[-1]) if causes[cause[:4]] > 1 and not shared.calls else shared
-        for cause, shared in found.items()
+        for cause, shared in of_causes.items()
     )
 
 
