@@ -21,6 +21,7 @@ from jaxrng_doctor.analysis.keys.tables import KeyTable
 from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.model.facts import RBG, DrawFacts, Variation
 from jaxrng_doctor.model.findings import Evidence, Finding, Gap, Picture
+from jaxrng_doctor.rules import rule_of
 from jaxrng_doctor.tracing.draws import is_key
 
 COLUMNS = 32
@@ -29,9 +30,6 @@ COLUMNS = 32
 MOST_PICTURES, FEWER = 24, 16
 """Each picture may have a sampler compiled, and a page of hundreds is large: after so many they are
 smaller, and of another sampler's numbers."""
-
-_OF_DRAWS = frozenset({"RNG004", "RNG005", "RNG007", "RNG014"})
-"""What these say of two uses of a key is that both draw; a split and an output draw nothing."""
 
 MOST_NUMBERS = 1 << 18
 """A draw of more numbers is not made again, some numbers of another sampler stand in for it."""
@@ -75,7 +73,8 @@ def with_pictures(
         if finding.confidence == "proven" and finding.evidence is not None:
             try:
                 keys = _of_scopes(finding.evidence, draws, eqns, tables)
-                if keys is None and finding.code in _OF_DRAWS:
+                rule = rule_of(finding.code)
+                if keys is None and rule is not None and rule.draws_alone:
                     keys = _of_uses(finding.evidence)
                 picture = None if keys is None else _of(keys, few=made < MOST_PICTURES)
             except Exception as error:
@@ -101,7 +100,7 @@ def _of_scopes(
             continue
         over = [draw.scopes[i] for i in axes if alone or draw.scopes[i].scope.kind == "vmap"]
         if draw.impl in RBG and any(s.variation is not Variation.CONSTANT for s in over):
-            return None  # under a vmap such a draw is not that of each key alone (RNG012)
+            return None  # under a vmap such a draw does not depend on each key alone (RNG012)
         count = KeyCount(table.words, table.reached)
         examples, words = count.keys_over(axes)
         alike, impl = evidence.equal_pair or (), _IMPLS[draw.impl]

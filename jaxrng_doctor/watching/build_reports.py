@@ -59,7 +59,7 @@ def _of_function(
     """What two signatures of one function share is told once: `told` has what was before."""
     facts = function.diagnosis.facts
     draws = [replace(d, constant=None) if d.place in repeated else d for d in facts.draws]
-    judged, unjudged = judge(replace(facts, draws=tuple(draws)))
+    judged, unjudged = judge(replace(facts, draws=tuple(draws)), choices.select)
     new = [f for f in judged if known_by(f) not in told]
     told.update(map(known_by, new))
     findings, suppressed = apply(new, choices)
@@ -97,7 +97,7 @@ def of_several(
     draws: Sequence[Draw] = (),
 ) -> TargetReport:
     """The report of what only several calls or processes show; `draws` are outside of functions."""
-    judged, unjudged = judge(facts)
+    judged, unjudged = judge(facts, choices.select)
     findings, suppressed = apply(judged, choices)
     findings, unseen = with_pictures(findings) if detail else (findings, ())
     return TargetReport(

@@ -1,4 +1,4 @@
-"""RNG015: a loop that redraws with mapped rbg keys may never end under a vmap."""
+"""RNG015: a loop that redraws with mapped rbg keys may not terminate under a vmap."""
 
 import jax
 import jax.numpy as jnp
