@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+CONFIDENCE = "inferred"
+
 
 def rbg(impl="rbg"):
     return jax.random.key(0, impl=impl)
