@@ -101,9 +101,9 @@ def _finding(
     )
 
 
-def _in_processes(alike: Alike) -> Finding:
-    draw, count = alike.draw, len(alike.processes)
-    data = " and ".join(alike.data) or "their data"
+def _in_processes(equal: Alike) -> Finding:
+    draw, count = equal.draw, len(equal.processes)
+    data = " and ".join(equal.data) or "their data"
     return Finding(
         code=RULE.code,
         name=RULE.name,
@@ -113,7 +113,7 @@ def _in_processes(alike: Alike) -> Finding:
         f"each with its own {data}",
         place=draw.place,
         related=_messages.at(draw.call if draw.call != draw.place else None, "called from here"),
-        evidence=Evidence(count, 1, (0,) * min(count, _STRIP), (0, 1), alike.key),
+        evidence=Evidence(count, 1, (0,) * min(count, _STRIP), (0, 1), equal.key),
         help=(
             Help(
                 "fold in the process index for noise on the process's own data",
@@ -121,10 +121,10 @@ def _in_processes(alike: Alike) -> Finding:
             ),
         ),
         notes=(
-            f"processes {_listed(alike.processes)}; "
-            f"seen in {alike.calls} of the {alike.compared} compared calls",
+            f"processes {_listed(equal.processes)}; "
+            f"seen in {equal.calls} of the {equal.compared} compared calls",
         ),
-        proof=f"the keys were computed in each process and are equal ({alike.key})",
+        proof=f"the keys were computed in each process and are equal ({equal.key})",
     )
 
 

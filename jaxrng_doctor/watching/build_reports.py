@@ -34,7 +34,8 @@ def of_functions(
 ) -> Iterator[TargetReport]:
     """The report of each function; `detail` is that of `doctor.detailed`.
 
-    A constant key that was `repeated` in several calls is RNG014, and not RNG011 too.
+    A constant key that was `repeated` in several calls is reported for the calls, and not for the
+    function too.
     """
     told: set[Any] = set()
     seen = {use.place for r in repeated for use in (r.first, r.second) if not use.is_split}
