@@ -27,7 +27,7 @@ COLUMNS = 32
 """The most columns of a picture, and the most rows: enough to see whether rows are equal."""
 
 MOST_PICTURES, FEWER = 24, 16
-"""Each picture may compile a sampler, and a page with hundreds of them is large. After the first ones
+"""Each picture may compile a sampler, and a page with hundreds of them is large. After so many,
 pictures have fewer rows and columns, and show numbers of `jax.random.normal`."""
 
 MOST_NUMBERS = 1 << 18
