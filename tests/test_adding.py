@@ -258,7 +258,7 @@ def test_a_file_that_would_not_stay_the_same_is_left(tmp_path: Path, monkeypatch
     done, told = add_ignores(report(*map(finding, draws(path))), tmp_path)
     assert path.read_text() == "x = draw('''\n''')\n"
     assert len(done.findings) == 1
-    assert "would not stay the same program" in told[1]
+    assert "the comment would change the program" in told[1]
 
 
 NOISE = '''\

@@ -1,4 +1,7 @@
-"""Patterns of files, on the examples of ruff's documentation and on what its users write."""
+"""Patterns of files: the examples of ruff's documentation, and patterns that its users write."""
+
+import subprocess
+import sys
 
 import pytest
 
@@ -22,6 +25,14 @@ from jaxrng_doctor.suppression.globs import matches
         ("!src/**", ["a.py", "tests/src.py"], ["src/a.py", "src/b/c.py"]),
         ("A.py", ["A.py"], ["a.py"]),
         ("/project/src/*", ["src/a.py"], ["a.py"]),
+        ("{a,b/{c,d}}.py", ["a.py", "b/c.py", "b/d.py"], ["c.py", "b.py"]),
+        ("{src,lib}/*.py", ["src/a.py", "lib/b/c.py"], ["a.py"]),
+        ("a{b.py", ["a{b.py"], ["ab.py"]),
+        ("a},b.py", ["a},b.py"], ["a.py"]),
+        ("{a,{b,c}.py", ["{a,b.py", "{a,c.py"], ["a", "b.py"]),
+        ("[!a].py", ["b.py"], ["a.py"]),
+        ("[a.py", ["[a.py"], ["a.py"]),
+        ("test_*_old.py", ["test_a_old.py", "test_a/b_old.py"], ["test_old.py"]),
     ],
 )
 def test_patterns(pattern, matching, others):
@@ -50,3 +61,23 @@ def test_a_link_is_the_file_that_it_leads_to(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert matches(str(tmp_path / "link" / "a.py"), "real/*", str(tmp_path / "link" / ".."))
+
+
+@pytest.mark.parametrize(
+    "part", ["**/", "**/a*/", "*a", "{a,b}", "{a,*}/", "{**/,*a}"], ids=lambda part: repr(part)
+)
+def test_no_pattern_takes_long(part, cli_environment):
+    """A matcher that tries every way to fit the pattern would take years on these."""
+    asks = (
+        "from jaxrng_doctor.suppression.globs import matches\n"
+        f"print(matches('/project/' + 'a/' * 60 + 'b.py', {part!r} * 60 + 'c.py', '/project'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asks],
+        env=cli_environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "False\n"

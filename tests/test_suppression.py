@@ -227,7 +227,7 @@ def test_a_baseline(run_cli: RunCli, project: Any, write: Write) -> None:
     )
     done = run_cli("check")
     assert done.returncode == 0
-    assert "1 finding known from lab/known.json did not come up again" in done.stderr
+    assert "1 finding of lab/known.json did not occur" in done.stderr
     assert "--write-baseline lab/known.json" in done.stderr
     assert run_cli("check", "--write-baseline", "lab/known.json").returncode == 0
     (left,) = json.loads(baseline.read_text())["findings"]
@@ -251,13 +251,13 @@ def test_a_baseline_for_a_program_that_is_run(run_cli: RunCli, write: Write) -> 
     ("text", "words"),
     [
         (None, "there is no baseline known.json\ntype: jaxrng-doctor check --write-baseline"),
-        ("[tool]", "known.json is no baseline"),
-        ("{}", "known.json is no baseline"),
+        ("[tool]", "known.json is not a baseline"),
+        ("{}", "known.json is not a baseline"),
         ('{"version": 99, "fingerprints": 1, "findings": []}', "of another version"),
         ('{"version": 1, "fingerprints": 1, "findings": [{}]}', "known.json is damaged"),
         ('{"version": 1, "fingerprints": 1, "findings": {}}', "known.json is damaged"),
         ('{"version": 1, "fingerprints": 1, "findings": [{"fingerprint": 1}]}', "is damaged"),
-        ("[" * 100_000, "known.json is no baseline"),
+        ("[" * 100_000, "known.json is not a baseline"),
     ],
 )
 def test_a_baseline_that_cannot_be_read(
@@ -274,7 +274,7 @@ def test_a_baseline_overwrites_no_other_file(run_cli: RunCli, project: Any) -> N
     folder = project()
     before = (folder / "pyproject.toml").read_bytes()
     done = run_cli("check", "--write-baseline", "pyproject.toml")
-    assert "would overwrite a file that is no baseline" in done.stderr
+    assert "would overwrite a file that is not a baseline" in done.stderr
     assert done.returncode == 2
     assert (folder / "pyproject.toml").read_bytes() == before
 

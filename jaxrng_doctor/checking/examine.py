@@ -21,7 +21,7 @@ from jaxrng_doctor.checking import compare_outputs
 from jaxrng_doctor.checking.pictures import with_pictures
 from jaxrng_doctor.jax_internals import canaries
 from jaxrng_doctor.model.errors import AnalysisFault, TargetError, UsageError
-from jaxrng_doctor.model.facts import RBG, ProgramFacts
+from jaxrng_doctor.model.facts import ProgramFacts
 from jaxrng_doctor.model.findings import (
     EVERYTHING,
     Choices,
@@ -33,7 +33,7 @@ from jaxrng_doctor.model.findings import (
 from jaxrng_doctor.model.listing import Listing
 from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.model.target import Target
-from jaxrng_doctor.rules import judge
+from jaxrng_doctor.rules import judge, that_forbid_run
 from jaxrng_doctor.suppression.policy import apply
 from jaxrng_doctor.tracing.array_call import ArrayCall, array_call
 from jaxrng_doctor.tracing.draws import key_impl
@@ -130,7 +130,7 @@ def _inspect(
     if run and timeout is None and takes_long(trace):
         why = f"that would take long; --timeout {_TIMEOUT:g} gives it a minute"
     found = diagnose(trace, run=not why, timeout=timeout or _TIMEOUT, compute=compute)
-    judged, unjudged = judge(found.facts)
+    judged, unjudged = judge(found.facts, choices.select)
     findings, _ = apply(judged, replace(choices, expect=target.expect))
     if not why and (found.unfinished or not computed):
         why = found.unfinished.removeprefix("not run: ") or "see the gaps"
@@ -174,7 +174,7 @@ def _examine(
     elif run:
         comparison = Comparison(unavailable=found.unfinished)
     choices = replace(choices, expect=target.expect)
-    judged, unjudged = judge(found.facts)
+    judged, unjudged = judge(found.facts, choices.select)
     findings, suppressed = apply(judged, choices)
     report = TargetReport(
         target=target.name,
@@ -222,8 +222,8 @@ def diagnose(
     engine.run()
     gaps = [*map(Gap, canaries.broken()), *trace.gaps, *engine.gaps]
     ledger, unfinished = Ledger(), ""
-    if run and _may_never_end(trace, engine):
-        unfinished = "not run: it may never end (RNG015)"
+    if run and (forbidden := _forbids_run(trace, engine)):
+        unfinished = f"not run: it may not terminate ({forbidden})"
     elif run:
         computing()
         ledger, in_time = _keys(compute or (lambda: compute_keys(trace)), timeout, gaps)
@@ -261,12 +261,14 @@ def detailed(report: TargetReport, trace: Trace, found: Diagnosis) -> TargetRepo
     return replace(report, listing=shown)
 
 
-def _may_never_end(trace: Trace, engine: Engine) -> bool:
-    """What RNG015 finds hangs when it is run, and the trace alone shows it."""
-    if not any(key_impl(draw.at.eqn) in RBG for draw in engine.draws):
-        return False
+def _forbids_run(trace: Trace, engine: Engine) -> str:
+    """The rules by which the program may not terminate, as the trace alone shows; else `""`."""
+    forbidding = that_forbid_run({key_impl(draw.at.eqn) for draw in engine.draws})
+    if not forbidding:
+        return ""
     findings, unjudged = judge(program_facts(trace, engine, Ledger()))
-    return bool(unjudged) or any(f.code == "RNG015" for f in findings)
+    found = {finding.code for finding in findings}
+    return ", ".join(code for code in forbidding if unjudged or code in found)
 
 
 def _keys(

@@ -1,8 +1,7 @@
-"""The noise itself, to look at: in come findings and the computed keys, out come findings with it.
+"""Pictures of the noise, for findings that computed keys prove.
 
-Each shared draw is made once more from the keys that the ledger computed, and once from keys as
-the cure would split them. A picture that cannot be made is a gap: it is there to be looked at,
-and proves nothing that the keys do not.
+Each shared draw is made again from its computed keys, and once from keys that a split gives. A
+picture that cannot be made is a gap. It only illustrates: the keys are the proof.
 """
 
 from __future__ import annotations
@@ -22,20 +21,18 @@ from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.jax_internals.equations import Eqn
 from jaxrng_doctor.model.facts import RBG, DrawFacts, Variation
 from jaxrng_doctor.model.findings import Evidence, Finding, Gap, Picture
+from jaxrng_doctor.rules import rule_of
 from jaxrng_doctor.tracing.draws import is_key
 
 COLUMNS = 32
-"""A picture's size at most, in rows too: enough to see whether rows are alike."""
+"""The most columns of a picture, and the most rows: enough to see whether rows are equal."""
 
 MOST_PICTURES, FEWER = 24, 16
-"""Each picture may have a sampler compiled, and a page of hundreds is large: after so many they are
-smaller, and of another sampler's numbers."""
-
-_OF_DRAWS = frozenset({"RNG004", "RNG005", "RNG007", "RNG014"})
-"""What these say of two uses of a key is that both draw; a split and an output draw nothing."""
+"""Each picture may compile a sampler, and a page with hundreds of them is large. After so many,
+pictures have fewer rows and columns, and show numbers of `jax.random.normal`."""
 
 MOST_NUMBERS = 1 << 18
-"""A draw of more numbers is not made again, some numbers of another sampler stand in for it."""
+"""A larger draw is not made again; its picture shows numbers of `jax.random.normal`."""
 
 _IMPLS = {"fry": "threefry2x32", **RBG}
 
@@ -44,16 +41,16 @@ _Sampler = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    """Convicted keys: `words`, uint32 of shape (examples, words of a key), of these `examples`.
+    """The keys of a finding: `words`, uint32 of shape (examples, words of a key), of `examples`.
 
-    `alike` are two examples with one key. `sampler`, called `name`, is what draws from them, where
-    it runs alone.
+    `pair` are two examples with equal keys. `sampler`, called `name`, draws from them, if it can
+    run outside of the program.
     """
 
     words: np.ndarray
     examples: np.ndarray
     impl: str
-    alike: tuple[int, ...] = ()
+    pair: tuple[int, ...] = ()
     sampler: _Sampler | None = None
     name: str = ""
 
@@ -64,9 +61,9 @@ def with_pictures(
     eqns: Sequence[Any] = (),
     tables: Sequence[KeyTable | None] = (),
 ) -> tuple[tuple[Finding, ...], tuple[Gap, ...]]:
-    """The findings, those that computed keys prove with a picture, and the pictures that failed.
+    """The findings, with a picture where computed keys prove them; gaps for pictures that failed.
 
-    `eqns` are the draws' equations and `tables` their keys, one each.
+    `eqns` and `tables` hold the equation and the keys of each draw.
     """
     found: list[Finding] = []
     gaps: list[Gap] = []
@@ -76,7 +73,8 @@ def with_pictures(
         if finding.confidence == "proven" and finding.evidence is not None:
             try:
                 keys = _of_scopes(finding.evidence, draws, eqns, tables)
-                if keys is None and finding.code in _OF_DRAWS:
+                rule = rule_of(finding.code)
+                if keys is None and rule is not None and rule.draws_alone:
                     keys = _of_uses(finding.evidence)
                 picture = None if keys is None else _of(keys, few=made < MOST_PICTURES)
             except Exception as error:
@@ -94,7 +92,7 @@ def _of_scopes(
     tables: Sequence[KeyTable | None],
 ) -> _Keys | None:
     for draw, eqn, table in zip(draws, eqns, tables, strict=True):
-        # A rule hands on the very count that convicted a scope, or several together.
+        # A finding has the evidence of the scope, or of the scopes together, that share the key.
         alone = [(i,) for i, scope in enumerate(draw.scopes) if scope.evidence is evidence]
         joint = [joint.scopes for joint in draw.joint if joint.evidence is evidence]
         axes = next(iter((*alone, *joint)), None)
@@ -102,16 +100,16 @@ def _of_scopes(
             continue
         over = [draw.scopes[i] for i in axes if alone or draw.scopes[i].scope.kind == "vmap"]
         if draw.impl in RBG and any(s.variation is not Variation.CONSTANT for s in over):
-            return None  # under a vmap such a draw is not that of each key alone (RNG012)
+            return None  # under a vmap such a draw does not depend on each key alone (RNG012)
         count = KeyCount(table.words, table.reached)
         examples, words = count.keys_over(axes)
-        alike, impl = evidence.equal_pair or (), _IMPLS[draw.impl]
-        return _Keys(words, examples, impl, alike, _again(draw, eqn), draw.sampler)
+        pair, impl = evidence.equal_pair or (), _IMPLS[draw.impl]
+        return _Keys(words, examples, impl, pair, _again(draw, eqn), draw.sampler)
     return None
 
 
 def _of_uses(evidence: Evidence) -> _Keys | None:
-    """Of one key that is used at several places or in several calls; of several, the first one."""
+    """The first key that is used at several places or in several calls."""
     if evidence.key is None:
         return None
     words = np.array([int(word, 16) for word in evidence.key.split()], np.uint32)
@@ -121,12 +119,12 @@ def _of_uses(evidence: Evidence) -> _Keys | None:
 
 
 def _of(keys: _Keys, *, few: bool) -> Picture | None:
-    """After a `few` pictures a smaller one, of another sampler's numbers."""
+    """The picture; a smaller one, of `jax.random.normal`, if it is not among the first `few`."""
     if len(keys.words) < 2:
         return None
     most = COLUMNS if few else FEWER
     sampler = keys.sampler if few else None
-    pair = [int(i) for i in np.searchsorted(keys.examples, keys.alike)]
+    pair = [int(i) for i in np.searchsorted(keys.examples, keys.pair)]
     rows = _rows(keys.words, pair, most)
     wrap = functools.partial(jax.random.wrap_key_data, impl=keys.impl)
     own = [wrap(keys.words[i]) for i in rows]
@@ -154,7 +152,7 @@ def _of(keys: _Keys, *, few: bool) -> Picture | None:
 
 
 def _again(draw: DrawFacts, eqn: Eqn) -> _Sampler | None:
-    """The draw itself as a function of its key, `None` where it takes more than a key."""
+    """The draw as a function of its key, or `None` if it depends on other values too."""
     keys = [i for i, v in enumerate(eqn.invars) if is_key(v.aval)]
     others = [v for i, v in enumerate(eqn.invars) if i not in keys]
     size = sum(int(np.prod(v.aval.shape)) for v in eqn.outvars)
@@ -175,7 +173,7 @@ def _stand_in(key: Any) -> Any:
 
 
 def _drawn(sampler: _Sampler, keys: Sequence[Any]) -> np.ndarray:
-    """What each key gives, float64 of shape (keys, numbers drawn); a key is drawn from once."""
+    """The numbers of each key, float64 of shape (keys, numbers); equal keys are drawn from once."""
     known: dict[bytes, np.ndarray] = {}
     rows = []
     for key in keys:
@@ -188,7 +186,7 @@ def _drawn(sampler: _Sampler, keys: Sequence[Any]) -> np.ndarray:
 
 
 def _rows(words: np.ndarray, pair: Sequence[int], most: int) -> list[int]:
-    """Which examples to show: some, evenly, and among them two that have one key."""
+    """The examples to show: evenly spaced, and among them two with equal keys."""
     rows = _evenly(len(words), most)
     if len(set(numbered(words[rows]).tolist())) < len(rows):
         return rows
@@ -210,7 +208,7 @@ def _first_seen(numbers: np.ndarray) -> tuple[int, ...]:
 
 
 def _plain(values: np.ndarray) -> tuple[tuple[float, ...], ...]:
-    # What is not finite has no place on a scale, and is drawn at its end.
+    # A number that is not finite is drawn at the end of the scale.
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
     values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)

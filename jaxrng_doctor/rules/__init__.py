@@ -1,60 +1,69 @@
-"""The rules, listed one by one. In come the facts of a program, out come findings; no JAX.
+"""All rules, each a module of this folder named `rngNNN_its_name.py` that defines `RULE`.
 
-To add a rule: a module that defines `RULE`, and a line here.
+A rule is found by being in the folder: `make new-rule CODE=RNG016 NAME=its-name` adds one.
+Modules whose names begin with an underscore hold what several rules share. No JAX here.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import re
+from collections.abc import Collection
+
 from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor.model.facts import ProgramFacts
 from jaxrng_doctor.model.findings import SEVERITIES, Finding, Gap
-from jaxrng_doctor.rules.rng001_shared_key_under_vmap import RULE as RNG001
-from jaxrng_doctor.rules.rng002_duplicate_keys_in_batch import RULE as RNG002
-from jaxrng_doctor.rules.rng003_same_key_every_iteration import RULE as RNG003
-from jaxrng_doctor.rules.rng004_same_key_on_every_device import RULE as RNG004
-from jaxrng_doctor.rules.rng005_reused_key import RULE as RNG005
-from jaxrng_doctor.rules.rng006_key_used_after_split import RULE as RNG006
-from jaxrng_doctor.rules.rng007_colliding_derivation import RULE as RNG007
-from jaxrng_doctor.rules.rng008_consumed_key_returned import RULE as RNG008
-from jaxrng_doctor.rules.rng009_discarded_split import RULE as RNG009
-from jaxrng_doctor.rules.rng010_host_rng_in_trace import RULE as RNG010
-from jaxrng_doctor.rules.rng011_constant_key_in_trace import RULE as RNG011
-from jaxrng_doctor.rules.rng012_rbg_under_vmap import RULE as RNG012
-from jaxrng_doctor.rules.rng013_key_words_mapped import RULE as RNG013
-from jaxrng_doctor.rules.rng014_key_repeated_across_calls import RULE as RNG014
-from jaxrng_doctor.rules.rng015_rbg_loop_under_vmap import RULE as RNG015
-from jaxrng_doctor.rules.rng900_unused_suppression import RULE as RNG900
 from jaxrng_doctor.rules.rule import Rule
 
-RULES: tuple[Rule, ...] = (
-    RNG001,
-    RNG002,
-    RNG003,
-    RNG004,
-    RNG005,
-    RNG006,
-    RNG007,
-    RNG008,
-    RNG009,
-    RNG010,
-    RNG011,
-    RNG012,
-    RNG013,
-    RNG014,
-    RNG015,
-    RNG900,
+_RULE_MODULE = re.compile(r"rng\d{3}_\w+")
+
+
+def _load(module: str) -> Rule:
+    """The rule of a module, whose name must be made of the rule's code and name."""
+    rule = getattr(importlib.import_module(f"{__name__}.{module}"), "RULE", None)
+    if not isinstance(rule, Rule):
+        raise TypeError(f"{__name__}.{module} defines no RULE")
+    if module != f"{rule.code.lower()}_{rule.name.replace('-', '_')}":
+        raise ValueError(f"{__name__}.{module} defines {rule.code} {rule.name}: rename one of them")
+    return rule
+
+
+RULES: tuple[Rule, ...] = tuple(
+    _load(found)
+    for found in sorted(module.name for module in pkgutil.iter_modules(__path__))
+    if _RULE_MODULE.fullmatch(found)
 )
+"""Sorted by code."""
+
 CODES: tuple[str, ...] = tuple(rule.code for rule in RULES)
 
 
-def judge(program: ProgramFacts) -> tuple[tuple[Finding, ...], tuple[Gap, ...]]:
-    """Every rule on the program; a fault at one place that shows in several draws is told once.
+def rule_of(code: str) -> Rule | None:
+    """The rule with this code."""
+    return next((rule for rule in RULES if rule.code == code), None)
 
-    A rule that fails is a gap, and the others are told.
+
+def that_forbid_run(impls: Collection[str]) -> tuple[str, ...]:
+    """The codes of the rules whose findings forbid the run, for keys of these implementations."""
+    return tuple(
+        r.code for r in RULES if r.is_on(None) and not r.forbids_run_with.isdisjoint(impls)
+    )
+
+
+def judge(
+    program: ProgramFacts, select: Collection[str] | None = None
+) -> tuple[tuple[Finding, ...], tuple[Gap, ...]]:
+    """The findings of every rule; those of a preview rule only if `select` has its code.
+
+    Of several findings of one rule at one place the gravest and surest is kept.
+    A rule that raises is a gap, and does not stop the others.
     """
-    told: dict[object, Finding] = {}
+    kept: dict[object, Finding] = {}
     gaps: list[Gap] = []
     for rule in RULES:
+        if not rule.is_on(select):
+            continue
         try:
             found = tuple(rule.check(program))
         except Exception as error:
@@ -64,10 +73,10 @@ def judge(program: ProgramFacts) -> tuple[tuple[Finding, ...], tuple[Gap, ...]]:
             scopes = tuple((s.kind, s.place) for s in finding.scopes)
             apart = (scopes, finding.related) if finding.place else finding.message
             key = (finding.code, finding.place, apart)
-            known = told.get(key)
+            known = kept.get(key)
             if known is None or _weight(finding) > _weight(known):
-                told[key] = finding
-    return tuple(told.values()), tuple(gaps)
+                kept[key] = finding
+    return tuple(kept.values()), tuple(gaps)
 
 
 def _weight(finding: Finding) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What to write instead, as code with the user's own names where the source has them."""
+"""Suggested fixes, as code with the names of the user's source where it has them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Written:
 
 
 def own_keys(draw: DrawFacts, facts: ScopeFacts) -> tuple[Help, ...]:
-    """For a key that is shared under a vmap: split and map, or one draw outside."""
+    """For a key that is shared under a vmap: split the key and map, or draw outside."""
     vmap, cause = facts.vmap, facts.cause
     if vmap is None or cause is None or facts.scope.size is None:
         return ()
@@ -33,8 +33,8 @@ def own_keys(draw: DrawFacts, facts: ScopeFacts) -> tuple[Help, ...]:
         by = _framework_fixes.name(facts)
         return _framework_fixes.setting(facts) or (
             Help(
-                f"give each example a key of its own: the vmap is made by {by}, "
-                "so pass it keys where it takes one for each example",
+                f"give each example its own key: {by} makes the vmap, "
+                "so pass it an array of keys, one per example",
                 f"keys = jax.random.split(key, {size})",
             ),
         )
@@ -65,17 +65,17 @@ def own_keys(draw: DrawFacts, facts: ScopeFacts) -> tuple[Help, ...]:
     batch = f"{head}({', '.join(axes)}))({', '.join(arguments)})"
     ways = [
         Help(
-            "give each example a key of its own: split, and map over the keys; "
-            "right wherever an example may draw as it likes",
+            "give each example its own key: split, and map over the keys; "
+            "right if the examples may draw independently",
             f"keys = jax.random.split({key}, {size})\n{call}",
         )
     ]
     if _takes_a_shape(draw.sampler) and cause.kind == "unmapped":
         ways.append(
             Help(
-                "or draw once for the whole batch, outside the vmap; right where every example "
-                "needs noise of one shape",
-                f"{outside}\n{batch}  # {_called(written)} uses the noise that it is given",
+                "or draw once for the whole batch, outside the vmap; right if every example "
+                "needs noise of the same shape",
+                f"{outside}\n{batch}  # {_called(written)} uses the noise it is given",
             )
         )
     return tuple(ways)
@@ -89,11 +89,11 @@ def distinct_keys(facts: ScopeFacts) -> tuple[Help, ...]:
     size = facts.scope.size
     return (
         Help(
-            "make the keys with split, which never gives two equal ones",
+            "make the keys with split, which never returns equal keys",
             f"keys = jax.random.split(key, {size if size is not None else 'n'})",
         ),
         Help(
-            "or fold in something that differs for every example, such as its index",
+            "or fold in a number that differs for every example, such as its index",
             "keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))"
             f"(key, jnp.arange({size if size is not None else 'n'}))",
         ),
@@ -116,18 +116,18 @@ def key_for_each_step(facts: ScopeFacts) -> tuple[Help, ...]:
         )
     return (
         Help(
-            "give each step a key of its own: split, and scan over the keys",
+            "give each step its own key: split, and scan over the keys",
             f"keys = jax.random.split(key, {facts.scope.size})  # pass as xs, draw from each",
         ),
         Help(
-            "or fold the number of the step into the key",
+            "or fold the step number into the key",
             "step_key = jax.random.fold_in(key, i)",
         ),
     )
 
 
 def _key_for_each_element(facts: ScopeFacts) -> tuple[Help, ...]:
-    """For a `lax.map` with a `batch_size`, whose scopes have other sizes; else `()`."""
+    """For a `lax.map` with a `batch_size`, whose scopes have sizes of batches; else `()`."""
     place = facts.scope.place
     call = None if place is None else source.call_at(place)
     if place is None or call is None or len(call.args) != 2:
@@ -139,7 +139,7 @@ def _key_for_each_element(facts: ScopeFacts) -> tuple[Help, ...]:
     n = f"{xs}.shape[0]" if xs.isidentifier() else "n"
     return (
         Help(
-            "give each element a key of its own: split, and map over the keys too",
+            "give each element its own key: split, and map over the keys too",
             f"keys = jax.random.split(key, {n})\n"
             f"{name}(lambda x_and_key: fn(*x_and_key), ({xs}, keys), "
             f"batch_size={given['batch_size']})  # fn takes the key as an argument",
@@ -148,7 +148,7 @@ def _key_for_each_element(facts: ScopeFacts) -> tuple[Help, ...]:
 
 
 def _takes_a_shape(sampler: str) -> bool:
-    """Samplers whose second argument is the shape of what they draw."""
+    """Whether the second argument of a sampler is the shape that it draws."""
     return sampler.removeprefix("jax.random.") in {
         "bits",
         "cauchy",
@@ -164,7 +164,7 @@ def _takes_a_shape(sampler: str) -> bool:
 
 
 def _arguments(vmap: VmapSource) -> list[str]:
-    """The mapped function's arguments, each once: `params['w']` and `params['b']` are `params`."""
+    """The mapped function's arguments, without repetition: `params['w']` is one of `params`."""
     return list(dict.fromkeys(_root(name) for name, _ in vmap.in_axes))
 
 
@@ -173,12 +173,12 @@ def _root(name: str) -> str:
 
 
 def _axis(vmap: VmapSource, root: str) -> int | None:
-    """The axis of an argument, where all its leaves agree; else that of the first."""
+    """The axis of an argument's first leaf."""
     return next(axis for name, axis in vmap.in_axes if _root(name) == root)
 
 
 def _written(place: Place | None, vmap: VmapSource) -> _Written:
-    """The vmap as the source has it, or a guess from the names of function and arguments."""
+    """The vmap as written in the source, or a guess from the names of function and arguments."""
     names = _arguments(vmap)
     function = vmap.function if vmap.function.isidentifier() else "fn"
     guess = _Written("jax.vmap", function, tuple(names))
@@ -194,8 +194,10 @@ def _written(place: Place | None, vmap: VmapSource) -> _Written:
 
 def _of(path: str, vmap: ast.Call, arguments: tuple[ast.expr, ...], guess: _Written) -> _Written:
     function = source.segment(path, vmap.args[0]) if vmap.args else guess.function
-    told = tuple(source.segment(path, a) for a in arguments)
+    texts = tuple(source.segment(path, a) for a in arguments)
     name = source.segment(path, vmap.func)
-    if not name.endswith("vmap") or "\n" in function + name + "".join(told):
+    if not name.endswith("vmap") or "\n" in function + name + "".join(texts):
         return guess
-    return _Written(name, function, told if len(told) == len(guess.arguments) else guess.arguments)
+    return _Written(
+        name, function, texts if len(texts) == len(guess.arguments) else guess.arguments
+    )

@@ -1,7 +1,7 @@
-"""What to set where a library made the scope: in comes a scope, out comes the library's own way.
+"""Suggested fixes for scopes that a library makes, in terms of the library.
 
-A vmap that Flax made is not to be cured by an argument of `jax.vmap`. So the module
-that called JAX decides which advice is given.
+A key that Flax's vmap shares cannot be fixed by an argument of `jax.vmap`, so the module that
+called JAX decides which fix is suggested. To add a library: a function, and a line in `_SETTINGS`.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ _STREAM = re.compile(r"\['(\w+)'\](?:\.rng)?$")
 
 
 def setting(facts: ScopeFacts) -> tuple[Help, ...]:
-    """The setting of the library that made this scope; `()` where it is none that is known."""
-    for module, told in _SETTINGS.items():
+    """The fix in terms of the library that made this scope; `()` if the library is not known."""
+    for module, fix in _SETTINGS.items():
         if f"{facts.via}.".startswith(f"{module}."):
-            return (told(facts),)
+            return (fix(facts),)
     return ()
 
 
 def name(facts: ScopeFacts) -> str:
-    """The library that made this scope, such as `flax`; `""` where the user called JAX."""
+    """The library that made this scope, such as `flax`; `""` if the user called JAX."""
     return facts.via.partition(".")[0]
 
 
 def _linen(facts: ScopeFacts) -> Help:
     lifted = {"scan": "scan", "while": "while_loop"}.get(facts.scope.kind, "vmap")
     return Help(
-        f"let Flax split the stream that is drawn from, a key for each {_one(facts)}",
+        f"let Flax split the random stream, one key per {_one(facts)}",
         f'nn.{lifted}(..., split_rngs={{"{_linen_stream(facts.cause)}": True}})',
     )
 
 
 def _linen_stream(cause: Cause | None) -> str:
-    """The stream that the key is of: told by what was not mapped, or by who asked for it."""
+    """The stream of the key, from the name of the unmapped argument or the call that took it."""
     if cause is not None and (found := _STREAM.search(cause.name)):
         return found[1]
     for step in () if cause is None else cause.steps:
@@ -56,8 +56,7 @@ def _linen_stream(cause: Cause | None) -> str:
 def _nnx(facts: ScopeFacts) -> Help:
     lifted = "scan" if facts.scope.kind == "scan" else "vmap"
     return Help(
-        f"let NNX split the model's random streams, and map over them, a key for each "
-        f"{_one(facts)}",
+        f"let NNX split the model's random streams and map over them, one key per {_one(facts)}",
         f"@nnx.split_rngs(splits={_size(facts)})\n"
         f"@nnx.{lifted}(in_axes=(nnx.StateAxes({{nnx.RngState: 0, ...: None}}), 0))",
     )
@@ -66,18 +65,18 @@ def _nnx(facts: ScopeFacts) -> Help:
 def _haiku(facts: ScopeFacts) -> Help:
     if facts.scope.kind == "vmap":
         return Help(
-            "let Haiku split its key, one for each example",
+            "let Haiku split its key, one per example",
             "hk.vmap(..., split_rng=True)  # `not hk.running_init()` where parameters are shared",
         )
     return Help(
-        f"take the key inside of the loop: there Haiku has another one for each {_one(facts)}",
+        f"take the key inside the loop, where Haiku has a new one for each {_one(facts)}",
         "key = hk.next_rng_key()  # in the function that is looped over",
     )
 
 
 def _equinox(facts: ScopeFacts) -> Help:
     return Help(
-        f"give each {_one(facts)} a key of its own: split, and map over the keys",
+        f"give each {_one(facts)} its own key: split, and map over the keys",
         f"keys = jax.random.split(key, {_size(facts)})\n"
         "eqx.filter_vmap(..., in_axes=(0, 0))(x, keys)  # the function takes the key",
     )
@@ -91,7 +90,7 @@ def _size(facts: ScopeFacts) -> str:
     return "n" if facts.scope.size is None else str(facts.scope.size)
 
 
-# The first that fits counts: NNX lives in Flax.
+# The first match counts: NNX is a part of Flax.
 _SETTINGS: dict[str, Callable[[ScopeFacts], Help]] = {
     "flax.nnx": _nnx,
     "flax": _linen,

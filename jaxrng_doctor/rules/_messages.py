@@ -1,4 +1,4 @@
-"""The words that rules share: scopes by name, and what a finding says beside its message."""
+"""What several rules ask of the facts, and how they word their findings."""
 
 from __future__ import annotations
 
@@ -27,22 +27,23 @@ from jaxrng_doctor.model.findings import (
 from jaxrng_doctor.rules.rule import Rule
 
 REFUTED = (
-    "the trace says that this key is shared, the computed keys say that it is not: "
-    "the doctor is wrong here, please report it"
+    "the trace shows a shared key, but the computed keys differ: "
+    "this is a bug in jaxrng-doctor, please report it"
 )
 
 
 def shared_scopes(draw: DrawFacts, *kinds: ScopeKind) -> list[ScopeFacts]:
-    """The scopes of these kinds that share a key, each by itself as far as the trace tells.
+    """The scopes of these kinds that share a key, each considered alone.
 
-    Those over which at most one example has drawn this time are there only if they are all.
+    A scope in which at most one example drew with the given inputs is listed only if every scope
+    is such.
     """
     shared = [s for s in draw.scopes if s.scope.kind in kinds and is_shared(draw, s)]
     return [s for s in shared if not by_chance(draw, s)] or shared
 
 
 def is_shared(draw: DrawFacts, facts: ScopeFacts) -> bool:
-    """The examples of a scope share a key, or would, if more of them drew at a time."""
+    """The examples of a scope share a key, or would if several of them drew at a time."""
     if not facts.is_judged:
         return False
     if facts.repeats:
@@ -51,15 +52,15 @@ def is_shared(draw: DrawFacts, facts: ScopeFacts) -> bool:
 
 
 def by_chance(draw: DrawFacts, facts: ScopeFacts) -> bool:
-    """Nothing is shared only because at most one example draws, of the inputs that were given."""
+    """Nothing is shared, but only because at most one example draws with the given inputs."""
     return facts.reach == "one this time" and _joint(draw, facts) is None
 
 
 def only_together(draw: DrawFacts) -> Iterator[tuple[Joint, list[ScopeFacts]]]:
-    """The scopes that share keys together and none of them alone, set by set.
+    """The sets of scopes that share keys together, where no scope of the set shares keys alone.
 
-    Where the trace shows that one of them shares, but where at most one of its examples draws
-    at a time, that is told of this scope.
+    A set with a scope whose key is the same for all examples is left out: `shared_scopes` has
+    that scope.
     """
     for joint in draw.joint:
         scopes = [draw.scopes[depth] for depth in joint.scopes]
@@ -67,20 +68,20 @@ def only_together(draw: DrawFacts) -> Iterator[tuple[Joint, list[ScopeFacts]]]:
             yield joint, scopes
 
 
-def told_as(scopes: Sequence[ScopeFacts]) -> str:
-    """The rule for scopes that share only together: devices are gravest, then examples."""
+def code_for(scopes: Sequence[ScopeFacts]) -> str:
+    """The rule that reports scopes that share keys only together: the gravest of their kinds."""
     kinds = {s.scope.kind for s in scopes}
     return "RNG004" if "device" in kinds else "RNG002" if "vmap" in kinds else "RNG003"
 
 
 def evidence_of(draw: DrawFacts, worst: ScopeFacts) -> Evidence | None:
-    """What the keys say of a shared scope; where each index was drawn at once, of several."""
+    """The count of keys over a shared scope, or over the scopes that share keys with it."""
     joint = _joint(draw, worst)
     return worst.evidence if joint is None or worst.repeats else joint.evidence
 
 
 def _joint(draw: DrawFacts, facts: ScopeFacts) -> Joint | None:
-    """The sharing over several scopes of which the trace shows that this one is to blame."""
+    """The sharing over several scopes that the trace attributes to this one."""
     if not facts.variation.is_same:
         return None
     return next((j for j in draw.joint if any(draw.scopes[d] is facts for d in j.scopes)), None)
@@ -92,18 +93,18 @@ def together(draw: DrawFacts, joint: Joint, shared: Sequence[ScopeFacts]) -> str
     one, other = joint.pair
     return (
         f"{joint.evidence.examples:,} draws over {where} together have only "
-        f"{joint.evidence.distinct_keys:,} distinct keys, such as one for ({one}) and ({other}); "
-        "over each alone they are distinct"
+        f"{joint.evidence.distinct_keys:,} distinct keys: ({one}) and ({other}) share one; "
+        "over each scope alone the keys differ"
     )
 
 
 def worst_of(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> ScopeFacts:
-    """The innermost of the shared scopes that the keys convict, else the innermost."""
+    """The innermost shared scope whose computed keys repeat, else the innermost."""
     return next((s for s in reversed(shared) if repeats(evidence_of(draw, s))), shared[-1])
 
 
 def confidence(evidence: Evidence | None) -> Confidence:
-    """Of a fault that the trace shows, in the light of the computed keys."""
+    """How sure a fault is that the trace shows, given the computed keys."""
     if evidence is None or evidence.examples < 2:
         return "inferred"
     return "proven" if repeats(evidence) else "refuted"
@@ -120,27 +121,28 @@ def title(facts: ScopeFacts) -> str:
 
 
 def span(facts: ScopeFacts) -> str:
-    """`32 examples`, or `steps` where nobody counted them."""
+    """`32 examples`, or `steps` where their number is unknown."""
     size = facts.scope.size
     if size is None and facts.evidence is not None and facts.evidence.examples > 1:
         size = facts.evidence.examples
     return f"{unit(facts)}s" if size is None else f"{size:,} {unit(facts)}s"
 
 
-def alike(facts: ScopeFacts) -> str:
-    """That they draw the same numbers: all of a scope, or those that the run saw to draw."""
+def same_numbers(facts: ScopeFacts) -> str:
+    """States that all examples of a scope, or all that drew in the run, draw the same numbers."""
     size, evidence = facts.scope.size, facts.evidence
     if evidence is None or size is None or evidence.examples >= size:
         return f"all {span(facts)} of {title(facts)} draw the same numbers"
     if evidence.examples < 2:
-        who = f"whichever of the {span(facts)} of {title(facts)} draw here"
-        return f"{who}, they draw the same numbers"
-    who = f"{evidence.examples:,} of the {span(facts)} of {title(facts)} draw here"
-    return f"{who}, and all of these the same numbers"
+        return (
+            f"of the {span(facts)} of {title(facts)}, all that reach this draw get the same numbers"
+        )
+    some = f"{evidence.examples:,} of the {span(facts)} of {title(facts)}"
+    return f"{some} reach this draw, and get the same numbers"
 
 
-def some_alike(facts: ScopeFacts) -> str:
-    """How many keys there are where only some are equal; `""` where all are, or it is unknown."""
+def distinct_keys(facts: ScopeFacts) -> str:
+    """How many keys there are if only some are equal; `""` if all are, or it is unknown."""
     evidence = facts.evidence
     if evidence is None or not 1 < evidence.distinct_keys < evidence.examples:
         return ""
@@ -151,18 +153,18 @@ def some_alike(facts: ScopeFacts) -> str:
 
 
 def position(draw: DrawFacts, facts: ScopeFacts) -> str:
-    """`the inner vmap (32)` among two vmaps; `the scan (5)` where there is but one."""
+    """`the inner vmap (32)` of two vmaps; `the scan (5)` where there is only one."""
     kind = facts.called or facts.scope.kind
     if facts.scope.kind == "device" and facts.scope.axis_name:
         return f"the axis '{facts.scope.axis_name}' ({facts.scope.size:,})"
-    alike = [s for s in draw.scopes if (s.called or s.scope.kind) == kind]
+    same = [s for s in draw.scopes if (s.called or s.scope.kind) == kind]
     size = f" ({facts.scope.size:,})" if facts.scope.size is not None else ""
-    index = next(i for i, s in enumerate(alike) if s is facts)
-    if len(alike) == 1:
+    index = next(i for i, s in enumerate(same) if s is facts)
+    if len(same) == 1:
         return f"the {kind}{size}"
-    if len(alike) == 2:
+    if len(same) == 2:
         return f"the {('outer', 'inner')[index]} {kind}{size}"
-    if index in (0, len(alike) - 1):
+    if index in (0, len(same) - 1):
         return f"the {'innermost' if index else 'outermost'} {kind}{size}"
     ordinal = {1: "2nd", 2: "3rd"}.get(index, f"{index + 1}th")
     return f"the {ordinal} outermost {kind}{size}"
@@ -178,27 +180,27 @@ def scope_by_scope(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> str:
         (words[False if s in shared or _joint(draw, s) else s.scope.varies], position(draw, s))
         for s in reversed(judged)
     ]
-    told: list[str] = []
+    listed: list[str] = []
     for i, (word, where) in enumerate(parts):
         again = i > 0 and parts[i - 1][0] == word
-        told.append(f"and {where}" if again else f"{word} over {where}")
-    return "; " + ", ".join(told).replace(", and", " and")
+        listed.append(f"and {where}" if again else f"{word} over {where}")
+    return "; " + ", ".join(listed).replace(", and", " and")
 
 
 def severity(usual: Severity, draw: DrawFacts, worst: ScopeFacts) -> Severity:
-    """Of a shared scope: only a note where at most one of its examples has drawn."""
+    """The severity of a shared scope: a note where at most one of its examples drew."""
     return "note" if by_chance(draw, worst) else usual
 
 
 def notes(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> tuple[str, ...]:
-    """What the source cannot show: who drew, and a vmap that only `check` wrote down."""
+    """What the source does not show: how many examples drew, and a vmap that `check` added."""
     found = []
     if any(by_chance(draw, s) for s in shared):
-        found.append("of these inputs at most one draws at a time, so nothing was shared")
+        found.append("with these inputs at most one draws at a time, so no key was shared")
     for facts in shared:
         if facts.vmap is not None and facts.scope.place is None:
             axes = ", ".join(f"{name}: {axis}" for name, axis in facts.vmap.in_axes)
-            found.append(f"mapped by the in_axes that the target was given ({axes})")
+            found.append(f"mapped by the target's in_axes ({axes})")
     return tuple(found)
 
 
@@ -207,7 +209,7 @@ def related(
     words: Sequence[str],
     unit_words: str,
 ) -> tuple[Related, ...]:
-    """The scopes and the places where their keys were made, each with its words."""
+    """The places of the scopes, and of what their keys are made from, each with a label."""
     found: list[Related] = []
     every = list(words) * len(shared) if len(words) == 1 else words
     for facts, word in zip(shared, every, strict=True):
@@ -224,19 +226,25 @@ def _origins(cause: Cause, unit_words: str) -> list[Related]:
         if cause.kind == "equal values":
             words = "the keys are repeated here"
         elif cause.kind == "seed":
-            words = f"the key is made here, from one seed for all {unit_words}"
+            words = f"the key is made here, from the same seed for all {unit_words}"
         else:
             words = "the key is made here"
         places.append(Related(cause.made.place, words))
     for step in cause.steps:
         if step.place is not None:
             verb = {"split": "split", "fold_in": "folded"}.get(step.op, step.op)
-            places.append(Related(step.place, f"{verb} here, alike for all {unit_words}"))
+            places.append(Related(step.place, f"{verb} here, the same way for all {unit_words}"))
     return places
 
 
+def is_reuse(shared: Shared) -> bool:
+    """Both uses are draws from one key, not from two keys that happen to be equal."""
+    draws = not shared.first.is_split and not shared.second.is_split
+    return draws and shared.first.made == shared.second.made
+
+
 def at(place: Place | None, words: str) -> tuple[Related, ...]:
-    """A related place, if it is known."""
+    """A related place with its label, if the place is known."""
     return () if place is None else (Related(place, words),)
 
 
@@ -250,20 +258,20 @@ def of_pair(
     related: tuple[Related, ...],
     help: tuple[Help, ...],
 ) -> Finding:
-    """A finding about two uses of one key, in one call or in several, at the second.
+    """A finding about two uses of one key, in one call or in several, placed at the second.
 
-    What a library does within one call is only a note: the user cannot change it. So is what
-    needs other inputs to happen.
+    It is only a note if a library makes both uses within one call, because the user cannot change
+    that, and if the given inputs do not reach both uses.
     """
     inside = shared.library
     unreached = isinstance(shared, Shared) and shared.unreached
-    notes = [f"{inside} makes both uses, in one call of yours"] if inside else []
+    notes = [f"{inside} makes both uses, within one call from your code"] if inside else []
     if isinstance(shared, Shared) and not inside:
         for which, use in (("first", shared.first), ("second", shared.second)):
             if use.rule:
                 notes.append(f"the {which} use is in {use.rule}, for its derivative")
     if unreached:
-        notes.append("of these inputs not both uses are made, so nothing was shared")
+        notes.append("with these inputs the two uses do not both run, so no key was shared")
     return Finding(
         code=code,
         name=name,
@@ -280,13 +288,13 @@ def of_pair(
 
 
 def calls_to(shared: Shared) -> tuple[Related, ...]:
-    """From where the two uses are called, where both are at one place or in other functions."""
+    """The calls that lead to the two uses, if both are at one place or in other functions."""
     words = ("called here", "and again here, with the same key")
     return tuple(Related(p, w) for p, w in zip(shared.calls, words, strict=False))
 
 
 def calls_of(repeated: Repeated) -> tuple[Related, ...]:
-    """From where the two uses are called, where that is another place than theirs."""
+    """The calls that lead to the two uses, if these are at other places than the uses."""
     first, second = repeated.first, repeated.second
     calls = [(first.call, "the first call is here"), (second.call, "and the next one here")]
     if first.call == second.call:
@@ -313,7 +321,7 @@ def finding(
     notes: tuple[str, ...] = (),
     sure: Confidence,
 ) -> Finding:
-    """A finding at a draw; one that the run refutes is only a note."""
+    """A finding at a draw; one that the computed keys refute is only a note."""
     return Finding(
         code=code,
         name=name,
@@ -342,7 +350,7 @@ def of_scopes(
     help: tuple[Help, ...],
     more: tuple[str, ...] = (),
 ) -> Finding:
-    """A finding at a draw whose key some scopes share; `at` says what stands at a scope's place."""
+    """A finding at a draw whose key some scopes share; `at` gives the label of a scope's place."""
     return finding(
         rule.code,
         rule.name,

@@ -1,15 +1,14 @@
 """Inside a vmap, a draw uses one key for every example.
 
 ## What it does
-Looks at each draw inside a `jax.vmap` and asks whether its key varies along the
-mapped axis. It does not when the key is not mapped (`in_axes=None`), when it is
-captured from outside the mapped function, when it is made inside from a constant
-seed, and when it is split or folded inside with the same number for every example.
+Finds draws inside a `jax.vmap` whose key is the same along the mapped axis: the key
+is not mapped (`in_axes=None`), captured from outside the mapped function, made inside
+from a constant seed, or split or folded inside in the same way for every example.
 
 ## Why is this bad?
-A key gives the same numbers each time it is used. All examples of the batch then
-get the same noise: one dropout mask for the whole batch, one perturbation for all
-particles. Nothing fails, and training quietly gets worse.
+A key gives the same numbers each time it is used, so all examples of the batch get
+the same noise: one dropout mask for the whole batch, one perturbation for all
+particles. Nothing fails, but training gets worse.
 
 ## Example
 ```python
@@ -27,15 +26,15 @@ jax.vmap(add_noise, in_axes=(0, 0))(x, keys)
 Or draw once for the whole batch, outside the vmap, with `shape=x.shape`.
 
 ## When it is intended
-Common random numbers, one mask for a whole sequence, antithetic pairs: say so on
-the line of the draw or of the vmap with `# jaxrng: ignore[RNG001] reason`, or for a
-whole target with `expect="same"`.
+For common random numbers, one mask for a whole sequence, or antithetic pairs: put
+`# jaxrng: ignore[RNG001] reason` on the line of the draw or of the vmap, or set
+`expect="same"` for the whole target.
 
 ## How it is proven
 The keys of all examples are computed, without running the rest of the program, and
-counted: one distinct key among n examples. Where the branches around the draw let at
-most one example draw, nothing is shared; where only the inputs of this run do, it is a
-note.
+counted: one distinct key among n examples. If the branches around the draw let at
+most one example draw, no key is shared. If that holds only for the given inputs, the
+finding is a note.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def check(draw: DrawFacts) -> Finding | None:
         shared,
         worst,
         _messages.evidence_of(draw, worst),
-        _messages.alike(worst) + _messages.scope_by_scope(draw, shared),
+        _messages.same_numbers(worst) + _messages.scope_by_scope(draw, shared),
         at=_at_the_vmap,
         units="examples",
         help=_fixes.own_keys(draw, worst),
@@ -74,10 +73,10 @@ def _at_the_vmap(facts: ScopeFacts) -> str:
     if cause.kind == "unmapped":
         return f"`{cause.name}` is not mapped here: its entry in in_axes is None"
     if cause.kind == "captured":
-        return f"mapped here; `{cause.key}` comes from outside the function, past in_axes"
+        return f"mapped here; the function captures `{cause.key}`, so in_axes does not map it"
     if cause.kind == "seed":
-        return f"mapped here; every example makes its key anew, as `{cause.key}`"
+        return f"mapped here; every example makes the same key, `{cause.key}`"
     return "mapped here"
 
 
-RULE = Rule("RNG001", "shared-key-under-vmap", "error", of_each_draw(check), __doc__)
+RULE = Rule("RNG001", "shared-key-under-vmap", "error", of_each_draw(check), __doc__, shares=True)

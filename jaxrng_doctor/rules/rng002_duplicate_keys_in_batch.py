@@ -1,18 +1,18 @@
-"""Inside a vmap, keys are mapped, and yet some or all of them are equal.
+"""Inside a vmap, keys are mapped, but some or all of them are equal.
 
 ## What it does
-Looks at each draw inside a `jax.vmap` whose key does vary along the mapped axis by
-its type, and counts the distinct keys among the examples: `broadcast_to` of one key,
-`stack([key] * n)`, `repeat`, a gather with equal indices, equal seeds.
+Counts the distinct keys of each draw inside a `jax.vmap` that maps over keys. Keys
+repeat, for example, after `broadcast_to` of one key, `stack([key] * n)`, `repeat`, a
+gather with equal indices, or equal seeds.
 
 ## Why is this bad?
-Examples with equal keys get equal noise, just as if the key had not been mapped. A
-comparison of the first and the last example may miss it: `[k0, k1, k0, k1]` differs
-there.
+Examples with equal keys get equal noise, as if the key had not been mapped. Comparing
+the outputs of the first and the last example may not show it: with `[k0, k1, k0, k1]`
+these two differ.
 
 ## Example
 ```python
-keys = jnp.broadcast_to(key, x.shape[:1])  # the same key again and again
+keys = jnp.broadcast_to(key, x.shape[:1])  # the same key for every row
 jax.vmap(add_noise)(x, keys)
 ```
 
@@ -23,12 +23,12 @@ jax.vmap(add_noise)(x, keys)
 ```
 
 ## When it is intended
-Antithetic or paired sampling: say so with `# jaxrng: ignore[RNG002] reason` on the
-line of the draw or of the vmap, or for a whole target with `expect="same"`.
+For antithetic or paired sampling: put `# jaxrng: ignore[RNG002] reason` on the line
+of the draw or of the vmap, or set `expect="same"` for the whole target.
 
 ## How it is proven
 The keys of all examples are computed, without running the rest of the program, and
-counted: the report says how many distinct keys n examples have, and names two
+counted. The report says how many distinct keys the n examples have, and names two
 examples that share one.
 """
 
@@ -50,7 +50,7 @@ def check(draw: DrawFacts) -> Iterator[Finding]:
         message = _counted(worst) + _messages.scope_by_scope(draw, shared)
         yield _finding(draw, shared, worst, _messages.evidence_of(draw, worst), message)
     for joint, scopes in _messages.only_together(draw):
-        if _messages.told_as(scopes) == RULE.code:
+        if _messages.code_for(scopes) == RULE.code:
             message = _messages.together(draw, joint, scopes)
             yield _finding(draw, scopes, scopes[-1], joint.evidence, message)
 
@@ -78,8 +78,8 @@ def _finding(
 
 
 RBG_ROWS = (
-    "under vmap an rbg draw uses only the first key of the batch, so the rows differ all the "
-    "same: see RNG012"
+    "under vmap an rbg draw uses only the first key of the batch, so the rows still differ: "
+    "see RNG012"
 )
 
 
@@ -99,4 +99,4 @@ def _counted(facts: ScopeFacts) -> str:
     )
 
 
-RULE = Rule("RNG002", "duplicate-keys-in-batch", "error", of_each_draw(check), __doc__)
+RULE = Rule("RNG002", "duplicate-keys-in-batch", "error", of_each_draw(check), __doc__, shares=True)

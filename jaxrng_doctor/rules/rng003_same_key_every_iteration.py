@@ -1,19 +1,18 @@
 """Inside a loop, a draw uses one key for every step.
 
 ## What it does
-Looks at each draw inside `scan`, `fori_loop`, `while_loop` or `lax.map` and asks
-whether its key varies from step to step. It does not when the key is a constant of
-the loop, a carry that comes back unchanged, one of equal `xs`, or folded with a
-constant.
+Finds draws inside `scan`, `fori_loop`, `while_loop` or `lax.map` whose key is the same
+in several steps: a constant of the loop, a carry that the body returns unchanged, an
+element of `xs` that repeats, or a key folded with a constant.
 
 ## Why is this bad?
-Every step repeats the noise of the first: a random walk becomes a straight line, a
-chain proposes the same move for ever.
+Every step repeats the noise of the first: a random walk becomes a straight line, and
+a Markov chain always proposes the same move.
 
 ## Example
 ```python
 def step(x, _):
-    return x + jax.random.normal(key, x.shape), None  # the same key each time
+    return x + jax.random.normal(key, x.shape), None  # the same key in every step
 
 jax.lax.scan(step, x, length=100)
 ```
@@ -28,14 +27,14 @@ jax.lax.scan(step, x, jax.random.split(key, 100))
 Or carry the key and split it in every step: `key, sub = jax.random.split(key)`.
 
 ## When it is intended
-One dropout mask for all steps of a recurrent network, for example: say so with
-`# jaxrng: ignore[RNG003] reason` on the line of the draw or of the loop, or for a
-whole target with `expect="same"`.
+For example, for one dropout mask in all steps of a recurrent network: put
+`# jaxrng: ignore[RNG003] reason` on the line of the draw or of the loop, or set
+`expect="same"` for the whole target.
 
 ## How it is proven
-The loop is run for its keys alone, and the keys of all steps are counted. A
-`while_loop` is followed for its first 256 steps; what it draws later is a gap, unless
-the trace alone tells that the keys differ.
+Only the part of the loop that makes keys is run, and the keys of all steps are
+counted. A `while_loop` is followed for its first 256 steps; later draws are a gap,
+unless the trace alone shows that the keys differ.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ def check(draw: DrawFacts) -> Iterator[Finding]:
         message = _counted(worst) + _messages.scope_by_scope(draw, shared)
         yield _finding(draw, shared, worst, _messages.evidence_of(draw, worst), message)
     for joint, scopes in _messages.only_together(draw):
-        if _messages.told_as(scopes) == RULE.code:
+        if _messages.code_for(scopes) == RULE.code:
             message = _messages.together(draw, joint, scopes)
             yield _finding(draw, scopes, scopes[-1], joint.evidence, message)
 
@@ -80,19 +79,21 @@ def _finding(
 
 
 def _counted(facts: ScopeFacts) -> str:
-    return _messages.some_alike(facts) or _messages.alike(facts)
+    return _messages.distinct_keys(facts) or _messages.same_numbers(facts)
 
 
 def _at_the_loop(facts: ScopeFacts) -> str:
     cause = facts.cause
     if cause is None or facts.variation is Variation.UNKNOWN:
         which = f": `{facts.array}`" if facts.array else ""
-        return f"the loop, whose steps do not all have a key of their own{which}"
+        return f"the loop; some of its steps share a key{which}"
     if cause.kind == "equal values":
         return "the loop, over keys that are all equal"
     if cause.kind == "seed":
-        return f"the loop; every step makes its key anew, as `{cause.key}`"
+        return f"the loop; every step makes the same key, `{cause.key}`"
     return f"the loop; its key does not change from step to step: `{cause.key}`"
 
 
-RULE = Rule("RNG003", "same-key-every-iteration", "error", of_each_draw(check), __doc__)
+RULE = Rule(
+    "RNG003", "same-key-every-iteration", "error", of_each_draw(check), __doc__, shares=True
+)

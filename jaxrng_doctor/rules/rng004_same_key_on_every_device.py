@@ -1,20 +1,20 @@
-"""Inside a device map, every device draws with one key for its own part of the data.
+"""Inside a device map, devices use one key for noise on different parts of the data.
 
 ## What it does
-Looks at each draw inside `shard_map` or `pmap` and asks whether its key varies over
-the mesh axes. Where it is replicated, the numbers are followed to what they meet: if
-that differs from device to device, such as each device's part of a batch, it is a
-fault. Parameters that all devices make alike are none.
+Finds draws inside `shard_map` or `pmap` whose key is the same along a mesh axis, if
+the numbers are combined with data that differs between the devices, such as each
+device's part of a batch. Parameters that are initialized the same way on all devices
+are not reported.
 
-Where a watched program runs in several processes (`jax.distributed`), the first 8 calls
-of each function are compared between them in the same way: a draw that has one key in
-several processes, and meets arrays that each process has for itself, such as its own
-batch, is a fault. Draws outside of compiled functions are not compared, as nobody can
-know what they are for, nor is data that a compiled function captured.
+If a watched program runs in several processes (`jax.distributed`), the first 8 calls
+of each function are compared in the same way: a draw is reported if several processes
+use one key for it and combine the numbers with their own data, such as a local batch.
+Draws outside of compiled functions are not compared, because their use is unknown, nor
+is data that a compiled function captured.
 
 ## Why is this bad?
-The same noise is laid over every part of the batch: with eight devices, examples 0,
-n/8, 2n/8, ... share their dropout mask. The same holds for the batches of several hosts.
+Every part of the batch gets the same noise: with eight devices, examples 0, n/8,
+2n/8, ... share a dropout mask. The same holds for the batches of several hosts.
 
 ## Example
 ```python
@@ -34,18 +34,18 @@ def dropout(x, key):
 parts = x.reshape(jax.device_count(), -1, x.shape[-1])
 jax.pmap(dropout, axis_name="data", in_axes=(0, None))(parts, key)
 ```
-Or split the key by the number of devices outside, and shard the keys as the data.
-Between processes: `key = jax.random.fold_in(key, jax.process_index())`.
+Or split the key outside, one key per device, and shard the keys like the data.
+For several processes: `key = jax.random.fold_in(key, jax.process_index())`.
 
 ## When it is intended
-Noise that must be alike on all devices, such as a mask of shared features: say so
-with `# jaxrng: ignore[RNG004] reason` on the line of the draw or of the device map.
+For noise that must be the same on all devices, such as a mask of shared features: put
+`# jaxrng: ignore[RNG004] reason` on the line of the draw or of the device map.
 
 ## How it is proven
-The keys of all devices are computed, on one device, and counted along each mesh axis,
-and along several axes, steps and examples together: device 0 may draw in its second step
-what device 1 has drawn in its first.
-Those of several processes are computed in each, and compared in process 0.
+The keys of all devices are computed, on one device, and counted along each mesh axis.
+They are also counted along several axes, steps and examples together: device 0 may use
+a key in its second step that device 1 uses in its first.
+Each process computes its own keys, and process 0 compares them.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
 def _on_devices(draw: DrawFacts) -> Iterator[Finding]:
     if shared := _messages.shared_scopes(draw, "device"):
         worst = _messages.worst_of(draw, shared)
-        message = _messages.some_alike(worst) or _messages.alike(worst)
+        message = _messages.distinct_keys(worst) or _messages.same_numbers(worst)
         outside = Help(
-            "or split outside, one key a device, and shard the keys as the data",
+            "or split outside, one key per device, and shard the keys like the data",
             f"keys = jax.random.split(key, {worst.scope.size})",
         )
         yield _finding(
@@ -81,11 +81,11 @@ def _on_devices(draw: DrawFacts) -> Iterator[Finding]:
             (_folded(worst.scope.axis_name), outside),
         )
     for joint, scopes in _messages.only_together(draw):
-        if _messages.told_as(scopes) == RULE.code:
+        if _messages.code_for(scopes) == RULE.code:
             device = next(s for s in reversed(scopes) if s.scope.kind == "device")
             message = _messages.together(draw, joint, scopes)
-            own = _folded(device.scope.axis_name, "as well, in a fold_in of its own: a sum repeats")
-            yield _finding(draw, scopes, device, joint.evidence, message, (own,))
+            help = _folded(device.scope.axis_name, "in a separate fold_in, because sums can repeat")
+            yield _finding(draw, scopes, device, joint.evidence, message, (help,))
 
 
 def _finding(
@@ -101,54 +101,66 @@ def _finding(
     )
 
 
-def _in_processes(alike: Alike) -> Finding:
-    draw, count = alike.draw, len(alike.processes)
-    which = ", ".join(map(str, alike.processes[:_NAMED])) + (", ..." if count > _NAMED else "")
-    data = " and ".join(alike.data) or "their data"
+def _in_processes(equal: Alike) -> Finding:
+    draw, count = equal.draw, len(equal.processes)
+    data = " and ".join(equal.data) or "their data"
     return Finding(
         code=RULE.code,
         name=RULE.name,
         severity=RULE.severity,
         confidence="proven",
         message=f"{draw.op} in {draw.function} draws the same numbers in {count:,} processes, "
-        f"of which each has its own {data}",
+        f"each with its own {data}",
         place=draw.place,
         related=_messages.at(draw.call if draw.call != draw.place else None, "called from here"),
-        evidence=Evidence(count, 1, (0,) * min(count, _STRIP), (0, 1), alike.key),
+        evidence=Evidence(count, 1, (0,) * min(count, _STRIP), (0, 1), equal.key),
         help=(
             Help(
-                "fold in the number of the process, for what is drawn for its own data",
+                "fold in the process index for noise on the process's own data",
                 "key = jax.random.fold_in(key, jax.process_index())",
             ),
         ),
-        notes=(f"the processes {which}: so it was in {alike.calls} of {alike.compared} calls",),
-        proof=f"the keys were computed in each process and are equal ({alike.key})",
+        notes=(
+            f"processes {_listed(equal.processes)}; "
+            f"seen in {equal.calls} of the {equal.compared} compared calls",
+        ),
+        proof=f"the keys were computed in each process and are equal ({equal.key})",
     )
 
 
+def _listed(processes: Sequence[int]) -> str:
+    """`0, 1 and 2`, or the first eight of more."""
+    *some, last = map(str, processes[:_NAMED])
+    if len(processes) > _NAMED:
+        return ", ".join([*some, last, "..."])
+    return " and ".join(filter(None, [", ".join(some), last]))
+
+
 _NAMED = 8
-_STRIP = 256  # so many processes are shown one by one
+_STRIP = 256  # the report shows this many processes one by one
 
 
 def _at_the_map(facts: ScopeFacts) -> str:
     if facts.scope.kind != "device":
         return "together with this scope"
     if not facts.variation.is_same:
-        return "the devices do not all have a key of their own"
+        return "some of the devices share a key"
     return "the key is the same on every device"
 
 
 def _folded(axis_name: str | None, how: str = "") -> Help:
     if axis_name:
         return Help(
-            " ".join(filter(None, ["fold in the index of the device", how])),
+            " ".join(filter(None, ["fold in the device's index", how])),
             f"key = jax.random.fold_in(key, jax.lax.axis_index({axis_name!r}))",
         )
     return Help(
-        "name the axis, and fold in the index of the device",
+        "name the axis, and fold in the device's index",
         "key = jax.random.fold_in(key, jax.lax.axis_index('devices'))  # pmap(…, "
         "axis_name='devices')",
     )
 
 
-RULE = Rule("RNG004", "same-key-on-every-device", "error", check, __doc__)
+RULE = Rule(
+    "RNG004", "same-key-on-every-device", "error", check, __doc__, shares=True, draws_alone=True
+)

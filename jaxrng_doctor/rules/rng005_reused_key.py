@@ -1,13 +1,13 @@
 """Two draws use one key.
 
 ## What it does
-Finds two draws with the same key: of one sampler or of two, of one shape or of two,
-on two lines, or on one line of a helper that is called twice.
+Finds two draws with the same key, whether or not sampler and shape are the same, on
+two lines, or on one line of a helper that is called twice.
 
 ## Why is this bad?
-A key gives the same numbers each time it is used. Two draws of one shape are equal;
-others are correlated. One key for all leaves of a tree gives equal noise to leaves
-of equal shape.
+A key gives the same numbers each time it is used. Two draws of the same shape are
+equal; others are correlated. If all leaves of a tree use one key, leaves of the same
+shape get the same noise.
 
 ## Example
 ```python
@@ -23,13 +23,13 @@ mask = jax.random.bernoulli(mask_key, 0.5, x.shape)
 ```
 
 ## When it is intended
-To draw the same numbers again on purpose, use `jax.random.clone(key)`, which says
-so, or `# jaxrng: ignore[RNG005] reason` on the line of the second draw.
+To draw the same numbers again on purpose, use `jax.random.clone(key)`, or put
+`# jaxrng: ignore[RNG005] reason` on the line of the second draw.
 
 ## How it is proven
-The keys of both draws are computed, at every index of their scopes, and compared. A draw
-in a branch that the inputs of this run do not take is compared by what its key is made
-of, and told as a note. So it is for RNG006, RNG007 and RNG008.
+The keys of both draws are computed, at every index of their scopes, and compared. If
+the given inputs do not reach a draw, the derivations of the keys are compared instead,
+and the finding is a note. The same holds for RNG006, RNG007 and RNG008.
 """
 
 from __future__ import annotations
@@ -42,15 +42,9 @@ from jaxrng_doctor.rules import _messages
 from jaxrng_doctor.rules.rule import Rule
 
 
-def is_reuse(shared: Shared) -> bool:
-    """Two draws from one key, rather than from two keys that happen to be equal (RNG007)."""
-    draws = not shared.first.is_split and not shared.second.is_split
-    return draws and shared.first.made == shared.second.made
-
-
 def check(program: ProgramFacts) -> Iterator[Finding]:
     for shared in program.shared:
-        if is_reuse(shared):
+        if _messages.is_reuse(shared):
             yield _finding(shared)
 
 
@@ -58,7 +52,7 @@ def _finding(shared: Shared) -> Finding:
     first, second = shared.first, shared.second
     key = f"the key `{second.origin}`"
     if first.place != second.place:
-        message = f"{second.op} draws from {key}, which {first.op} has drawn from"
+        message = f"{second.op} draws from {key}, which {first.op} already drew from"
         related = (
             *_messages.at(first.place, "the first draw from this key"),
             *_messages.calls_to(shared),
@@ -75,8 +69,8 @@ def _finding(shared: Shared) -> Finding:
         shared,
         message=message,
         related=related,
-        help=(Help("split the key, and draw from each part once", code),),
+        help=(Help("split the key, and draw from each subkey once", code),),
     )
 
 
-RULE = Rule("RNG005", "reused-key", "error", check, __doc__)
+RULE = Rule("RNG005", "reused-key", "error", check, __doc__, draws_alone=True)

@@ -2,14 +2,12 @@
 
 ## What it does
 Finds keys that are drawn from before or after they are split, and keys that are
-split in two places. While a program is watched, also where that happens in different
-calls.
+split in two places. In a watched program, the two uses may be in different calls.
 
 ## Why is this bad?
-A split makes new keys from a key; the old one is spent. Drawing from it as well gives
-numbers that are not independent of those that come from its children. Splitting it
-twice gives the same children twice: `split(key, 2)` is the beginning of
-`split(key, 3)`.
+A split consumes a key and makes new ones. Numbers drawn from the old key are not
+independent of those drawn from its children. Splitting it twice gives the same
+children twice: `split(key, 2)` is the beginning of `split(key, 3)`.
 
 ## Example
 ```python
@@ -27,7 +25,8 @@ mask = jax.random.bernoulli(subkey, 0.5, x.shape)
 ```
 
 ## When it is intended
-It seldom is; if so, `# jaxrng: ignore[RNG006] reason` on the line of the second use.
+It rarely is. If so, put `# jaxrng: ignore[RNG006] reason` on the line of the second
+use.
 
 ## How it is proven
 The keys of both uses are computed, at every index of their scopes, and compared.
@@ -44,10 +43,13 @@ from jaxrng_doctor.rules.rule import Rule
 
 
 def is_after_split(shared: Shared) -> bool:
-    """One of the two is a split. A helper that splits, called twice, shows in its draws."""
+    """One use is a split; if both are, they are at two places.
+
+    A helper that splits and is called twice is found by its draws.
+    """
     first, second = shared.first, shared.second
     if first.in_vain or second.in_vain:
-        return False  # no number comes of it: RNG009 tells of it
+        return False  # no number depends on it: RNG009 reports it
     if first.is_split and second.is_split:
         return first.place != second.place
     return first.is_split or second.is_split
@@ -107,8 +109,8 @@ def _done(use: UseFacts | CallUse) -> str:
 
 
 _HELP = Help(
-    "split once, and use each part for one thing",
-    "key, subkey = jax.random.split(key)  # draw from subkey, go on with key",
+    "split once, and use each subkey once",
+    "key, subkey = jax.random.split(key)  # draw from subkey, keep key for the next split",
 )
 
 

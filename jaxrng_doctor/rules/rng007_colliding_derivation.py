@@ -1,13 +1,13 @@
-"""Two draws use keys that are made at two places, and are equal.
+"""Two draws use keys that are derived at two places but are equal.
 
 ## What it does
-Finds draws whose keys come from different derivations with one result: `fold_in`
-twice with equal data, `fold_in(key, i)` beside `split(key, n)[i]` (the same key under
-partitionable threefry, JAX's default since 0.5), two splits of one parent, one seed
-used twice, two seeds that truncate to one key.
+Finds draws whose keys are derived separately with the same result: by `fold_in` twice
+with equal data, by `fold_in(key, i)` and `split(key, n)[i]` (the same key under
+partitionable threefry, JAX's default since 0.5), by two splits of one parent, from one
+seed used twice, or from two seeds that truncate to one key.
 
 ## Why is this bad?
-The code looks as if there were two independent keys. Both draws give the same numbers.
+The keys look independent, but both draws give the same numbers.
 
 ## Example
 ```python
@@ -23,8 +23,8 @@ mask = jax.random.bernoulli(jax.random.fold_in(key, 1), 0.5, x.shape)
 Use either `split` or `fold_in` on one key, not both.
 
 ## When it is intended
-To draw the same numbers again on purpose, use `jax.random.clone(key)`, which says
-so, or `# jaxrng: ignore[RNG007] reason` on the line of the second draw.
+To draw the same numbers again on purpose, use `jax.random.clone(key)`, or put
+`# jaxrng: ignore[RNG007] reason` on the line of the second draw.
 
 ## How it is proven
 The keys of both draws are computed, at every index of their scopes, and compared.
@@ -37,14 +37,13 @@ from collections.abc import Iterator
 from jaxrng_doctor.model.facts import ProgramFacts, UseFacts
 from jaxrng_doctor.model.findings import Finding, Help
 from jaxrng_doctor.rules import _messages
-from jaxrng_doctor.rules.rng005_reused_key import is_reuse
 from jaxrng_doctor.rules.rule import Rule
 
 
 def check(program: ProgramFacts) -> Iterator[Finding]:
     for shared in program.shared:
         first, second = shared.first, shared.second
-        if first.is_split or second.is_split or is_reuse(shared):
+        if first.is_split or second.is_split or _messages.is_reuse(shared):
             continue
         yield _messages.of_pair(
             RULE.code,
@@ -52,7 +51,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             RULE.severity,
             shared,
             message=f"{second.op} draws from `{second.origin}`, {_equal(first, second)}, "
-            f"which {first.op} has drawn from",
+            f"which {first.op} already drew from",
             related=(
                 *_messages.at(first.place, "the first draw from this key"),
                 *_messages.at(first.made, "its key is made here"),
@@ -61,7 +60,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             ),
             help=(
                 Help(
-                    "derive each key in its own way: other data for fold_in, or one split for all",
+                    "derive the keys differently: other data for fold_in, or one split for both",
                     "first_key, second_key = jax.random.split(key)",
                 ),
             ),
@@ -70,8 +69,8 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
 
 def _equal(first: UseFacts, second: UseFacts) -> str:
     if first.origin == second.origin:
-        return "made a second time"
-    return f"which is the same key as `{first.origin}`"
+        return "derived a second time"
+    return f"the same key as `{first.origin}`"
 
 
-RULE = Rule("RNG007", "colliding-derivation", "error", check, __doc__)
+RULE = Rule("RNG007", "colliding-derivation", "error", check, __doc__, draws_alone=True)

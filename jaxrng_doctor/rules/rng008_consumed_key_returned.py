@@ -1,12 +1,11 @@
-"""A key that was drawn from or split comes back unchanged among the outputs.
+"""A key that was drawn from or split is returned unchanged.
 
 ## What it does
-Compares the keys among the function's outputs with the keys that it has drawn from
-or split.
+Finds keys among the function's outputs that it drew from or split.
 
 ## Why is this bad?
-Whoever goes on with the returned key repeats the noise: a train state that carries
-its key unchanged gives every step the noise of the first.
+A caller that uses the returned key repeats the noise: if a train state carries its
+key unchanged, every step gets the noise of the first.
 
 ## Example
 ```python
@@ -24,11 +23,11 @@ def step(x, key):
 ```
 
 ## When it is intended
-A function that returns the key for the record: `# jaxrng: ignore[RNG008] reason` on
-the line of the draw.
+If the function returns the key as a record of what was used: put
+`# jaxrng: ignore[RNG008] reason` on the line of the draw.
 
 ## How it is proven
-The returned keys are computed, and compared with those of all draws and splits.
+The returned keys are computed, and compared with the keys of all draws and splits.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
     for returned in program.returned:
         use = returned.use
         if use.in_vain:
-            continue  # nothing was taken from the key: it is as good as new
+            continue  # no number depends on the split, so the key can still be used
         done = "split" if use.is_split else f"drawn from by {use.op}"
         output = f"output {returned.output}" if returned.output else "the output"
         yield Finding(
@@ -52,11 +51,11 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             name=RULE.name,
             severity="note" if returned.unreached else RULE.severity,
             confidence="inferred" if returned.evidence is None else "proven",
-            message=f"the key `{use.origin}` is {done}, and comes back unchanged as {output}",
+            message=f"the key `{use.origin}` is {done}, and returned unchanged as {output}",
             place=use.place,
             label="split here" if use.is_split else "drawn here",
             evidence=returned.evidence,
-            notes=("of these inputs the use is not made",) if returned.unreached else (),
+            notes=("with these inputs this use does not run",) if returned.unreached else (),
             help=(
                 Help(
                     "split the key first, draw from one part and return the other",

@@ -1,19 +1,19 @@
-"""A key is used twice although a split has left a fresh one that nothing uses.
+"""A key is used twice, although a split made a fresh one that nothing uses.
 
 ## What it does
-Where the parent of a split is used again, or one of its children is used twice,
-names the children that nothing uses, which may be all of them. Those of a split that an
-installed library makes are left out: they are not for its user to take.
+If the parent of a split is used again, or one of its children is used twice, names the
+children that nothing uses, which may be all of them. Splits inside an installed library
+are left out, because its user cannot reach their children.
 
 ## Why is this bad?
-The unused child is most likely the key that the second use was meant to take: a typo
-in a variable's name, or an underscore too many.
+The second use was most likely meant to take the unused child: a variable's name is
+misspelled, or the child was assigned to `_`.
 
 ## Example
 ```python
 _, subkey = jax.random.split(key)
 noise = jax.random.normal(subkey, x.shape)
-mask = jax.random.bernoulli(key, 0.5, x.shape)  # key, where the first child was left
+mask = jax.random.bernoulli(key, 0.5, x.shape)  # uses key, not the first child
 ```
 
 ## Use instead
@@ -24,12 +24,12 @@ mask = jax.random.bernoulli(key, 0.5, x.shape)
 ```
 
 ## When it is intended
-Unused children alone are no fault and are not reported. To silence the hint:
+Unused children alone are correct and not reported. To suppress the note, put
 `# jaxrng: ignore[RNG009] reason` on the line of the split.
 
 ## How it is proven
-The second use is proven as for RNG005 and RNG006; that nothing uses the child is read
-off the trace.
+The second use is proven as for RNG005 and RNG006. The trace shows that nothing uses
+the child.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
         if split is not None:
             other = second if split is first else first
             if other.place == split.place:
-                continue  # a helper that is called twice: RNG005 tells of it
+                continue  # a helper that is called twice: RNG005 reports it
             if split.in_vain and other.origin != split.origin:
-                continue  # by chance an equal key, and nothing came of the split
+                continue  # the keys are equal by chance, and nothing uses the split
             yield _finding(shared, split.place, split.unused, "parent", other.place)
         elif first.siblings and first.made == second.made:
             yield _finding(shared, first.made, first.siblings, "sibling", second.place)
@@ -65,18 +65,18 @@ def _finding(
     again: Place | None,
 ) -> Finding:
     children = ", ".join(map(str, unused))
-    word = "child" if len(unused) == 1 else "children"
+    words = f"child {children} is" if len(unused) == 1 else f"children {children} are"
     return Finding(
         code=RULE.code,
         name=RULE.name,
         severity=RULE.severity,
         confidence="inferred" if shared.evidence is None else "proven",
-        message=f"nothing uses {word} {children} of this split, and its {relative} is used again",
+        message=f"of this split, {words} never used, and its {relative} is used again",
         place=place,
         label="split here",
         related=_messages.at(again, "used again here"),
         evidence=shared.evidence,
-        help=(Help(f"use the child that is left instead of the {relative}"),),
+        help=(Help(f"use the unused child instead of the {relative}"),),
     )
 
 

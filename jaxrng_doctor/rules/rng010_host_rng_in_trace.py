@@ -1,13 +1,13 @@
-"""NumPy's or Python's random numbers are drawn while the function is traced.
+"""A function draws from NumPy's or Python's generators while it is traced.
 
 ## What it does
-Watches the generators of NumPy and of Python's `random` while the function is traced,
-and reports each that moved.
+Compares the states of the generators of NumPy and of Python's `random` before and after
+the function is traced, and reports each that changed.
 
 ## Why is this bad?
-JAX traces a function once and runs the trace many times. What NumPy drew meanwhile is
-a constant of the compiled function: every call, every step and every example of a
-batch gets the same numbers.
+JAX traces a function once and runs the compiled trace many times. Numbers that NumPy
+draws during the trace are constants of the compiled function: every call, every step
+and every example of a batch gets the same ones.
 
 ## Example
 ```python
@@ -28,13 +28,13 @@ add_noise(x, key)
 ```
 
 ## When it is intended
-Fixed random features, drawn once: draw them outside of the function, or say so with
+For fixed random features: draw them outside of the function, or put
 `# jaxrng: ignore[RNG010] reason` on the line of the draw.
 
 ## How it is proven
-The state of the generator before the trace and after it: it has moved. Where another
-thread of the program may have moved it, a call of `np.random` or `random` in the thread that
-traces is still proof; what only a state tells of is a gap then, and no finding.
+The state of the generator changed during the trace. If another thread may have changed
+it, only a call of `np.random` or `random` in the tracing thread is proof; without one,
+the changed state is a gap and not a finding.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             name=RULE.name,
             severity=RULE.severity,
             confidence="proven",
-            message=f"{what} while the function is traced: a constant of the compiled function",
+            message=f"{what} during the trace: the numbers are constants of the compiled function",
             place=draw.place,
-            proof="the state of the generator moved while the function was traced",
+            proof="the state of the generator changed while the function was traced",
             help=(
                 Help(
                     "draw with jax.random, from a key that the function takes",

@@ -2,12 +2,12 @@
 
 ## What it does
 Finds draws inside `jax.jit` whose key is made there from a literal seed, or captured
-from outside as a constant. It is a warning where the function is also given a key,
-which the draw then ignores.
+from outside as a constant. The finding is a warning if the function also takes a key,
+which the draw ignores.
 
 ## Why is this bad?
-Every call of the function repeats the same numbers. That is easily overlooked in a
-library's default, such as a constant seed in a layer's state.
+Every call of the function draws the same numbers. That is easy to miss in a library's
+default, such as a constant seed in a layer's state.
 
 ## Example
 ```python
@@ -28,11 +28,11 @@ add_noise(x, key)
 ```
 
 ## When it is intended
-Fixed random features, a reproducible initial value: `# jaxrng: ignore[RNG011] reason`
-on the line of the draw.
+For fixed random features or a reproducible initial value: put
+`# jaxrng: ignore[RNG011] reason` on the line of the draw.
 
 ## How it is proven
-The trace shows it: the key is derived from constants alone.
+The trace shows that the key is derived from constants alone.
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ def check(draw: DrawFacts) -> Finding | None:
     if draw.constant is None or any(
         s.variation.is_same and _messages.is_shared(draw, s) for s in draw.scopes
     ):
-        return None  # in a scope that shares it, the key is told of as RNG001 or RNG003
+        return None  # RNG001 or RNG003 reports the key in the scope that shares it
     how = "captured" if draw.constant.op == "captured" else "made from a literal seed"
-    ignored = ", although the function is given a key" if draw.jit_takes_key else ""
+    ignored = ", although the function takes a key" if draw.jit_takes_key else ""
     return _messages.finding(
         RULE.code,
         RULE.name,
         "warning" if draw.jit_takes_key else RULE.severity,
         draw,
         message=f"the key `{draw.origin}` is {how} inside jit({draw.jitted}): "
-        f"every call repeats these numbers{ignored}",
+        f"every call draws the same numbers{ignored}",
         evidence=None,
         related=_messages.at(draw.constant.place, "the key is made here"),
-        help=(Help("take the key as an argument, and pass a fresh one to each call"),),
+        help=(Help("take the key as an argument, and pass a new one to each call"),),
         sure="inferred",
     )
 

@@ -4,9 +4,9 @@
 Finds draws with mapped `rbg` or `unsafe_rbg` keys inside a `jax.vmap`.
 
 ## Why is this bad?
-The generator behind these keys cannot be batched: JAX makes the numbers of the whole
-batch from the first example's key. The result is random, but it is not what a loop
-over the examples gives, and it changes with the size of the batch.
+The generator of these keys cannot be batched: JAX makes the numbers of the whole batch
+from the first example's key. The result is random, but it differs from that of a loop
+over the examples, and it changes with the size of the batch.
 
 ## Example
 ```python
@@ -24,11 +24,11 @@ jax.vmap(lambda x, key: x + jax.random.normal(key, x.shape))(x, keys)
 Or draw once for the whole batch, outside the vmap.
 
 ## When it is intended
-Where speed matters and the result need not be that of a loop:
-`# jaxrng: ignore[RNG012] reason`, or `ignore = ["RNG012"]` in the configuration.
+If speed matters and the result need not be that of a loop: write
+`# jaxrng: ignore[RNG012] reason`, or set `ignore = ["RNG012"]` in `pyproject.toml`.
 
 ## How it is proven
-The trace shows it: the keys' implementation, and that they are mapped.
+The trace shows the keys' implementation, and that they are mapped.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ def check(draw: DrawFacts) -> Finding | None:
         RULE.name,
         RULE.severity,
         draw,
-        message=f"of the {_messages.span(mapped[-1])} of {_messages.title(mapped[-1])}, only the "
-        f"first one's {RBG[draw.impl]} key counts: the result is not that of a loop",
+        message=f"of the {RBG[draw.impl]} keys of the {_messages.span(mapped[-1])} of "
+        f"{_messages.title(mapped[-1])}, only the first is used: the result is not that of a loop",
         evidence=None,
         related=_messages.related(mapped, ["mapped here"], "examples"),
-        help=(Help("use threefry keys here, or draw for the whole batch outside of the vmap"),),
+        help=(Help("use threefry keys here, or draw for the whole batch outside the vmap"),),
         sure="inferred",
     )
 

@@ -5,8 +5,8 @@ Finds draws inside a `jax.vmap` whose `in_axes` runs over the last axis of an ar
 legacy keys, the axis of the two (with rbg four) words that make up a key.
 
 ## Why is this bad?
-A legacy key is an array of words. Mapping over the wrong axis takes keys apart and
-puts words of different keys together. Nothing complains when the sizes fit.
+A legacy key is an array of words. Mapping over the wrong axis combines words of
+different keys into new ones. If the sizes fit, nothing raises an error.
 
 ## Example
 ```python
@@ -19,14 +19,14 @@ jax.vmap(lambda key: jax.random.normal(key, (3,)), in_axes=1)(keys)
 keys = jax.random.split(jax.random.PRNGKey(0), 2)
 jax.vmap(lambda key: jax.random.normal(key, (3,)), in_axes=0)(keys)
 ```
-Or typed keys, `jax.random.key(0)`, which cannot be taken apart.
+Or use typed keys, `jax.random.key(0)`, which have no axis of words.
 
 ## When it is intended
-Keys that were stored with their words first: `# jaxrng: ignore[RNG013] reason` on the
-line of the draw or of the vmap.
+For keys that are stored with the axis of words first: put
+`# jaxrng: ignore[RNG013] reason` on the line of the draw or of the vmap.
 
 ## How it is proven
-The trace shows it: the axis that is mapped is that of the words.
+The trace shows that the mapped axis is the one of the words.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def check(draw: DrawFacts) -> Finding | None:
         message=f"{_messages.title(taken_apart[-1])} maps over the words of legacy keys, "
         "not over keys",
         evidence=None,
-        related=_messages.related(taken_apart, ["in_axes runs over the axis of a key's words"], ""),
-        help=(Help("map over the axis that counts the keys, mostly in_axes=0"),),
+        related=_messages.related(taken_apart, ["in_axes maps the axis of a key's words"], ""),
+        help=(Help("map over the axis of the keys, usually in_axes=0"),),
         sure="inferred",
     )
 

@@ -1,13 +1,13 @@
-"""One key value is drawn from in several calls, such as two training steps.
+"""Several calls, such as two training steps, draw from one key.
 
 ## What it does
-While a program is watched, notes the value of each key that a call draws from, in
-compiled functions and outside of them, and finds those that come twice.
+In a watched program, records the value of each key that a call draws from, in compiled
+functions and outside of them, and finds values that repeat.
 
 ## Why is this bad?
-A key gives the same numbers each time. A training loop that passes one key to every
-step trains with one dropout mask; two functions that get one key draw numbers that
-are not independent.
+A key gives the same numbers each time it is used. A training loop that passes one key
+to every step trains with one dropout mask. Two functions that get one key draw numbers
+that are not independent.
 
 ## Example
 ```python
@@ -29,8 +29,8 @@ for _ in range(10):
 ```
 
 ## When it is intended
-An evaluation may use the same noise each time: `# jaxrng: ignore[RNG014] reason` on
-the line of the draw.
+For an evaluation that uses the same noise each time: put
+`# jaxrng: ignore[RNG014] reason` on the line of the draw.
 
 ## How it is proven
 The keys are computed from the arguments of each call, and compared.
@@ -73,7 +73,7 @@ def _message(repeated: Repeated) -> str:
     what = _messages.use_in_call(second)
     if first.place != second.place or first.function != second.function:
         which = "the key" if keys == 1 else f"{keys:,} keys"
-        message = f"{what} draws from {which} that {_messages.use_in_call(first)} has drawn from"
+        message = f"{what} draws from {which} that {_messages.use_in_call(first)} already drew from"
         return message if repeated.library else f"{message} in another call"
     if keys == 1:
         return f"{what} draws from one key in {repeated.calls[0]:,} calls"
@@ -81,13 +81,15 @@ def _message(repeated: Repeated) -> str:
 
 
 _HELP = Help(
-    "split the key before each call, and pass on a part that is used once",
+    "split the key before each call, and pass a subkey that is used once",
     "key, step_key = jax.random.split(key)",
 )
 _MEANT = Help(
-    "if these calls are to draw the same numbers, as in an evaluation, say so where it is drawn",
+    "if these calls should draw the same numbers, as in an evaluation, say so at the draw",
     "# jaxrng: ignore[RNG014] the same noise each time",
 )
 
 
-RULE = Rule("RNG014", "key-repeated-across-calls", "error", check, __doc__)
+RULE = Rule(
+    "RNG014", "key-repeated-across-calls", "error", check, __doc__, shares=True, draws_alone=True
+)

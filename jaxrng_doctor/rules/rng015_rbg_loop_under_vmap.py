@@ -1,13 +1,13 @@
-"""Under a vmap, a loop redraws with rbg keys until a draw is accepted: it may never end.
+"""Under a vmap, a loop redraws with rbg keys until a sample is accepted: it may not terminate.
 
 ## What it does
 Finds draws with mapped `rbg` or `unsafe_rbg` keys in a `while_loop` inside a
-`jax.vmap`, where the loop's condition depends on what is drawn.
+`jax.vmap`, if the loop's condition depends on the drawn numbers.
 
 ## Why is this bad?
-Under a vmap only the first example's rbg key counts. Once the first example is done
-its key stands still, and every other example redraws the same rejected values for
-ever: the program hangs.
+Under a vmap only the first example's rbg key is used. Once the first example is done,
+its key no longer changes, and every other example redraws the same rejected values:
+the program hangs.
 
 ## Example
 ```python
@@ -42,10 +42,10 @@ jax.vmap(positive)(keys)
 ```
 
 ## When it is intended
-It is not. If the loop is known to end: `# jaxrng: ignore[RNG015] reason`.
+It never is. If the loop is known to terminate: `# jaxrng: ignore[RNG015] reason`.
 
 ## How it is proven
-The trace shows it. The function is then not run, as it may not end.
+The trace shows it. The function is then not run, because it may not terminate.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def check(draw: DrawFacts) -> Finding | None:
                 RULE.severity,
                 draw,
                 message=f"{_messages.title(loops[-1])} under {_messages.title(facts)} redraws with "
-                f"mapped {impl} keys until it is content: it may never end",
+                f"mapped {impl} keys until a sample is accepted: it may not terminate",
                 evidence=None,
                 related=_messages.related(
                     [facts, loops[-1]], ["mapped here", "the loop that redraws"], "examples"
@@ -81,4 +81,11 @@ def check(draw: DrawFacts) -> Finding | None:
     return None
 
 
-RULE = Rule("RNG015", "rbg-loop-under-vmap", "error", of_each_draw(check), __doc__)
+RULE = Rule(
+    "RNG015",
+    "rbg-loop-under-vmap",
+    "error",
+    of_each_draw(check),
+    __doc__,
+    forbids_run_with=frozenset(RBG),
+)

@@ -1,13 +1,13 @@
 """An ignore comment suppresses nothing.
 
 ## What it does
-After all targets are examined, looks through the lines of their functions for
-`# jaxrng: ignore[...]` comments to which no finding belonged, and through files of
-which every function was examined for `# jaxrng: ignore-file[...]`.
+After all targets are checked, finds `# jaxrng: ignore[...]` comments within their
+functions that suppressed no finding, and `# jaxrng: ignore-file[...]` comments in files
+of which every function was checked.
 
 ## Why is this bad?
-Either the fault is gone, and the comment now hides the next one, or the comment
-stands on the wrong line, names the wrong code or has none in brackets, and hides nothing.
+Either the fault was fixed, and the comment would suppress the next one; or the comment
+is on the wrong line, names the wrong code, or has no code in brackets.
 
 ## Example
 ```python
@@ -20,11 +20,11 @@ noise = jax.random.normal(key, x.shape)
 ```
 
 ## When it is intended
-Leave the comment out, or use `--ignore RNG900`.
+It never is: remove the comment, or turn the rule off with `--ignore RNG900`.
 
 ## How it is proven
-All findings of the run are known; none was at the comment, or in the file that it is
-about. A run with a gap, or without executing the function, judges no comment.
+All findings of the run are known, and none was at the comment, or in the file of an
+`ignore-file` comment. If a target has a gap or was not run, its comments are not judged.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from jaxrng_doctor.rules.rule import Rule
 
 
 def finding(place: Place, comment: str, *, slip: bool = False) -> Finding:
-    """The finding for a comment at `place`, by its text without the reason.
+    """The finding for the `comment` at `place`, given without its reason.
 
     `slip`: its codes are not in brackets.
     """
-    way = "remove the comment, or put it on the line of the draw or of the vmap"
+    advice = "remove the comment, or put it on the line of the draw or of the vmap"
     if slip:
-        way = "put the codes in brackets: `# jaxrng: ignore[RNG001] reason`"
+        advice = "put the codes in brackets: `# jaxrng: ignore[RNG001] reason`"
     return Finding(
         code=RULE.code,
         name=RULE.name,
@@ -50,8 +50,15 @@ def finding(place: Place, comment: str, *, slip: bool = False) -> Finding:
         place=place,
         label="the comment on this line",
         proof="no finding of this run is at the comment",
-        help=(Help(way),),
+        help=(Help(advice),),
     )
 
 
-RULE = Rule("RNG900", "unused-suppression", "warning", lambda program: (), __doc__)
+RULE = Rule(
+    "RNG900",
+    "unused-suppression",
+    "warning",
+    lambda program: (),
+    __doc__,
+    judges_comments=True,
+)

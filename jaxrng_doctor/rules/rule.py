@@ -1,26 +1,39 @@
-"""What a rule is: a code, a name, and a question about a program."""
+"""What a rule is: a code, a name, a check of a program, and what follows from a finding."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from jaxrng_doctor.model.facts import DrawFacts, ProgramFacts
 from jaxrng_doctor.model.findings import Finding, RuleText, Severity
 
 Check = Callable[[ProgramFacts], Iterable[Finding]]
+Stability = Literal["stable", "preview"]
+
+PREFIX = "RNG"
+"""Every code begins with it."""
 
 PAGES = ""
-"""Where on the web `docs/rules/` is, with a slash at the end; empty while it is nowhere."""
+"""The URL of `docs/rules/`, with a slash at the end; empty while the pages are not published."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule. `check` is a pure function; `doc` is the module's docstring, in Markdown.
 
-    The docstring's first paragraph is the summary that lists show. `severity` is
-    that of its findings, where the rule does not say otherwise.
+    The first paragraph of the docstring is the summary that lists show. `severity` is the
+    default for its findings; a finding may have another one.
+
+    `shares`: the rule reports that several draws share a key; `expect="same"` suppresses that.
+    `draws_alone`: its evidence without a scope is about draws only, never about a split or an
+    output, so the draws can be shown as a picture.
+    `forbids_run_with`: a program with keys of one of these implementations (`fry`, `rbg`, `urbg`)
+    that this rule reports may not terminate, so it is not run.
+    `judges_comments`: it reports the ignore comments themselves, after all programs were checked.
+    A `preview` rule is off unless `select` has its exact code, and forbids no run.
     """
 
     code: str
@@ -28,20 +41,41 @@ class Rule:
     severity: Severity
     check: Check
     doc: str
+    shares: bool = False
+    draws_alone: bool = False
+    forbids_run_with: frozenset[str] = frozenset()
+    judges_comments: bool = False
+    stability: Stability = "stable"
+
+    def is_on(self, select: Collection[str] | None) -> bool:
+        """Whether the rule takes part at all: always if stable, else only where it is selected."""
+        return self.stability == "stable" or self.code in {c.strip().upper() for c in select or ()}
 
     @property
     def summary(self) -> str:
-        return " ".join(inspect.cleandoc(self.doc).split("\n\n")[0].split())
+        first = " ".join(inspect.cleandoc(self.doc).split("\n\n")[0].split())
+        return first if self.stability == "stable" else f"Preview: {first}"
 
     @property
     def text(self) -> RuleText:
         uri = f"{PAGES}{self.code}.md" if PAGES else ""
         doc = inspect.cleandoc(self.doc)
+        if self.stability == "preview":
+            doc = f"{_IN_PREVIEW.format(code=self.code)}\n\n{doc}"
         return RuleText(self.code, self.name, self.severity, self.summary, doc, uri)
 
 
+_IN_PREVIEW = (
+    "This rule is in preview: it may change or go in any version, and is off unless `select` has "
+    "its exact code, as in `--select ALL,{code}`."
+)
+
+
 def of_each_draw(check: Callable[[DrawFacts], Iterable[Finding] | Finding | None]) -> Check:
-    """The check of a rule that looks at one draw at a time, but not at what only redoes another."""
+    """The check of a rule that looks at one draw at a time.
+
+    A draw that a backward pass only repeats is left out.
+    """
 
     def check_all(program: ProgramFacts) -> Iterator[Finding]:
         for draw in program.draws:

@@ -1,7 +1,4 @@
-"""What becomes of the findings of today: in comes a report, out it comes without the known ones.
-
-On demand they become known: by comments in the source, or in a baseline.
-"""
+"""Accepted findings: applies the baseline to a report, and writes a baseline or ignore comments."""
 
 from __future__ import annotations
 
@@ -24,9 +21,10 @@ AnyReport = TypeVar("AnyReport", bound=Report)
 
 @dataclass(frozen=True)
 class Settling:
-    """`project` is the folder that paths in a baseline are relative to. All paths are absolute.
+    """How a command treats accepted findings.
 
-    `known` are the entries of the baseline at `path`; `new` is where to write one.
+    `project` is the folder that paths in a baseline are relative to. `known` are the entries of
+    the baseline at `path`; `new` is where to write one. All paths are absolute.
     """
 
     project: Path
@@ -37,42 +35,43 @@ class Settling:
 
     @property
     def writes(self) -> bool:
-        """What is found today is to be known from now on."""
+        """Whether the current findings are to be accepted."""
         return self.new is not None or self.adds_ignores
 
     def reading_only(self) -> Settling:
-        """The same for one of several processes, another of which does the writing."""
+        """The same for a process of several, if another one writes."""
         return replace(self, new=None, adds_ignores=False)
 
     def new_among(self, findings: Sequence[Finding]) -> Sequence[Finding]:
-        """Those that the baseline does not know."""
+        """The findings that the baseline does not have."""
         return baseline.new_among(findings, self.known, str(self.project))
 
     def settle(self, report: AnyReport, *, complete: bool) -> AnyReport:
-        """The report without what is known; writes the comments or the baseline asked for.
+        """The report with the accepted findings suppressed; writes what was asked for.
 
-        What was written, and what could not be, is told on stderr. `complete`: what the baseline
-        has and the report has not is not there any more.
+        What was written, and what could not be, is printed to stderr. `complete`: the report is of
+        the whole program, so an entry of the baseline without a finding is stale.
         """
         folder = str(self.project)
-        report, gone = baseline.apply(report, self.known, folder)
-        if gone and complete and self.path is not None and not report.failures:
+        report, stale = baseline.apply(report, self.known, folder)
+        if stale and complete and self.path is not None and not report.failures:
             shown = _shown(self.path)
-            _tell(
-                f"{counted(len(gone), 'finding')} known from {shown} did not come up again: "
-                f"to take out what is gone, add --write-baseline {shown}"
+            findings = counted(len(stale), "finding")
+            _print(
+                f"{findings} of {shown} did not occur: "
+                f"to remove stale entries, add --write-baseline {shown}"
             )
         if self.adds_ignores:
-            report, told = add_ignores(report, self.project)
-            for line in told:
-                _tell(line)
+            report, lines = add_ignores(report, self.project)
+            for line in lines:
+                _print(line)
         if self.new is not None and report.failures:
-            _tell(f"{_shown(self.new)} was not written, because not all could be examined")
+            _print(f"{_shown(self.new)} was not written, because some targets could not be checked")
         elif self.new is not None:
             write_file(self.new, baseline.text(report, folder), f"--write-baseline {self.new}")
             entries = baseline.read(self.new, _shown(self.new))
             report, _ = baseline.apply(report, entries, folder)
-            _tell(f"{counted(len(entries), 'finding')} written to {_shown(self.new)}")
+            _print(f"{counted(len(entries), 'finding')} written to {_shown(self.new)}")
         return report
 
 
@@ -85,13 +84,13 @@ def settling(
 ) -> Settling:
     """Reads the baseline at `path`, unless a `new` one is to be written.
 
-    Raises `UsageError` where that cannot be read, or the new one would overwrite another file.
+    Raises `UsageError` if it cannot be read, or the new one would overwrite another file.
     """
     if new is not None:
         check_writable(new, f"--write-baseline {new}")
         if new.exists() and not baseline.is_one(new):
             raise UsageError(
-                f"--write-baseline {new} would overwrite a file that is no baseline",
+                f"--write-baseline {new} would overwrite a file that is not a baseline",
                 "give another name",
             )
         return Settling(project, new=new.absolute(), adds_ignores=adds_ignores)
@@ -106,5 +105,5 @@ def _shown(path: Path) -> str:
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
 
 
-def _tell(line: str) -> None:
+def _print(line: str) -> None:
     print(f"jaxrng-doctor: {line}", file=sys.stderr)

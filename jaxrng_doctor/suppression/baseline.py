@@ -1,7 +1,7 @@
-"""Findings that are known: in come a report and a file, out comes the report without them.
+"""The baseline: a file of accepted findings, which are then suppressed.
 
-The file names findings by their fingerprints, so that they stay known when lines move. It has
-no line numbers and a fixed order, so that a change of it shows what was fixed and what is new.
+It identifies findings by their fingerprints, so they stay accepted when lines move. It has no line
+numbers and a fixed order, so its diff shows which findings were fixed and which are new.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jaxrng_doctor.model.report import Report
 from jaxrng_doctor.suppression import fingerprints
 
 VERSION = 1
-"""Grows when a reader of the former version could break."""
+"""Increases when a reader of the previous version could break."""
 
 _FORM = {"version": VERSION, "fingerprints": fingerprints.VERSION}
 
@@ -28,7 +28,7 @@ AnyReport = TypeVar("AnyReport", bound=Report)
 
 
 def text(report: Report, folder: str) -> str:
-    """The file's text: all findings that the report tells, paths relative to `folder`."""
+    """The file's text: all findings of the report, with paths relative to `folder`."""
     entries = {
         fingerprint: _entry(finding, fingerprint, folder)
         for finding, fingerprint in zip(*_known_by(report, folder), strict=True)
@@ -38,7 +38,7 @@ def text(report: Report, folder: str) -> str:
 
 
 def is_one(path: Path) -> bool:
-    """Whether the file is a baseline, of whatever version, and so may be replaced by another."""
+    """Whether the file is a baseline of any version, which a new one may overwrite."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -47,15 +47,15 @@ def is_one(path: Path) -> bool:
 
 
 def read(path: Path, shown: str) -> dict[str, Entry]:
-    """The entries of a baseline by fingerprint; `shown` is its path as it is best shown.
+    """The entries of a baseline by fingerprint; `shown` is its path for messages.
 
-    Raises `UsageError` where there is no such file, or it is none that `text` has made.
+    Raises `UsageError` if there is no such file, or it is not a baseline of this version.
     """
     again = f"type: jaxrng-doctor check --write-baseline {shown}"
     if not path.is_file():
         raise UsageError(f"there is no baseline {shown}", again)
     if not is_one(path):
-        raise UsageError(f"{shown} is no baseline", "it is written by --write-baseline")
+        raise UsageError(f"{shown} is not a baseline", "--write-baseline writes one")
     document = json.loads(path.read_text(encoding="utf-8"))
     if any(document[key] != value for key, value in _FORM.items()):
         raise UsageError(f"{shown} is the baseline of another version of jaxrng-doctor", again)
@@ -68,7 +68,7 @@ def read(path: Path, shown: str) -> dict[str, Entry]:
 def apply(
     report: AnyReport, entries: Mapping[str, Entry], folder: str
 ) -> tuple[AnyReport, list[Entry]]:
-    """The report with the findings that are known suppressed, and the entries that it lacks."""
+    """The report with the accepted findings suppressed, and the entries without a finding."""
     found = dict(zip(*_known_by(report, folder), strict=True))
     targets = []
     for target in report.targets:
@@ -80,14 +80,14 @@ def apply(
                 suppressed=(*target.suppressed, *(Suppressed(f, "baseline") for f in known)),
             )
         )
-    gone = [entry for key, entry in entries.items() if key not in found.values()]
-    return replace(report, targets=tuple(targets)), gone
+    stale = [entry for key, entry in entries.items() if key not in found.values()]
+    return replace(report, targets=tuple(targets)), stale
 
 
 def new_among(
     findings: Sequence[Finding], entries: Mapping[str, Entry], folder: str
 ) -> Sequence[Finding]:
-    """The findings that the entries do not have."""
+    """The findings that have no entry."""
     known_by = fingerprints.fingerprints(findings, folder)
     return [f for f, by in zip(findings, known_by, strict=True) if by not in entries]
 

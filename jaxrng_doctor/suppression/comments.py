@@ -1,7 +1,7 @@
-"""The comments that call a finding intended: in comes a file's path, out come its `Ignore`s.
+"""The ignore comments of a source file, and which of them suppresses a finding.
 
-`# jaxrng: ignore[RNG001] reason` is about its statement, `# jaxrng: ignore-file[RNG001] reason`
-about its file; without brackets about every rule, and with commas about several.
+`# jaxrng: ignore[RNG001] reason` applies to its statement, and `ignore-file[RNG001]` to its file.
+The brackets hold one code or several with commas; without brackets it applies to every rule.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 from jaxrng_doctor._util import source
 from jaxrng_doctor.model.findings import Finding, Place
+from jaxrng_doctor.rules import rule_of
+from jaxrng_doctor.rules.rule import PREFIX
 
-# A bracket that is never closed, or a code in none, is a slip: it must not turn into "ignore
-# everything".
+# A bracket that is never closed, or a code without brackets, is a slip. It must not be read as a
+# comment without codes, which suppresses every rule.
 _IGNORE = re.compile(
-    r"#\s*jaxrng\s*:\s*ignore(?P<file>-file)?\b(?!-(?!RNG\d))"
-    r"(?:\s*\[(?P<codes>[^\]#]*)\]|(?P<slip>[^\w#]*(?:\[|RNG\d+)))?"
+    rf"#\s*jaxrng\s*:\s*ignore(?P<file>-file)?\b(?!-(?!{PREFIX}\d))"
+    rf"(?:\s*\[(?P<codes>[^\]#]*)\]|(?P<slip>[^\w#]*(?:\[|{PREFIX}\d+)))?"
     r"(?P<reason>.*?)(?=\s#\s|#\s*jaxrng\s*:|$)",
     re.IGNORECASE,
 )
@@ -25,10 +27,10 @@ _IGNORE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """One ignore comment. `codes` is `None` where it names none and so suppresses all rules.
+    """One ignore comment. `codes` is `None` if it names none, and so suppresses all rules.
 
-    All but RNG900, which a comment that suppresses nothing would otherwise hide from itself.
-    `slip` is the text of one whose codes are not in brackets: it suppresses nothing.
+    It does not suppress a rule about comments: it would hide that it suppresses nothing itself.
+    `slip` is the text of a comment whose codes are not in brackets: it suppresses nothing.
     """
 
     line: int
@@ -38,11 +40,14 @@ class Ignore:
     slip: str = ""
 
     def covers(self, code: str) -> bool:
-        return code != "RNG900" if self.codes is None else code in self.codes
+        if self.codes is not None:
+            return code in self.codes
+        rule = rule_of(code)
+        return rule is None or not rule.judges_comments
 
     @property
     def text(self) -> str:
-        """The comment without its reason, as it is best written."""
+        """The comment without its reason, in its canonical form."""
         if self.slip:
             return self.slip
         named = "" if self.codes is None else f"[{', '.join(sorted(self.codes))}]"
@@ -51,7 +56,7 @@ class Ignore:
 
 @dataclass(frozen=True, slots=True)
 class _Ignores:
-    """Those of one file, of which `comments` are all comments."""
+    """The ignore comments of one file; `comments` are all its comments, by line."""
 
     comments: Mapping[int, str]
     by_line: Mapping[int, list[Ignore]]
@@ -64,7 +69,7 @@ _files: dict[str, _Ignores] = {}
 def _of(path: str) -> _Ignores:
     comments = source.comments(path)
     known = _files.get(path)
-    # One mapping for as long as the file is the same.
+    # `source.comments` returns the same mapping until the file changes.
     if known is None or known.comments is not comments:
         by_line = {n: _parsed(n, text) for n, text in comments.items()}
         whole_file = tuple(i for found in by_line.values() for i in found if i.whole_file)
@@ -80,8 +85,8 @@ def ignores(path: str) -> tuple[Ignore, ...]:
 def comment_for(finding: Finding) -> tuple[Place, Ignore] | None:
     """The comment that suppresses the finding.
 
-    It stands at the draw, at a scope that the draw's key does not vary over, or is about the
-    whole file that the draw is in.
+    It is at the draw, at a scope over which the draw's key does not vary, or applies to the whole
+    file of the draw.
     """
     for place in places_of_comments(finding):
         by_line = _of(place.path).by_line
@@ -98,13 +103,13 @@ def comment_for(finding: Finding) -> tuple[Place, Ignore] | None:
 
 
 def places_of_comments(finding: Finding) -> list[Place]:
-    """Where a comment about the finding may stand, the best place first."""
-    guilty = [s.place for s in finding.scopes if s.varies is not True]
-    return [place for place in (finding.place, *guilty) if place is not None]
+    """Where a comment may suppress the finding, the best place first."""
+    sharing = [s.place for s in finding.scopes if s.varies is not True]
+    return [place for place in (finding.place, *sharing) if place is not None]
 
 
 def with_codes(comment: str, codes: frozenset[str]) -> str | None:
-    """The text of a comment with `codes` added to its first list of codes, if it has one."""
+    """A comment's text with `codes` added to its first list of codes; `None` if it has no list."""
     for match in _IGNORE.finditer(comment):
         if match["codes"] is not None and not match["file"]:
             known = _listed(match["codes"])

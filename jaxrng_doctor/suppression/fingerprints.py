@@ -1,8 +1,8 @@
-"""What a finding is known by when lines have moved. In: findings and a folder. Out: hashes.
+"""Fingerprints, which identify a finding although its line number changes.
 
-A fingerprint holds the code, the path from the folder on, the enclosing function, the text of the
-statement without comments and layout, and a running number among findings that are alike in all
-that. It holds no line number, so that it stays the same while other lines come and go.
+A fingerprint is made of the code, the path relative to a folder, the enclosing function, the text
+of the statement without comments and layout, and a number among the findings that agree in all
+that. It has no line number, so edits elsewhere in the file do not change it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jaxrng_doctor._util import paths, source
 from jaxrng_doctor.model.findings import Finding, Place
 
 VERSION = 1
-"""Grows when the same finding gets another fingerprint than before."""
+"""Increases when a change gives the same finding another fingerprint."""
 
 _Position = tuple[tuple[str, int, int], ...]
 
@@ -23,15 +23,15 @@ _Position = tuple[tuple[str, int, int], ...]
 def fingerprints(findings: Sequence[Finding], root: str) -> tuple[str, ...]:
     """The fingerprint of each finding, 32 hexadecimal digits; `root` is an absolute folder or `""`.
 
-    One fault that several targets show has one fingerprint; two faults that look alike have two.
-    The order of `findings` changes nothing.
+    A finding in several targets has one fingerprint; two findings with equal statements have two.
+    The order of `findings` does not matter.
     """
-    alike: dict[tuple[str, ...], set[_Position]] = {}
+    same: dict[tuple[str, ...], set[_Position]] = {}
     for finding in findings:
-        alike.setdefault(_looks(finding, root), set()).add(_position(finding))
+        same.setdefault(_looks(finding, root), set()).add(_position(finding))
     numbers = {
         (looks, position): n
-        for looks, positions in alike.items()
+        for looks, positions in same.items()
         for n, position in enumerate(sorted(positions))
     }
     return tuple(
@@ -58,12 +58,12 @@ def _statement(place: Place) -> str:
 
 
 def _position(finding: Finding) -> _Position:
-    """What tells two faults apart that look alike: where they and what they come from are."""
+    """What distinguishes two findings with equal statements: their places and related places."""
     scopes = (scope.place for scope in finding.scopes)
     places = (finding.place, *scopes, *(related.place for related in finding.related))
     return tuple((p.path, p.line, p.column or 0) if p else ("", 0, 0) for p in places)
 
 
 def _hash(*parts: str) -> str:
-    # JSON keeps the parts apart, and is ASCII whatever a path has in it.
+    # JSON separates the parts, and is ASCII whatever characters a path has.
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

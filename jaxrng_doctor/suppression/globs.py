@@ -1,19 +1,25 @@
-"""Patterns of files, as in ruff's settings: in come a path and patterns, out which of them match.
+"""Whether a file matches a pattern of `exclude` or `per-file-ignores`, as in ruff's settings.
 
-`*` crosses folders, `**/` is any number of folders or none, `{a,b}` is either, and a leading
-`!` turns a pattern round. A pattern of a folder is about all that is in it.
+`*` crosses folders, `**/` is any number of folders or none, `{a,b}` is either, and a leading `!`
+negates the pattern. A pattern of a folder matches every file in it.
+
+No pattern takes long: the matcher keeps the set of positions that a pattern's beginning can reach,
+so its time grows with the length of the pattern times that of the path.
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
 import os
 import re
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-_BRACES = re.compile(r"(.*)\{([^{}]*)\}(.*)", re.DOTALL)
+_Part = str | list[list["_Part"]]
+"""`*`, `**/`, what stands for one character (`a`, `?`, `[a-z]`), or the alternatives of braces."""
+
+_TOKEN = re.compile(r"\*\*/|\[!?\]?[^\]]*\]|.", re.DOTALL)
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -21,12 +27,12 @@ def matches(path: str, pattern: str, folder: str) -> bool:
     """Whether the absolute `path` matches; `pattern` is relative to `folder`, or a lone name."""
     if pattern.startswith("!"):
         return not matches(path, pattern[1:], folder)
-    names = _names(path, folder)
-    return any(fnmatchcase(name, plain) for plain in _plain(pattern.rstrip("/")) for name in names)
+    parts = _parsed(pattern.rstrip("/"))
+    return any(len(name) in _ends(parts, name, {0}) for name in _names(path, folder))
 
 
 def _names(path: str, folder: str) -> list[str]:
-    """All that a pattern may be about: the file and each folder around it, as far as `folder`."""
+    """What a pattern may match: the file and each folder around it, up to `folder`."""
     real, root = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
     whole = [real, *real.parents]
     names = [p.as_posix() for p in whole if not (folder and root.is_relative_to(p))]
@@ -36,13 +42,44 @@ def _names(path: str, folder: str) -> list[str]:
     return [*names, real.name]
 
 
-def _plain(pattern: str) -> list[str]:
-    """The patterns without braces and without `**/` that together mean the same."""
-    if braces := _BRACES.fullmatch(pattern):
-        before, inside, after = braces.groups()
-        return [p for word in inside.split(",") for p in _plain(f"{before}{word}{after}")]
-    first, *parts = pattern.removeprefix("./").split("**/")
-    return [
-        first + "".join(map("".join, zip(joints, parts, strict=True)))
-        for joints in itertools.product(("", "*/"), repeat=len(parts))
-    ]
+def _parsed(pattern: str) -> list[_Part]:
+    """The parts of a pattern; a brace or comma that belongs to no pair of braces is a character."""
+    # A list of alternatives for each brace that is open, inside the whole pattern.
+    groups: list[list[list[_Part]]] = [[[]]]
+    for token in _TOKEN.findall(pattern.removeprefix("./")):
+        if token == "{":
+            groups.append([[]])
+        elif token == "," and len(groups) > 1:
+            groups[-1].append([])
+        elif token == "}" and len(groups) > 1:
+            alternatives = groups.pop()
+            groups[-1][-1].append(alternatives)
+        else:
+            groups[-1][-1].append(token)
+    while len(groups) > 1:
+        first, *others = groups.pop()
+        groups[-1][-1] += ["{", *first]
+        for other in others:
+            groups[-1][-1] += [",", *other]
+    return groups[0][0]
+
+
+def _ends(parts: Sequence[_Part], name: str, starts: set[int]) -> set[int]:
+    """The positions in `name` at which a match of `parts` ends that begins at one of `starts`."""
+    for part in parts:
+        if not starts:
+            break
+        after = range(min(starts), len(name) + 1)
+        if isinstance(part, list):
+            starts = set().union(*(_ends(alternative, name, starts) for alternative in part))
+        elif part == "*":
+            starts = set(after)
+        elif part == "**/":
+            starts = starts | {i for i in after[1:] if name[i - 1] == "/"}
+        else:
+            starts = {i + 1 for i in starts if i < len(name) and _is(name[i], part)}
+    return starts
+
+
+def _is(character: str, part: str) -> bool:
+    return fnmatchcase(character, part) if len(part) > 1 else part in (character, "?")

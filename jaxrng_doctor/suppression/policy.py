@@ -1,7 +1,6 @@
-"""Which findings are told, which are called intended, and in what order: all of it here, once.
+"""Which findings are reported, which are suppressed, and in what order; decided nowhere else.
 
-In: the rules' findings, the user's choices, and the comments of the user's source. Out: the
-findings to report and the suppressed ones, each sorted by place.
+It depends on the user's settings, and on the ignore comments in the source.
 """
 
 from __future__ import annotations
@@ -11,41 +10,41 @@ from collections.abc import Iterator, Sequence
 from jaxrng_doctor._util import source
 from jaxrng_doctor.model.findings import Choices, Finding, Place, Suppressed, SuppressedBy
 from jaxrng_doctor.model.report import TargetReport
+from jaxrng_doctor.rules import rule_of
+from jaxrng_doctor.rules.rule import PREFIX
 from jaxrng_doctor.suppression.comments import Ignore, comment_for, ignores
 from jaxrng_doctor.suppression.globs import matches
-
-SHARING = frozenset({"RNG001", "RNG002", "RNG003", "RNG004", "RNG014"})
-"""What `expect="same"` calls intended: sharing within one call, and from call to call."""
 
 
 def apply(
     findings: Sequence[Finding], choices: Choices
 ) -> tuple[tuple[Finding, ...], tuple[Suppressed, ...]]:
-    """Findings to report, and findings that somebody called intended.
+    """Findings to report, and suppressed findings, each sorted by place.
 
-    What is not selected, or is in a file that is excluded, is in neither result.
+    A finding that is not selected, or is in an excluded file, is in neither result.
     """
-    told: list[Finding] = []
-    intended: list[Suppressed] = []
+    reported: list[Finding] = []
+    suppressed: list[Suppressed] = []
     for finding in sorted(findings, key=_order):
         if not _selected(finding.code, choices):
             continue
         if any(_in(finding, pattern, choices) for pattern in choices.exclude):
             continue
-        if (suppressed := _suppressed(finding, choices)) is None:
-            told.append(finding)
+        if (how := _suppressed(finding, choices)) is None:
+            reported.append(finding)
         else:
-            intended.append(suppressed)
-    return tuple(told), tuple(intended)
+            suppressed.append(how)
+    return tuple(reported), tuple(suppressed)
 
 
 def _suppressed(finding: Finding, choices: Choices) -> Suppressed | None:
-    """How the finding is suppressed: a comment's reason is worth more than a bare setting."""
+    """How the finding is suppressed: a comment, which has a reason, goes before a setting."""
     if (found := comment_for(finding)) is not None:
         place, comment = found
         by: SuppressedBy = "file-comment" if comment.whole_file else "comment"
         return Suppressed(finding, by, comment.reason, place)
-    if choices.expect == "same" and finding.code in SHARING:
+    rule = rule_of(finding.code)
+    if choices.expect == "same" and rule is not None and rule.shares:
         return Suppressed(finding, "expect")
     for pattern, codes in choices.per_file_ignores:
         if _in(finding, pattern, choices) and _longest_match(finding.code, codes) >= 0:
@@ -54,16 +53,16 @@ def _suppressed(finding: Finding, choices: Choices) -> Suppressed | None:
 
 
 def _in(finding: Finding, pattern: str, choices: Choices) -> bool:
-    """Whether the finding is in a file that matches."""
+    """Whether the finding is in a file that matches the pattern."""
     return finding.place is not None and matches(finding.place.path, pattern, choices.folder)
 
 
 def unused(reports: Sequence[TargetReport]) -> Iterator[tuple[int, Place, Ignore]]:
     """The ignore comments that suppressed nothing in any report.
 
-    Yields the number of the report, the comment's place, and the comment. Reports that are not
-    complete, because of a gap, a failure or no run, judge no comment. The others judge those
-    inside of their function, and together those about a file in which no function was left out.
+    Yields the number of the report, the comment's place, and the comment. A report with a gap, a
+    failure or no run judges no comment. Each of the others judges the comments inside its function;
+    together they judge those for a file of which every function was checked.
     """
     used = {(s.comment.path, s.comment.line) for r in reports for s in r.suppressed if s.comment}
     complete = [
@@ -79,14 +78,14 @@ def unused(reports: Sequence[TargetReport]) -> Iterator[tuple[int, Place, Ignore
                 judged = _all_seen(lines.path, seen)
             else:
                 judged = lines.line <= comment.line <= (lines.end_line or lines.line)
-            codes = comment.codes or {"RNG"}
+            codes = comment.codes or {PREFIX}
             if judged and key not in used and any(_selected(c, report.choices) for c in codes):
                 used.add(key)
                 yield number, Place(*key), comment
 
 
 def _lines_seen(reports: Sequence[TargetReport]) -> set[tuple[str, int]]:
-    """The lines of the functions that were examined, and those of the draws of others."""
+    """The lines of the functions that were checked, and those of all draws."""
     seen = set()
     for report in reports:
         for place in (report.lines, *(draw.place for draw in report.draws)):
@@ -104,6 +103,9 @@ def _all_seen(path: str, seen: set[tuple[str, int]]) -> bool:
 
 
 def _selected(code: str, choices: Choices) -> bool:
+    rule = rule_of(code)
+    if rule is not None and not rule.is_on(choices.select):
+        return False
     return _longest_match(code, choices.select or ["ALL"]) > _longest_match(code, choices.ignore)
 
 

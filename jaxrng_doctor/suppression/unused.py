@@ -1,6 +1,6 @@
-"""What only the reports of all targets together show: in they come, out they go, completed.
+"""Unused ignore comments, which only the reports of all targets together show.
 
-No JAX, so that a process can finish what others have examined.
+No JAX, so that one process can complete the reports that others made.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from jaxrng_doctor.suppression.policy import apply, unused
 
 
 def finish(reports: Sequence[TargetReport]) -> tuple[TargetReport, ...]:
-    """The reports of all targets, with what only all of them together show: unused suppressions."""
+    """The reports of all targets, with findings for the ignore comments that suppress nothing."""
     try:
         return _finished(reports)
     except Exception as error:
-        gap = Gap(f"unused ignore comments are not told: {in_a_line(error)}")
+        gap = Gap(f"unused ignore comments are not reported: {in_a_line(error)}")
         return tuple(replace(report, gaps=(*report.gaps, gap)) for report in reports)
 
 
@@ -29,10 +29,10 @@ def _finished(reports: Sequence[TargetReport]) -> tuple[TargetReport, ...]:
     for number, place, comment in unused(reports):
         report = finished[number]
         found = rng900.finding(place, comment.text, slip=bool(comment.slip))
-        told, suppressed = apply((found,), report.choices)
+        reported, suppressed = apply((found,), report.choices)
         finished[number] = replace(
             report,
-            findings=(*report.findings, *told),
+            findings=(*report.findings, *reported),
             suppressed=(*report.suppressed, *suppressed),
         )
     return tuple(finished)

@@ -1,7 +1,7 @@
-"""Ignore comments for what is found today: in comes a report, out come changed files.
+"""Writes an ignore comment into the source for each finding of a report (`--add-ignores`).
 
-A comment is added at the end of a line, or codes are added to the one that is there, and nothing
-else of the file changes: not its encoding, its line ends, or the syntax and places of its code.
+A comment is added at the end of a line, or codes are added to the comment there. Nothing else in
+the file changes: not its encoding, its line ends, or the syntax and places of its code.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from jaxrng_doctor._util import paths, source
 from jaxrng_doctor._util.output import replace_file
 from jaxrng_doctor.model.findings import Finding, Place
 from jaxrng_doctor.model.report import Report
+from jaxrng_doctor.rules import rule_of
 from jaxrng_doctor.suppression.comments import Ignore, places_of_comments, with_codes
 from jaxrng_doctor.suppression.policy import apply
 
@@ -30,18 +31,18 @@ _INSTALLED = {"site-packages", "dist-packages"}
 AnyReport = TypeVar("AnyReport", bound=Report)
 
 Wanted = dict[int, frozenset[str]]
-"""The codes that the comment on a line is to name."""
+"""The codes for the comment on each line."""
 
 
 class _Refused(Exception):
-    """A file that is to stay as it is; the message says why."""
+    """A file that must not be changed; the message says why."""
 
 
 def add_ignores(report: AnyReport, project: Path) -> tuple[AnyReport, list[str]]:
     """Write the comments into the files under the folder `project`.
 
-    Returns the report as it is with them, and what is to be told: what was written, and
-    for which findings nothing was, and why.
+    Returns the report with the findings that they suppress, and lines for the user: what was
+    written, and which findings got no comment, and why.
     """
     files: dict[str, Wanted] = {}
     for finding in report.findings:
@@ -58,15 +59,15 @@ def add_ignores(report: AnyReport, project: Path) -> tuple[AnyReport, list[str]]
     written = {path: wanted for path, wanted in files.items() if path not in refused}
     targets = []
     for target in report.targets:
-        left = [finding for finding in target.findings if not _serves_now(finding, written)]
-        told, suppressed = apply(left, target.choices)
-        targets.append(replace(target, findings=told, suppressed=(*target.suppressed, *suppressed)))
+        kept = [finding for finding in target.findings if not _is_used_now(finding, written)]
+        left, suppressed = apply(kept, target.choices)
+        targets.append(replace(target, findings=left, suppressed=(*target.suppressed, *suppressed)))
     done = replace(report, targets=tuple(targets))
     return done, [_done(written), *_left(done, project, refused)]
 
 
 def with_ignores(text: str, path: str, wanted: Wanted) -> str:
-    """The text of the file `path` with the comments at the ends of the lines that are `wanted`."""
+    """The text of the file `path` with comments at the ends of the `wanted` lines."""
     lines = io.StringIO(text, newline="").readlines()
     comments = source.comments(path)
     for number, codes in wanted.items():
@@ -84,28 +85,33 @@ def with_ignores(text: str, path: str, wanted: Wanted) -> str:
     return "".join(lines)
 
 
-def _serves_now(finding: Finding, written: Mapping[str, Wanted]) -> bool:
-    """Whether the finding is a comment that suppressed nothing, and has got codes that do."""
+def _is_used_now(finding: Finding, written: Mapping[str, Wanted]) -> bool:
+    """Whether the finding is about an unused comment, which codes were added to."""
     place = finding.place
-    return (
-        finding.code == "RNG900" and place is not None and place.line in written.get(place.path, {})
-    )
+    if place is None or not _is_about_a_comment(finding):
+        return False
+    return place.line in written.get(place.path, {})
+
+
+def _is_about_a_comment(finding: Finding) -> bool:
+    rule = rule_of(finding.code)
+    return rule is not None and rule.judges_comments
 
 
 def _place(finding: Finding, project: Path) -> Place | None:
     """The first place at which a comment may be written, if there is one."""
-    if finding.code == "RNG900":
-        return None  # a comment about a comment that should go
+    if _is_about_a_comment(finding):
+        return None  # its comment should be removed, not suppressed
     places = places_of_comments(finding)
     return next((p for p in places if not _hindrance(p.path, project)), None)
 
 
 def _hindrance(path: str, project: Path) -> str:
-    """Why a file is to stay as it is; `""` where it need not."""
+    """Why a file must not be changed; `""` if it may be."""
     if not os.path.isfile(path):
         return "it is in no file"
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(project)):
-        return "the file lies outside of the project"
+        return "the file is outside of the project"
     if _INSTALLED & set(Path(path).parts):
         return "the file belongs to an installed package"
     writable = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
@@ -115,7 +121,7 @@ def _hindrance(path: str, project: Path) -> str:
 
 
 def _line(place: Place, wanted: Wanted) -> int:
-    """The line of the statement for the comment: one that has or gets one, else the nearest."""
+    """The line of the statement for the comment: one with a comment, else the nearest."""
     first, last = source.logical_span(place.path, place.line)
     comments = source.comments(place.path)
     for n in range(first, last + 1):
@@ -132,7 +138,7 @@ def _write(path: str, wanted: Wanted) -> None:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(before).readline)
         text = before.decode(encoding)
     except (SyntaxError, UnicodeDecodeError) as error:
-        raise _Refused("its encoding is not known") from error
+        raise _Refused("its encoding is unknown") from error
     lines = io.StringIO(text, newline=None).readlines()
     if [line.rstrip("\n") for line in lines] != [
         line.rstrip("\n") for line in linecache.getlines(path)
@@ -140,7 +146,7 @@ def _write(path: str, wanted: Wanted) -> None:
         raise _Refused("the file has changed since it was imported")
     after = with_ignores(text, path, wanted).encode(encoding)
     if _syntax(before) != _syntax(after):
-        raise _Refused("it would not stay the same program")
+        raise _Refused("the comment would change the program")
     try:
         replace_file(Path(path), after)
     except OSError as error:
@@ -149,13 +155,15 @@ def _write(path: str, wanted: Wanted) -> None:
 
 
 def _syntax(content: bytes) -> str:
-    """All that Python makes of a file, with every place in it."""
+    """The syntax tree of a file, with the place of every node."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.dump(ast.parse(content), include_attributes=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise _Refused("it would not be sure to stay the same program") from error
+        raise _Refused(
+            "the file cannot be parsed, so the comment might change the program"
+        ) from error
 
 
 def _done(written: Mapping[str, Wanted]) -> str:
@@ -171,7 +179,7 @@ def _left(report: Report, project: Path, refused: Mapping[str, str]) -> Iterator
     for finding in report.findings:
         place = finding.place
         where = f" at {paths.shown(place.path, str(project))}:{place.line}" if place else ""
-        if finding.code == "RNG900":
+        if _is_about_a_comment(finding):
             why = "remove the comment that suppresses nothing"
         elif place is None:
             why = "it has no place"

@@ -34,7 +34,8 @@ def of_functions(
 ) -> Iterator[TargetReport]:
     """The report of each function; `detail` is that of `doctor.detailed`.
 
-    A constant key that was `repeated` in several calls is RNG014, and not RNG011 too.
+    A constant key that was `repeated` in several calls is reported for the calls, and not for the
+    function too.
     """
     known: set[Any] = set()
     seen = {use.place for r in repeated for use in (r.first, r.second) if not use.is_split}
@@ -59,7 +60,7 @@ def _of_function(
     """What two signatures of one function share is reported once: `known` has what was before."""
     facts = function.diagnosis.facts
     draws = [replace(d, constant=None) if d.place in repeated else d for d in facts.draws]
-    judged, unjudged = judge(replace(facts, draws=tuple(draws)))
+    judged, unjudged = judge(replace(facts, draws=tuple(draws)), choices.select)
     new = [f for f in judged if known_by(f) not in known]
     known.update(map(known_by, new))
     findings, suppressed = apply(new, choices)
@@ -97,7 +98,7 @@ def of_several(
     draws: Sequence[Draw] = (),
 ) -> TargetReport:
     """The report of what only several calls or processes show; `draws` are outside of functions."""
-    judged, unjudged = judge(facts)
+    judged, unjudged = judge(facts, choices.select)
     findings, suppressed = apply(judged, choices)
     findings, unseen = with_pictures(findings) if detail else (findings, ())
     return TargetReport(

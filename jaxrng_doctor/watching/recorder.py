@@ -370,7 +370,7 @@ class Recorder:
 
     def _stop_if_found(self, facts: ProgramFacts) -> None:
         if self._stop_at:
-            findings, _ = apply(judge(facts)[0], self._choices)
+            findings, _ = apply(judge(facts, self._choices.select)[0], self._choices)
             grave = SEVERITIES[: SEVERITIES.index(self._stop_at) + 1]
             if any(finding.severity in grave for finding in self._new(findings)):
                 raise FirstFinding

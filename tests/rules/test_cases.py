@@ -2,7 +2,8 @@
 
 A public function with the parameters `(x, key)` is a case; `x` is f32[4,3], `key` one
 key. `# RNG001` ends the line of a draw that is at fault, `# RNG002 (run)` one where
-only the values of the keys show it.
+only the values of the keys show it. A file about a rule of which the trace alone decides
+says with which `CONFIDENCE`, whether or not the function is run.
 """
 
 import importlib.util
@@ -15,19 +16,11 @@ import jax.numpy as jnp
 import pytest
 
 import jaxrng_doctor
+from jaxrng_doctor import rules
 from tests.coming import skip_if_refused
 
 FILES = sorted(Path(__file__).parent.joinpath("cases").glob("*.py"))
 RULES = [path for path in FILES if path.stem.startswith("rng")]
-
-SURE = {
-    "RNG010": "proven",
-    "RNG011": "inferred",
-    "RNG012": "inferred",
-    "RNG013": "inferred",
-    "RNG015": "inferred",
-}
-"""The confidence of what the trace alone decides, whether or not the function is run."""
 
 MARK = re.compile(r"# (RNG\d{3}(?:, RNG\d{3})*)( \(run\))?$")
 
@@ -39,13 +32,14 @@ def load(path):
     return module
 
 
-def cases(path):
-    for name, fn in vars(load(path)).items():
+def cases(path, module):
+    for name, fn in vars(module).items():
         if inspect.isfunction(fn) and list(inspect.signature(fn).parameters) == ["x", "key"]:
             yield pytest.param(fn, id=f"{path.stem[:6]}-{name}")
 
 
-CASES = {path: list(cases(path)) for path in FILES}
+MODULES = {path: load(path) for path in FILES}
+CASES = {path: list(cases(path, module)) for path, module in MODULES.items()}
 EVERY = [case for found in CASES.values() for case in found]
 
 
@@ -59,6 +53,15 @@ def marked(fn, run):
         for code in mark[1].split(", ")
     }
 
+
+SURE = {
+    path.stem[:6].upper(): module.CONFIDENCE
+    for path, module in MODULES.items()
+    if hasattr(module, "CONFIDENCE")
+}
+"""The confidence of what the trace alone decides."""
+
+SELECT = ("ALL", *(rule.code for rule in rules.RULES if rule.stability == "preview"))
 
 KINDS = {
     "typed-run": (jax.random.key, True),
@@ -84,7 +87,7 @@ def test_the_findings_are_the_comments(fn, make, run):
     if "RNG015" not in {code for _, code in marked(fn, run)}:  # such a loop may never end
         skip_if_refused(fn, x, make(0))
 
-    report = jaxrng_doctor.check(fn, (x, make(0)), run=run)
+    report = jaxrng_doctor.check(fn, (x, make(0)), run=run, select=SELECT)
 
     assert {(f.place.line, f.code) for f in report.findings} == marked(fn, run)
     for f in report.findings:
@@ -99,5 +102,5 @@ def test_each_rule_has_cases_of_both_kinds(path):
     functions = [case.values[0] for case in CASES[path]]
     bad = [fn for fn in functions if code in {c for _, c in marked(fn, run=True)}]
     good = [fn for fn in functions if not marked(fn, run=True)]
-    assert len(bad) >= 8
-    assert len(good) >= 8
+    assert len(bad) >= 8, f"{path.name} has {len(bad)} functions with # {code}, and needs 8"
+    assert len(good) >= 8, f"{path.name} has {len(good)} functions without findings, and needs 8"

@@ -43,7 +43,7 @@ def test_what_only_these_inputs_keep_from_sharing_is_a_note():
 def test_the_note_says_that_nothing_was_shared():
     (finding,) = jaxrng_doctor.check(where_large, (X, KEY)).findings
 
-    assert finding.notes == ("of these inputs at most one draws at a time, so nothing was shared",)
+    assert finding.notes == ("with these inputs at most one draws at a time, so no key was shared",)
 
 
 def test_what_no_inputs_make_share_is_healthy():
@@ -87,8 +87,8 @@ def test_the_axes_and_who_shares_with_whom_are_told():
 
     assert finding.code == "RNG004"
     assert finding.message == (
-        "4 draws over the axis 'a' (2) and the axis 'b' (2) together have only 3 distinct keys, "
-        "such as one for (a 0, b 1) and (a 1, b 0); over each alone they are distinct"
+        "4 draws over the axis 'a' (2) and the axis 'b' (2) together have only 3 distinct keys: "
+        "(a 0, b 1) and (a 1, b 0) share one; over each scope alone the keys differ"
     )
     assert (finding.evidence.examples, finding.evidence.distinct_keys) == (4, 3)
     assert finding.evidence.equal_pair == (1, 2)

@@ -34,8 +34,8 @@ def of_large_rows(limit):
     ("limit", "message"),
     [
         (-1, "all 4 examples of vmap(f) draw the same numbers"),
-        (5, "2 of the 4 examples of vmap(f) draw here, and all of these the same numbers"),
-        (8, "whichever of the 4 examples of vmap(f) draw here, they draw the same numbers"),
+        (5, "2 of the 4 examples of vmap(f) reach this draw, and get the same numbers"),
+        (8, "of the 4 examples of vmap(f), all that reach this draw get the same numbers"),
     ],
 )
 def test_examples_that_did_not_draw_are_not_said_to(limit, message):
@@ -60,7 +60,7 @@ def test_devices_of_which_some_share_are_not_said_to_draw_all_the_same():
 
     assert finding.message == "4 devices of shard_map(f) have only 2 distinct keys"
     [related] = finding.related
-    assert related.message == "the devices do not all have a key of their own"
+    assert related.message == "some of the devices share a key"
 
 
 def test_a_pmap_is_called_so_and_no_name_of_jaxs_own_is_to_be_pasted():

@@ -171,9 +171,9 @@ def test_noise_that_is_the_same_for_the_batches_of_all(start, tmp_path):
     assert "return batch + 0.1 * jax.random.normal" in lines[finding["line"] - 1]
     assert finding["message"] == (
         "jax.random.normal in augment draws the same numbers in 2 processes, "
-        "of which each has its own batch"
+        "each with its own batch"
     )
-    assert finding["notes"] == ["the processes 0, 1: so it was in 3 of 3 calls"]
+    assert finding["notes"] == ["processes 0 and 1; seen in 3 of the 3 compared calls"]
     [help] = finding["help"]
     assert help["code"] == "key = jax.random.fold_in(key, jax.process_index())"
 

@@ -289,7 +289,7 @@ def test_two_draws_from_one_key(make):
 
     assert finding.code == "RNG014"
     assert finding.message == (
-        "jax.random.uniform draws from the key that jax.random.normal has drawn from "
+        "jax.random.uniform draws from the key that jax.random.normal already drew from "
         "in another call"
     )
 

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+CONFIDENCE = "proven"
+
 GENERATOR = np.random.default_rng(0)
 STATE = np.random.RandomState(0)
 FIXED = np.random.default_rng(1).normal(size=3).astype(np.float32)

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+CONFIDENCE = "inferred"
+
 STATIC = jax.random.key(5)
 
 

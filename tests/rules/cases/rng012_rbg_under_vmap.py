@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+CONFIDENCE = "inferred"
+
 
 def noisy(x, key):
     return x + jax.random.normal(key, x.shape)

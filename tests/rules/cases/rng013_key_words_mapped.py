@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+CONFIDENCE = "inferred"
+
 
 def noisy(x, key):
     return x + jax.random.normal(key, x.shape)

@@ -1,8 +1,10 @@
-"""RNG015: a loop that redraws with mapped rbg keys may never end under a vmap."""
+"""RNG015: a loop that redraws with mapped rbg keys may not terminate under a vmap."""
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+CONFIDENCE = "inferred"
 
 
 def rbg(impl="rbg"):
