@@ -30,7 +30,7 @@ SCOPES = (2, 3)
 
 EXAMPLES = 6
 
-SAMPLES = 100
+SAMPLES = 80
 ENOUGH = 16  # inputs of one description, to say that something always holds of the results
 MOST = 1000  # inputs that are tried one and all; of more, so many samples
 
@@ -90,8 +90,10 @@ class Operand:
 class Case:
     """One equation: that of `primitive` in `program`, which takes the operands.
 
-    params: the parameters for a JAX that makes no such equation: then `program` computes the result
-        itself. one_by_one: the examples are not computed under a vmap. samples: how many inputs to draw.
+    params: the parameters for a JAX that makes no such equation: then `program` computes the
+        result itself.
+    one_by_one: the examples are not computed under a vmap.
+    samples: how many inputs to draw.
     unsound: why the transfer claims too much, where that is known. coarse: why it claims less
         than always holds.
     """
@@ -126,9 +128,7 @@ def parameters(cases: Iterable[Case]) -> list[Any]:
 def binding(primitive: str, **params: Any) -> Callable[..., Any]:
     """A program of one equation."""
     found: Any = next(
-        p
-        for p in vars(primitives).values()
-        if isinstance(p, Primitive) and p.name == primitive
+        p for p in vars(primitives).values() if isinstance(p, Primitive) and p.name == primitive
     )
     return lambda *operands: found.bind(*operands, **params)
 
@@ -223,9 +223,7 @@ def _is_words(operand: Operand) -> bool:
     return operand.is_key or operand.dtype == "words"
 
 
-def _compare(
-    numbers: np.ndarray, rank: int, *, words: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def _compare(numbers: np.ndarray, rank: int, *, words: bool) -> tuple[np.ndarray, np.ndarray]:
     """Of each input, along each scope and axis: are all the same, are all pairwise distinct?
 
     `numbers` are `[input, *SCOPES, *elements]`. Keys, also as raw words, differ where any word of
@@ -283,13 +281,37 @@ def equation(case: Case) -> Any:
 
 
 @functools.lru_cache(maxsize=1)
-def tried(case: Case) -> Tried:
-    rng = np.random.default_rng(sum(map(ord, str(case))))
-    eqn = equation(case)
-    inputs = list(_inputs(case, rng))
+def _computed(cases: tuple[Case, ...]) -> dict[Case, tuple[Any, list[list[np.ndarray]], Any]]:
+    """For each case the equation, the inputs and the results; compiled at once, which is faster."""
+    programs, arguments = [], []
+    eqns, inputs = [], []
+    for case in cases:
+        eqn = equation(case)
+        eqns.append(eqn)
+        inputs.append(list(_inputs(case, np.random.default_rng(sum(map(ord, str(case)))))))
+        programs.append(functools.partial(_results, case, eqn))
+        arguments.append(
+            [
+                operand.array(
+                    np.reshape([one[i] for one in inputs[-1]], (-1, *operand.elements))
+                    if 0 not in operand.elements
+                    else np.zeros((len(inputs[-1]) * EXAMPLES, *operand.elements), operand.numeric)
+                )
+                for i, operand in enumerate(case.operands)
+            ]
+        )
+    results = jax.jit(lambda all_: [f(args) for f, args in zip(programs, all_, strict=True)])(
+        arguments
+    )
+    return dict(zip(cases, zip(eqns, inputs, results, strict=True), strict=True))
+
+
+def tried(case: Case, cases: Iterable[Case] = ()) -> Tried:
+    """What comes of the case, which is one of `cases`."""
+    together = tuple(other for other in cases if other.primitive == case.primitive)
+    eqn, inputs, outs = _computed(together or (case,))[case]
+    rng = np.random.default_rng(0)
     stacked = [np.stack([one[i] for one in inputs]) for i in range(len(case.operands))]
-    flat = [o.array(a.reshape(len(inputs) * EXAMPLES, *o.elements)) for o, a in zip(case.operands, stacked, strict=True)]
-    outs = _results(case, eqn, flat)
     truths = [
         _compare(array, len(operand.shape), words=_is_words(operand))
         for operand, array in zip(case.operands, stacked, strict=True)
@@ -324,9 +346,9 @@ def _results(case: Case, eqn: Any, operands: Sequence[Any]) -> list[Any]:
     if not operands:
         found = jnp.broadcast_to(out := one(()), (case.samples * EXAMPLES, *out.shape))
     elif case.one_by_one:
-        found = jax.jit(lambda args: jax.lax.map(one, args))(tuple(operands))
+        found = jax.lax.map(one, operands)
     else:
-        found = jax.jit(jax.vmap(one))(tuple(operands))
+        found = jax.vmap(one)(operands)
     return list(found) if eqn.primitive.multiple_results else [found]
 
 
@@ -362,7 +384,9 @@ def outcome(tried: Tried, transfer: Transfer) -> Outcome:
                         arg.along(dimension) is not CONSTANT for arg in _made_of(tried.eqn, args)
                     )
                     if mapped is (claim is CONSTANT):
-                        found.false.append(f"{words}, of operands that are{' not' * (not mapped)} mapped")
+                        found.false.append(
+                            f"{words}, of operands that are{' not' * (not mapped)} mapped"
+                        )
                 about = (out, dimension, _along(description, dimension))
                 wanted[about] += inputs
                 if claim is UNKNOWN:
@@ -382,9 +406,7 @@ def _made_of(eqn: Any, args: Sequence[Value]) -> Sequence[Value]:
     return args[1:] if eqn.primitive.name == "select_n" else args
 
 
-def _holds(
-    tried: Tried, out: int, dimension: int, claim: Variation, inputs: Sequence[int]
-) -> bool:
+def _holds(tried: Tried, out: int, dimension: int, claim: Variation, inputs: Sequence[int]) -> bool:
     same, distinct = tried.results[out]
     if claim is UNKNOWN:
         return True
@@ -405,10 +427,9 @@ def _name(dimension: int) -> str:
 
 
 def _phrase(description: Description) -> str:
-    claims, twins = description
-    return "; ".join(
-        f"{number}: as {twin}"
-        if twin != number
-        else f"{number}: over {' '.join(v.name for v in over)}, axes {' '.join(v.name for v in axes)}"
-        for number, ((over, axes), twin) in enumerate(zip(claims, twins, strict=True))
-    )
+    found = []
+    for number, ((over, axes), twin) in enumerate(zip(*description, strict=True)):
+        words = (" ".join(v.name for v in variations) for variations in (over, axes))
+        own = "over {}, axes {}".format(*words)
+        found.append(f"{number}: {own if twin == number else f'as {twin}'}")
+    return "; ".join(found)

@@ -36,7 +36,9 @@ COMBINING = [of_any, of_one_to_one, of_hash, of_either]
 
 
 def known(over, axes=()):
-    return Value("input", "x", (), {d: v for d, v in over.items() if v is not CONSTANT}, axes, None, 0)
+    return Value(
+        "input", "x", (), {d: v for d, v in over.items() if v is not CONSTANT}, axes, None, 0
+    )
 
 
 def make(values, op="neg", params=(), args=(), **more):

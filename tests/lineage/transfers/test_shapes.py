@@ -3,7 +3,6 @@
 import itertools
 
 import jax.numpy as jnp
-import numpy as np
 import pytest
 from jax import lax
 
@@ -14,7 +13,7 @@ MOVED = "the words of a key are no longer the last axis"
 
 # Shapes of one size, each of which is reshaped to each other.
 RESHAPES = [
-    [(6,), (2, 3), (3, 2), (1, 6), (6, 1), (2, 1, 3), (1, 2, 3)],
+    [(6,), (2, 3), (3, 2), (6, 1), (2, 1, 3)],
     [(4,), (2, 2), (2, 1, 2), (1, 4)],
     [(), (1,), (1, 1)],
     [(0,), (0, 3), (3, 0)],
@@ -24,18 +23,20 @@ MORE_RESHAPES = [
     ((2, 2, 3), (2, 6)), ((3, 4), (3, 2, 2)), ((2, 3, 2), (6, 2)), ((2, 3, 2), (12,)),
 ]  # fmt: skip
 BROADCASTS = [
-    ((), (3,), ()), ((), (2, 3), ()), ((3,), (2, 3), (1,)), ((3,), (3, 2), (0,)), ((1,), (3,), (0,)),
-    ((1, 3), (2, 3), (0, 1)), ((2,), (2, 1), (0,)), ((3,), (0, 3), (1,)), ((2, 3), (2, 2, 3), (0, 2)),
+    ((), (3,), ()), ((), (2, 3), ()), ((3,), (2, 3), (1,)), ((3,), (3, 2), (0,)),
+    ((1,), (3,), (0,)), ((1, 3), (2, 3), (0, 1)), ((2,), (2, 1), (0,)), ((3,), (0, 3), (1,)),
+    ((2, 3), (2, 2, 3), (0, 2)),
     ((2, 3), (2, 3, 1), (0, 1)), ((0,), (2, 0), (1,)), ((2, 1), (2, 3, 3), (0, 2)),
 ]  # fmt: skip
 CONCATENATIONS = [
-    ([(3,)], 0), ([(2,), (3,)], 0), ([(2,), (2,)], 0), ([(1,), (1,)], 0), 
+    ([(3,)], 0), ([(2,), (3,)], 0), ([(2,), (2,)], 0), ([(1,), (1,)], 0),
     ([(1,), (1,), (1,)], 0), ([(2, 3), (2, 3)], 0), ([(2, 3), (2, 3)], 1), ([(2, 1), (2, 1)], 1),
     ([(2, 3), (1, 3)], 0),
 ]  # fmt: skip
 ACROSS = "equal along one axis and distinct along another, the elements of both can be distinct"
-ACROSS_OF = {((2, 3), (3, 2)), ((3, 2), (2, 3)), ((2, 1, 3), (3, 2)), ((3, 2), (2, 1, 3)),
-             ((3, 2), (1, 2, 3)), ((1, 2, 3), (3, 2)), ((2, 6), (3, 4))}
+ACROSS_OF = {
+    ((2, 3), (3, 2)), ((3, 2), (2, 3)), ((2, 1, 3), (3, 2)), ((3, 2), (2, 1, 3)), ((2, 6), (3, 4)),
+}  # fmt: skip
 HALVES = "words that differ as a whole are cut in two, and either part need not differ"
 
 
@@ -61,9 +62,11 @@ def stack(arrays, axis, **notes):
 def unstack(array, axis, **notes):
     return Case(
         "unstack",
-        lambda x: [lax.index_in_dim(x, i, axis, keepdims=False) for i in range(x.shape[axis])]
-        if not hasattr(lax, "unstack_p")
-        else jnp.unstack(x, axis=axis),
+        lambda x: (
+            [lax.index_in_dim(x, i, axis, keepdims=False) for i in range(x.shape[axis])]
+            if not hasattr(lax, "unstack_p")
+            else jnp.unstack(x, axis=axis)
+        ),
         (array,),
         label=f"axis={axis}",
         params={"axis": axis},
@@ -141,7 +144,8 @@ CASES = [
     *(reshape(old, new) for group in RESHAPES for old, new in itertools.permutations(group, 2)),
     *(reshape(old, new) for old, new in MORE_RESHAPES),
     Case(
-        "reshape", lambda x: lax.reshape(x, (3, 2), (1, 0)), (Operand((2, 3)),), label="transposed", coarse="not followed",
+        "reshape", lambda x: lax.reshape(x, (3, 2), (1, 0)), (Operand((2, 3)),),
+        label="transposed", coarse="not followed",
     ),
     reshape((4, 2), (2, 2, 2), "words"),
     reshape((2, 2), (4,), "words"),
@@ -163,7 +167,8 @@ CASES = [
     rev((3,), (0,)), rev((2, 3), (1,)), rev((2, 3), (0, 1)), rev((3, 2), (0, 1), "words"),
     *(concatenate(*each) for each in CONCATENATIONS),
     concatenate([(0,), (3,)], 0, coarse="an array of size 0 adds nothing"),
-    concatenate([(2, 2), (1, 2)], 0, "words"), concatenate([(2,), (2,)], 0, "words", coarse="one of two keys is distinct, and so are both"),
+    concatenate([(2, 2), (1, 2)], 0, "words"),
+    concatenate([(2,), (2,)], 0, "words", coarse="one of two keys is distinct, and so are both"),
     *(
         stack((Operand(shape),) * count, axis)
         for shape, axes in [((), (0,)), ((3,), (0, 1)), ((2, 3), (0, 1, 2))]
@@ -178,11 +183,11 @@ CASES = [
     unstack(Operand((2, 2), "words"), 0),
     unstack(Operand((2, 2), "words"), 1, coarse="single words may be equal"),
     *(tile(Operand((2, 3)), reps) for reps in [(1, 1), (2, 1), (1, 2), (0, 1)]),
-    tile(Operand((1,)), (3,), coarse="what is claimed of an axis of size 1 is not known to be void"),
+    tile(Operand((1,)), (3,), coarse="an axis of size 1 may be called distinct"),
     tile(Operand((2,), "words"), (2,)),
     *(
         iota("int32", shape, axis)
-        for shape, axis in [((3,), 0), ((2, 3), 0), ((2, 3), 1), ((1,), 0), ((0,), 0), ((2, 0, 3), 2)]
+        for shape, axis in [((3,), 0), ((2, 3), 0), ((2, 3), 1), ((1,), 0), ((0,), 0), ((2, 0), 0)]
     ),
     iota("uint8", (256,), 0),
     iota("float32", (3,), 0),
@@ -193,7 +198,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", parameters(CASES))
 def test_what_is_claimed_holds_of_all_small_inputs(case):
-    found = outcome(tried(case), shapes.TRANSFERS[case.primitive])
+    found = outcome(tried(case, CASES), shapes.TRANSFERS[case.primitive])
 
     assert found.false == []
     assert case.coarse or found.missed == []
