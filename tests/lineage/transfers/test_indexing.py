@@ -1,0 +1,83 @@
+"""Parts of arrays against brute force: what the transfers claim holds of all small inputs."""
+
+import pytest
+from jax import lax
+
+from jaxrng_doctor.analysis.lineage.transfers import indexing
+from tests.lineage.brute_force import Case, Operand, binding, outcome, parameters, tried
+
+CLIP, FILL = lax.GatherScatterMode.CLIP, lax.GatherScatterMode.FILL_OR_DROP
+FILLED = "an index out of bounds finds the fill value, which is the same for all"
+WHOLE = "of a whole axis there is but one slice"
+SAME = "equal indices find equal elements"
+
+SLICES = [
+    ((3,), (0,), (2,), None), ((3,), (0,), (3,), (2,)), ((3,), (1,), (1,), None),
+    ((2, 3), (0, 1), (2, 3), None), ((2, 3), (1, 0), (2, 3), (1, 2)),
+    ((2, 3), (0, 0), (1, 1), None),
+]  # fmt: skip
+
+
+def cut(shape, start, limit, strides=None, dtype="int32", **notes):
+    return Case(
+        "slice", lambda x: lax.slice(x, start, limit, strides), (Operand(shape, dtype),),
+        label=f"{start}:{limit}:{strides}", **notes,
+    )  # fmt: skip
+
+
+def dynamic(shape, sizes, dtype="int32", **notes):
+    starts = tuple(Operand((), numbers=tuple(range(-1, n + 1))) for n in shape)
+    return Case(
+        "dynamic_slice", binding("dynamic_slice", slice_sizes=sizes),
+        (Operand(shape, dtype), *starts), label=f"sizes={sizes}", **notes,
+    )  # fmt: skip
+
+
+def gather(shape, indices, numbers, dtype="int32", *, axis=0, mode=CLIP, **notes):
+    """`x[indices]` along one axis, the indices `[..., 1]`."""
+    offset = tuple(range(len(indices) - 1, len(indices) + len(shape) - 2))
+    dims = lax.GatherDimensionNumbers(offset, (axis,), (axis,))
+    sizes = tuple(1 if i == axis else n for i, n in enumerate(shape))
+    return Case(
+        "gather",
+        lambda x, i: lax.gather(x, i, dims, sizes, mode=mode),
+        (Operand(shape, dtype), Operand(indices, numbers=numbers)),
+        label=f"axis={axis} {mode.name}",
+        **notes,
+    )
+
+
+CASES = [
+    *(cut(*each) for each in SLICES),
+    cut((2, 2), (0, 0), (1, 2), dtype="words"),
+    cut((3, 2), (0, 0), (3, 1), dtype="words"),
+    cut((3, 2), (0, 0), (3, 2), (2, 1), dtype="words"),
+    cut((2, 2), (0, 0), (2, 2), (1, 2), dtype="words"),
+    *(dynamic(*each) for each in [((3,), (2,)), ((2, 3), (1, 3))]),
+    dynamic((3,), (3,), coarse=WHOLE),
+    dynamic((2, 3), (2, 1), coarse=WHOLE),
+    dynamic((3, 2), (1, 2), "words"),
+    dynamic((3, 2), (3, 1), "words", coarse=WHOLE),
+    gather((3,), (1,), (0, 1, 2)),
+    gather((3,), (2, 1), (0, 1, 2), coarse=SAME),
+    gather((3,), (2, 1), (0, 2, 5), coarse=SAME),
+    gather((2, 3), (1,), (0, 1)),
+    gather((2, 3), (2, 1), (0, 1), axis=1),
+    gather((3,), (2, 1), (0, 1, 2), mode=FILL),
+    gather((3,), (2, 1), (0, 2, 5), mode=FILL, unsound=FILLED),
+    gather((2, 2), (1,), (0, 1), "words"),
+    gather((2, 2), (1,), (0, 1), "words", axis=1),
+    gather((2, 2), (2, 1), (0, 1), "words"),
+]
+
+
+@pytest.mark.parametrize("case", parameters(CASES))
+def test_what_is_claimed_holds_of_all_small_inputs(case):
+    found = outcome(tried(case, CASES), indexing.TRANSFERS[case.primitive])
+
+    assert found.false == []
+    assert case.coarse or found.missed == []
+
+
+def test_each_primitive_is_tried():
+    assert {case.primitive for case in CASES} == set(indexing.TRANSFERS)

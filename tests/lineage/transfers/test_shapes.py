@@ -1,0 +1,208 @@
+"""Moving elements about against brute force: what the transfers claim holds of all small inputs."""
+
+import itertools
+
+import jax.numpy as jnp
+import pytest
+from jax import lax
+
+from jaxrng_doctor.analysis.lineage.transfers import shapes
+from tests.lineage.brute_force import Case, Operand, binding, outcome, parameters, tried
+
+MOVED = "the words of a key are no longer the last axis"
+
+# Shapes of one size, each of which is reshaped to each other.
+RESHAPES = [
+    [(6,), (2, 3), (3, 2), (6, 1), (2, 1, 3)],
+    [(4,), (2, 2), (2, 1, 2), (1, 4)],
+    [(), (1,), (1, 1)],
+    [(0,), (0, 3), (3, 0)],
+]
+MORE_RESHAPES = [
+    ((12,), (2, 3, 2)), ((2, 6), (3, 4)), ((2, 6), (2, 2, 3)), ((2, 2, 3), (4, 3)),
+    ((2, 2, 3), (2, 6)), ((3, 4), (3, 2, 2)), ((2, 3, 2), (6, 2)), ((2, 3, 2), (12,)),
+]  # fmt: skip
+BROADCASTS = [
+    ((), (3,), ()), ((), (2, 3), ()), ((3,), (2, 3), (1,)), ((3,), (3, 2), (0,)),
+    ((1,), (3,), (0,)), ((1, 3), (2, 3), (0, 1)), ((2,), (2, 1), (0,)), ((3,), (0, 3), (1,)),
+    ((2, 3), (2, 2, 3), (0, 2)),
+    ((2, 3), (2, 3, 1), (0, 1)), ((0,), (2, 0), (1,)), ((2, 1), (2, 3, 3), (0, 2)),
+]  # fmt: skip
+CONCATENATIONS = [
+    ([(3,)], 0), ([(2,), (3,)], 0), ([(2,), (2,)], 0), ([(1,), (1,)], 0),
+    ([(1,), (1,), (1,)], 0), ([(2, 3), (2, 3)], 0), ([(2, 3), (2, 3)], 1), ([(2, 1), (2, 1)], 1),
+    ([(2, 3), (1, 3)], 0),
+]  # fmt: skip
+ACROSS = "equal along one axis and distinct along another, the elements of both can be distinct"
+ACROSS_OF = {
+    ((2, 3), (3, 2)), ((3, 2), (2, 3)), ((2, 1, 3), (3, 2)), ((3, 2), (2, 1, 3)), ((2, 6), (3, 4)),
+}  # fmt: skip
+HALVES = "words that differ as a whole are cut in two, and either part need not differ"
+
+
+def reshape(old, new, dtype="int32", **notes):
+    if (old, new) in ACROSS_OF:
+        notes["coarse"] = ACROSS
+    return Case(
+        "reshape", lambda x: lax.reshape(x, new), (Operand(old, dtype),), label=f"to {new}", **notes
+    )
+
+
+def stack(arrays, axis, **notes):
+    return Case(
+        "stack",
+        lambda *arrays: jnp.stack(arrays, axis),
+        arrays,
+        label=f"axis={axis}",
+        params={"axis": axis},
+        **notes,
+    )
+
+
+def unstack(array, axis, **notes):
+    return Case(
+        "unstack",
+        lambda x: (
+            [lax.index_in_dim(x, i, axis, keepdims=False) for i in range(x.shape[axis])]
+            if not hasattr(lax, "unstack_p")
+            else jnp.unstack(x, axis=axis)
+        ),
+        (array,),
+        label=f"axis={axis}",
+        params={"axis": axis},
+        **notes,
+    )
+
+
+def tile(array, reps, **notes):
+    return Case(
+        "tile", lambda x: jnp.tile(x, reps), (array,), label=f"reps={reps}", params={"reps": reps},
+        **notes,
+    )  # fmt: skip
+
+
+def expand_dims(array, dimensions, **notes):
+    return Case(
+        "expand_dims",
+        lambda x: jnp.expand_dims(x, dimensions),
+        (array,),
+        label=f"dimensions={dimensions}",
+        params={"dimensions": dimensions},
+        **notes,
+    )
+
+
+def broadcast(old, new, dims, dtype="int32", **notes):
+    return Case(
+        "broadcast_in_dim",
+        lambda x: lax.broadcast_in_dim(x, new, dims),
+        (Operand(old, dtype),),
+        label=f"to {new} at {dims}",
+        **notes,
+    )
+
+
+def concatenate(shapes, axis, dtype="int32", **notes):
+    return Case(
+        "concatenate",
+        binding("concatenate", dimension=axis),
+        tuple(Operand(shape, dtype) for shape in shapes),
+        label=f"dimension={axis}",
+        **notes,
+    )
+
+
+def transpose(shape, order, dtype="int32", **notes):
+    return Case(
+        "transpose", binding("transpose", permutation=order), (Operand(shape, dtype),),
+        label=f"to {order}", **notes,
+    )  # fmt: skip
+
+
+def iota(dtype, shape, axis, **notes):
+    return Case(
+        "iota", lambda: lax.broadcasted_iota(dtype, shape, axis), label=f"{dtype} {shape} {axis}",
+        samples=1, **notes,
+    )  # fmt: skip
+
+
+def squeeze(shape, dimensions, dtype="int32", **notes):
+    return Case(
+        "squeeze", lambda x: lax.squeeze(x, dimensions), (Operand(shape, dtype),),
+        label=f"dimensions={dimensions}", **notes,
+    )  # fmt: skip
+
+
+def rev(shape, dimensions, dtype="int32"):
+    return Case(
+        "rev", lambda x: lax.rev(x, dimensions), (Operand(shape, dtype),),
+        label=f"dimensions={dimensions}",
+    )  # fmt: skip
+
+
+CASES = [
+    *(reshape(old, new) for group in RESHAPES for old, new in itertools.permutations(group, 2)),
+    *(reshape(old, new) for old, new in MORE_RESHAPES),
+    Case(
+        "reshape", lambda x: lax.reshape(x, (3, 2), (1, 0)), (Operand((2, 3)),),
+        label="transposed", coarse="not followed",
+    ),
+    reshape((4, 2), (2, 2, 2), "words"),
+    reshape((2, 2), (4,), "words"),
+    reshape((4,), (2, 2), "words", unsound=HALVES),
+    reshape((2, 2), (2, 2, 1), "words", unsound=MOVED),
+    *(broadcast(*each) for each in BROADCASTS),
+    broadcast((2,), (3, 2), (1,), "words"),
+    broadcast((2,), (2, 3), (0,), "words", unsound=MOVED),
+    *(expand_dims(Operand((2, 3)), dims) for dims in [(0,), (1,), (2,), (0, 3)]),
+    expand_dims(Operand(()), (0,)),
+    expand_dims(Operand((2,), "words"), (0,)),
+    expand_dims(Operand((2,), "words"), (1,), unsound=MOVED),
+    squeeze((1, 3), (0,)), squeeze((1, 1), (0, 1)), squeeze((2, 1, 3), (1,)), squeeze((3, 1), (1,)),
+    squeeze((1, 2), (0,), "words"), squeeze((2, 1), (1,), "words"),
+    *(transpose((2, 3), order) for order in itertools.permutations(range(2))),
+    *(transpose((1, 2, 3), order) for order in itertools.permutations(range(3))),
+    transpose((3, 2, 2), (1, 0, 2), "words"),
+    transpose((3, 2), (1, 0), "words", unsound=MOVED),
+    rev((3,), (0,)), rev((2, 3), (1,)), rev((2, 3), (0, 1)), rev((3, 2), (0, 1), "words"),
+    *(concatenate(*each) for each in CONCATENATIONS),
+    concatenate([(0,), (3,)], 0, coarse="an array of size 0 adds nothing"),
+    concatenate([(2, 2), (1, 2)], 0, "words"),
+    concatenate([(2,), (2,)], 0, "words", coarse="one of two keys is distinct, and so are both"),
+    *(
+        stack((Operand(shape),) * count, axis)
+        for shape, axes in [((), (0,)), ((3,), (0, 1)), ((2, 3), (0, 1, 2))]
+        for axis in axes
+        for count in (1, 2)
+    ),
+    stack((Operand((2,)),) * 3, 0),
+    stack((Operand((2,), "words"),) * 2, 0),
+    stack((Operand((2,), "words", (0, 1)),) * 2, 1, unsound=MOVED),
+    *(unstack(Operand((2, 3)), axis) for axis in (0, 1)),
+    unstack(Operand((3,)), 0),
+    unstack(Operand((2, 2), "words"), 0),
+    unstack(Operand((2, 2), "words"), 1, coarse="single words may be equal"),
+    *(tile(Operand((2, 3)), reps) for reps in [(1, 1), (2, 1), (1, 2), (0, 1)]),
+    tile(Operand((1,)), (3,), coarse="an axis of size 1 may be called distinct"),
+    tile(Operand((2,), "words"), (2,)),
+    *(
+        iota("int32", shape, axis)
+        for shape, axis in [((3,), 0), ((2, 3), 0), ((2, 3), 1), ((1,), 0), ((0,), 0), ((2, 0), 0)]
+    ),
+    iota("uint8", (256,), 0),
+    iota("float32", (3,), 0),
+    iota("uint8", (257,), 0, unsound="it begins again at 256"),
+    iota("float16", (2050,), 0, unsound="2048 and 2049 are one number of 16 bits"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", parameters(CASES))
+def test_what_is_claimed_holds_of_all_small_inputs(case):
+    found = outcome(tried(case, CASES), shapes.TRANSFERS[case.primitive])
+
+    assert found.false == []
+    assert case.coarse or found.missed == []
+
+
+def test_each_primitive_is_tried():
+    assert {case.primitive for case in CASES} == set(shapes.TRANSFERS)
