@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 
 ELISION = "…"
-"""A line of its own in shown output that stands for any number of lines."""
+"""A separate line in a shown output that stands for any number of lines."""
 
 PROGRESS = re.compile(r"^jaxrng-doctor: .*…\n", re.MULTILINE)
 """The progress line that a slow machine shows on stderr; it is not part of an output."""
