@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 MADE := $(VENV)/made
 OLDEST_MADE := .venv-oldest/made
 NEWEST_MADE := .venv-newest/made
+SITE_MADE := .venv-site/made
 
 # The newest Python on the PATH or in pyenv that is newer than PYTHON; nothing where there is none.
 define find_newest_python
@@ -36,7 +37,7 @@ JAX_NEXT := JAX_SCAN3=1 JAX_REMAT3=1 JAX_CUSTOM_VJP3=1
 without = not no-run and not (findings_are_the_comments and $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-newest matrix test-frameworks test-wheel check lint types layers docs stale new-rule fuzz bench release-check clean
+.PHONY: help demo test test-oldest test-newest matrix test-frameworks test-wheel check lint types layers docs site stale new-rule fuzz bench release-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -88,10 +89,15 @@ types: $(MADE) ## mypy
 layers: $(MADE) ## import-linter: who may import whom
 	$(BIN)/lint-imports
 
-docs: $(MADE) $(NEWEST_MADE) ## make again what is made: the rules' pages, README's table and pictures, key_reuse.md
+docs: $(MADE) $(NEWEST_MADE) ## generate the reference pages and pictures, and refresh all shown outputs
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/refresh.py
 	.venv-newest/bin/python docs/make_key_reuse.py
 	$(BIN)/python docs/make_page_picture.py
+
+site: $(SITE_MADE) ## build the documentation in .venv-site/html; a warning or a broken link is an error
+	.venv-site/bin/python -m sphinx -W --keep-going -n -q -d .venv-site/doctrees docs .venv-site/html
+	@echo "built: .venv-site/html/index.html"
 
 stale: $(MADE) ## fail where `make docs` would change something, or the changelog contradicts the version
 	$(BIN)/python docs/generate.py --check
@@ -119,7 +125,7 @@ release-check: $(MADE) ## fail unless version, changelog and recipes are ready f
 	$(BIN)/python .ci/release.py --release
 
 clean: ## remove the environments and the caches
-	rm -rf .venv .venv-oldest .venv-newest .venv-jax* .matrix .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-oldest .venv-newest .venv-site .venv-jax* .matrix .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: an environment is made once, and again when what it is made from changes.
@@ -132,6 +138,11 @@ $(MADE): pyproject.toml
 $(OLDEST_MADE): pyproject.toml
 	$(OLDEST_PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/pip install --quiet -e '.[test]' $(OLDEST_JAX)
+	@touch $@
+
+$(SITE_MADE): pyproject.toml
+	$(PYTHON) -m venv .venv-site
+	.venv-site/bin/pip install --quiet -e '.[docs]'
 	@touch $@
 
 # With the frameworks, unless one of them would not have the newest JAX: then that is told.

@@ -56,9 +56,11 @@ def _of_the_changelog(root: Path, version: str, releasing: bool) -> list[str]:
 
 
 def _of_the_recipes(root: Path, version: str) -> list[str]:
-    text = (root / "docs" / "ci.md").read_text(encoding="utf-8")
+    text = (root / "docs" / "how-to" / "ci.md").read_text(encoding="utf-8")
     named = set(re.findall(r"\bv(\d+\.\d+\.\d+)\b", text))
-    return [f"docs/ci.md names v{other}, not v{version}" for other in sorted(named - {version})]
+    return [
+        f"docs/how-to/ci.md names v{other}, not v{version}" for other in sorted(named - {version})
+    ]
 
 
 def main(arguments: list[str]) -> int:

@@ -1,11 +1,11 @@
-"""Writes what is made from other files: pages, tables, README's picture, the settings' schema.
+"""Generates pages, tables, the picture in README and the schema of the settings.
 
-`--check` writes nothing, and fails where something would change.
+`--check` writes nothing, and fails if something would change.
 """
 
 from __future__ import annotations
 
-import os
+import json
 import shlex
 import subprocess
 import sys
@@ -13,10 +13,12 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import command_line
 import pages
 import picture
-import readme
+import schema_page
 import settings_page
+import shown
 
 from jaxrng_doctor.rules import RULES
 
@@ -24,12 +26,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def generated(root: Path) -> dict[str, str]:
-    """The text of all that is made, by path; README.md is read from `root`."""
+    """The text of each generated file, by path; README.md and the schemas are read from `root`."""
     written = (root / "README.md").read_text(encoding="utf-8")
+    schemas = {
+        name: json.loads((root / "docs" / f"{name}.schema.json").read_text(encoding="utf-8"))
+        for name in ("report", "listing")
+    }
     return {
-        "README.md": readme.with_section(written, "rules", pages.rule_table(RULES, "docs/rules/")),
-        "docs/report.svg": report_picture(written),
+        "docs/pictures/report.svg": report_picture(written),
+        "docs/command-line.md": command_line.page(),
         "docs/python-api.md": pages.python_reference(),
+        "docs/report-schema.md": schema_page.page(schemas),
         "docs/settings.md": settings_page.page(),
         "docs/settings.schema.json": settings_page.schema_text(),
         "docs/rules/README.md": pages.rule_index(RULES),
@@ -38,23 +45,19 @@ def generated(root: Path) -> dict[str, str]:
 
 
 def report_picture(written: str) -> str:
-    """The report of README's first command, on the file that README begins with."""
-    step = readme.steps(written)[0]
-    shown = f"$ {step.command}\n{output_of(step)}"
-    return picture.svg(shown, f"What is printed by {step.command}")
+    """The report of the first command in README, on the file that README begins with."""
+    step = shown.steps(written)[0]
+    report = f"$ {step.command}\n{output_of(step)}"
+    return picture.svg(report, f"Output of {step.command}")
 
 
-def output_of(step: readme.Step, *more: str) -> str:
-    """What a command of README's prints, with `more` arguments."""
+def output_of(step: shown.Step, *more: str) -> str:
+    """What a command of README prints with `more` arguments, in colour and 100 columns wide."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, text in step.files.items():
-            Path(folder, name).write_text(text, encoding="utf-8")
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-        fixed = {"FORCE_COLOR": "1", "COLUMNS": "100", "JAX_PLATFORMS": "cpu", "PYTHONUTF8": "1"}
         report = subprocess.run(
             [sys.executable, "-m", "jaxrng_doctor", *shlex.split(step.command)[1:], *more],
-            cwd=folder,
-            env={**os.environ, **fixed, "PYTHONPATH": path},
+            cwd=shown.filled(Path(folder), step.files),
+            env=shown.environment(FORCE_COLOR="1", COLUMNS="100"),
             capture_output=True,
             encoding="utf-8",
             check=False,
@@ -65,13 +68,13 @@ def output_of(step: readme.Step, *more: str) -> str:
 
 
 def stale(root: Path, made: Mapping[str, str]) -> list[str]:
-    """The paths under `root` that are missing, differ, or are pages of rules that are gone."""
+    """The paths under `root` that are missing or differ, and pages of rules that are gone."""
     wrong = [path for path, text in made.items() if _read(root / path) != text]
     return sorted([*wrong, *_gone(root, made)])
 
 
 def write(root: Path, made: Mapping[str, str]) -> None:
-    """Make `root` hold exactly what is made."""
+    """Write the generated files under `root`, and remove pages of rules that no longer exist."""
     for path, text in made.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
@@ -93,10 +96,10 @@ def main(arguments: list[str]) -> int:
     changed = stale(ROOT, made)
     if arguments != ["--check"]:
         write(ROOT, made)
-        changed, said = [], [f"written: {path}" for path in changed]
+        changed, lines = [], [f"written: {path}" for path in changed]
     else:
-        said = [f"stale: {path}: run make docs" for path in changed]
-    print(*(said or ["all up to date"]), sep="\n")
+        lines = [f"stale: {path}: run make docs" for path in changed]
+    print(*(lines or ["all up to date"]), sep="\n")
     return 1 if changed else 0
 
 

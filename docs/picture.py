@@ -1,7 +1,6 @@
-"""A terminal's text as a picture: in comes text with ANSI colours, out comes an SVG.
+"""Draws terminal text with ANSI colours as an SVG.
 
-Written out here, rather than exported by rich, so that a reader's browser fetches no
-fonts, and the picture does not change with rich's version.
+rich could export it, but its pictures load fonts from the web and change with its version.
 """
 
 from __future__ import annotations

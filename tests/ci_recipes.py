@@ -1,4 +1,4 @@
-"""Recipes of `docs/ci.md`, GitHub's and pip's side of them: for the tests that try them for real.
+"""Recipes of `docs/how-to/ci.md`, GitHub's and pip's side of them: for the tests that try them for real.
 
 The doctor is built as it is released and installed by the real tools. What it depends on is lent:
 a folder on `PYTHONPATH` that shows the packages of this environment, all but the doctor itself, so
@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def recipes() -> dict[str, list[str]]:
-    """The files that `docs/ci.md` shows, by name: a name can come more than once."""
-    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    """The files that `docs/how-to/ci.md` shows, by name: a name can come more than once."""
+    text = (ROOT / "docs" / "how-to" / "ci.md").read_text(encoding="utf-8")
     found: dict[str, list[str]] = {}
     for block in re.findall(r"^```\w+\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         name, _, rest = block.partition("\n")

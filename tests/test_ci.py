@@ -305,7 +305,7 @@ def test_the_action_installs_the_version_that_is_asked_for(action: Runner) -> No
 
 def test_the_inputs_of_the_action_are_those_of_its_table() -> None:
     action = yaml.safe_load((ROOT / "action.yml").read_text())
-    text = (ROOT / "docs" / "ci.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "ci.md").read_text()
     for name in action["inputs"]:
         assert f"| `{name}` |" in text
     for name in action["outputs"]:

@@ -1,4 +1,4 @@
-"""What is made from other files is up to date, and a rule's page teaches what the doctor says.
+"""Generated pages are up to date, and the examples on a rule's page are judged as it says.
 
 An "Example" in a rule's docstring is the body of a function of `x` (f32[32,10]) and `key` that
 returns the value of its last line; `jax`, `jnp`, `np`, `lax`, `random` and `add_noise(x, key)` are
@@ -52,6 +52,15 @@ def add_noise(x, key):
 
 def program(x, key):
 """
+
+PAGES = sorted(ROOT.glob("docs/**/*.md"))
+PICTURES = sorted(ROOT.glob("docs/pictures/*.svg"))
+EXPLANATIONS = sorted(ROOT.glob("docs/explanation/*.md"))
+
+
+def name_of(page):
+    return page.relative_to(ROOT).as_posix()
+
 
 every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 
@@ -168,7 +177,7 @@ def said_of(rule, section, verdicts):
     return said
 
 
-def test_all_that_is_made_is_up_to_date(cli_environment):
+def test_what_is_generated_is_up_to_date(cli_environment):
     done = subprocess.run(
         [sys.executable, ROOT / "docs" / "generate.py", "--check"],
         env=cli_environment,
@@ -191,10 +200,10 @@ def test_what_is_stale_is_noticed_and_written(tmp_path):
     assert generate.stale(tmp_path, made) == []
 
 
-def test_every_rule_is_in_readme_and_has_its_page():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_every_rule_is_in_the_list_and_has_its_page():
+    listed = (ROOT / "docs" / "rules" / "README.md").read_text(encoding="utf-8")
     for rule in RULES:
-        assert f"| [{rule.code}](docs/rules/{rule.code}.md) | {rule.name} |" in readme
+        assert f"| [{rule.code}]({rule.code}.md) | {rule.name} |" in listed
         page = (ROOT / "docs" / "rules" / f"{rule.code}.md").read_text(encoding="utf-8")
         assert f"\n# {rule.code} {rule.name}\n" in page
         assert rule.doc.strip() in page
@@ -208,10 +217,40 @@ def test_every_public_name_is_in_the_python_reference():
         assert inspect.getdoc(getattr(jaxrng_doctor, name)) in reference
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/**/*.md")), ids=lambda page: page.name)
-def test_every_linked_file_exists(page):
-    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
-    assert [to for to in links if "://" not in to and not (page.parent / to).exists()] == []
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_somewhere(page):
+    links = re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    inside = [link.partition("#") for link in links if "://" not in link]
+    assert [to for to, _, _ in inside if not (page.parent / to).exists()] == []
+    wrong = [
+        f"{to}#{heading}"
+        for to, _, heading in inside
+        if heading and heading not in anchors(page.parent / to if to else page)
+    ]
+    assert wrong == []
+
+
+def anchors(page):
+    """The names of a page's headings in links, as GitHub and the site make them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [ROOT / "docs/architecture.md", *EXPLANATIONS], ids=name_of)
+def test_every_module_that_is_named_exists(page):
+    """A path with a slash that starts in a package, or is that of a test or a page."""
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:\w+/)+(?:\w+\.\w+)?)`", text)
+    roots = [ROOT / "jaxrng_doctor", ROOT]
+    assert [path for path in named if not any((root / path).exists() for root in roots)] == []
+
+
+def test_every_package_is_in_the_architecture():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    packages = [path.parent.name for path in ROOT.glob("jaxrng_doctor/*/__init__.py")]
+    assert len(packages) > 5
+    assert [name for name in packages if f"| `{name}/` |" not in text] == []
 
 
 def test_a_picture_has_the_words_and_colours_of_the_text():
@@ -231,11 +270,35 @@ def test_a_picture_has_the_words_and_colours_of_the_text():
     assert behind.get("fill") != paper.get("fill")
 
 
-def test_the_picture_fetches_nothing():
-    drawn = (ROOT / "docs" / "report.svg").read_text(encoding="utf-8")
-    assert "RNG001" in drawn
-    assert re.findall(r"url\(|href|@import|<script|<style", drawn) == []
+@pytest.mark.parametrize("path", PICTURES, ids=name_of)
+def test_a_picture_fetches_nothing_and_has_words(path):
+    drawn = path.read_text(encoding="utf-8")
+    root = ET.fromstring(drawn)
+    assert len([e for e in root.iter() if e.tag.endswith("}text")]) > 5
+    assert root[0].tag.endswith("}title")
+    assert re.findall(r"url\((?!#)|href|@import|<script", drawn) == []
     assert re.findall(r"https?://[^\"]*", drawn) == ["http://www.w3.org/2000/svg"]
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=name_of)
+def test_a_picture_is_on_a_page(path):
+    texts = [page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *PAGES]]
+    assert any(f"pictures/{path.name})" in text for text in texts)
+
+
+@pytest.mark.parametrize("name", ["pipeline", "kept-vmap", "lattice"])
+def test_a_drawn_picture_has_colours_for_dark_pages(name):
+    drawn = (ROOT / "docs" / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
+    light, dark = drawn.split("@media (prefers-color-scheme: dark)")
+    coloured = re.compile(r"\.?\w+(?= \{[^}]*(?:fill|stroke): #)")
+    used = set(coloured.findall(light.partition("<style>")[2]))
+    assert used
+    assert used == set(coloured.findall(dark.partition("</style>")[0]))
+
+
+def test_the_picture_of_the_report_shows_the_first_command():
+    drawn = (ROOT / "docs" / "pictures" / "report.svg").read_text(encoding="utf-8")
+    assert "RNG001" in drawn
 
 
 def test_codes_and_names_are_unique():

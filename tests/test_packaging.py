@@ -64,7 +64,13 @@ def test_the_sdist_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
         names = file.getnames()
         file.extractall(tmp_path / "source", filter="data")
     (source,) = (tmp_path / "source").iterdir()
-    for name in ("LICENSE", "CHANGELOG.md", "Makefile", "tests/test_packaging.py", "docs/ci.md"):
+    for name in (
+        "LICENSE",
+        "CHANGELOG.md",
+        "Makefile",
+        "tests/test_packaging.py",
+        "docs/how-to/ci.md",
+    ):
         assert f"{source.name}/{name}" in names
     assert not any("__pycache__" in name or ".venv" in name for name in names)
     again = build(tmp_path / "again", "wheel", source)

@@ -19,11 +19,11 @@ DATED = "## [Unreleased]\n\n## [0.1.0] - 2030-01-02\n\n- All.\n"
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """This project, as far as a release goes, with a changelog that is ready for one."""
-    for name in ("pyproject.toml", "docs/ci.md", "jaxrng_doctor/_util/version.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in ("pyproject.toml", "docs/how-to/ci.md", "jaxrng_doctor/_util/version.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     edit(tmp_path / "jaxrng_doctor/_util/version.py", f'"{version()}"', '"0.1.0"')
-    edit(tmp_path / "docs/ci.md", f"v{version()}", "v0.1.0")
+    edit(tmp_path / "docs/how-to/ci.md", f"v{version()}", "v0.1.0")
     (tmp_path / "CHANGELOG.md").write_text(DATED)
     return tmp_path
 
@@ -58,7 +58,7 @@ def test_what_is_ready_can_be_released(tree: Path) -> None:
         ("CHANGELOG.md", "## [Unreleased]\n", "", "does not begin with ## [Unreleased]"),
         ("CHANGELOG.md", "- All.", "## [0.0.1] - 2029-01-01\n## [0.0.2] - 2029-02-01", "in order"),
         ("jaxrng_doctor/_util/version.py", '"0.1.0"', '"0.1"', "not MAJOR.MINOR.PATCH"),
-        ("jaxrng_doctor/_util/version.py", '"0.1.0"', '"0.1.1"', "docs/ci.md names v0.1.0"),
+        ("jaxrng_doctor/_util/version.py", '"0.1.0"', '"0.1.1"', "docs/how-to/ci.md names v0.1.0"),
         ("pyproject.toml", 'dynamic = ["version"]', 'version = "9"', "a version of its own"),
     ],
 )
