@@ -1,4 +1,4 @@
-"""Recipes of `docs/how-to/ci.md`, GitHub's and pip's side of them: for the tests that try them for real.
+"""The recipes of `docs/how-to/ci.md` on the side of GitHub and pip, for tests that really try them.
 
 The doctor is built as it is released and installed by the real tools. What it depends on is lent:
 a folder on `PYTHONPATH` that shows the packages of this environment, all but the doctor itself, so
