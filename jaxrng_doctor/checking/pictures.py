@@ -1,8 +1,8 @@
-"""The noise itself, to look at: in come findings and the computed keys, out come findings with it.
+"""Pictures of the noise of findings.
 
-Each shared draw is made once more from the keys that the ledger computed, and once from keys as
-the cure would split them. A picture that cannot be made is a gap: it is there to be looked at,
-and proves nothing that the keys do not.
+Each shared draw is repeated with the computed keys, and with separate keys as a fix would split
+them. Pictures are illustrations, not evidence: the keys prove a finding. One that cannot be made
+is a gap.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from jaxrng_doctor.model.findings import Evidence, Finding, Gap, Picture
 from jaxrng_doctor.tracing.draws import is_key
 
 COLUMNS = 32
-"""A picture's size at most, in rows too: enough to see whether rows are alike."""
+"""The maximum number of rows and of columns: enough to see whether rows are equal."""
 
 MOST_PICTURES, FEWER = 24, 16
-"""Each picture may have a sampler compiled, and a page of hundreds is large: after so many they are
-smaller, and of another sampler's numbers."""
+"""After `MOST_PICTURES` pictures, further ones have `FEWER` rows and columns and use a default
+sampler, because each sampler has to be compiled and a page with hundreds of pictures is large."""
 
 _OF_DRAWS = frozenset({"RNG004", "RNG005", "RNG007", "RNG014"})
-"""What these say of two uses of a key is that both draw; a split and an output draw nothing."""
+"""Rules about two uses of a key that are both draws; other rules include splits and outputs."""
 
 MOST_NUMBERS = 1 << 18
-"""A draw of more numbers is not made again, some numbers of another sampler stand in for it."""
+"""Larger draws are not repeated; numbers of a default sampler stand in for them."""
 
 _IMPLS = {"fry": "threefry2x32", **RBG}
 
@@ -44,16 +44,16 @@ _Sampler = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    """Convicted keys: `words`, uint32 of shape (examples, words of a key), of these `examples`.
+    """The keys of a finding: `words` is uint32 of shape (examples, words per key).
 
-    `alike` are two examples with one key. `sampler`, called `name`, is what draws from them, where
-    it runs alone.
+    `examples` are the indices of the rows. `equal_pair` are two examples with the same key.
+    `sampler`, named `name`, draws from a key, if the draw needs nothing else.
     """
 
     words: np.ndarray
     examples: np.ndarray
     impl: str
-    alike: tuple[int, ...] = ()
+    equal_pair: tuple[int, ...] = ()
     sampler: _Sampler | None = None
     name: str = ""
 
@@ -64,9 +64,9 @@ def with_pictures(
     eqns: Sequence[Any] = (),
     tables: Sequence[KeyTable | None] = (),
 ) -> tuple[tuple[Finding, ...], tuple[Gap, ...]]:
-    """The findings, those that computed keys prove with a picture, and the pictures that failed.
+    """The findings, with pictures for proven ones, and gaps for pictures that failed.
 
-    `eqns` are the draws' equations and `tables` their keys, one each.
+    `eqns` are the draws' equations and `tables` their keys, one per draw.
     """
     found: list[Finding] = []
     gaps: list[Gap] = []
@@ -80,7 +80,7 @@ def with_pictures(
                     keys = _of_uses(finding.evidence)
                 picture = None if keys is None else _of(keys, few=made < MOST_PICTURES)
             except Exception as error:
-                why = f"{finding.code} has no picture: {in_a_line(error)}"
+                why = f"no picture for {finding.code}: {in_a_line(error)}"
                 gaps.append(Gap(why, finding.place))
         made += picture is not None
         found.append(finding if picture is None else replace(finding, picture=picture))
@@ -94,7 +94,7 @@ def _of_scopes(
     tables: Sequence[KeyTable | None],
 ) -> _Keys | None:
     for draw, eqn, table in zip(draws, eqns, tables, strict=True):
-        # A rule hands on the very count that convicted a scope, or several together.
+        # A finding has the same `Evidence` object as the scope, or scopes, that it is about.
         alone = [(i,) for i, scope in enumerate(draw.scopes) if scope.evidence is evidence]
         joint = [joint.scopes for joint in draw.joint if joint.evidence is evidence]
         axes = next(iter((*alone, *joint)), None)
@@ -102,16 +102,16 @@ def _of_scopes(
             continue
         over = [draw.scopes[i] for i in axes if alone or draw.scopes[i].scope.kind == "vmap"]
         if draw.impl in RBG and any(s.variation is not Variation.CONSTANT for s in over):
-            return None  # under a vmap such a draw is not that of each key alone (RNG012)
+            return None  # under vmap, such a draw does not depend on each key alone (RNG012)
         count = KeyCount(table.words, table.reached)
         examples, words = count.keys_over(axes)
-        alike, impl = evidence.equal_pair or (), _IMPLS[draw.impl]
-        return _Keys(words, examples, impl, alike, _again(draw, eqn), draw.sampler)
+        pair, impl = evidence.equal_pair or (), _IMPLS[draw.impl]
+        return _Keys(words, examples, impl, pair, _again(draw, eqn), draw.sampler)
     return None
 
 
 def _of_uses(evidence: Evidence) -> _Keys | None:
-    """Of one key that is used at several places or in several calls; of several, the first one."""
+    """The first key that is used at several places or in several calls."""
     if evidence.key is None:
         return None
     words = np.array([int(word, 16) for word in evidence.key.split()], np.uint32)
@@ -121,24 +121,25 @@ def _of_uses(evidence: Evidence) -> _Keys | None:
 
 
 def _of(keys: _Keys, *, few: bool) -> Picture | None:
-    """After a `few` pictures a smaller one, of another sampler's numbers."""
+    """The picture, with `few` pictures so far at full size and with the draw's own sampler."""
     if len(keys.words) < 2:
         return None
     most = COLUMNS if few else FEWER
     sampler = keys.sampler if few else None
-    pair = [int(i) for i in np.searchsorted(keys.examples, keys.alike)]
+    pair = [int(i) for i in np.searchsorted(keys.examples, keys.equal_pair)]
     rows = _rows(keys.words, pair, most)
     wrap = functools.partial(jax.random.wrap_key_data, impl=keys.impl)
     own = [wrap(keys.words[i]) for i in rows]
-    cure = jax.random.split(wrap(keys.words[pair[0] if pair else 0]), len(rows))
+    separate = jax.random.split(wrap(keys.words[pair[0] if pair else 0]), len(rows))
     stands_in = sampler is None
     try:
-        before, after = _drawn(sampler or _stand_in, own), _drawn(sampler or _stand_in, [*cure])
+        draw = sampler or _stand_in
+        before, after = _drawn(draw, own), _drawn(draw, [*separate])
     except Exception:
         if stands_in:
             raise
         stands_in = True
-        before, after = _drawn(_stand_in, own), _drawn(_stand_in, [*cure])
+        before, after = _drawn(_stand_in, own), _drawn(_stand_in, [*separate])
     columns = _evenly(before.shape[1], most)
     return Picture(
         size=len(keys.words),
@@ -146,7 +147,7 @@ def _of(keys: _Keys, *, few: bool) -> Picture | None:
         examples=tuple(int(keys.examples[i]) for i in rows),
         keys=_first_seen(numbered(keys.words[rows])),
         shared=_plain(before[:, columns]),
-        healed=_plain(after[:, columns]),
+        separate=_plain(after[:, columns]),
         distinct=(len(np.unique(before, axis=0)), len(np.unique(after, axis=0))),
         sampler="jax.random.normal" if stands_in else keys.name,
         stands_in=stands_in,
@@ -154,7 +155,7 @@ def _of(keys: _Keys, *, few: bool) -> Picture | None:
 
 
 def _again(draw: DrawFacts, eqn: Eqn) -> _Sampler | None:
-    """The draw itself as a function of its key, `None` where it takes more than a key."""
+    """The draw as a function of its key, `None` if it has other inputs."""
     keys = [i for i, v in enumerate(eqn.invars) if is_key(v.aval)]
     others = [v for i, v in enumerate(eqn.invars) if i not in keys]
     size = sum(int(np.prod(v.aval.shape)) for v in eqn.outvars)
@@ -175,7 +176,7 @@ def _stand_in(key: Any) -> Any:
 
 
 def _drawn(sampler: _Sampler, keys: Sequence[Any]) -> np.ndarray:
-    """What each key gives, float64 of shape (keys, numbers drawn); a key is drawn from once."""
+    """The numbers drawn from each key, float64 of shape (keys, numbers drawn)."""
     known: dict[bytes, np.ndarray] = {}
     rows = []
     for key in keys:
@@ -188,11 +189,11 @@ def _drawn(sampler: _Sampler, keys: Sequence[Any]) -> np.ndarray:
 
 
 def _rows(words: np.ndarray, pair: Sequence[int], most: int) -> list[int]:
-    """Which examples to show: some, evenly, and among them two that have one key."""
+    """The examples to show: evenly sampled, but including two with the same key."""
     rows = _evenly(len(words), most)
     if len(set(numbered(words[rows]).tolist())) < len(rows):
         return rows
-    for i in (i for i in pair if i not in rows):  # in the place of the nearest
+    for i in (i for i in pair if i not in rows):  # replaces the nearest one
         others = [row for row in rows if row not in pair]
         rows[rows.index(min(others, key=lambda row: abs(row - i)))] = i
     return sorted(rows)
@@ -210,7 +211,7 @@ def _first_seen(numbers: np.ndarray) -> tuple[int, ...]:
 
 
 def _plain(values: np.ndarray) -> tuple[tuple[float, ...], ...]:
-    # What is not finite has no place on a scale, and is drawn at its end.
+    # Show non-finite numbers at the ends of the scale.
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
     values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
