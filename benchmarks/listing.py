@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from lineage import flat, nested
 
-from jaxrng_doctor._util.gc_pause import uncollected
+from jaxrng_doctor._util.gc_pause import gc_paused
 from jaxrng_doctor.checking import examine
 from jaxrng_doctor.model.target import Target
 from jaxrng_doctor.reports import RenderOptions
@@ -44,7 +44,7 @@ def measure(program, every, runs):
         target = Target("program", lambda *a: program(*a), arguments)
         listed, listing = seconds(lambda target=target: examine.inspect(target, every=every))
         for name, render in FORMATS.items():
-            with uncollected():  # as the command has it
+            with gc_paused():  # as the command has it
                 spent, _ = seconds(
                     lambda render=render, listing=listing: render(
                         [listing], RenderOptions(), lineage=False

@@ -1,7 +1,7 @@
 """Finds JAX programs whose random numbers are not as random as their authors believe.
 
-The public API and nothing else. Its parts come in when they are used, so that
-`import jaxrng_doctor` and declaring an example cost no import of JAX.
+This module is the public API. It imports its parts on first use, so that `import jaxrng_doctor`
+and declaring an example do not import JAX.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def __getattr__(name: str) -> Any:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """What `%load_ext jaxrng_doctor` calls."""
+    """Register the notebook magics; called by `%load_ext jaxrng_doctor`."""
     importlib.import_module(f"{__name__}.frontends.notebook").register(shell)
 
 

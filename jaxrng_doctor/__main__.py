@@ -1,7 +1,7 @@
-"""`jaxrng-doctor` and `python -m jaxrng_doctor`: what need not wait for the command line.
+"""Entry point of `jaxrng-doctor` and `python -m jaxrng_doctor`, with shortcuts for fast starts.
 
-To read one takes typer and pydantic a fifth of a second. `rules` and `explain CODE` are answered
-before that, and meanwhile the worker of a `check` imports JAX.
+Importing typer and pydantic takes a fifth of a second. `rules` and `explain CODE` run without
+them, and the worker of a `check` starts before them, so that it imports JAX meanwhile.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jaxrng_doctor.frontends.jobs.pool import Crew
+    from jaxrng_doctor.frontends.jobs.pool import WorkerPool
 
 
 def main() -> None:
-    """Run the command line; it exits, unless it is answered at once."""
+    """Run the command line. Exits, except after a shortcut command."""
     words = sys.argv[1:]
     if _answered(words):
         return
-    crew = _early_crew(words)
+    pool = _start_pool(words)
     try:
         from jaxrng_doctor.frontends import cli
 
-        cli.main(crew)
+        cli.main(pool)
     finally:
-        if crew is not None:  # a command line that is wrong never comes to use it
-            crew.dismiss()
+        if pool is not None:  # unused after a usage error
+            pool.dismiss()
 
 
 def _answered(words: list[str]) -> bool:
-    """Whether that was a command without options, and right, and is done."""
+    """Run a valid `rules` or `explain` command without options; return whether it was one."""
     if words == ["rules"]:
         from jaxrng_doctor.frontends.commands.rules import rules
 
@@ -44,14 +44,14 @@ def _answered(words: list[str]) -> bool:
     return False
 
 
-def _early_crew(words: list[str]) -> Crew | None:
+def _start_pool(words: list[str]) -> WorkerPool | None:
     if words[:1] != ["check"] or {"-h", "--help"} & set(words):
         return None
-    from jaxrng_doctor.frontends.jobs.pool import Crew
+    from jaxrng_doctor.frontends.jobs.pool import WorkerPool
 
-    crew = Crew()
-    crew.start()
-    return crew
+    pool = WorkerPool()
+    pool.start()
+    return pool
 
 
 if __name__ == "__main__":

@@ -101,40 +101,64 @@ def test_no_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("selct = []", "no setting 'selct'\ndid you mean select?"),
+        ("selct = []", "unknown setting 'selct' in tool.jaxrng-doctor\ndid you mean select?"),
         ("zzz = 1", "the settings are targets, select, ignore, fail-on"),
         ("select = 'RNG001'", "select must be an array of strings, not 'RNG001'"),
         ("select = [1]", "select must be an array of strings, not [1]"),
-        ("select = ['RNG011']", "there is no rule 'RNG011'\ndid you mean RNG010?"),
-        ("ignore = ['']", "there is no rule ''"),
-        ("fail-on = 'warn'", "fail-on is 'warn'\ndid you mean warning?"),
+        ("select = ['RNG011']", "unknown rule 'RNG011'\ndid you mean RNG010?"),
+        ("ignore = ['']", "unknown rule ''"),
+        ("fail-on = 'warn'", "invalid tool.jaxrng-doctor.fail-on 'warn'\ndid you mean warning?"),
         ("fail-on = 1", "fail-on must be a string, not 1"),
         ("pre-file-ignores = {}", "did you mean per-file-ignores?"),
         ("per-file-ignores = []", "per-file-ignores must be a table of patterns and codes"),
         ("per-file-ignores = {'a.py' = 'RNG001'}", """per-file-ignores."a.py" must be an array"""),
-        ("per-file-ignores = {'a.py' = ['RNG003']}", "there is no rule 'RNG003'"),
+        ("per-file-ignores = {'a.py' = ['RNG003']}", "unknown rule 'RNG003'"),
         ("exclude = 'a.py'", "exclude must be an array of strings"),
-        ("expect = 'sam'", "expect is 'sam'\ndid you mean same?"),
-        ("baseline = ''", "baseline must be the name of a file"),
-        ("baseline = true", "baseline must be the name of a file"),
-        ("timeout = 0", "timeout must be a number of seconds, not 0"),
-        ("timeout = nan", "timeout must be a number of seconds"),
-        ("timeout = true", "timeout must be a number of seconds"),
+        ("expect = 'sam'", "invalid tool.jaxrng-doctor.expect 'sam'\ndid you mean same?"),
+        ("baseline = ''", "baseline must be a file name"),
+        ("baseline = true", "baseline must be a file name"),
+        ("timeout = 0", "timeout must be a positive number of seconds, not 0"),
+        ("timeout = nan", "timeout must be a positive number of seconds"),
+        ("timeout = true", "timeout must be a positive number of seconds"),
         ("no-run = 1", "no-run must be true or false, not 1"),
         ("no_run = true", "did you mean no-run?"),
-        ("targets = [{target = 'a:f', selct = []}]", "targets[0] has no setting 'selct'"),
-        ("targets = [{target = 'a:f', exclude = []}]", "targets[0] has no setting 'exclude'"),
-        ("targets = [{target = 'a:f', timeout = -1}]", "targets[0].timeout must be a number"),
+        (
+            "targets = [{target = 'a:f', selct = []}]",
+            "unknown setting 'selct' in tool.jaxrng-doctor.targets[0]",
+        ),
+        (
+            "targets = [{target = 'a:f', exclude = []}]",
+            "unknown setting 'exclude' in tool.jaxrng-doctor.targets[0]",
+        ),
+        (
+            "targets = [{target = 'a:f', timeout = -1}]",
+            "targets[0].timeout must be a positive number",
+        ),
         ("targets = {}", "targets must be an array of tables"),
         ("targets = ['a:f']", "targets[0] must be a table, not 'a:f'"),
         ("targets = [{}]", "targets[0] has no target"),
         ("targets = [{target = 1}]", "targets[0].target must be a string"),
-        ("targets = [{target = 'a:f', arg = {}}]", "no setting 'arg'\ndid you mean args?"),
+        (
+            "targets = [{target = 'a:f', arg = {}}]",
+            "unknown setting 'arg' in tool.jaxrng-doctor.targets[0]\ndid you mean args?",
+        ),
         ("targets = [{target = 'a:f', in_axes = 0}]", "did you mean in-axes?"),
-        ("targets = [{target = 'a:f', in-axes = 0.5}]", "in-axes must be a string, or axes"),
-        ("targets = [{target = 'a:f', in-axes = '0,non'}]", "targets[0].in-axes has 'non'"),
-        ("targets = [{target = 'a:f', axis-size = true}]", "axis-size must be a whole number"),
-        ("targets = [{target = 'a:f', axis-size = -1}]", "axis-size must be a whole number"),
+        (
+            "targets = [{target = 'a:f', in-axes = 0.5}]",
+            "in-axes must be a string, or a tree of axes",
+        ),
+        (
+            "targets = [{target = 'a:f', in-axes = '0,non'}]",
+            "targets[0].in-axes: 'non' is not an axis",
+        ),
+        (
+            "targets = [{target = 'a:f', axis-size = true}]",
+            "axis-size must be a non-negative integer",
+        ),
+        (
+            "targets = [{target = 'a:f', axis-size = -1}]",
+            "axis-size must be a non-negative integer",
+        ),
         ("targets = [{target = 'a:f', expect = 'sam'}]", "did you mean same?"),
         ("targets = [{target = 'a:f', static = 'x'}]", "static must be an array of strings"),
         ("targets = [{target = 'a:f', args = []}]", "args must be a table, not []"),
@@ -167,7 +191,7 @@ def test_a_table_that_is_almost_called_so(write: Write, name: str) -> None:
     path = write("pyproject.toml", f"[{name}]\nfail-on = 'error'")
     with pytest.raises(UsageError) as raised:
         read_config(path.parent, CODES)
-    said = f"{path}: nobody reads the table {name}\nwrite: [tool.jaxrng-doctor]"
+    said = f"{path}: unknown table [{name}]\ndid you mean [tool.jaxrng-doctor]?"
     assert str(raised.value) == said
 
 

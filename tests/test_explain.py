@@ -56,11 +56,11 @@ def test_a_pipe_gets_plain_text_and_a_terminal_a_rendered_page(run_cli: RunCli) 
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["explain"], "explain needs a rule's code\ntype: jaxrng-doctor explain RNG001"),
-        (["explain", "RNG001", "RNG0011"], "there is no 'RNG0011'\ndid you mean RNG0"),
-        (["explain", "rng001", "rng0011"], "there is no 'rng0011'\ndid you mean RNG0"),
-        (["explain", "RNG001", "--format", "md"], "there is no 'md'"),
-        (["rules", "--format", "markdown"], "there are terminal, json"),
+        (["explain"], "missing rule code\nrun: jaxrng-doctor explain RNG001"),
+        (["explain", "RNG001", "RNG0011"], "explain: unknown value 'RNG0011'\ndid you mean RNG0"),
+        (["explain", "rng001", "rng0011"], "explain: unknown value 'rng0011'\ndid you mean RNG0"),
+        (["explain", "RNG001", "--format", "md"], "--format: unknown value 'md'"),
+        (["rules", "--format", "markdown"], "the choices are terminal, json"),
         (["completion", "bsh"], "did you mean bash?"),
     ],
 )

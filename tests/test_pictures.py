@@ -29,7 +29,7 @@ def test_rows_are_what_the_program_draws_and_what_split_keys_would():
 
     picture = picture_of(noisy, jnp.zeros((5, 3)), KEY, code="RNG001")
     close(picture.shared, noisy(jnp.zeros((5, 3)), KEY))
-    close(picture.healed, [jax.random.normal(k, (3,)) for k in jax.random.split(KEY, 5)])
+    close(picture.separate, [jax.random.normal(k, (3,)) for k in jax.random.split(KEY, 5)])
     assert (picture.size, picture.drawn) == (5, 3)
     assert picture.examples == (0, 1, 2, 3, 4)
     assert picture.keys == (0,) * 5
@@ -45,7 +45,7 @@ def test_large_batches_are_cut_evenly():
     assert len(picture.examples) == 32
     assert (picture.examples[0], picture.examples[-1]) == (0, 999)
     assert set(np.diff(picture.examples)) == {32, 33}
-    assert {len(row) for row in (*picture.shared, *picture.healed)} == {32}
+    assert {len(row) for row in (*picture.shared, *picture.separate)} == {32}
     whole = jax.random.uniform(KEY, (100,))
     assert np.isin(np.float32(picture.shared[0][0]).round(3), np.asarray(whole).round(3))
     assert (picture.size, picture.drawn) == (1000, 100)
@@ -95,7 +95,7 @@ def test_one_key_for_two_draws_is_two_equal_rows(make):
 
     picture = picture_of(reused, jnp.zeros(3), make(7), code="RNG005")
     close(picture.shared, [jax.random.normal(KEY, (32,))] * 2)
-    close(picture.healed, [jax.random.normal(k, (32,)) for k in jax.random.split(KEY, 2)])
+    close(picture.separate, [jax.random.normal(k, (32,)) for k in jax.random.split(KEY, 2)])
     assert (picture.size, picture.distinct, picture.stands_in) == (2, (1, 2), True)
 
 
@@ -136,7 +136,7 @@ def test_a_key_that_repeats_from_call_to_call_is_a_row_for_each_call():
     (finding,) = report.findings
     assert finding.code == "RNG014"
     close(finding.picture.shared, [jax.random.normal(KEY, (32,))] * 5)
-    close(finding.picture.healed, [jax.random.normal(k, (32,)) for k in jax.random.split(KEY, 5)])
+    close(finding.picture.separate, [jax.random.normal(k, (32,)) for k in jax.random.split(KEY, 5)])
 
 
 def test_the_pictures_of_many_findings_are_smaller():
@@ -198,7 +198,7 @@ def test_a_fault_is_a_missing_picture(monkeypatch):
     assert [f.code for f in report.findings] == ["RNG001"]
     assert report.findings[0].picture is None
     (gap,) = report.gaps
-    assert gap.message == "RNG001 has no picture: RuntimeError: no picture today"
+    assert gap.message == "no picture for RNG001: RuntimeError: no picture today"
 
 
 def test_a_watched_program_has_pictures_too():

@@ -82,17 +82,21 @@ def test_output_is_for_one_format(run_cli, noise):
 @pytest.mark.parametrize(
     ("formats", "file", "words"),
     [
-        (["terminal", "json"], None, "--format terminal and --format json both go to one stream"),
-        (["json:r", "sarif:./r"], None, "both go to"),
-        (["json:new", "sarif:here/new"], None, "both go to"),
-        (["json:r", "sarif:link"], None, "both go to"),
-        (["sarif:"], None, "--format sarif: names no file\ntype: --format sarif or"),
+        (
+            ["terminal", "json"],
+            None,
+            "--format terminal and --format json both write to the same stream",
+        ),
+        (["json:r", "sarif:./r"], None, "both write to"),
+        (["json:new", "sarif:here/new"], None, "both write to"),
+        (["json:r", "sarif:link"], None, "both write to"),
+        (["sarif:"], None, "--format sarif:: missing file name\nuse --format sarif or"),
         (["sarf:r"], None, "did you mean sarif?"),
-        (["json:new", "sarif:none/r"], None, "--format sarif:none/r: there is no folder"),
+        (["json:new", "sarif:none/r"], None, "--format sarif:none/r: the folder"),
         (["sarif:."], None, "--format sarif:. is a folder"),
-        (["json", "sarif:r"], "q", "--output goes with one format"),
-        (["json:r"], "q", "--output goes with one format"),
-        ([], "none/q", "--output none/q: there is no folder"),
+        (["json", "sarif:r"], "q", "--output needs exactly one --format"),
+        (["json:r"], "q", "--output needs exactly one --format"),
+        ([], "none/q", "--output none/q: the folder"),
     ],
 )
 def test_what_cannot_be(fresh_imports, formats, file, words):
@@ -110,7 +114,7 @@ def test_bad_usage_is_told_before_any_work(run_cli, write):
     folder = write("noise.py", "raise SystemExit('the module was imported')").parent
     for command in (CHECK, ("run", "noise.py")):
         done = run_cli(command[0], *flags("json:new", "sarif:none/r"), *command[1:])
-        assert done.stderr.startswith("error: --format sarif:none/r: there is no folder")
+        assert done.stderr.startswith("error: --format sarif:none/r: the folder")
         assert (done.returncode, done.stdout) == (2, "")
         assert not (folder / "new").exists()
 

@@ -17,8 +17,8 @@ def test_this_jax_is_judged_right(run_cli):
     assert (done.returncode, done.stderr) == (0, "")
     count = len(selfcheck_programs.CHECKED) + len(selfcheck_programs.WATCHED)
     assert count >= 20
-    assert f"{count} of {count} programs judged right" in done.stdout
-    assert f"{len(FACTS)} of {len(FACTS)} facts hold" in done.stdout
+    assert f"{count} of {count} programs give the expected findings" in done.stdout
+    assert f"{len(FACTS)} of {len(FACTS)} assumptions about JAX hold" in done.stdout
     assert f"JAX {jax.__version__}" in done.stdout
     assert "FAILED" not in done.stdout
 

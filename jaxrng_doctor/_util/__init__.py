@@ -1,1 +1,1 @@
-"""Helpers that know nothing of random numbers."""
+"""General helpers that have nothing to do with random numbers."""

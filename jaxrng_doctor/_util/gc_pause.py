@@ -1,4 +1,4 @@
-"""When Python looks for garbage: in comes a piece of work, which it is left alone for."""
+"""Pauses Python's garbage collector."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """No search for garbage meanwhile.
+def gc_paused() -> Iterator[None]:
+    """Disable the garbage collector.
 
-    For work that makes very many objects and keeps them all: Python would look through these,
-    and through all of JAX's, again and again, which takes longer than to make them.
+    For work that creates very many objects and keeps them all. Collections would scan these and
+    all of JAX's objects again and again, which takes longer than creating them.
     """
     was = gc.isenabled()
     gc.disable()

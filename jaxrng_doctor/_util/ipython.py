@@ -1,4 +1,4 @@
-"""The IPython shell around this process, if there is one: nothing here imports IPython."""
+"""The running IPython shell, if any. Does not import IPython."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def running() -> Any | None:
-    """The shell that runs the user's cells, `None` where no IPython is running."""
+    """The running IPython shell, `None` if there is none."""
     return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
 
 
 def is_notebook() -> bool:
-    """Whether what a cell ends with is shown as a page: a terminal's shell has no kernel."""
+    """Whether results are shown as HTML: only a notebook's shell has a kernel."""
     return hasattr(running(), "kernel")
 
 

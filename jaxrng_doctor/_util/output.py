@@ -1,4 +1,4 @@
-"""Where a report goes: in comes its text, out it goes to a stream or to a file, whole."""
+"""Writes text to streams and, atomically, to files."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from jaxrng_doctor.model.errors import UsageError
 
 
 def real_stdout() -> TextIO:
-    """The stdout of this process, which writes `?` for what its encoding does not have."""
+    """The stdout of this process. Writes `?` for characters that its encoding does not have."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     return sys.stdout
 
 
 def take_stdout() -> TextIO:
-    """Return the real stdout, and send all else that is printed from now on to stderr.
+    """Return the real stdout, and redirect everything else printed from now on to stderr.
 
-    The descriptor is moved too, because subprocesses and handlers that were made
-    before write past `sys.stdout`.
+    The descriptor is moved too, because subprocesses and existing log handlers bypass
+    `sys.stdout`.
     """
     sys.stdout.flush()
     real = open(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace")  # noqa: SIM115
@@ -35,34 +35,34 @@ def take_stdout() -> TextIO:
 
 
 def write(out: TextIO, text: str) -> None:
-    """Write and flush; whoever closed the pipe has read enough."""
+    """Write and flush. Ignores a closed pipe, as of `| head`."""
     try:
         out.write(text)
         out.flush()
     except BrokenPipeError:
-        # Python flushes once more at its end, and would complain then.
+        # Python flushes again at exit, and would report the error then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 def check_writable(path: Path, flag: str) -> None:
-    """Raise `UsageError` where `write_file` could not write, before any work is done for it.
+    """Raise `UsageError` if `write_file` could not write, to fail before doing any work.
 
-    `flag` is what the user typed.
+    `flag` is the flag as typed.
     """
     folder = path.absolute().parent
     if path.is_dir():
-        raise UsageError(f"{flag} is a folder", "give the name of a file")
+        raise UsageError(f"{flag} is a folder", "use a file name")
     if not folder.is_dir():
-        raise UsageError(f"{flag}: there is no folder {folder}", "make the folder first")
+        raise UsageError(f"{flag}: the folder {folder} does not exist", "create it first")
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise UsageError(f"{flag} may not be written", "choose another file")
+        raise UsageError(f"{flag} is not writable", "choose another file")
 
 
 def write_file(path: Path, text: str, flag: str) -> None:
-    """Write the file so that nobody ever sees half of it; a `UsageError` begins with `flag`."""
+    """Write the file atomically. The message of a `UsageError` begins with `flag`."""
     try:
         if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")  # A device or a pipe cannot be replaced.
+            path.write_text(text, encoding="utf-8")  # a device or a pipe cannot be replaced
         else:
             replace_file(path, text.encode())
     except OSError as error:
@@ -70,7 +70,7 @@ def write_file(path: Path, text: str, flag: str) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put a whole file in the place of another, with the same permissions; raises `OSError`."""
+    """Replace a file atomically and keep its permissions. Raises `OSError`."""
     real = path.resolve()
     part = real.with_name(f".{real.name}.{os.getpid()}.part")
     try:

@@ -1,4 +1,4 @@
-"""How a path is shown: in, an absolute path and a folder; out, the text that a reader sees."""
+"""Paths as shown to the user."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path, PurePath
 from jaxrng_doctor._util import ipython
 
 OWN_DIR = str(Path(__file__).parent.parent) + os.sep
-"""Where the doctor's own code is, as the code itself says it."""
+"""The folder of this package, as in the file names of its code objects."""
 
 
 def shown(path: str, root: str) -> str:
-    """`path` from `root` on with forward slashes where it lies under it, else as it is.
+    """`path` relative to `root`, with forward slashes, if it is inside `root`; else unchanged.
 
-    A notebook's cell is shown by its number.
+    Notebook cells are shown by number.
     """
     if (cell := ipython.cell(path)) is not None:
         return cell

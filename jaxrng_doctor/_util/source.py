@@ -1,8 +1,7 @@
-"""The user's source, read through `linecache`, so that notebook cells have one too.
+"""The user's source: lines, comments, logical lines, call nodes and the text of nodes.
 
-In: an absolute path (or the name of a cell) and a line, counted from 1. Out: lines,
-comments, logical lines, call nodes and the text of nodes. Source that is missing or
-broken never raises: there is then less to tell.
+Reads through `linecache`, which also knows notebook cells. Lines count from 1. Missing or invalid
+source never raises; there is just less to show.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ _SILENT = {
     tokenize.DEDENT,
     tokenize.ENDMARKER,
 }
-"""Tokens that neither begin nor belong to a logical line."""
+"""Tokens that are not part of a logical line."""
 
 
 _FORMATTED = {"FSTRING_START": 1, "FSTRING_END": -1, "TSTRING_START": 1, "TSTRING_END": -1}
-"""Tokens that older versions of Python do not have: there an f-string is one token."""
+"""Tokens of newer Python versions; in older ones an f-string is a single token."""
 
 
 class _File:
-    """One file's lines, tokenized and parsed at most once, and only when asked."""
+    """One file's lines, tokenized and parsed lazily."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
@@ -42,7 +41,7 @@ class _File:
         spans: dict[int, tuple[int, int]] = {}
         ends: set[int] = set()
         start = None
-        formatted = 0  # how many f-strings are open
+        formatted = 0  # open f-strings
         for token in self._readable_tokens():
             formatted += _FORMATTED.get(tokenize.tok_name[token.type], 0)
             if token.type in (tokenize.NL, tokenize.NEWLINE) and not formatted:
@@ -61,7 +60,7 @@ class _File:
         try:
             yield from tokenize.generate_tokens(iter(self.lines).__next__)
         except (tokenize.TokenError, SyntaxError):
-            return  # what was read up to the fault still counts
+            return  # keep the tokens before the error
 
     @property
     def comments(self) -> dict[int, str]:
@@ -77,9 +76,9 @@ class _File:
 
     @cached_property
     def tree(self) -> ast.Module:
-        """The file's syntax, empty where it is broken."""
+        """The file's syntax tree, empty for invalid source."""
         try:
-            with warnings.catch_warnings():  # an invalid escape is not for us to complain about
+            with warnings.catch_warnings():  # such as those for invalid escapes
                 warnings.simplefilter("ignore")
                 return ast.parse("".join(self.lines))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -89,7 +88,7 @@ class _File:
     def calls(self) -> dict[tuple[int, int], list[ast.Call]]:
         """Calls by the line and byte offset of their start.
 
-        A method call over several lines is also at its method's name: there Python puts it.
+        A method call over several lines is also listed at its method's name, as in tracebacks.
         """
         found: dict[tuple[int, int], list[ast.Call]] = {}
         for node in ast.walk(self.tree):
@@ -110,35 +109,35 @@ _files: dict[str, _File] = {}
 def _file(path: str) -> _File:
     lines = linecache.getlines(path)
     known = _files.get(path)
-    # linecache hands out one list for as long as it trusts it: another list is another content.
+    # linecache returns the same list until the content changes.
     if known is None or known.lines is not lines:
         known = _files[path] = _File(lines)
     return known
 
 
 def line(path: str, n: int) -> str | None:
-    """Line `n` without its newline, or `None` where there is no such line."""
+    """Line `n` without its newline, `None` if it does not exist."""
     lines = linecache.getlines(path)
     return lines[n - 1].rstrip("\n") if 1 <= n <= len(lines) else None
 
 
 def logical_span(path: str, line: int) -> tuple[int, int]:
-    """First and last physical line of the statement (or its header) that `line` is part of."""
+    """First and last physical line of the statement, or statement header, that contains `line`."""
     return _file(path).spans.get(line, (line, line))
 
 
 def comments(path: str) -> Mapping[int, str]:
-    """The comments by line, each from its `#` on. A `#` inside a string is none."""
+    """The comments by line, each starting with its `#`."""
     return _file(path).comments
 
 
 def lines_for_comments(path: str) -> Collection[int]:
-    """The lines that may end in a comment: not inside of a string or before a backslash's."""
+    """Lines at whose end a comment can be added: not in a string or before a continuation."""
     return _file(path).ends
 
 
 def functions(path: str) -> list[tuple[int, int]]:
-    """First and last line of each function of a file, methods too, that is in no other function."""
+    """First and last line of each function and method that is not nested in another function."""
     return list(_functions(_file(path).tree))
 
 
@@ -151,9 +150,9 @@ def _functions(node: ast.AST) -> Iterator[tuple[int, int]]:
 
 
 def call_at(place: Place) -> ast.Call | None:
-    """The call that `place` spans.
+    """The call at `place`.
 
-    Without columns it is the only call that begins on the line; `None` rather than a guess.
+    Without columns, the only call that starts on the line, `None` if there are several.
     """
     calls = _file(place.path).calls
     if place.column is None:
@@ -164,12 +163,12 @@ def call_at(place: Place) -> ast.Call | None:
         return None
     end = (place.end_line or place.line, (place.end_column or 0) - 1)
     exact = [c for c in candidates if (c.end_lineno, c.end_col_offset) == end]
-    # `f(a)(b)` begins where `f(a)` begins: without a matching end the whole is meant.
+    # `f(a)(b)` and `f(a)` start at the same position: without a matching end, use the outer call.
     return exact[0] if exact else candidates[0]
 
 
 def call_of_result(place: Place) -> ast.Call | None:
-    """In `f(a)(b)` the whole, for a `place` that spans `f(a)`; `None` for a lone call."""
+    """The call of a call's result: for the place of `f(a)` in `f(a)(b)`, all of it, else `None`."""
     call = call_at(place)
     if call is None:
         return None
@@ -178,7 +177,7 @@ def call_of_result(place: Place) -> ast.Call | None:
 
 
 def method_calls(where: Place, name: str) -> list[Place]:
-    """The calls of methods of the variable `name` in the lines that `where` spans, in order."""
+    """The method calls on the variable `name` in the lines of `where`, in order."""
     last = where.end_line or where.line
     found = {
         (call.lineno, call.col_offset): call
@@ -196,19 +195,19 @@ def method_calls(where: Place, name: str) -> list[Place]:
 
 
 def segment(path: str, node: ast.expr | ast.stmt) -> str:
-    """The exact source text of `node`, or `""` where its lines are missing."""
+    """The exact source text of `node`, `""` if its lines are missing."""
     first, last = node.lineno, node.end_lineno or node.lineno
     lines = linecache.getlines(path)[first - 1 : last]
     if len(lines) != last - first + 1:
         return ""
-    # The end is cut first: on a single line both offsets count from the same start.
+    # Cut the end first: on a single line, both offsets count from its start.
     lines[-1] = lines[-1].encode()[: node.end_col_offset].decode(errors="replace")
     lines[0] = lines[0].encode()[node.col_offset :].decode(errors="replace")
     return "".join(lines)
 
 
 def char_column(path: str, line: int, column: int) -> int:
-    """A column counted in UTF-8 bytes, as Python records it, counted in characters. Both from 1."""
+    """Convert a column in UTF-8 bytes, as Python records it, to characters. Both count from 1."""
     lines = linecache.getlines(path)
     if not 1 <= line <= len(lines):
         return column

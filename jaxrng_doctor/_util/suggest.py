@@ -1,4 +1,4 @@
-"""Did you mean: in come a mistyped word and the known ones, out comes the nearest of them."""
+"""Suggestions for mistyped words."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ Choice = TypeVar("Choice", bound=str)
 
 
 def nearest(word: str, known: Iterable[str]) -> list[str]:
-    """The one of `known` that `word` was probably meant to be, or nothing."""
+    """The word in `known` that `word` most likely stands for, or nothing."""
     by_case = {k.lower(): k for k in known}
     return [by_case[k] for k in difflib.get_close_matches(word.lower(), by_case, 1)]
 
 
 def choose(option: str, typed: str, known: tuple[Choice, ...]) -> Choice:
-    """The one of `known` that was `typed`; raises `UsageError`, with `option` and the nearest."""
+    """`typed`, if it is in `known`. Otherwise raises a `UsageError` with the closest match."""
     for choice in known:
         if choice == typed:
             return choice
     meant = "".join(f"did you mean {guess}?\n" for guess in nearest(typed, known))
-    raise UsageError(f"{option}: there is no {typed!r}", f"{meant}there are {', '.join(known)}")
+    choices = f"the choices are {', '.join(known)}"
+    raise UsageError(f"{option}: unknown value {typed!r}", f"{meant}{choices}")

@@ -1,4 +1,4 @@
-"""English for numbers."""
+"""Numbers in English text."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A time limit around a call that nothing can interrupt.
+"""Time limits for calls that cannot be interrupted.
 
-XLA cannot be stopped from Python, so the call runs in a daemon thread that is left
-to itself when its time is up; whoever ends the process must not wait for it.
+XLA cannot be stopped from Python. So the call runs in a daemon thread that is abandoned on
+timeout; the process must exit without waiting for it.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ THREAD_NAME = "jaxrng-run"
 
 
 def is_left_running() -> bool:
-    """A call that was given up still runs, and nothing but the end of the process stops it."""
+    """Whether an abandoned call is still running. Only ending the process stops it."""
     return any(thread.name == THREAD_NAME for thread in threading.enumerate())
 
 
 def is_ours() -> bool:
-    """This thread does what `within` was asked to do, perhaps long after it was given up."""
+    """Whether this thread belongs to a call of `within`, possibly an abandoned one."""
     return threading.current_thread().name == THREAD_NAME
 
 
 class OutOfTime(Exception):
-    """The call did not end within its limit."""
+    """The call exceeded its time limit."""
 
 
 def within(seconds: float | None, call: Callable[[], T]) -> T:
-    """`call()`, given up after `seconds` with `OutOfTime`; no limit for `None`."""
+    """`call()`. Raises `OutOfTime` after `seconds`; `None` means no limit."""
     if seconds is None:
         return call()
     results: list[T] = []

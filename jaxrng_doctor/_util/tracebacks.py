@@ -1,7 +1,6 @@
-"""Whose fault it was: in comes an exception of the user's code, out comes a `Failure`.
+"""Exceptions as `Failure`s, with tracebacks that show only the user's frames.
 
-The traceback keeps the user's frames: ours, JAX's and the import machinery's
-would only hide them.
+Frames of jaxrng-doctor, JAX and the import machinery are removed.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from jaxrng_doctor.model.findings import Failure, Stage
 
 
 class Unseen:
-    """In a `with` statement: the frame that holds it is in no traceback of what is raised there.
+    """Context manager that removes its function's frame from the tracebacks of exceptions.
 
-    For a function that stands between the user's code and JAX.
+    For functions between the user's code and JAX.
     """
 
     def __enter__(self) -> None:
@@ -36,7 +35,7 @@ unseen = Unseen()
 
 
 def failure(stage: Stage, what: str, error: BaseException) -> Failure:
-    """The failure of `what` at `stage`: `what` begins the sentence that `message` is."""
+    """The failure at `stage`. `what` is the subject of the message."""
     if isinstance(error, SystemExit):
         code = "" if error.code is None else repr(error.code)
         message = f"{what} called sys.exit({code})"
@@ -46,33 +45,33 @@ def failure(stage: Stage, what: str, error: BaseException) -> Failure:
 
 
 def in_a_line(error: BaseException) -> str:
-    """The type of an exception, and the first line of what it says, if it says anything."""
+    """The type of an exception and the first line of its message, if it has one."""
     first = str(error).strip().partition("\n")[0]
     return type(error).__name__ + (f": {first}" if first else "")
 
 
-def doctors_own(what: str, error: BaseException) -> Failure:
-    """The failure of the doctor itself at the analysis of `what`, with all of the traceback."""
-    told = "".join(traceback.format_exception(error)).rstrip()
-    message = f"{what}: the doctor failed with {type(error).__name__}; please report this"
-    return Failure("analysis", message, told)
+def internal_error(what: str, error: BaseException) -> Failure:
+    """The failure for an internal error in the analysis of `what`, with the full traceback."""
+    shown = "".join(traceback.format_exception(error)).rstrip()
+    message = f"{what}: internal error in jaxrng-doctor ({type(error).__name__}); please report it"
+    return Failure("analysis", message, shown)
 
 
 def user_traceback(error: BaseException) -> str:
-    """The traceback of `error` as Python prints it, with the user's frames only.
+    """The traceback of `error` in Python's format, with the user's frames only.
 
-    All frames are kept where none is the user's. A syntax error needs none: its
-    own lines show the place.
+    If no frame is the user's, all are kept, except for syntax errors, which show their location
+    themselves.
     """
     shown = traceback.TracebackException.from_exception(error)
     _trim(shown, error)
     return "".join(shown.format()).rstrip()
 
 
-def of_a_crash(told: str) -> str:
-    """What `faulthandler` wrote, as a traceback of the user's frames; `""` where it wrote none."""
-    found = re.findall(r'^  File "(.*)", line (\d+) in (.*)$', told, re.MULTILINE)
-    # The latest comes first; what called us is no more the user's than we are.
+def of_a_crash(dump: str) -> str:
+    """The output of `faulthandler` as a traceback of the user's frames, `""` if it has none."""
+    found = re.findall(r'^  File "(.*)", line (\d+) in (.*)$', dump, re.MULTILINE)
+    # Innermost first; frames outside ours are not the user's.
     inner = itertools.takewhile(lambda frame: not frame[0].startswith(OWN_DIR), found)
     frames = [
         traceback.FrameSummary(file, int(line), name)
@@ -86,7 +85,7 @@ def of_a_crash(told: str) -> str:
 
 
 def has_user_frames(error: BaseException) -> bool:
-    """Whether the exception passed through any code of the user's."""
+    """Whether the exception passed through user code."""
     return any(_is_users(frame.filename) for frame in traceback.extract_tb(error.__traceback__))
 
 
@@ -96,7 +95,7 @@ def _trim(shown: traceback.TracebackException | None, error: BaseException | Non
     kept = [frame for frame in shown.stack if _is_users(frame.filename)]
     if kept or isinstance(error, SyntaxError):
         shown.stack = traceback.StackSummary.from_list(kept)
-    # JAX adds a note on the frames that it removed itself: they are not the user's either.
+    # Drop JAX's note about the internal frames that it has removed itself.
     notes = getattr(shown, "__notes__", None) or []
     shown.__notes__ = [note for note in notes if "JAX has removed its internal frames" not in note]
     for side in ("__cause__", "__context__"):
@@ -111,6 +110,6 @@ def _is_users(filename: str) -> bool:
 
 @functools.cache
 def _others() -> list[str]:
-    """The folders of code that is not the user's, whether it is imported yet or not."""
+    """The folders whose code is not the user's, imported or not."""
     specs = [importlib.util.find_spec(name) for name in ("importlib", "jax", "jaxlib")]
     return [OWN_DIR, *(f"{Path(spec.origin).parent}/" for spec in specs if spec and spec.origin)]

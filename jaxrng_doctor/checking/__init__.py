@@ -1,1 +1,1 @@
-"""Checks one function: its arguments, its trace, its verdict, its outputs compared."""
+"""Checks one function: makes its arguments, traces and runs it, and applies the rules."""

@@ -1,4 +1,4 @@
-"""Examples against each other: in comes one output array, out come the numbers of a `Pairs`."""
+"""Compares the examples of one output array."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxrng_doctor.model.findings import Pairs
 
 
 def compare_examples(array: np.ndarray, axis: int) -> Pairs:
-    """Compare all examples along `axis` bit for bit, and measure first against last.
+    """Compare all examples along `axis` bitwise, and measure the difference of first and last.
 
     `array` may have any shape and any numeric or boolean dtype.
     """
@@ -40,15 +40,15 @@ def _difference(first: np.ndarray, last: np.ndarray) -> float | None:
 
 
 def _group_sizes(rows: np.ndarray) -> np.ndarray:
-    """How many rows there are of each kind, int64 of shape (kinds,).
+    """The number of rows in each group of equal rows, int64 of shape (groups,).
 
-    Rows are ordered by a hash of 64 bits and then compared with their neighbours bit
-    for bit. Only a collision of hashes between unequal rows could split a kind in two.
+    Rows are sorted by a 64-bit hash and compared with their neighbours bitwise. Only a hash
+    collision between unequal rows could split a group in two.
     """
     if rows.shape[1] == 0:
         return np.array([rows.shape[0]])
     lanes = _lanes(rows)
-    # Not NumPy's generator, which a function that is traced meanwhile could seem to have moved.
+    # Not NumPy's generator: another thread's trace could take that for a draw of its function.
     numbers = random.Random(0).randbytes(8 * lanes.shape[1])
     factors = np.frombuffer(numbers, np.uint64) | np.uint64(1)
     hashes = np.zeros(len(lanes), np.uint64)
@@ -60,7 +60,7 @@ def _group_sizes(rows: np.ndarray) -> np.ndarray:
     order = np.argsort(hashes, kind="stable")
     fresh = np.ones(len(rows), bool)
     same_hash = np.flatnonzero(hashes[order][1:] == hashes[order][:-1]) + 1
-    # In blocks, so that a batch of a million equal rows is not copied at once.
+    # In blocks, to avoid copying a million equal rows at once.
     for start in range(0, len(same_hash), 65536):
         at = same_hash[start : start + 65536]
         fresh[at] = np.any(lanes[order[at]] != lanes[order[at - 1]], axis=1)
@@ -69,12 +69,12 @@ def _group_sizes(rows: np.ndarray) -> np.ndarray:
 
 
 def _all_differ(numbers: np.ndarray) -> bool:
-    """Sorting without the order is some ten times faster than with it, and mostly enough."""
+    """Whether all numbers differ. `sort` is ten times faster than `argsort`, and usually enough."""
     return bool(np.all(np.diff(np.sort(numbers)) != 0))
 
 
 def _lanes(rows: np.ndarray) -> np.ndarray:
-    """The rows' bytes as uint64, padded with zeros; no copy where they fit."""
+    """The rows' bytes as uint64, padded with zeros; without a copy if no padding is needed."""
     octets = rows.view(np.uint8)
     missing = -octets.shape[1] % 8
     if missing:

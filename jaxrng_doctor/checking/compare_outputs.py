@@ -1,7 +1,7 @@
-"""First against last: the function is run as the user would, and its examples compared.
+"""Runs the function and compares the outputs of its examples.
 
-Twice: on the inputs as they are, and with every input that no key depends on
-repeated from the first example, where what still differs can only be the noise.
+It runs twice: on the given inputs, and on inputs repeated from the first example (except those
+that keys depend on), where any difference comes from the noise.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from jaxrng_doctor.tracing.program import Trace
 
 @dataclass(frozen=True)
 class _Batch:
-    """The batch of a call: its size, the axis of each input (by index) and of each output."""
+    """The batch of a call: its size, and the batch axis of each input (by index) and output."""
 
     size: int | None
     inputs: dict[int, int]
@@ -35,7 +35,7 @@ class _Batch:
 
 
 def compare(call: ArrayCall, trace: Trace) -> Comparison:
-    """Run `call` twice and compare; raises whatever the user's function raises."""
+    """Run `call` twice and compare. Propagates exceptions of the user's function."""
     with examining():
         return _run_twice(call, trace)
 
@@ -47,7 +47,7 @@ def _run_twice(call: ArrayCall, trace: Trace) -> Comparison:
         with unchanged(trace.refs):
             jax.block_until_ready(call.call(*arrays))
         return Comparison(None, _leaves(trace, batch), _no_batch(trace))
-    # The repeated run comes first: its outputs can go before the others come.
+    # The replicated run comes first, so that its outputs are freed before the other run.
     with unchanged(trace.refs):
         repeated = _pairs(_replicated(call, trace, batch), batch)
     with unchanged(trace.refs):
@@ -69,7 +69,7 @@ def _no_batch(trace: Trace) -> str:
 def _batch(call: ArrayCall, trace: Trace) -> _Batch:
     if call.in_axes is None:
         found = batch_axes(trace.jaxpr)
-        # The trace has only the inputs that are used; the call has all of them.
+        # The trace has only the used inputs, the call has all.
         inputs = {
             argument: axis
             for i, axis in found.inputs.items()
@@ -81,7 +81,7 @@ def _batch(call: ArrayCall, trace: Trace) -> _Batch:
 
 
 def _replicated(call: ArrayCall, trace: Trace, batch: _Batch) -> Any:
-    """The outputs on inputs repeated from the first example; keys stay as they are."""
+    """The outputs on inputs repeated from the first example, except those that keys depend on."""
     of_keys = {trace.argument[i] for i in trace.slice.inputs(trace.jaxpr)}
     repeated = {i: axis for i, axis in batch.inputs.items() if i not in of_keys and batch.size}
     arrays = [_own(a) if trace.donates else a for a in call.arrays]
@@ -95,12 +95,12 @@ def _replicated(call: ArrayCall, trace: Trace, batch: _Batch) -> Any:
 
 
 def _first_repeated(array: Any, axis: int) -> Any:
-    """The first slice of an array along `axis`, as often as there are slices."""
+    """An array of the same shape that repeats the first slice along `axis`."""
     spread = isinstance(array, jax.Array) and len(array.sharding.device_set) > 1
     if spread or is_key(array):
         first = jax.lax.slice_in_dim(jnp.asarray(array), 0, 1, axis=axis)
         return jnp.broadcast_to(first, array.shape)
-    # By NumPy, which has nothing to compile.
+    # NumPy does not need to compile anything.
     return jnp.asarray(np.broadcast_to(np.asarray(array).take([0], axis), array.shape))
 
 
@@ -129,5 +129,5 @@ def _leaves(trace: Trace, batch: _Batch) -> tuple[Leaf, ...]:
 
 
 def _own(array: Any) -> Any:
-    """A copy, so that a function that donates its arguments does not take the user's."""
+    """A copy, so that a function that donates its arguments does not delete the user's arrays."""
     return array if is_mutable(array) else jnp.array(array, copy=True)

@@ -1,4 +1,4 @@
-"""The consultation: from a `Target` to its `TargetReport`, one step after the other."""
+"""Checks a `Target` step by step and returns its `TargetReport`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from jaxrng_doctor._util.gc_pause import uncollected
+from jaxrng_doctor._util.gc_pause import gc_paused
 from jaxrng_doctor._util.time_limit import OutOfTime, within
-from jaxrng_doctor._util.tracebacks import doctors_own, failure, in_a_line
+from jaxrng_doctor._util.tracebacks import failure, in_a_line, internal_error
 from jaxrng_doctor.analysis.facts.build import program_facts
 from jaxrng_doctor.analysis.facts.draws import as_draws, cut_loops, not_run
 from jaxrng_doctor.analysis.keys.compute import compute_keys
@@ -41,8 +41,8 @@ from jaxrng_doctor.tracing.program import Trace, trace_program
 
 _TIMEOUT = 60.0
 
-Tell = Callable[[Stage, str], None]
-"""Hears what begins, such as `("trace", "tracing noise.py:add_noise")`."""
+OnStage = Callable[[Stage, str], None]
+"""Called when a stage begins, with e.g. `("trace", "tracing noise.py:add_noise")`."""
 
 
 def examine(
@@ -52,22 +52,22 @@ def examine(
     timeout: float | None = None,
     choices: Choices = EVERYTHING,
     detail: bool = False,
-    progress: Tell = lambda stage, told: None,
+    progress: OnStage = lambda stage, text: None,
 ) -> TargetReport:
-    """Trace `target`, follow its keys, prove, run, judge.
+    """Trace `target`, follow its keys, compute them, run the target and apply the rules.
 
-    With `run=False` nothing is executed on arrays, and every finding is inferred. With
-    `detail` the report has what only some formats show: see `detailed`.
-    `timeout` is in seconds, for each of the two runs. Raises `TargetError` if the
-    target cannot be traced; one that fails as it is run is reported with what the
-    trace alone shows, and the failure. `progress` hears of each stage as it begins.
+    With `run=False` nothing is executed on arrays, and every finding is inferred. With `detail`
+    the report contains data that only some formats show: see `detailed`. `timeout` is in seconds,
+    for each of the two runs. Raises `TargetError` if the target cannot be traced; if it fails
+    when it is run, the report has the failure and the findings from the trace. `progress` is
+    called at the beginning of each stage.
     """
     progress("trace", f"tracing {target.name}")
     call, trace = _traced(target)
     try:
         return _examine(target, call, trace, run, timeout, choices, detail, progress)
     except Exception as error:
-        raise TargetError(doctors_own(target.name, error)) from error
+        raise TargetError(internal_error(target.name, error)) from error
 
 
 def _traced(target: Target) -> tuple[ArrayCall, Trace]:
@@ -76,13 +76,13 @@ def _traced(target: Target) -> tuple[ArrayCall, Trace]:
     except (TargetError, UsageError):
         raise
     except Exception as error:
-        raise TargetError(doctors_own(target.name, error)) from error
+        raise TargetError(internal_error(target.name, error)) from error
     try:
         return call, trace_program(call)
     except TargetError:
         raise
     except AnalysisFault as fault:
-        raise TargetError(doctors_own(target.name, fault.__cause__ or fault)) from fault
+        raise TargetError(internal_error(target.name, fault.__cause__ or fault)) from fault
     except (Exception, SystemExit) as error:
         raise TargetError(failure("trace", target.name, error)) from error
 
@@ -94,21 +94,21 @@ def inspect(
     run: bool = True,
     timeout: float | None = None,
     choices: Choices = EVERYTHING,
-    progress: Tell = lambda stage, told: None,
+    progress: OnStage = lambda stage, text: None,
 ) -> Listing:
-    """Trace `target` and make its program readable; `every` unfolds what no key touches.
+    """Trace `target` and return its program; `every` includes equations without keys.
 
-    Nothing is run but what makes keys, and that only with `run`, and for at most `timeout`
-    seconds. Without a `timeout`, it is left out where it would take long to compile.
-    Raises `TargetError` if the target cannot be traced.
+    Only key computations are executed, only with `run`, and for at most `timeout` seconds.
+    Without a `timeout`, they are skipped if they would take long to compile. Raises `TargetError`
+    if the target cannot be traced.
     """
     progress("trace", f"tracing {target.name}")
     _, trace = _traced(target)
     try:
-        progress("analysis", f"following {target.name}")
+        progress("analysis", f"analysing {target.name}")
         return _inspect(target, trace, every, run, timeout, choices)
     except Exception as error:
-        raise TargetError(doctors_own(target.name, error)) from error
+        raise TargetError(internal_error(target.name, error)) from error
 
 
 def _inspect(
@@ -136,7 +136,7 @@ def _inspect(
         why = found.unfinished.removeprefix("not run: ") or "see the gaps"
     # A thread that was given up may still come to an end, too late.
     ledger = Ledger() if why else computed[0]
-    with uncollected():
+    with gc_paused():
         return listing(
             target.name,
             trace,
@@ -156,9 +156,9 @@ def _examine(
     timeout: float | None,
     choices: Choices,
     detail: bool,
-    progress: Tell,
+    progress: OnStage,
 ) -> TargetReport:
-    progress("analysis", f"following the keys of {target.name}")
+    progress("analysis", f"analysing {target.name}")
     found = diagnose(
         trace,
         run=run,
@@ -192,10 +192,10 @@ def _examine(
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the trace of one call shows. `unfinished` says why its keys were not all computed.
+    """The analysis of one trace. `unfinished`: why not all keys were computed.
 
-    `draws` are the uses that `facts.draws` are about, one each; `ledger` has their keys, and
-    those of `splits`.
+    `draws` are the uses that correspond to `facts.draws`; `ledger` has their keys and those of
+    `splits`.
     """
 
     facts: ProgramFacts
@@ -216,7 +216,7 @@ def diagnose(
 ) -> Diagnosis:
     """Follow the keys of a trace, and compute them if `run`, for at most `timeout` seconds.
 
-    `compute` computes them, where that was prepared before; `computing` hears when that begins.
+    `compute` replaces the default computation; `computing` is called when it begins.
     """
     engine = Engine(trace)
     engine.run()
@@ -227,7 +227,7 @@ def diagnose(
     elif run:
         computing()
         ledger, in_time = _keys(compute or (lambda: compute_keys(trace)), timeout, gaps)
-        unfinished = "" if in_time else "not run: its keys alone took too long to compute"
+        unfinished = "" if in_time else "not run: computing its keys took too long"
         gaps += [*not_run(trace, ledger), *cut_loops(engine.draws, ledger)]
         if ledger.lacking:
             gaps.append(Gap(f"the keys of variables could not be computed: {ledger.lacking}"))
@@ -242,7 +242,7 @@ def diagnose(
 
 
 def detailed(report: TargetReport, trace: Trace, found: Diagnosis) -> TargetReport:
-    """The report with what takes time to make, and only some formats show."""
+    """The report with data that is slow to compute and that only some formats show."""
     eqns = [draw.at.eqn for draw in found.draws]
     tables = [found.ledger.keys.get(draw.path) for draw in found.draws]
     findings, unseen = with_pictures(report.findings, found.facts.draws, eqns, tables)
@@ -276,20 +276,20 @@ def _keys(
     timeout: float | None,
     gaps: list[Gap],
 ) -> tuple[Ledger, bool]:
-    """The ledger, empty with a gap if it cannot be computed; and whether it ended in time."""
+    """The key table, empty and with a gap if it cannot be computed; and whether it was in time."""
     try:
         return within(timeout, compute), True
     except OutOfTime:
-        gaps.append(Gap(f"the keys were not computed: stopped after {timeout:g} s"))
+        gaps.append(Gap(f"the keys were not computed: timed out after {timeout:g} s"))
         return Ledger(), False
     except Exception as error:
-        # What cannot be proven is still reported as inferred; it must never look clean.
+        # Findings that cannot be proven are still reported as inferred.
         gaps.append(Gap(f"the keys could not be computed: {in_a_line(error)}"))
         return Ledger(), True
 
 
 def all_keys(trace: Trace) -> Ledger:
-    """The keys of all variables too, which a listing shows, or else those of draws alone."""
+    """The keys of all variables, for a listing; only those of draws if that fails."""
     try:
         return compute_keys(trace, variables=True)
     except Exception as error:
@@ -305,8 +305,6 @@ def _comparison(
     try:
         return within(timeout, lambda: compare_outputs.compare(call, trace)), None
     except OutOfTime:
-        return Comparison(
-            unavailable=f"the function did not end: stopped after {timeout:g} s"
-        ), None
+        return Comparison(unavailable=f"the function timed out after {timeout:g} s"), None
     except (Exception, SystemExit) as error:
         return None, failure("run", target.name, error)

@@ -144,7 +144,7 @@ def _of(keys: _Keys, *, few: bool) -> Picture | None:
         examples=tuple(int(keys.examples[i]) for i in rows),
         keys=_first_seen(numbered(keys.words[rows])),
         shared=_plain(before[:, columns]),
-        healed=_plain(after[:, columns]),
+        separate=_plain(after[:, columns]),
         distinct=(len(np.unique(before, axis=0)), len(np.unique(after, axis=0))),
         sampler="jax.random.normal" if stands_in else keys.name,
         stands_in=stands_in,

@@ -1,1 +1,1 @@
-"""The settings of a project: `[tool.jaxrng-doctor]` of its `pyproject.toml`, read and checked."""
+"""A project's settings: reads and validates `[tool.jaxrng-doctor]` in `pyproject.toml`."""

@@ -1,6 +1,6 @@
-"""How one target is examined: in come the flags and the project's settings, out comes what holds.
+"""The effective settings of one target: flags, the target's and the project's settings combined.
 
-Plain data, so that a worker process can be told.
+Plain data that can be sent to a worker process.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from jaxrng_doctor.model.target import NO_OVERRIDES, Overrides
 
 @dataclass(frozen=True)
 class TargetSettings:
-    """The flags hold before the settings of a target, and these before those of the project."""
+    """Flags take precedence over a target's settings, and these over the project's."""
 
     config: Config
     flags: Overrides
 
     def choices(self, overrides: Overrides = NO_OVERRIDES) -> Choices:
-        """What is to be told of a target that has settings of its own."""
+        """What is reported for a target with these settings."""
         return self.config.choices(self.flags.over(overrides))
 
     def runs(self, overrides: Overrides = NO_OVERRIDES) -> bool:
-        """Whether a target that has settings of its own is run on arrays."""
+        """Whether a target with these settings is run."""
         no_run = self.flags.over(overrides).no_run
         return not (self.config.no_run if no_run is None else no_run)
 
     def timeout(self, overrides: Overrides = NO_OVERRIDES) -> float:
-        """How many seconds a target that has settings of its own may run."""
+        """The time limit, in seconds per stage, of a target with these settings."""
         timeout = self.flags.over(overrides).timeout
         return self.config.timeout if timeout is None else timeout

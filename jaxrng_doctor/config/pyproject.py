@@ -1,4 +1,4 @@
-"""The project's settings: in comes a folder, out comes the `Config` of its `pyproject.toml`."""
+"""Reads the project's settings from the nearest `pyproject.toml`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ __all__ = ["FAIL_ON", "Config", "FailOn", "read_config"]
 
 @dataclass(frozen=True)
 class Config:
-    """The settings under the flags. Paths and patterns in them are relative to `folder`.
+    """The project's settings. Paths and patterns in them are relative to `folder`.
 
-    `select` and `ignore` are codes or beginnings of codes, and `select` is `None` for every
-    rule. `timeout` is in seconds. `file` is the `pyproject.toml` that was read, if there is any,
-    and `table` what it says, as it is written there.
+    `select` and `ignore` are codes or code prefixes; `select` is `None` for all rules. `timeout`
+    is in seconds. `file` is the `pyproject.toml` that was read, if any, and `table` its raw table.
     """
 
     folder: Path
@@ -44,7 +43,7 @@ class Config:
     table: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def choices(self, overrides: Overrides = NO_OVERRIDES) -> Choices:
-        """What is to be told of a target, where `overrides` win."""
+        """What is reported for a target. `overrides` take precedence."""
         chosen = overrides.over(
             Overrides(
                 select=self.select, ignore=self.ignore, fail_on=self.fail_on, strict=self.strict
@@ -63,11 +62,10 @@ class Config:
 
 
 def read_config(start: Path, codes: Collection[str]) -> Config:
-    """The settings of the nearest `pyproject.toml`, in `start` or above, that has any.
+    """The settings of the nearest `pyproject.toml` with any, in `start` or a parent folder.
 
-    `codes` are the known rules'. Raises `UsageError`, naming the file, for TOML
-    that does not parse, for a table that is almost called as ours, for unknown settings and for
-    values of the wrong type.
+    `codes` are the codes of all rules. Raises `UsageError`, naming the file, for invalid TOML, a
+    misspelt table name, unknown settings and values of the wrong type.
     """
     start = start.resolve()
     for folder in (start, *start.parents):
@@ -75,7 +73,7 @@ def read_config(start: Path, codes: Collection[str]) -> Config:
         if not path.is_file():
             continue
         try:
-            # With `-sig`, as editors on Windows may begin a file with a byte order mark.
+            # `-sig`: editors on Windows may write a byte order mark.
             document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise UsageError(f"{path} cannot be read: {error}") from error
@@ -87,12 +85,12 @@ def read_config(start: Path, codes: Collection[str]) -> Config:
             *(f"tool.{name}" for name in filter(_is_meant, tools)),
             *filter(_is_meant, document),
         ):
-            raise UsageError(f"{path}: nobody reads the table {name}", f"write: [tool.{TABLE}]")
+            raise UsageError(f"{path}: unknown table [{name}]", f"did you mean [tool.{TABLE}]?")
     return Config(start)
 
 
 def _is_meant(name: str) -> bool:
-    """Whether a table is ours, had its name been typed right: `doctor` may be somebody else's."""
+    """Whether `name` is a misspelling of our table. `doctor` may belong to another tool."""
     return name.lower().startswith("jax") and bool(nearest(name, [TABLE]))
 
 
@@ -103,7 +101,7 @@ def _config(path: Path, table: Any, codes: Collection[str]) -> Config:
 
 
 def _target(values: dict[str, Any]) -> ConfiguredTarget:
-    said = Overrides.__dataclass_fields__.keys()
-    example = {key: value for key, value in values.items() if key not in {"target", *said}}
-    overrides = {key: value for key, value in values.items() if key in said}
+    fields = Overrides.__dataclass_fields__.keys()
+    example = {key: value for key, value in values.items() if key not in {"target", *fields}}
+    overrides = {key: value for key, value in values.items() if key in fields}
     return ConfiguredTarget(values["target"], Example(**example), Overrides(**overrides))

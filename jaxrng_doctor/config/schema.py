@@ -1,7 +1,7 @@
-"""The settings that there are, each said once: how it is called, what it holds, what it is for.
+"""The single definition of all settings: names, types, descriptions and defaults.
 
-In: a table of `pyproject.toml`. Out: its values, checked. The settings' page in `docs/` and the
-JSON Schema for editors are made from the same list.
+Validates a table of `pyproject.toml`. The settings page in `docs/` and the JSON Schema for editors
+are generated from the same definitions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FAIL_ON: tuple[FailOn, ...] = (*SEVERITIES, "never")
 
 @dataclass(frozen=True)
 class Setting:
-    """`example` is TOML that one might write; `default` is what holds without it, if anything."""
+    """One setting. `example` and `default` are TOML; `default` is `None` if there is none."""
 
     name: str
     kind: Kind
@@ -33,52 +33,61 @@ class Setting:
 
     @property
     def field(self) -> str:
-        """The name in Python."""
+        """The setting's name as a Python identifier."""
         return self.name.replace("-", "_")
 
 
-_SELECT = Setting("select", kinds.CODES, "Only these rules.", '["RNG001", "RNG9"]', '["ALL"]')
+_SELECT = Setting(
+    "select",
+    kinds.CODES,
+    "Rules to enable, as codes or code prefixes.",
+    '["RNG001", "RNG9"]',
+    '["ALL"]',
+)
 _IGNORE = Setting(
     "ignore",
     kinds.CODES,
-    "Not these rules. Of `select` and `ignore` the longer match decides.",
+    "Rules to disable, as codes or code prefixes. If a rule matches both `select` and `ignore`, "
+    "the longer match wins.",
     '["RNG012"]',
     "[]",
 )
 _FAIL_ON = Setting(
     "fail-on",
     kinds.choice(FAIL_ON),
-    "The gravity from which on a finding makes the exit code 1.",
+    "Minimum severity that causes exit code 1.",
     '"error"',
     '"warning"',
 )
 _STRICT = Setting(
     "strict",
     kinds.SWITCH,
-    "A gap makes the exit code 1 too, whatever `fail-on` says of findings.",
+    "Gaps also cause exit code 1, whatever `fail-on` is.",
     "true",
     "false",
 )
 _EXPECT = Setting(
     "expect",
     kinds.choice(EXPECTATIONS),
-    'With `"same"`, sharing is intended, and what is found of it is suppressed.',
+    'With `"same"`, sharing is intended, and findings about it are suppressed.',
     '"same"',
     '"different"',
 )
-_TIMEOUT = Setting("timeout", kinds.SECONDS, "How many seconds a function may run.", "120", "60")
-_NO_RUN = Setting("no-run", kinds.SWITCH, "Trace only: run nothing on arrays.", "true", "false")
+_TIMEOUT = Setting(
+    "timeout", kinds.SECONDS, "Time limit per stage (import, trace, run), in seconds.", "120", "60"
+)
+_NO_RUN = Setting("no-run", kinds.SWITCH, "Trace only; do not execute anything.", "true", "false")
 
 OF_A_TARGET: tuple[Setting, ...] = (
     Setting("target", kinds.TARGET, "`module:function` or `file.py:function`.", '"noise.py:f"'),
     Setting(
         "args",
         kinds.ARGUMENTS,
-        "The arguments by name, in the notation of `--arg`.",
+        "Argument values by parameter name, in the syntax of `--arg`.",
         '{ x = "f32[32,10]", key = "key" }',
     ),
-    Setting("in-axes", kinds.AXES, "Check under `jax.vmap` with these.", '"0,None"'),
-    Setting("axis-size", kinds.WHOLE_NUMBER, "How many examples, where no argument tells.", "32"),
+    Setting("in-axes", kinds.AXES, "Check under `jax.vmap` with these `in_axes`.", '"0,None"'),
+    Setting("axis-size", kinds.WHOLE_NUMBER, "Batch size, if no argument determines it.", "32"),
     Setting("static", kinds.NAMES, "Parameters that are not traced.", '["training"]'),
     _EXPECT,
     _SELECT,
@@ -88,7 +97,7 @@ OF_A_TARGET: tuple[Setting, ...] = (
     _TIMEOUT,
     _NO_RUN,
 )
-"""Those of one entry of `targets`; what it does not say, the table says for all."""
+"""The settings of one entry of `targets`. Missing ones are taken from the table itself."""
 
 
 def _targets(found: Any, where: Where) -> tuple[dict[str, Any], ...]:
@@ -100,7 +109,7 @@ def _targets(found: Any, where: Where) -> tuple[dict[str, Any], ...]:
         values = read_table(entry, OF_A_TARGET, here)
         if "target" not in values:
             raise UsageError(
-                f"{here}: {here.name} has no target", 'write: target = "module:function"'
+                f"{here}: {here.name} has no target", 'add: target = "module:function"'
             )
         entries.append(values)
     return tuple(entries)
@@ -126,7 +135,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "targets",
         Kind(_targets, _ENTRIES),
-        "What `jaxrng-doctor check` without a target checks: one table each, see below.",
+        "The targets of `jaxrng-doctor check` without arguments, one table each: see below.",
         '[{ target = "noise.py:f" }]',
         "[]",
     ),
@@ -138,21 +147,21 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "per-file-ignores",
         kinds.CODES_BY_PATTERN,
-        "Rules whose findings are suppressed in the files that match a pattern.",
+        "Rules whose findings are suppressed in files that match a pattern.",
         '{ "tests/*" = ["RNG005"] }',
         "{}",
     ),
     Setting(
         "exclude",
         kinds.PATTERNS,
-        "Files and folders of which nothing is told.",
+        "Files and folders in which nothing is reported.",
         '["vendored", "*_old.py"]',
         "[]",
     ),
     Setting(
         "baseline",
         kinds.PATH,
-        "The file with the findings that are known: see `--write-baseline`.",
+        "Baseline of accepted findings to hide: see `--write-baseline`.",
         '"jaxrng-baseline.json"',
     ),
     _TIMEOUT,
@@ -161,17 +170,17 @@ SETTINGS: tuple[Setting, ...] = (
 
 
 def read_table(found: Any, settings: Sequence[Setting], where: Where) -> dict[str, Any]:
-    """The checked values of the settings that `found` has, by their names in Python.
+    """The validated settings in the table `found`, by Python name.
 
-    Raises `UsageError` for what is no table, for unknown settings and for wrong values.
+    Raises `UsageError` if `found` is not a table, for unknown settings and for invalid values.
     """
     if not isinstance(found, dict):
         where.wrong("a table", found)
     known = {setting.name: setting for setting in settings}
     for name in found:
         if name not in known:
-            said = f"{where}: {where.name} has no setting {name!r}"
-            raise kinds.wrong_word(said, name, known, "the settings")
+            message = f"{where}: unknown setting {name!r} in {where.name}"
+            raise kinds.wrong_word(message, name, known, "the settings")
     return {
         known[name].field: known[name].kind.read(value, where.inside(f".{name}"))
         for name, value in found.items()
@@ -182,7 +191,7 @@ def schema(codes: Collection[str]) -> Schema:
     """The JSON Schema of the table `[tool.jaxrng-doctor]`."""
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": f"The settings of jaxrng-doctor: [tool.{TABLE}] in pyproject.toml",
+        "title": f"Settings of jaxrng-doctor: [tool.{TABLE}] in pyproject.toml",
         **_table_schema(SETTINGS),
         "definitions": kinds.definitions(codes),
     }

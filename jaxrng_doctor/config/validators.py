@@ -1,7 +1,7 @@
-"""What a setting may hold: in comes a value as TOML gives it, out comes a checked one.
+"""Validators for the values of settings.
 
-Each kind also says, as JSON Schema, which values it takes, so that an editor knows as much as
-the doctor does. Wrong values raise `UsageError`, in words that name the file and the setting.
+Each kind of value also has a JSON Schema, for editors. Invalid values raise a `UsageError` that
+names the file and the setting.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True)
 class Where:
-    """A value's place: the file, its name in it, such as `tool.jaxrng-doctor.select`.
+    """The location of a value: the file and the name, such as `tool.jaxrng-doctor.select`.
 
-    `codes` are the known rules'.
+    `codes` are the codes of all rules.
     """
 
     path: Path
@@ -43,28 +43,28 @@ class Where:
 
 @dataclass(frozen=True)
 class Kind:
-    """`read` checks a value, `schema` describes it, with the help of `definitions`."""
+    """`read` validates a value; `schema` describes it and may refer to `definitions`."""
 
     read: Callable[[Any, Where], Any]
     schema: Schema
 
 
-def wrong_word(said: str, word: str, known: Collection[str], what: str) -> UsageError:
-    """The complaint of `word`, which is not among `known`, with the nearest that is."""
+def wrong_word(message: str, word: str, known: Collection[str], what: str) -> UsageError:
+    """The error for a `word` that is not in `known`, with the closest match as a hint."""
     guess = nearest(word, known)
     listed = f"{what} are {', '.join(known)}"
-    return UsageError(said, f"did you mean {guess[0]}?\n{listed}" if guess else listed)
+    return UsageError(message, f"did you mean {guess[0]}?\n{listed}" if guess else listed)
 
 
 def known_codes(given: Iterable[str], codes: Collection[str], what: str) -> tuple[str, ...]:
-    """`given`, codes, beginnings of codes or `ALL`, in capitals; `what` names the setting.
+    """The codes, code prefixes or `ALL` in `given`, in capitals. `what` names the setting.
 
-    Raises `UsageError` for one with which no code begins.
+    Raises `UsageError` for a prefix of no code.
     """
     wanted = tuple(prefix.strip().upper() for prefix in given)
     for prefix in wanted:
         if prefix != "ALL" and (not prefix or not any(c.startswith(prefix) for c in codes)):
-            raise wrong_word(f"{what}: there is no rule {prefix!r}", prefix, codes, "the rules")
+            raise wrong_word(f"{what}: unknown rule {prefix!r}", prefix, codes, "the rules")
     return wanted
 
 
@@ -72,7 +72,7 @@ def _typed(kind: type | tuple[type, ...], words: str) -> Callable[[Any, Where], 
     kinds = kind if isinstance(kind, tuple) else (kind,)
 
     def read(found: Any, where: Where) -> Any:
-        if type(found) not in kinds:  # to TOML, unlike to Python, `true` is no number
+        if type(found) not in kinds:  # unlike in Python, `true` is not a number in TOML
             where.wrong(words, found)
         return found
 
@@ -96,19 +96,19 @@ def _codes_by_pattern(found: Any, where: Where) -> tuple[tuple[str, tuple[str, .
 
 def _seconds(found: Any, where: Where) -> float:
     if type(found) not in (int, float) or not 0 < found < threading.TIMEOUT_MAX:
-        where.wrong("a number of seconds", found)
+        where.wrong("a positive number of seconds", found)
     return float(found)
 
 
 def _whole_number(found: Any, where: Where) -> int:
     if type(found) is not int or found < 0:
-        where.wrong("a whole number", found)
+        where.wrong("a non-negative integer", found)
     return found
 
 
 def _path(found: Any, where: Where) -> Path:
     if type(found) is not str or not found:
-        where.wrong("the name of a file", found)
+        where.wrong("a file name", found)
     return where.path.parent / found
 
 
@@ -122,7 +122,7 @@ def _target(found: Any, where: Where) -> str:
 
 
 def _in_axes(found: Any, where: Where) -> Any:
-    """`in-axes` written in TOML, which has no `None` and no tuples."""
+    """`in-axes` in TOML, which has neither `None` nor tuples."""
     if isinstance(found, str):
         return parse_in_axes(found, f"{where}: {where.name}")
     return _axes(found, where)
@@ -137,7 +137,7 @@ def _axes(found: Any, where: Where) -> Any:
         return tuple(_axes(item, where) for item in found)
     if isinstance(found, Mapping):
         return {key: _axes(item, where) for key, item in found.items()}
-    return where.wrong('a string, or axes and "None"s in arrays and tables', found)
+    return where.wrong('a string, or a tree of axes and "None"', found)
 
 
 def choice(known: Sequence[str]) -> Kind:
@@ -146,14 +146,14 @@ def choice(known: Sequence[str]) -> Kind:
     def read(found: Any, where: Where) -> str:
         text: str = _typed(str, "a string")(found, where)
         if text not in known:
-            said = f"{where}: {where.name} is {text!r}"
-            raise wrong_word(said, text, known, "the choices")
+            message = f"{where}: invalid {where.name} {text!r}"
+            raise wrong_word(message, text, known, "the choices")
         return text
 
     return Kind(read, {"enum": list(known)})
 
 
-# What is written in a notation of its own the doctor alone can read.
+# Schemas do not describe the syntax of targets and axes.
 _TEXT: Schema = {"type": "string", "pattern": r"\S"}
 _STRINGS: Schema = {"type": "array", "items": {"type": "string"}}
 _CODES: Schema = {"type": "array", "items": {"$ref": "#/definitions/code"}}
@@ -180,13 +180,13 @@ WHOLE_NUMBER = Kind(_whole_number, {"type": "integer", "minimum": 0})
 
 
 def definitions(codes: Collection[str]) -> dict[str, Schema]:
-    """What the schemas of kinds refer to; `codes` are the known rules'."""
+    """The definitions that the schemas refer to. `codes` are the codes of all rules."""
     words = ["ALL", *sorted({code[:n] for code in codes for n in range(1, len(code) + 1)})]
     in_any_case = "|".join(
         "".join(f"[{c}{c.lower()}]" if c.isalpha() else c for c in word) for word in words
     )
     return {
-        # An editor offers what is listed, and takes what is written otherwise.
+        # Editors offer the listed codes and also accept other capitalisation.
         "code": {
             "anyOf": [
                 {"enum": [word for word in words if len(word) > 2]},

@@ -1,1 +1,1 @@
-"""What users call: the command line, the plugin of pytest, the notebook, and Python."""
+"""User interfaces: the command line, the pytest plugin, the notebook magics, the Python API."""

@@ -1,4 +1,4 @@
-"""The doctor from Python: `check`, and the `Report` that it returns."""
+"""The Python API: `check`, `watch` and the `Report` that both return."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from jaxrng_doctor._util import ipython
-from jaxrng_doctor._util.tracebacks import doctors_own
+from jaxrng_doctor._util.tracebacks import internal_error
 from jaxrng_doctor._util.version import __version__
 from jaxrng_doctor.checking.examine import examine
 from jaxrng_doctor.checking.targets.in_axes import check_in_axes
@@ -30,11 +30,11 @@ from jaxrng_doctor.watching.recorder import Recorder
 
 
 class FindingsError(AssertionError):
-    """Raised by `Report.raise_for_findings`; its text is the whole report."""
+    """Raised by `Report.raise_for_findings`. Its text is the full report."""
 
 
 class Report(model_report.Report):
-    """What `check` found out. `print(report)` shows it as the command line would."""
+    """The result of `check` or `watch`. `print(report)` shows it as the command line does."""
 
     def __str__(self) -> str:
         return FORMATS["terminal"](self, RenderOptions(root=os.getcwd())).rstrip("\n")
@@ -44,9 +44,9 @@ class Report(model_report.Report):
         return FORMATS["json"](self, RenderOptions(root=os.getcwd()))
 
     def to_html(self) -> str:
-        """The report as one HTML page that needs no other file.
+        """The report as a self-contained HTML page.
 
-        Raises `UsageError` where Jinja2 is not installed.
+        Raises `UsageError` if Jinja2 is not installed.
         """
         return FORMATS["html"](self, RenderOptions(root=os.getcwd()))
 
@@ -57,9 +57,9 @@ class Report(model_report.Report):
         printer.text(str(self))
 
     def raise_for_findings(self, *, gaps: bool = False) -> None:
-        """Raise `FindingsError` unless the report is ok: no error, no warning, no failure.
+        """Raise `FindingsError` if the report has errors, warnings or failures.
 
-        With `gaps`, also unless it is complete: nothing may have gone unfollowed.
+        With `gaps`, also raise if it has gaps.
         """
         if not self.ok or (gaps and not self.complete):
             raise FindingsError(str(self))
@@ -78,19 +78,19 @@ def check(
     ignore: Sequence[str] | None = None,
     detail: bool | None = None,
 ) -> Report:
-    """Examine `fn(*args, **kwargs)` for random numbers that are shared by mistake.
+    """Check `fn(*args, **kwargs)` for random numbers that are shared by mistake.
 
-    Array leaves of `args` and `kwargs` are traced, other values are passed as they
-    are. With `in_axes` (and `axis_size`), as `jax.vmap` takes them, `fn` is a
-    per-example function and is examined under that vmap; without, it is called as
-    it is and the vmaps inside of it are examined. `run=False` executes nothing.
-    `expect="same"` says that sharing is intended; `select` and `ignore` are rule
-    codes or their beginnings. `detail` keeps what only the HTML page shows, the program
-    itself and pictures of the noise; without a word it is kept in notebooks.
+    Array leaves of `args` and `kwargs` are traced; other values are passed through unchanged.
+    With `in_axes` (and `axis_size`), as in `jax.vmap`, `fn` is a per-example function and is
+    checked under that vmap. Without `in_axes`, `fn` is called directly and the vmaps inside it
+    are checked. `run=False` only traces and executes nothing. `expect="same"` declares sharing
+    as intended. `select` and `ignore` are rule codes or code prefixes. `detail` keeps data that
+    only the HTML page shows: the program and pictures of the noise. It is on by default in
+    notebooks.
 
-    Returns a `Report`. An exception of `fn` itself is raised as it is while `fn` is
-    traced, and is among `report.failures` if it comes only when `fn` runs; so is a fault of
-    the doctor's own. Raises `UsageError` where `in_axes` does not fit the arguments.
+    Returns a `Report`. An exception that `fn` raises during tracing propagates. One that it
+    raises only when it runs is in `report.failures`, as are internal errors of jaxrng-doctor.
+    Raises `UsageError` if `in_axes` does not match the arguments.
     """
     name = getattr(fn, "__qualname__", None) or type(fn).__name__
     target = Target(name, fn, tuple(args), dict(kwargs or {}), in_axes, axis_size, expect)
@@ -98,7 +98,7 @@ def check(
         if in_axes is not AS_IS:
             named = list(zip(parameter_names(target), target.args, strict=True))
             check_in_axes(in_axes, axis_size, named, target.kwargs, name)
-        # What is examined is not what the program does, if one is being watched.
+        # A surrounding `watch` must not record the calls made by this check.
         with deaf():
             found = examine(
                 target, run=run, choices=_choices(select, ignore), detail=_in_detail(detail)
@@ -111,7 +111,7 @@ def check(
             raise (error.__cause__ or error) from None
         targets = (TargetReport(name, failure=error.failure),)
     except Exception as error:
-        targets = (TargetReport(name, failure=doctors_own(name, error)),)
+        targets = (TargetReport(name, failure=internal_error(name, error)),)
     return Report(targets, __version__, jax.__version__)
 
 
@@ -124,16 +124,17 @@ def watch(
     stop_at: Severity | None = None,
     detail: bool | None = None,
 ) -> Iterator[Report]:
-    """Watch the program inside for random numbers that are shared by mistake.
+    """Watch the code in this context for random numbers that are shared by mistake.
 
-    Each function that it compiles is examined when it is first called with arguments of
-    new shapes, as `check` would, without comparing outputs. With `key_values` the keys
-    of each call and of each use outside of compiled functions are kept, and compared at
-    the end (RNG014, RNG006). Yields a `Report`, which is empty until the context closes. Nothing
-    that the program computes changes; a fault of the analysis is among `report.gaps`.
-    `detail` is that of `check`.
-    With `stop_at`, the program ends by the exception `FirstFinding` as soon as there is a
-    finding as grave as that; keys are then also compared while it runs, ever more rarely.
+    Each compiled function is checked when it is first called with new argument shapes, like
+    `check` but without comparing outputs. With `key_values`, the keys of each call and of each
+    use outside compiled functions are recorded, and compared at the end (RNG014, RNG006).
+
+    Yields a `Report` that is empty until the context exits. The program's results do not change;
+    internal errors of the analysis are in `report.gaps`. `detail` is as in `check`.
+
+    With `stop_at`, the exception `FirstFinding` stops the program at the first finding of at
+    least that severity. Keys are then also compared while the program runs, at growing intervals.
     """
     with watching(
         _choices(select, ignore), key_values=key_values, stop_at=stop_at, detail=detail
@@ -151,10 +152,10 @@ def watching(
     detail: bool | None = None,
     meeting: Meeting | None = None,
 ) -> Iterator[Report]:
-    """`watch`, with all that the project's settings may say.
+    """`watch` with the project's settings.
 
-    The program ends only by a finding that is among those that `new` leaves. With a `meeting`,
-    the processes of `jax.distributed` are compared at the end.
+    `new` filters out the findings that must not stop the program. With a `meeting`, the keys of
+    all `jax.distributed` processes are compared at the end.
     """
     recorder = Recorder(
         choices,
@@ -172,19 +173,19 @@ def watching(
             patches.enter(stack, "watching", lambda: listening(recorder))
             yield report
     finally:
-        # A process that was forked off meanwhile must not run JAX, and its parent tells it all.
+        # A forked child must not run JAX; its parent makes the report.
         if os.getpid() == process:
             try:
                 targets = recorder.reports()
                 if meeting is not None:
                     targets = meeting.hold(targets, recorder.functions(), choices)
-            except Exception as error:  # the program has done nothing wrong
+            except Exception as error:  # an internal error must not fail the program
                 targets = (nothing_judged("the program", error, choices),)
             model_report.Report.__init__(report, targets, __version__, jax.__version__)
 
 
 def _in_detail(asked: bool | None) -> bool:
-    """What was asked for, or else whether this is a notebook, which shows a report as a page."""
+    """`asked`, by default whether this is a notebook, which shows a report as an HTML page."""
     return ipython.is_notebook() if asked is None else asked
 
 

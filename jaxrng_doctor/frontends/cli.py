@@ -1,8 +1,8 @@
-"""The command line: in come flags, out go a report and an exit code.
+"""The command line: parses flags, runs a command and exits.
 
-0: clean; 1: findings at or over `--fail-on`; 2: bad usage or configuration;
-3: a target could not be imported, traced or run; 130: interrupted. Nothing else
-exits, and `--version`, `--help`, `rules` and `explain` do not import JAX.
+Exit codes: 0: clean; 1: findings at or above `--fail-on`; 2: bad usage or configuration;
+3: a target could not be imported, traced or run; 130: interrupted. `--version`, `--help`,
+`rules` and `explain` do not import JAX.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ from jaxrng_doctor.frontends.flags import (
 from jaxrng_doctor.model.errors import ProgramToRun, UsageError
 
 if TYPE_CHECKING:
-    from jaxrng_doctor.frontends.jobs.pool import Crew
+    from jaxrng_doctor.frontends.jobs.pool import WorkerPool
 
 
 NAME = "jaxrng-doctor"
 COMPLETE = "_JAXRNG_DOCTOR_COMPLETE"
-"""The variable by which a shell asks for what may come next, and for its own script."""
+"""The environment variable with which a shell requests completions, and the completion script."""
 SHELLS = ("bash", "zsh", "fish", "powershell")
 
 app = typer.Typer(
@@ -64,12 +64,12 @@ app = typer.Typer(
 )
 
 
-def main(crew: Crew | None = None) -> NoReturn:
-    """Run the command line, and exit. `crew` is for a `check`, its worker may have started."""
+def main(pool: WorkerPool | None = None) -> NoReturn:
+    """Run the command line and exit. `pool` is for `check`; its first worker may be running."""
     if COMPLETE in os.environ:
-        get_completion_inspect_parameters()  # makes the shells known
+        get_completion_inspect_parameters()  # registers the shells
     try:
-        sys.exit(app(prog_name=NAME, obj=crew))
+        sys.exit(app(prog_name=NAME, obj=pool))
     except ProgramToRun as program:
         work = program.args[0]
     except KeyboardInterrupt:
@@ -87,7 +87,9 @@ def _version(asked: bool) -> None:
 def _app(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Show the version.", callback=_version, is_eager=True),
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     pass
@@ -108,25 +110,25 @@ def check(
     fail_on: FailOn = None,
     strict: Strict = None,
     no_run: Annotated[
-        bool | None, typer.Option("--no-run/--run", help="Trace only: run nothing on arrays.")
+        bool | None, typer.Option("--no-run/--run", help="Trace only; do not execute anything.")
     ] = None,
     timeout: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="How long importing, tracing and running may take, each. Default: 60.",
+            help="Time limit per stage (import, trace, run). Default: 60.",
         ),
     ] = None,
     jobs: Annotated[
         str,
-        typer.Option("--jobs", "-j", metavar="N|auto", help="How many processes work at a time."),
+        typer.Option("--jobs", "-j", metavar="N|auto", help="Number of worker processes."),
     ] = "1",
     baseline: Baseline = None,
     write_baseline: WriteBaseline = None,
     add_ignores: AddIgnores = False,
     statistics: Statistics = False,
     show_settings: Annotated[
-        bool, typer.Option("--show-settings", help="Show the settings that hold, check nothing.")
+        bool, typer.Option("--show-settings", help="Show the effective settings and exit.")
     ] = False,
     formats: Formats = None,
     output: Output = None,
@@ -134,9 +136,9 @@ def check(
     """Check functions for random numbers that are shared by mistake."""
 
     def work() -> int:
-        from jaxrng_doctor.frontends.jobs.pool import Crew
+        from jaxrng_doctor.frontends.jobs.pool import WorkerPool
 
-        with context.obj or Crew() as crew:  # a worker imports JAX while this process gets ready
+        with context.obj or WorkerPool() as pool:  # a worker imports JAX while this process sets up
             from jaxrng_doctor.frontends.command_settings import settings_of
 
             settings = settings_of(
@@ -153,7 +155,7 @@ def check(
             from jaxrng_doctor.frontends.commands.check import check
 
             flags = parse_flags(arg or [], static or [], in_axes, axis_size, seed, expect)
-            return check(targets or [], flags, settings, crew, jobs=jobs)
+            return check(targets or [], flags, settings, pool, jobs=jobs)
 
     _guard(work)
 
@@ -170,23 +172,23 @@ def inspect(
     select: Select = None,
     ignore: Ignore = None,
     all_equations: Annotated[
-        bool, typer.Option("--all", help="Show the equations that no key touches too.")
+        bool, typer.Option("--all", help="Show equations without keys, too.")
     ] = False,
     lineage: Annotated[
-        bool, typer.Option("--lineage", help="Show the tree of keys, from the seed to the draws.")
+        bool, typer.Option("--lineage", help="Show the key tree, from seeds to draws.")
     ] = False,
     no_run: NoRun = False,
     timeout: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="How long to compute keys. If not given, they are computed where that is quick.",
+            help="Time limit for computing keys. Default: compute them only if that is fast.",
         ),
     ] = None,
     format: Annotated[str, typer.Option(metavar="text|html|json|dot")] = "text",
     output: Output = None,
 ) -> None:
-    """Show the program of a function: its scopes as boxes, its keys in colours."""
+    """Show a function's program, with scopes as boxes and keys in colour."""
 
     def work() -> int:
         from jaxrng_doctor.checking.targets.resolve import parse_flags
@@ -212,17 +214,19 @@ def inspect(
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def run(
-    program: Annotated[str, typer.Argument(metavar="SCRIPT|MODULE", help="What python would run.")],
+    program: Annotated[
+        str, typer.Argument(metavar="SCRIPT|MODULE", help="Script or module to run.")
+    ],
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[ARGS]...", help="Its own arguments.")
+        list[str] | None, typer.Argument(metavar="[ARGS]...", help="Arguments of the program.")
     ] = None,
-    is_module: Annotated[bool, typer.Option("-m", help="Run a module, as python -m does.")] = False,
+    is_module: Annotated[bool, typer.Option("-m", help="Run a module, like python -m.")] = False,
     no_key_values: Annotated[
         bool,
-        typer.Option("--no-key-values", help="Do not compare the keys of different calls."),
+        typer.Option("--no-key-values", help="Do not compare keys across calls."),
     ] = False,
     exit_on_first: Annotated[
-        bool, typer.Option("--exit-on-first", help="End the program with the first finding.")
+        bool, typer.Option("--exit-on-first", help="Stop the program at the first finding.")
     ] = False,
     select: Select = None,
     ignore: Ignore = None,
@@ -234,12 +238,14 @@ def run(
     statistics: Statistics = False,
     formats: Formats = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stderr.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the report to FILE instead of stderr."),
     ] = None,
 ) -> None:
-    """Run a program and watch it: its own exit code is kept, unless it is 0 and there are findings.
+    """Run a program, and report the random numbers that it shares by mistake.
 
-    The report goes to stderr, once the program has ended, however it ended.
+    Exits with the program's code, or 1 if it succeeded but findings were reported. The report is
+    written to stderr when the program ends, even if it fails.
     """
 
     def work() -> int:
@@ -266,7 +272,7 @@ def run(
 def rules(
     format: Annotated[str, typer.Option(metavar="terminal|json")] = "terminal",
 ) -> None:
-    """List the rules."""
+    """List all rules."""
 
     def work() -> int:
         from jaxrng_doctor.frontends.commands.rules import rules
@@ -280,7 +286,7 @@ def rules(
 def selfcheck(
     format: Annotated[str, typer.Option(metavar="terminal|json")] = "terminal",
 ) -> None:
-    """Try the doctor on the JAX that is installed here: exit code 1 where something is wrong."""
+    """Check that jaxrng-doctor works with the installed JAX. Exits with 1 if it does not."""
 
     def work() -> int:
         from jaxrng_doctor.frontends.commands.selfcheck import selfcheck
@@ -298,7 +304,7 @@ def explain(
     every: Annotated[bool, typer.Option("--all", help="Explain all rules.")] = False,
     format: Annotated[str, typer.Option(metavar="terminal|markdown|json")] = "terminal",
 ) -> None:
-    """Explain rules: what they find, why that is bad, and what to write instead."""
+    """Explain rules: what they find, why it matters, and how to fix it."""
 
     def work() -> int:
         from jaxrng_doctor.frontends.commands.explain import explain
@@ -315,7 +321,7 @@ def completion(
         typer.Argument(metavar="bash|zsh|fish|powershell", autocompletion=lambda: list(SHELLS)),
     ],
 ) -> None:
-    """Print the script with which a shell completes what is typed: see its own manual for where."""
+    """Print a shell completion script. The shell's manual says where to put it."""
 
     def work() -> int:
         from jaxrng_doctor.frontends.commands.completion import completion
@@ -336,7 +342,7 @@ def _guard(work: Callable[[], int]) -> NoReturn:
         code = INTERRUPTED
     except Exception:
         traceback.print_exc()
-        print("error: this is a fault of jaxrng-doctor itself", file=sys.stderr)
+        print("error: internal error in jaxrng-doctor; please report it", file=sys.stderr)
         code = FAILED
     _leave(code)
 
@@ -345,7 +351,7 @@ def _leave(code: int) -> NoReturn:
     if code == INTERRUPTED:
         print("interrupted", file=sys.stderr)
     if is_left_running():
-        # The user's function still runs, and nothing can stop it but the end of the process.
+        # The user's function is still running; only ending the process stops it.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -1,4 +1,4 @@
-"""The settings of one command: in come its flags and the project's, out come those that hold."""
+"""The effective settings of one command: its flags combined with `pyproject.toml`."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from jaxrng_doctor.suppression.accept import Settling, settling
 
 @dataclass(frozen=True)
 class Settings(TargetSettings):
-    """What `check` and `run` have in common: flags where they were given, else `pyproject.toml`."""
+    """The settings that `check` and `run` share. Flags take precedence over `pyproject.toml`."""
 
     reports: tuple[Destination, ...]
     settling: Settling
 
     @property
     def detail(self) -> bool:
-        """Some format shows what is found out with `detail` only."""
+        """Whether some format shows data that is collected only with `detail`."""
         return any(one.render in DETAILED for one in self.reports)
 
     def to_stream(self) -> Settings:
-        """The same for one of several processes, another of which writes the files."""
+        """The same without files, for a process whose report files another process writes."""
         return replace(self, reports=destinations([], None))
 
     def publish(self, report: Report, out: TextIO, **options: Any) -> None:
-        """Write the report in each format to its file, or else to `out`."""
+        """Write the report in each format to its file, or to `out` if it has none."""
         rules = tuple(rule.text for rule in RULES)
         publish(self.reports, report, out, rules=rules, **options)
 

@@ -1,4 +1,4 @@
-"""The flags that several subcommands share: in comes what is typed, as typer reads it."""
+"""Flags shared by several subcommands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 
 def codes(incomplete: str) -> list[tuple[str, str]]:
-    """What a shell offers for a rule's code: those that begin like the last of those typed."""
+    """Shell completions of the last code in a comma-separated list."""
     from jaxrng_doctor.rules import RULES
 
     before, comma, last = incomplete.rpartition(",")
@@ -22,78 +22,82 @@ Select = Annotated[
     list[str] | None,
     typer.Option(
         metavar="CODE",
-        help="Only these rules: codes or beginnings, with commas.",
+        help="Rules to enable: codes or code prefixes, separated by commas.",
         autocompletion=codes,
     ),
 ]
 Ignore = Annotated[
     list[str] | None,
-    typer.Option(metavar="CODE", help="All but these rules.", autocompletion=codes),
+    typer.Option(metavar="CODE", help="Rules to disable, as for --select.", autocompletion=codes),
 ]
 Baseline = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="The findings that are known, and are not told again."),
+    typer.Option(metavar="FILE", help="Baseline of accepted findings to hide."),
 ]
 WriteBaseline = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Write the findings of today there: from now on known."),
+    typer.Option(metavar="FILE", help="Write all current findings to FILE as a new baseline."),
 ]
 AddIgnores = Annotated[
     bool,
-    typer.Option("--add-ignores", help="Write an ignore comment for each finding of today."),
+    typer.Option("--add-ignores", help="Add an ignore comment to the source for each finding."),
 ]
 Statistics = Annotated[
-    bool, typer.Option("--statistics", help="Say only how often each rule was broken.")
+    bool, typer.Option("--statistics", help="Show only the number of findings per rule.")
 ]
 FailOn = Annotated[
     str | None,
     typer.Option(
-        metavar="error|warning|note|never", help="What exit code 1 is for. Default: warning."
+        metavar="error|warning|note|never",
+        help="Lowest severity that makes the command fail (exit code 1). Default: warning.",
     ),
 ]
 Strict = Annotated[
     bool | None,
-    typer.Option("--strict/--no-strict", help="Exit code 1 for what could not be followed, too."),
+    typer.Option("--strict/--no-strict", help="Also fail (exit code 1) if there are gaps."),
 ]
 Formats = Annotated[
     list[str] | None,
     typer.Option(
         "--format",
         metavar="FORMAT[:FILE]",
-        help="terminal (the default), html, json, sarif, github, junit or markdown; to a "
-        "file with sarif:report.sarif. May be given several times.",
+        help="terminal (default), html, json, sarif, github, junit or markdown. Add a file name "
+        "to write to a file, as in sarif:report.sarif. Can be repeated.",
     ),
 ]
 Targets = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[TARGET]...",
-        help="module:function or path/to/file.py:function; a module or file alone is every "
-        "example declared in it; none is every target of pyproject.toml.",
+        help="module:function or path/to/file.py:function. A module or file alone selects every "
+        "example declared in it. Default: the targets in pyproject.toml.",
     ),
 ]
 Arg = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=SPEC", help="An argument, such as x=f32[32,10] or key=key."),
+    typer.Option(metavar="NAME=SPEC", help="Argument value, such as x=f32[32,10] or key=key."),
 ]
 Static = Annotated[
-    list[str] | None, typer.Option(metavar="NAME", help="A parameter that is not traced.")
+    list[str] | None, typer.Option(metavar="NAME", help="Parameter that is not traced.")
 ]
 InAxes = Annotated[
     str | None,
-    typer.Option(metavar="AXES", help="Check under jax.vmap with these in_axes: 0,None"),
+    typer.Option(metavar="AXES", help="Check under jax.vmap with these in_axes, such as 0,None."),
 ]
 AxisSize = Annotated[
-    int | None, typer.Option(min=0, help="How many examples, where no argument tells.")
+    int | None, typer.Option(min=0, help="Batch size, if no argument determines it.")
 ]
 Seed = Annotated[
-    int, typer.Option(min=0, max=2**32 - 1, help="The seed of arguments that are made up.")
+    int, typer.Option(min=0, max=2**32 - 1, help="Seed for generated argument values.")
 ]
 Expect = Annotated[
     str | None,
-    typer.Option(metavar="different|same", help="Whether examples should get different noise."),
+    typer.Option(
+        metavar="different|same",
+        help="Whether examples should draw different or the same numbers.",
+    ),
 ]
-NoRun = Annotated[bool, typer.Option("--no-run", help="Trace only: run nothing on arrays.")]
+NoRun = Annotated[bool, typer.Option("--no-run", help="Trace only; do not execute anything.")]
 Output = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stdout.")
+    Path | None, typer.Option(metavar="FILE", help="Write the report to FILE instead of stdout.")
 ]

@@ -1,7 +1,7 @@
-"""In a notebook: `%%jaxrng` watches the cell, `%jaxrng check fn(x, key)` examines a call.
+"""Notebook magics: `%%jaxrng` watches a cell, `%jaxrng check fn(x, key)` checks a call.
 
-In comes a line or a cell as it was typed, out comes the `Report`, which shows itself as a page.
-IPython is no dependency: it is there where this module is loaded, by `%load_ext jaxrng_doctor`.
+Both return a `Report`, which the notebook shows as an HTML page. IPython is not a dependency: this
+module is only loaded by `%load_ext jaxrng_doctor`.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from jaxrng_doctor.rules import CODES
 from jaxrng_doctor.tracing import recording_vmaps
 
 USAGE = (
-    "type: %jaxrng check fn(x, key), with --in-axes, --axis-size, --expect, --select, --ignore "
+    "usage: %jaxrng check fn(x, key), with --in-axes, --axis-size, --expect, --select, --ignore "
     "and --no-run as on the command line\n"
     "or %%jaxrng as the first line of a cell, with --select and --ignore, to watch the cell"
 )
 
 
 def register(shell: Any) -> None:
-    """Give the IPython shell `%jaxrng` and `%%jaxrng`."""
+    """Register `%jaxrng` and `%%jaxrng` with the IPython shell."""
 
     def jaxrng(line: str, cell: str | None = None) -> Report:
-        __tracebackhide__ = True  # an exception is the user's: IPython leaves our frames out
+        __tracebackhide__ = True  # IPython omits these frames from the user's tracebacks
         try:
             return _check(shell, line) if cell is None else _watch(shell, line, cell)
         except UsageError as error:
             from IPython.core.error import UsageError as ShellsError
 
-            raise ShellsError(str(error)) from None  # which a shell shows without a traceback
+            raise ShellsError(str(error)) from None  # IPython shows it without a traceback
 
     jaxrng.__doc__ = USAGE
     shell.register_magic_function(jaxrng, "line_cell", "jaxrng")
 
 
 class _Options(argparse.ArgumentParser):
-    """Options in a magic: a fault in them is told, and ends nothing."""
+    """The options of a magic. Errors raise `UsageError` instead of exiting."""
 
     def __init__(self) -> None:
         super().__init__(prog="jaxrng", add_help=False, allow_abbrev=False)
@@ -60,7 +60,7 @@ class _Options(argparse.ArgumentParser):
         try:
             found = self.parse_args(shlex.split(text))
         except ValueError as error:
-            raise UsageError(f"{text!r} is not understood: {error}", USAGE) from None
+            raise UsageError(f"cannot parse {text!r}: {error}", USAGE) from None
         for name in ("select", "ignore"):
             codes = getattr(found, name)
             if codes is not None:
@@ -77,10 +77,10 @@ def _watch(shell: Any, line: str, cell: str) -> Report:
 
 
 def _run(shell: Any, cell: str) -> None:
-    """Run a cell below its magic as IPython would, an exception included."""
+    """Run the cell below its magic as IPython does, including exceptions."""
     __tracebackhide__ = True
-    # The line of the magic counts, so that lines have the numbers that the user sees. It is not
-    # left empty, for IPython would take an empty line away. Another magic must be the first line.
+    # Keep the magic's line, so that line numbers match the notebook's. IPython would remove an
+    # empty line, so it becomes a comment, unless another cell magic has to be the first line.
     if not cell.startswith("%%"):
         cell = f"# %%jaxrng\n{cell}"
     text = shell.transform_cell(cell)
@@ -96,8 +96,8 @@ def _run(shell: Any, cell: str) -> None:
             codes.append(shell.compile(ast.Expression(last.value), name, "eval"))
     if any(code.co_flags & inspect.CO_COROUTINE for code in codes):
         raise UsageError(
-            "a cell that awaits is run by the notebook's own loop, not by %%jaxrng",
-            "write in the cell: with jaxrng_doctor.watch() as report: ..., and report at its end",
+            "%%jaxrng cannot watch a cell with a top-level await",
+            "use in the cell: with jaxrng_doctor.watch() as report: ..., then report as last line",
         )
     first, *more = codes
     exec(first, shell.user_ns)
@@ -114,7 +114,8 @@ def _check(shell: Any, line: str) -> Report:
     command, _, rest = line.strip().partition(" ")
     rest = rest.strip()
     if command != "check":
-        raise UsageError(f"%jaxrng has no {command!r}" if command else "nothing to check", USAGE)
+        problem = f"%jaxrng: unknown command {command!r}" if command else "nothing to check"
+        raise UsageError(problem, USAGE)
     call, text = _call_and_options(rest)
     parser = _Options()
     parser.add_argument("--in-axes", type=parse_in_axes, default=AS_IS)
@@ -123,7 +124,7 @@ def _check(shell: Any, line: str) -> Report:
     parser.add_argument("--no-run", action="store_true")
     options = parser.read(text)
     namespace = shell.user_ns
-    # A cell of its own, so that what it defines or maps has a line that can be shown.
+    # Compiled as a cell, so that what it defines or maps has source lines to show.
     name = shell.compile.cache(rest, shell.displayhook.prompt_count)
     with recording_vmaps():
         fn = eval(compile(ast.Expression(call.func), name, "eval"), namespace)
@@ -142,19 +143,19 @@ def _check(shell: Any, line: str) -> Report:
 
 
 def _call_and_options(text: str) -> tuple[ast.Call, str]:
-    """The call that the text begins with, and what comes after it."""
+    """The call at the beginning of the text, and the rest of the text."""
     for end in _ends(text):
         try:
             found = ast.parse(text[:end].strip(), mode="eval").body
         except (SyntaxError, ValueError):
-            continue  # `x --y` inside of the call
+            continue  # `x --y` inside the call
         if isinstance(found, ast.Call):
             return found, text[end:]
-    raise UsageError(f"{text.strip()!r} is not a call of a function", USAGE)
+    raise UsageError(f"{text.strip()!r} is not a function call", USAGE)
 
 
 def _ends(text: str) -> Iterator[int]:
-    """Where the call may end: before each option, and at the very end."""
+    """Positions where the call may end: before each option, and at the end of the text."""
     at = text.find(" --")
     while at >= 0:
         yield at
@@ -165,7 +166,7 @@ def _ends(text: str) -> Iterator[int]:
 def _evaluated(
     call: ast.Call, file: str, namespace: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments, evaluated as Python does: stars and all."""
+    """The evaluated arguments, including starred ones."""
     collect: Callable[..., Any] = lambda *args, **kwargs: (args, kwargs)  # noqa: E731
     name = ast.copy_location(ast.Name("collect", ast.Load()), call.func)
     code = compile(

@@ -1,7 +1,4 @@
-"""What is being done, for those who wait: in come the names of stages, out goes a line on stderr.
-
-Nothing is said of what lasts less than a second.
-"""
+"""Progress on stderr, for stages that take longer than a second."""
 
 from __future__ import annotations
 
@@ -15,14 +12,14 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 PATIENCE = 1.0
-"""Seconds before a wait is worth a word."""
+"""Seconds before a stage is shown."""
 
 
 class Progress:
-    """A context in which `stage` names what goes on, in one lane or in several at a time.
+    """Shows the current stage of one or several parallel lanes. Used as a context manager.
 
-    On a terminal there is a line that tells of the latest stage, and of how many targets are
-    done, and that vanishes at the end; elsewhere each slow stage leaves one plain line.
+    On a terminal, a transient line shows the latest stage and the number of finished targets;
+    elsewhere, each slow stage prints one line.
     """
 
     def __init__(self) -> None:
@@ -52,32 +49,32 @@ class Progress:
                 self._bar = None
 
     def stage(self, text: str, lane: object = None) -> None:
-        """Say that `text`, such as `"tracing add_noise"`, begins now, and ends the lane's last."""
+        """Start the stage `text`, such as `"tracing add_noise"`, and end the lane's last one."""
         with self._lock:
             self._text = text
             if self._moves:
                 if self._bar is not None:
                     self._update()
-                elif not self._timers:  # One wait for all: a bar is for many short stages too.
+                elif not self._timers:  # one timer: the bar also covers many short stages
                     self._wait(None, text)
                 return
             self._stop(lane)
             self._wait(lane, text)
 
     def total(self, targets: int) -> None:
-        """So many targets are to be examined in all."""
+        """Set the number of targets to check."""
         with self._lock:
             self._total = targets
             self._update()
 
     def done(self) -> None:
-        """One more target is done."""
+        """Count one more finished target."""
         with self._lock:
             self._done += 1
             self._update()
 
     def idle(self, lane: object = None) -> None:
-        """The lane's last stage has ended, and none has begun."""
+        """End the lane's current stage without starting another."""
         with self._lock:
             if not self._moves:
                 self._stop(lane)
@@ -95,7 +92,7 @@ class Progress:
     def _show(self, lane: object, text: str) -> None:
         with self._lock:
             if threading.current_thread() is not self._timers.get(lane):
-                return  # The stage ended while this thread waited for the lock.
+                return  # the stage ended while this thread waited for the lock
             if not self._moves:
                 print(f"jaxrng-doctor: {text}…", file=sys.stderr, flush=True)
                 return
@@ -113,9 +110,9 @@ class Progress:
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
 
         many = [BarColumn(bar_width=30), MofNCompleteColumn()] if self._total > 1 else []
-        # No markup: what is told has the user's own names in it.
-        told = TextColumn("{task.description}", markup=False)
-        self._bar.columns = (SpinnerColumn(), *many, told)
+        # No markup: the text contains the user's names.
+        stage = TextColumn("{task.description}", markup=False)
+        self._bar.columns = (SpinnerColumn(), *many, stage)
         self._bar.update(
             self._bar.task_ids[0],
             description=self._text,

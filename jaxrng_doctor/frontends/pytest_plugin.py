@@ -1,8 +1,8 @@
-"""`pytest --jaxrng`: every test is watched, and one whose program shares noise fails.
+"""`pytest --jaxrng`: watch every test for random numbers that are shared by mistake.
 
-The flag alone, or `--jaxrng=error`, fails such tests; `--jaxrng=warn` only tells of them
-at the end. `@pytest.mark.jaxrng(ignore=["RNG005"])` and `@pytest.mark.jaxrng(expect="same")`
-say for a test what is intended. JAX is imported only where the flag is given.
+`--jaxrng` or `--jaxrng=error` fails tests with findings; `--jaxrng=warn` only reports them at the
+end. `@pytest.mark.jaxrng(ignore=["RNG005"])` and `@pytest.mark.jaxrng(expect="same")` declare
+what a test does on purpose. Without the flag, the plugin does not import JAX.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _PROPERTY = "jaxrng"
 _ENDED = (Exception, pytest.fail.Exception, pytest.skip.Exception)
 _project: pytest.StashKey[tuple[Config, Settling]] = pytest.StashKey()
 _current = pytest.StashKey[pytest.Item]()
-_fixtures = pytest.StashKey[list[Any]]()  # the targets of their reports
-_reason = pytest.StashKey[str]()  # why --jaxrng fails the test, in a line
+_fixtures = pytest.StashKey[list[Any]]()  # the targets of the fixtures' reports
+_reason = pytest.StashKey[str]()  # one line: why --jaxrng fails the test
 _watched = pytest.StashKey["tuple[contextlib.ExitStack, Report]"]()
 
 
@@ -38,21 +38,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         const="error",
         type=_mode,
         metavar="{error,warn}",
-        help="watch each test for random numbers that are shared by mistake: "
-        "fail it (error, the default), or only tell (warn)",
+        help="watch each test for random numbers that are shared by mistake, and "
+        "fail it (error, the default) or only report it (warn)",
     )
     parser.getgroup("jaxrng").addoption(
         "--jaxrng-strict",
         action="store_true",
-        help="with --jaxrng, fail a test too in which something could not be followed",
+        help="with --jaxrng, also fail tests with gaps: code that could not be followed",
     )
 
 
 def _mode(typed: str) -> str:
     if typed not in ("error", "warn"):
         raise argparse.ArgumentTypeError(
-            f"{typed!r} is neither error nor warn; where tests are named next, "
-            f"write --jaxrng=error {typed}"
+            f"invalid value {typed!r}: expected error or warn; "
+            f"to name tests next, use --jaxrng=error {typed}"
         )
     return typed
 
@@ -60,7 +60,7 @@ def _mode(typed: str) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        'jaxrng(ignore=[...], expect="same"): what --jaxrng is not to report in this test',
+        'jaxrng(ignore=[...], expect="same"): findings that --jaxrng ignores in this test',
     )
     if config.getoption("--jaxrng"):
         from jaxrng_doctor.config.pyproject import read_config
@@ -77,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _keep_names(config: pytest.Config) -> None:
-    """Have `from jax import vmap` in a module of tests take what a watch of a test will see."""
+    """Patch JAX early, so that `from jax import vmap` in a test module gets the patched vmap."""
     from jaxrng_doctor.watching.on_import import once_jax_is_imported
 
     stack = contextlib.ExitStack()
@@ -95,7 +95,7 @@ def _keep_names(config: pytest.Config) -> None:
 
 
 class JaxRng:
-    """The fixture `jaxrng`: `check` and `watch`, which raise where there are findings."""
+    """The fixture `jaxrng`: `check` and `watch`, which raise if there are findings."""
 
     def check(self, *args: Any, **kwargs: Any) -> Report:
         """`jaxrng_doctor.check`; raises `FindingsError` unless the report is ok."""
@@ -107,7 +107,7 @@ class JaxRng:
 
     @contextlib.contextmanager
     def watch(self, **kwargs: Any) -> Generator[Report]:
-        """`jaxrng_doctor.watch`; raises `FindingsError` at its end unless the report is ok."""
+        """`jaxrng_doctor.watch`; raises `FindingsError` on exit unless the report is ok."""
         import jaxrng_doctor
 
         with jaxrng_doctor.watch(**kwargs) as report:
@@ -133,9 +133,9 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
-    """A fixture that several tests share is watched by itself.
+    """Watch a fixture that several tests share separately from the tests.
 
-    Else its draws would be compared with those of the one test that asks for it first.
+    Otherwise its draws would be compared with those of the first test that requests it.
     """
     item = request.session.stash.get(_current, None)
     if fixturedef.scope == "function" or item is None or _watched not in item.stash:
@@ -144,7 +144,7 @@ def pytest_fixture_setup(
     from jaxrng_doctor.model.target import Overrides
     from jaxrng_doctor.watching.hooks import apart
 
-    config, _ = item.config.stash[_project]  # the marks are of one of these tests only
+    config, _ = item.config.stash[_project]  # without marks, which belong to single tests
     strict = item.config.getoption("--jaxrng-strict") or None
     with apart(), watching(config.choices(Overrides(strict=strict))) as report:
         made = yield
@@ -156,13 +156,13 @@ def pytest_fixture_setup(
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     try:
         outcome = yield
-    except _ENDED:  # by itself, and is told to share noise too
+    except _ENDED:  # the test failed or was skipped: report its findings, too
         if _watched in item.stash:
-            _tell(item, _finished(item))
+            _attach(item, _finished(item))
         raise
     if _watched in item.stash:
         report = _finished(item)
-        _tell(item, report)
+        _attach(item, report)
         if (report.fails or report.failures) and item.config.getoption("--jaxrng") == "error":
             from jaxrng_doctor.reports._plain_text import reason
 
@@ -173,22 +173,22 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.TestReport]:
-    """Say in a line why a test fails where pytest has a line for it: its summary, its XML.
+    """Give pytest a one-line reason for the failure, for its summary and its XML.
 
-    In CI pytest would show the whole report there, once more.
+    In CI, pytest would otherwise repeat the full report there.
     """
     report: pytest.TestReport = yield
     if _reason in item.stash:
         crash = getattr(report.longrepr, "reprcrash", None)
         if crash is not None:
-            _, line, _ = item.location  # from 0; by itself pytest names a line of this file
+            _, line, _ = item.location  # 0-based; the default is a line of this plugin
             crash.path, crash.lineno = str(item.path), (line or 0) + 1
             crash.message = item.stash[_reason]
-        del item.stash[_reason]  # a plugin may run the test again
+        del item.stash[_reason]  # a plugin may rerun the test
     return report
 
 
-def _tell(item: pytest.Item, report: Report) -> None:
+def _attach(item: pytest.Item, report: Report) -> None:
     if report.fails or not report.ok or not report.complete:
         item.user_properties.append((_PROPERTY, _text(report)))
 
@@ -196,20 +196,20 @@ def _tell(item: pytest.Item, report: Report) -> None:
 def _text(report: Report) -> str:
     try:
         return str(report)
-    except Exception as error:  # the test has done nothing wrong
+    except Exception as error:  # an internal error must not fail the test
         counted = f"{len(report.findings)} findings, {len(report.gaps)} gaps"
-        return f"{counted}, and the report could not be shown: {error!r}"
+        return f"{counted}; the report could not be shown: {error!r}"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     if _watched in item.stash:
-        _finished(item)  # the test did not come to its end
+        _finished(item)  # the test was interrupted
     return (yield)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    told = [
+    attached = [
         (report, text)
         for reports in terminalreporter.stats.values()
         for report in reports
@@ -217,12 +217,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         for name, text in report.user_properties
         if name == _PROPERTY
     ]
-    if not told:
+    if not attached:
         return
     terminalreporter.section("jaxrng-doctor")
-    for report, text in told:
+    for report, text in attached:
         terminalreporter.write_line(report.nodeid)
-        if text not in report.longreprtext:  # where it is the reason, pytest shows it
+        if text not in report.longreprtext:  # pytest has shown it as the failure's reason
             terminalreporter.write_line(text)
 
 
@@ -234,7 +234,7 @@ def _watch(item: pytest.Item) -> tuple[contextlib.ExitStack, Report]:
 
 
 def _choices(item: pytest.Item) -> Choices:
-    """What is reported of a test, by the project's settings and its own marks."""
+    """What is reported for a test: the project's settings and the test's marks."""
     from jaxrng_doctor._util.suggest import choose
     from jaxrng_doctor.config.validators import known_codes
     from jaxrng_doctor.model.errors import UsageError
@@ -249,8 +249,8 @@ def _choices(item: pytest.Item) -> Choices:
         if unknown or mark.args:
             typed = unknown[0] if unknown else mark.args[0]
             raise pytest.UsageError(
-                f"pytest.mark.jaxrng has no {typed!r}: "
-                'write ignore=["RNG005"] or expect="same" in it'
+                f"pytest.mark.jaxrng: unexpected argument {typed!r}; "
+                'use ignore=["RNG005"] or expect="same"'
             )
         try:
             ignore += known_codes(mark.kwargs.get("ignore", ()), CODES, "pytest.mark.jaxrng ignore")
@@ -272,9 +272,9 @@ def _finished(item: pytest.Item) -> Report:
     _, settling = item.config.stash[_project]
     try:
         return settling.settle(report, complete=False)
-    except Exception as error:  # the test has done nothing wrong
+    except Exception as error:  # an internal error must not fail the test
         from jaxrng_doctor.model.findings import Gap
         from jaxrng_doctor.model.report import TargetReport
 
-        gap = Gap(f"what is known was not compared: {error!r}")
+        gap = Gap(f"the baseline could not be applied: {error!r}")
         return replace(report, targets=(*report.targets, TargetReport("baseline", gaps=(gap,))))

@@ -1,6 +1,6 @@
-"""Where the reports of one command go. In: `--format` and `--output`. Out: files, and a stream.
+"""The destinations of a command's reports: the files and stream of `--format` and `--output`.
 
-Each report is rendered for the place that it goes to: only a terminal gets colours.
+Each report is rendered for its destination: only a terminal gets colours.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from jaxrng_doctor.reports.options import options_for
 
 Render = Callable[[Report, RenderOptions], str]
 
-_SEVERAL = "type: --format terminal --format sarif:report.sarif"
+_SEVERAL = "for several reports, use: --format terminal --format sarif:report.sarif"
 
 
 @dataclass(frozen=True)
 class Destination:
-    """One report. `path` is absolute, `None` for the stream; `flag` is what the user typed."""
+    """One report. `path` is absolute, `None` for the stream; `flag` is the flag as typed."""
 
     render: Render
     path: Path | None
@@ -34,36 +34,36 @@ class Destination:
 def destinations(
     formats: Sequence[str], output: Path | None, known: Mapping[str, Render] = FORMATS
 ) -> tuple[Destination, ...]:
-    """Where reports are to go, each of which can be written; raises `UsageError` otherwise.
+    """The destinations, all of them writable. Raises `UsageError` otherwise.
 
-    A format is `NAME` or `NAME:FILE`, and none at all is the terminal's; names are of `known`.
+    A format is `NAME` or `NAME:FILE`, with a name in `known`. The default is `terminal`.
     """
     found = [_destination(text, known) for text in formats or ["terminal"]]
     if output is not None:
         if len(found) > 1 or found[0].path is not None:
-            raise UsageError("--output goes with one format, and that without a file", _SEVERAL)
+            raise UsageError("--output needs exactly one --format, without a file", _SEVERAL)
         found = [Destination(found[0].render, output.absolute(), f"--output {output}")]
     for n, one in enumerate(found):
         for other in found[:n]:
             if _same(one.path, other.path):
-                where = "one stream" if one.path is None else str(one.path)
-                raise UsageError(f"{other.flag} and {one.flag} both go to {where}", _SEVERAL)
+                where = "the same stream" if one.path is None else str(one.path)
+                raise UsageError(f"{other.flag} and {one.flag} both write to {where}", _SEVERAL)
         if one.path is not None:
             check_writable(one.path, one.flag)
     return tuple(found)
 
 
 def keep_apart(to: Sequence[Destination], other: Path | None, flag: str) -> None:
-    """Raise `UsageError` where a report would go to the file `other`, which `flag` is about."""
+    """Raise `UsageError` if a report would be written to `other`, the file of `flag`."""
     for one in to:
         if other is not None and _same(one.path, other):
-            raise UsageError(f"{one.flag} and {flag} are both about {other}", "give another name")
+            raise UsageError(f"{one.flag} and {flag} both use {other}", "choose another file")
 
 
 def publish(to: Sequence[Destination], report: Report, out: TextIO, **options: Any) -> None:
-    """Write each report, that for the stream `out` first; raise the first `UsageError` at the end.
+    """Write all reports, first that for the stream `out`; then raise the first `UsageError`.
 
-    `options` are those of `RenderOptions`, in place of what suits each destination.
+    `options` override the `RenderOptions` chosen for each destination.
     """
     failed: UsageError | None = None
     for one in sorted(to, key=lambda one: one.path is not None):
@@ -87,7 +87,8 @@ def _destination(text: str, known: Mapping[str, Render]) -> Destination:
         html.check_installed()
     if colon and not file:
         raise UsageError(
-            f"--format {text} names no file", f"type: --format {name} or --format {name}:report"
+            f"--format {text}: missing file name",
+            f"use --format {name} or --format {name}:report",
         )
     return Destination(known[name], Path(file).absolute() if file else None, f"--format {text}")
 
@@ -96,5 +97,5 @@ def _same(one: Path | None, other: Path | None) -> bool:
     if one is None or other is None:
         return one is other
     if one.exists() and other.exists():
-        return one.samefile(other)  # There may be links, and names in capitals.
+        return one.samefile(other)  # also for links and on case-insensitive file systems
     return one.resolve() == other.resolve()

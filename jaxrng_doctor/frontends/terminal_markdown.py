@@ -1,4 +1,4 @@
-"""Markdown for human eyes: in comes its text, out comes what a terminal shows for it."""
+"""Renders Markdown for a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxrng_doctor.reports.options import RenderOptions
 
 
 def rendered(markdown: str, options: RenderOptions) -> str:
-    """The text for a terminal as wide as `options.width`, with colours where they are wanted."""
+    """The text for a terminal of `options.width`, at most 100, in colour if `options.color`."""
     console = Console(
         file=io.StringIO(),
         width=min(options.width, 100),

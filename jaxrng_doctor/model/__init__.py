@@ -1,1 +1,1 @@
-"""The plain data that all rooms share: findings, facts, listings, targets, errors. No JAX."""
+"""Plain data shared by all packages: findings, facts, listings, targets, errors. No JAX."""

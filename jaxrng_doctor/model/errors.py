@@ -1,4 +1,4 @@
-"""The ways to end without a verdict, or before all is seen."""
+"""Exceptions that end a check early."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class UsageError(Exception):
     """Bad usage or configuration: exit code 2.
 
-    `message` says in one sentence what is wrong, `hint` what to type instead.
+    `message` is one sentence about the problem; `hint` says how to fix it.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -29,15 +29,18 @@ class TargetError(Exception):
 
 
 class AnalysisFault(Exception):
-    """The doctor itself has failed; its cause is what was raised, its text says that in a line."""
+    """Internal error in jaxrng-doctor: a one-line summary, with the exception as its cause."""
 
 
 class FirstFinding(BaseException):
-    """Raised into a watched program that is to end with its first finding.
+    """Raised in a watched program to stop it at its first finding.
 
-    Not an `Exception`: the program is not to take it for a failure of its own.
+    Not an `Exception`, so that the program's own error handling does not catch it.
     """
 
 
 class ProgramToRun(Exception):
-    """Its argument runs a program: not below typer, whose frames JAX would write into its HLO."""
+    """Carries the function that runs the user's program out of typer's stack frames.
+
+    JAX writes the stack into the HLO of what it compiles, so typer's frames must not be on it.
+    """

@@ -1,6 +1,6 @@
-"""What trace, lineage and ledger found out about a program: the plain data that rules judge.
+"""Facts about a traced program: the plain data that rules work on. No JAX.
 
-No JAX here. A rule asks questions of a `ProgramFacts` and nothing else.
+A rule reads a `ProgramFacts` and nothing else.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from jaxrng_doctor.model.findings import Evidence, Place, Scope
 
 
 class Variation(IntEnum):
-    """How a value behaves over the examples or steps of one scope, or along one axis.
+    """How a value varies over the examples or steps of one scope, or along one axis.
 
-    `CONSTANT` and `EQUAL` are one value for all; `CONSTANT` because nothing that it
-    is made of is mapped, `EQUAL` although something is. `DISTINCT` values differ
-    pairwise. `UNKNOWN` promises nothing. An array is judged element by element: it
-    is `DISTINCT` if at every position its elements differ pairwise.
+    `CONSTANT` and `EQUAL` both mean one value for all: `CONSTANT` because none of its inputs
+    is mapped, `EQUAL` although some input is. `DISTINCT` values differ pairwise. `UNKNOWN`
+    guarantees nothing. Arrays are compared element by element: an array is `DISTINCT` if at
+    every position its elements differ pairwise.
     """
 
     CONSTANT = 0
@@ -32,12 +32,12 @@ class Variation(IntEnum):
 
 
 def repeats(evidence: Evidence | None) -> bool:
-    """Fewer keys than draws."""
+    """Whether there are fewer keys than draws."""
     return evidence is not None and evidence.distinct_keys < evidence.examples
 
 
 RBG = {"rbg": "rbg", "urbg": "unsafe_rbg"}
-"""Implementations whose draws use only the first key of a batch, by their dtype's name."""
+"""Key implementations whose batched draws use only the first key, by the name of their dtype."""
 
 Reach = Literal["one", "one this time", "many"]
 
@@ -46,10 +46,10 @@ CauseKind = Literal["unmapped", "captured", "seed", "loop constant", "equal valu
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a key's derivation, such as `fold_in`, and where it was made.
+    """One step of a key's derivation, such as `fold_in`, and its location.
 
-    `through` names the functions of a library that led there from the user's line, such as
-    `Scope.make_rng`, the innermost first.
+    `through` lists the library functions between the user's line and this step, such as
+    `Scope.make_rng`, innermost first.
     """
 
     op: str
@@ -61,10 +61,9 @@ class Step:
 class Cause:
     """Why a key is the same over a scope.
 
-    `name` is the unmapped argument's name. `key` says in a phrase what the key is
-    made of, such as `split(key, 4)[0]`. `made` is where it came into being, where
-    that is known. `steps` are the splits and fold_ins made *inside* the scope
-    from values that do not vary over it.
+    `name` is the unmapped argument's name. `key` describes how the key is derived, such as
+    `split(key, 4)[0]`. `made` is the step that created it, if known. `steps` are the splits and
+    fold_ins *inside* the scope whose inputs do not vary over it.
     """
 
     kind: CauseKind
@@ -76,10 +75,10 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """Draws at different indices of several scopes at once that have one key.
+    """Draws that share a key only across several scopes together.
 
-    `scopes` are these scopes, by depth; no fewer of them share these keys. `evidence` counts
-    over them together. `pair` says in words which two draws have one key.
+    `scopes` are the depths of these scopes; no subset of them shares these keys. `evidence`
+    counts over all of them. `pair` describes two draws with the same key.
     """
 
     scopes: tuple[int, ...]
@@ -89,7 +88,7 @@ class Joint:
 
 @dataclass(frozen=True, slots=True)
 class VmapSource:
-    """What the user wrote at a vmap: the function's name, and each argument with its axis."""
+    """A vmap as written by the user: the function's name, and the axis of each argument."""
 
     function: str
     in_axes: tuple[tuple[str, int | None], ...]
@@ -97,17 +96,17 @@ class VmapSource:
 
 @dataclass(frozen=True, slots=True)
 class ScopeFacts:
-    """One scope of one draw. `evidence` is the ledger's, `None` where it computed nothing.
+    """One scope of one draw. `evidence` comes from the key table, `None` if it has no keys.
 
-    `reach` says how many of its examples, steps or devices draw at a time: at most `one`, whatever
-    the program is given; `one this time`, of the inputs that it was given; or else `many`.
-    `called` is the function of JAX that the user wrote: a scan may be a `fori_loop`.
-    `basis`: the scope is a vmap over a Jacobian's basis. `meets`: on a device axis,
-    the draw meets data that vary over it. `declared`: the draw leaves the vmap by an
-    output with `out_axes=None`, as one for all examples. `words`: the vmap maps over
-    the words of the legacy key rather than over keys. `via` is the module of the library that made
-    the scope for the user, such as `flax.core.lift`; `""` where the user called JAX. `array` says
-    in a phrase of which array each example or step has an element that its key is made of.
+    `reach`: how many examples, steps or devices draw at a time. `one`: at most one, for any
+    inputs; `one this time`: at most one for the given inputs; `many`: otherwise.
+    `called`: the JAX function that the user called; a scan may be a `fori_loop`.
+    `basis`: the scope is a vmap over a Jacobian's basis. `meets`: on a device axis, the draw is
+    combined with data that varies over it. `declared`: the draw leaves the vmap through an
+    output with `out_axes=None`, so one draw for all examples is intended. `words`: the vmap maps
+    over the words of a legacy key, not over keys. `via`: the library module that created the
+    scope for the user, such as `flax.core.lift`; `""` if the user called JAX directly. `array`:
+    a description of the array that each example or step takes one element of for its key.
     """
 
     scope: Scope
@@ -126,35 +125,35 @@ class ScopeFacts:
 
     @property
     def is_judged(self) -> bool:
-        """Examples are not to share: no Jacobian's basis, none or one, or meant to be alike.
+        """Whether sharing a key over this scope is a fault.
 
-        Devices may, where what they draw alike meets no data of their own.
+        It is not for a Jacobian's basis, for declared sharing, or for fewer than two examples.
+        Devices may share a key if the draw is not combined with data that differs per device.
         """
         if self.basis or self.declared or self.scope.size in (0, 1):
             return False
-        alike = self.variation.is_same or (
+        one_key = self.variation.is_same or (
             self.evidence is not None and self.evidence.distinct_keys == 1
         )
-        return self.scope.kind != "device" or self.meets or not alike
+        return self.scope.kind != "device" or self.meets or not one_key
 
     @property
     def repeats(self) -> bool:
-        """The computed keys over this scope alone are not all different."""
+        """Whether some computed keys over this scope alone are equal."""
         return repeats(self.evidence)
 
 
 @dataclass(frozen=True, slots=True)
 class DrawFacts:
-    """One draw with its scopes, the outermost first.
+    """One draw with its scopes, outermost first.
 
-    `shape` is the shape that it draws for one example. `origin` says what its key is
-    made of. `joint` has the scopes that share keys only together, as the ledger counted them.
-    `impl` is the key's implementation: `fry`, `rbg`, `urbg`.
-    `jitted` names the innermost jitted function around it, and `jit_takes_key` tells
-    whether that function is given a key. `constant` is where its key was made from a
-    literal seed or captured as a constant, with the op in `Step.op`.
-    `decides`: a loop's condition or another key depends on what it draws. `redone`: it only
-    draws again, for a backward pass, what the forward pass has drawn.
+    `shape`: the shape drawn per example. `origin`: how its key is derived. `joint`: the scopes
+    that share keys only together, as counted in the key table. `impl`: the key's implementation,
+    `fry`, `rbg` or `urbg`. `jitted`: the innermost jitted function around it; `jit_takes_key`:
+    that function receives a key. `constant`: where the key was created from a literal seed or
+    captured as a constant, with the op in `Step.op`. `decides`: a loop condition or another key
+    depends on the drawn values. `redone`: the draw only repeats, for a backward pass, a draw of
+    the forward pass.
     """
 
     sampler: str
@@ -173,12 +172,12 @@ class DrawFacts:
 
 @dataclass(frozen=True, slots=True)
 class UseFacts:
-    """One use of a key: a draw's sampler or `split`, where, and what the key is made of.
+    """One use of a key: the sampler or `split`, its location, and how the key is derived.
 
-    `made` is where the key was last split, folded or seeded, where that is known.
-    `unused` has, for a split, the children that nothing uses; `siblings` has those of
-    the split that made this key. `in_vain` marks a split of which nothing uses any child.
-    `rule` says of which rule for a derivative it is, such as "the rule `bwd` of `f`"; else `""`.
+    `made`: where the key was last split, folded or seeded, if known. `unused`: for a split, the
+    children that nothing uses; `siblings`: the unused children of the split that made this key.
+    `in_vain`: no child of this split is used. `rule`: the derivative rule that contains the use,
+    such as "the rule `bwd` of `f`"; else `""`.
     """
 
     op: str
@@ -199,11 +198,11 @@ class UseFacts:
 class Shared:
     """Two uses of one key, `first` before `second` in the program.
 
-    `times` counts the uses at both places that share the key.
-    `calls` are the places where the ways to the two uses part, where both are at one place, or
-    others with another key are at the same two. `unreached`: of the inputs that were given, one
-    of the two is not made. `evidence` is the ledger's, `None` if only the trace says so.
-    `library` names a library that makes both uses in one call of the user's.
+    `times`: how many uses at both places share the key. `calls`: the calls at which the paths to
+    the two uses diverge, if both are at one place or if the same two places are also used with
+    another key. `unreached`: with the given inputs, one of the two is not executed. `evidence`:
+    from the key table, `None` if only the trace shows it. `library`: the library that makes both
+    uses within one call of the user's.
     """
 
     first: UseFacts
@@ -217,9 +216,9 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """A key that was used and comes back among the outputs, at tree path `output`.
+    """A used key that the function also returns, at tree path `output`.
 
-    `unreached`: of the inputs that were given, the use is not made.
+    `unreached`: with the given inputs, the use is not executed.
     """
 
     use: UseFacts
@@ -232,8 +231,8 @@ class Returned:
 class CallUse:
     """A use of a key in one call: `op` is a draw's sampler or `split`.
 
-    `function` is the compiled function that holds it, `""` for one made at once. `call` is where
-    the user called, and `number` counts the program's calls.
+    `function`: the compiled function that contains the use, `""` for an eager one. `call`: where
+    the user called it; `number`: the running number of the call in the program.
     """
 
     op: str
@@ -249,10 +248,10 @@ class CallUse:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """Key values that are used in different calls, in two places or in one.
+    """Key values used in several calls, at two places or at one.
 
-    `calls` says for each such key in how many calls; `key` is the first one's words.
-    `library` names a library that makes all of them in one call of the user's.
+    `calls`: for each such key, the number of calls that use it; `key`: the words of the first
+    key. `library`: the library that makes all these uses within one call of the user's.
     """
 
     first: CallUse
@@ -263,20 +262,20 @@ class Repeated:
 
     @property
     def evidence(self) -> Evidence:
-        """All uses of these keys, of which the strip shows the first."""
+        """All uses of these keys; the strip shows the first ones."""
         used = tuple(key for key, calls in enumerate(self.calls) for _ in range(calls))
         return Evidence(len(used), len(self.calls), used[:_STRIP], key=self.key)
 
 
-_STRIP = 256  # so many uses are shown one by one
+_STRIP = 256  # uses shown one by one
 
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """A draw with the same keys in several `processes`, whose numbers meet data of their own.
+    """A draw with equal keys in several `processes` whose data differs.
 
-    `data` names what differs between the processes. It was so in `calls` of the first
-    `compared` calls; `draw` is in the first of them, and `key` is the words of its first key.
+    `data` names what differs between the processes. Seen in `calls` of the first `compared`
+    calls; `draw` is in the first of these, and `key` has the words of its first key.
     """
 
     draw: CallUse
@@ -298,7 +297,7 @@ class HostDrawFacts:
 
 @dataclass(frozen=True, slots=True)
 class ProgramFacts:
-    """All that rules may know of one program."""
+    """Everything that rules may know about one program."""
 
     draws: tuple[DrawFacts, ...] = ()
     shared: tuple[Shared, ...] = ()

@@ -1,7 +1,7 @@
-"""What the doctor says, as plain data: no JAX, no files, no printing.
+"""Findings and everything else in a report, as plain data: no JAX, no files, no printing.
 
-Every other module either makes these values or turns them into text. They are
-frozen, so that a report means the same wherever it is read.
+Every other module either creates these values or renders them. They are frozen: no reader can
+change a report.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ FailOn = Literal["error", "warning", "note", "never"]
 SuppressedBy = Literal["comment", "file-comment", "expect", "per-file-ignores", "baseline"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
-"""From the gravest to the lightest."""
+"""Most severe first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the user wants to hear of a target, and what of it is to fail a check.
+    """Which findings of a target are reported, and which of them fail the check.
 
-    `select` and `ignore` hold codes or beginnings of codes (`"RNG001"`, `"RNG0"`, `"ALL"`): the
-    longest match decides, and `ignore` where both match alike. No `select` is all of them. With
-    `strict` a gap fails a check too, whatever `fail_on` says of findings. Of
-    files that match a pattern of `exclude` nothing is told; `per_file_ignores` are pairs of a
-    pattern and the codes that it suppresses. Patterns are relative to the absolute `folder`.
+    `select` and `ignore` contain codes or code prefixes (`"RNG001"`, `"RNG0"`, `"ALL"`): the
+    longest match wins, `ignore` wins a tie, and without `select` every rule is selected. With
+    `strict`, gaps also fail the check, whatever `fail_on` is. Nothing is reported in files that
+    match a pattern in `exclude`; `per_file_ignores` pairs a pattern with the codes that it
+    suppresses. Patterns are relative to `folder`, which is absolute.
     """
 
     select: tuple[str, ...] | None = None
@@ -47,9 +47,9 @@ EVERYTHING = Choices()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A stretch of somebody's source. `path` is absolute; lines and columns count from 1.
+    """A source range. `path` is absolute; lines and columns count from 1.
 
-    Columns are `None` where Python recorded none; `end_column` is exclusive.
+    Columns are `None` if Python recorded none; `end_column` is exclusive.
     """
 
     path: str
@@ -64,12 +64,11 @@ class Place:
 class Scope:
     """One `vmap` or loop around a draw, and whether the draw's key varies over it.
 
-    `size` is the number of examples or steps, `None` where only the run can tell
-    (a `while_loop`). `name` is the mapped function's name, or the loop's body's.
-    `varies`: `True` when the keys are pairwise distinct over this scope, the
-    others held fixed; `False` when at least two are equal; `None` when unknown.
-    `distinct` counts the distinct keys, at the index of the outer scopes where
-    they are fewest; `None` when no key was computed.
+    `size`: the number of examples or steps, `None` if it is only known at run time (a
+    `while_loop`). `name`: the name of the mapped function or of the loop body. `varies`: `True`
+    if the keys are pairwise distinct over this scope, with the other scopes fixed; `False` if at
+    least two are equal; `None` if unknown. `distinct`: the number of distinct keys, at the index
+    of the outer scopes where it is lowest; `None` if no key was computed.
     """
 
     kind: ScopeKind
@@ -83,7 +82,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """A second place that explains a finding, with its own words."""
+    """A second place that explains a finding, with a message."""
 
     place: Place
     message: str
@@ -91,14 +90,13 @@ class Related:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the ledger counted along the convicted scope.
+    """Keys counted over the flagged scope.
 
-    `examples` draws were looked at, and they used `distinct_keys` keys. `strip`
-    numbers the keys in the order in which they first appear, one entry an
-    example, for the first `len(strip)` examples: `(0, 1, 0, 1)` is two keys that
-    take turns. `equal_pair` names two examples that got one key. `key` is the
-    shared key's words in hexadecimal. `fixed` says which index of the other
-    scopes this is about, such as `"scan step 0"`; it is empty where there are none.
+    `examples` draws use `distinct_keys` keys. `strip` numbers the keys in order of first
+    appearance, one entry per example, for the first `len(strip)` examples: `(0, 1, 0, 1)` means
+    two alternating keys. `equal_pair`: two examples with the same key. `key`: the words of the
+    shared key in hexadecimal. `fixed`: the index in the other scopes at which the keys were
+    counted, such as `"scan step 0"`; empty if there are no other scopes.
     """
 
     examples: int
@@ -111,13 +109,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a convicted draw gives, and what it would give with a key of its own for each example.
+    """The numbers of a flagged draw, and what it would give with a separate key per example.
 
-    A row of `shared` or `healed` is an example, its numbers up to 32 of those drawn, cut
-    evenly; `examples` says which of `size` examples the rows are, cut evenly too, and `keys`
-    numbers their keys as a strip does. `drawn` is how many numbers the draw has. `distinct`
-    counts the different rows of each, whole rows. `sampler` made the numbers: the draw's own
-    one, or if `stands_in` another one with the same keys.
+    Each row of `shared` or `separate` is an example and has up to 32 of its numbers, sampled
+    evenly; `examples` are the indices of the rows among `size` examples, sampled evenly too, and
+    `keys` numbers their keys like `Evidence.strip`. `drawn`: the number of values per draw.
+    `distinct`: the number of distinct full rows in each. `sampler`: the sampler used, which is
+    the draw's own, or with `stands_in` another one with the same keys.
     """
 
     size: int
@@ -125,7 +123,7 @@ class Picture:
     examples: tuple[int, ...]
     keys: tuple[int, ...]
     shared: tuple[tuple[float, ...], ...]
-    healed: tuple[tuple[float, ...], ...]
+    separate: tuple[tuple[float, ...], ...]
     distinct: tuple[int, int]
     sampler: str
     stands_in: bool = False
@@ -133,7 +131,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """One way to write it instead: when it suits, and the code."""
+    """One way to fix a finding: when it applies, and the code."""
 
     message: str
     code: str = ""
@@ -141,11 +139,11 @@ class Help:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault, at one place: mostly the draw's in the user's code, where there is one.
+    """One problem at one place, usually that of the draw in the user's code.
 
-    `label` says what is at `place`, `proof` what the confidence rests on; without it
-    the confidence speaks for itself: computed keys, or the trace alone. `picture` is there
-    where details were asked for, and the keys of the draw convict it.
+    `label`: what is at `place`. `proof`: what the confidence is based on, if that is more
+    specific than computed keys or the trace alone. `picture`: only with details, and only if
+    computed keys prove the finding.
     """
 
     code: str
@@ -166,10 +164,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """A finding that somebody called intended or known, and how.
+    """A suppressed finding, and what suppressed it.
 
-    `by`: a comment at the draw or the scope, or one for the file, whose place is `comment`;
-    `expect="same"`; the `per-file-ignores` of the settings; or a baseline.
+    `by`: a comment at the draw or the scope, or one for the file, located at `comment`;
+    `expect="same"`; the `per-file-ignores` setting; or a baseline.
     """
 
     finding: Finding
@@ -180,7 +178,7 @@ class Suppressed:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One draw that the program makes. `origin` tells how its key was made, in a phrase."""
+    """One draw of the program. `origin` describes how its key was derived."""
 
     sampler: str
     place: Place | None
@@ -190,7 +188,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something the doctor could not follow. Never silent: gaps are shown and counted."""
+    """Part of the program that could not be followed. Gaps are always shown and counted."""
 
     message: str
     place: Place | None = None
@@ -198,11 +196,11 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The examples of one output leaf against each other, in one run.
+    """Comparison of the examples of one output leaf, in one run.
 
-    `max_difference` is the largest absolute difference of first and last (NaN
-    equal to NaN), `None` where the dtype has no difference (keys). `equal_pairs`
-    of `pairs` unordered pairs of examples are equal bit for bit.
+    `max_difference`: the largest absolute difference between the first and the last example
+    (NaN equals NaN), `None` for dtypes without subtraction (keys). Of `pairs` unordered pairs of
+    examples, `equal_pairs` are bitwise equal.
     """
 
     first_equals_last: bool
@@ -216,9 +214,9 @@ class Pairs:
 class Leaf:
     """One output leaf, by its tree path (`""` for a lone array).
 
-    `axis` is its batch axis, `None` where it has none, and then there is nothing
-    to compare. `given` compares on the inputs as they are, `replicated` on inputs
-    repeated from the first example, where any difference comes from the noise.
+    `axis`: its batch axis, `None` if it has none; then there is nothing to compare. `given`
+    compares the outputs for the given inputs, `replicated` for inputs repeated from the first
+    example, where every difference comes from the noise.
     """
 
     path: str
@@ -231,7 +229,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """First against last. `unavailable` says why there is none, and is empty otherwise."""
+    """The outputs of the examples, compared. `unavailable`: why they were not, else `""`."""
 
     size: int | None = None
     leaves: tuple[Leaf, ...] = ()
@@ -240,10 +238,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a target could not be examined: its exit code 3.
+    """Why a target could not be checked (exit code 3).
 
-    `traceback` has the user's frames only; at the stage `"analysis"` the fault is the
-    doctor's own, and it has every frame.
+    `traceback` contains only the user's frames, except at stage `"analysis"`: then the error is
+    internal to jaxrng-doctor, and it contains all frames.
     """
 
     stage: Stage
@@ -253,7 +251,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class RuleText:
-    """What there is to read about a rule: `doc` is Markdown, `uri` its page on the web, or `""`."""
+    """The documentation of a rule: `doc` is Markdown, `uri` the rule's web page or `""`."""
 
     code: str
     name: str

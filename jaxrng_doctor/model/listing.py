@@ -1,18 +1,16 @@
 """A traced program as `inspect` shows it, as plain data: no JAX, no files, no printing.
 
-`inspection.listing` makes a `Listing` of a trace, `doctor.inspect` of a target; `reports/listing/`
-and the HTML report turn it into text. All text in it may be the user's own: names, paths, types.
-A renderer escapes it.
+`analysis.listing` makes a `Listing` from a trace; `reports/listing/` and the HTML report render
+it. Any text in it may come from the user (names, paths, types), so renderers must escape it.
 
-How to read a `Listing`: `rows` are the program's equations in order, each a `Line`, a `Box` (an
-equation that holds other equations: its `rows`), or a `Fold` (equations that no key touches, shown
-as a count). Every variable has a `name`, unique in the listing, and each `Atom` that is a variable
-says it, so that a use can be tied to where the variable is made. `KeyMark.strip` numbers keys:
-one number is one key everywhere in the listing, and its letter and colour are those of
-`reports/_strip.py`, with `Listing.colors` as the count. `over` has an entry for each scope around a
-variable, outermost first; the scopes around a row are those that the boxes around it open.
-`findings` of a row or a node are indices into `Listing.findings`. `tree` has the nodes of the key
-tree, each after its parent and before the next child of its parent.
+`rows` are the program's equations in order: a `Line`, a `Box` (an equation that contains other
+equations, its `rows`) or a `Fold` (equations without keys, shown as a count). Each variable has a
+`name` that is unique in the listing; an `Atom` that is a variable has the same text, which links a
+use to its definition. `KeyMark.strip` numbers keys: equal numbers are equal keys everywhere in the
+listing, and `reports/_strip.py` gives each number its letter and colour, with `Listing.colors` as
+the count. `over` has one entry per scope around a variable, outermost first; the scopes around a
+row are those opened by the boxes around it. The `findings` of a row or node are indices into
+`Listing.findings`. `tree` lists the nodes of the key tree in depth-first order.
 """
 
 from __future__ import annotations
@@ -25,10 +23,10 @@ from jaxrng_doctor.model.facts import Variation
 from jaxrng_doctor.model.findings import Finding, Gap, Place, Scope
 
 Over = tuple[Variation, ...]
-"""How a value varies over each scope around it, outermost first; `()` where it was not followed."""
+"""How a value varies over each scope around it, outermost first; `()` if it was not followed."""
 
 LineKind = Literal["draw", "split", "fold_in", "seed", "key", "other"]
-"""What an equation does with a key: `"key"` hands one on, `"other"` makes what a key is made of."""
+"""What an equation does with a key. `"key"` passes it on; `"other"` computes data for a key."""
 
 NodeKind = Literal[
     "input", "captured", "seed", "split", "fold_in", "index", "loop", "chosen", "other",
@@ -38,11 +36,11 @@ NodeKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class KeyMark:
-    """Which keys a variable holds, or a draw uses: over all scopes and axes, in row-major order.
+    """The keys of a variable or a draw, over all scopes and axes in row-major order.
 
-    strip: the numbers of the first of them. `computed`: the keys were computed, `count` of them,
-    and `distinct` of these differ. Without, both are `None`, and `strip` has one number, that of
-    the derivation: equal numbers are equal keys, at equal indices of their scopes and axes.
+    `strip`: the numbers of the first keys. `computed`: the keys were computed; there are `count`
+    of them, `distinct` of which differ. Otherwise both are `None` and `strip` has one number, that
+    of the derivation: equal numbers mean equal keys at equal indices of their scopes and axes.
     """
 
     strip: tuple[int, ...]
@@ -53,9 +51,9 @@ class KeyMark:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A variable where it is made. `label` is what the user calls it, `params['w']`, else `""`.
+    """A variable at its definition. `label`: the user's name for it, `params['w']`, or `""`.
 
-    `type` is JAX's short form: `f32[32,10]`, `key<fry>[]`. `key` is there for keys alone.
+    `type` is JAX's short form: `f32[32,10]`, `key<fry>[]`. `key` is set only for keys.
     """
 
     name: str
@@ -75,9 +73,9 @@ class Atom:
 
 @dataclass(frozen=True, slots=True)
 class ScopeMark:
-    """A scope that a box opens. `index` is the letter of its index, as in `split(key, 32)[i]`.
+    """A scope opened by a box. `index` is the letter of its index, as in `split(key, 32)[i]`.
 
-    `number` is unique in the listing. `called` is what the user called: `shard_map`, `fori_loop`.
+    `number` is unique in the listing. `called`: what the user called, `shard_map`, `fori_loop`.
     `scope.varies` and `scope.distinct` are `None`.
     """
 
@@ -89,11 +87,11 @@ class ScopeMark:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One equation. `what` is its primitive, for a draw the sampler: `jax.random.normal`.
+    """One equation. `what`: its primitive, or the sampler of a draw, `jax.random.normal`.
 
-    `params` are its short parameters, `shape=(32,)`, as text. `key`: of a draw or a split, the
-    keys that it uses. `equations` is how many it stands for: itself, and those inside of a sampler,
-    which `inside` has where all were asked for.
+    `params`: its short parameters as text, `shape=(32,)`. `key`: the keys that a draw or split
+    uses. `equations`: how many it stands for, itself and those inside a sampler; `inside` has
+    these if all equations are shown.
     """
 
     kind: LineKind
@@ -110,10 +108,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What goes into a box: the variable inside, what it is outside, and how it goes in.
+    """An input of a box: the variable inside, its value outside, and how it is passed.
 
-    `how` is a phrase: `"axis 0"`, `"the same for all"`, `"carry"`, `"each step's"`, `""`. Of the
-    index that chooses a branch, there is no variable inside.
+    `how`: `"axis 0"`, `"the same for all"`, `"carry"`, `"each step's"` or `""`. The index that
+    selects a branch has no variable inside.
     """
 
     inner: Variable | None
@@ -123,11 +121,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An equation that holds others. `scopes` are those it opens: none for a jit or a branch.
+    """An equation that contains others. `scopes`: the scopes it opens, none for a jit or a branch.
 
-    `title` says what it is in a word or two: `vmap`, `scan`, `jit`, `cond`, `branch 0`. `name` is
-    the function's, or `""`. `equations` counts its own and all inside. `results` are what its
-    rows end with; `outputs` are the variables that they become outside.
+    `title`: its kind, `vmap`, `scan`, `jit`, `cond`, `branch 0`. `name`: the function's name or
+    `""`. `equations` counts itself and all equations inside. `results`: the outputs of its rows;
+    `outputs`: the corresponding variables outside.
     """
 
     title: str
@@ -144,9 +142,9 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """`equations` equations in a row that no key touches; `rows` has them where all were asked for.
+    """`equations` consecutive equations without keys; `rows` has them if all are shown.
 
-    `first` and `last` are where the first and the last one stand.
+    `first` and `last` are the locations of the first and the last one.
     """
 
     equations: int
@@ -162,11 +160,11 @@ Row = Line | Box | Fold
 class KeyNode:
     """A node of the key tree: a key, an array of keys, or (a leaf) a draw from one.
 
-    `parent` is the index in `Listing.tree` of what it is made from, `None` for a root; `also` has
-    those of further parents, of a key that is now one, now the other. `label` says the step from
-    the parent: `split(32)`, `fold_in(i)`, `[0]`, `jax.random.normal`. `variable` is the name of
-    the listing's variable that it is (of a draw: that holds its result), `""` where none shows it.
-    `scopes` are those around it, outermost first, and `over` how it varies over each of them.
+    `parent`: the index in `Listing.tree` of the key it is derived from, `None` for a root; `also`:
+    further parents, if the key depends on a branch or step. `label`: the step from the parent,
+    `split(32)`, `fold_in(i)`, `[0]`, `jax.random.normal`. `variable`: the variable in the listing
+    that holds it (for a draw, its result), `""` if there is none. `scopes`: the scopes around it,
+    outermost first; `over`: how it varies over each of them.
     """
 
     kind: NodeKind
@@ -184,11 +182,11 @@ class KeyNode:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One target's program. `lines` are those of its function, if known.
+    """One target's program. `lines`: the source range of its function, if known.
 
-    `colors` is how many keys have a number. `not_computed` says why the keys were not computed, and
-    is empty where they were. `equations` counts all, nested ones too, each as often as it is shown.
-    `gaps` are what could not be followed: what is shown there promises nothing.
+    `colors`: the number of numbered keys. `not_computed`: why the keys were not computed, `""` if
+    they were. `equations` counts all equations, including nested ones. Rows affected by `gaps`
+    guarantee nothing.
     """
 
     target: str
@@ -205,7 +203,7 @@ class Listing:
 
 
 def walk(rows: tuple[Row, ...]) -> Iterator[Row]:
-    """All rows at any depth, each before those inside of it."""
+    """All rows at any depth, each before the rows inside it."""
     waiting = list(reversed(rows))
     while waiting:
         row = waiting.pop()

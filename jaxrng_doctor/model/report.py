@@ -1,4 +1,4 @@
-"""The report: what was found of each target, and of all together. Plain data, no JAX."""
+"""The report: the results for each target and for all of them. Plain data, no JAX."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from jaxrng_doctor.model.listing import Listing
 
 @dataclass(frozen=True, slots=True)
 class TargetReport:
-    """All that was found out about one target. `lines` are those of its function, if known.
+    """The results for one target. `lines`: the source range of its function, if known.
 
-    `listing` is its program, where details were asked for.
-    `choices` decided what is among `findings`, and what is among `suppressed`.
+    `listing`: its program, only with details. `choices` determined what is in `findings` and what
+    is in `suppressed`.
     """
 
     target: str
@@ -42,23 +42,23 @@ class TargetReport:
 
     @property
     def failing(self) -> tuple[Finding, ...]:
-        """The findings at least as grave as `choices.fail_on`."""
+        """The findings at least as severe as `choices.fail_on`."""
         return tuple(f for f in self.findings if _reaches(f.severity, self.choices.fail_on))
 
     @property
     def complete(self) -> bool:
-        """The target was examined, and all of it could be followed: no failure and no gap."""
+        """Whether the target was checked completely: no failure and no gap."""
         return self.failure is None and not self.gaps
 
     @property
     def fails(self) -> bool:
-        """It has findings, or with `choices.strict` gaps, that are to fail a check."""
+        """Whether its findings, or with `choices.strict` its gaps, fail the check."""
         return bool(self.failing or (self.choices.strict and self.gaps))
 
 
 @dataclass(frozen=True)
 class Report:
-    """The targets of one consultation; `jaxrng-doctor check` sorts them by name."""
+    """The results of one check; `jaxrng-doctor check` sorts the targets by name."""
 
     targets: tuple[TargetReport, ...]
     tool_version: str
@@ -79,21 +79,21 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """No error and no warning was found, and every target could be examined."""
+        """Whether there is no error, no warning and no failure."""
         return not self.failures and not self.at_or_over("warning")
 
     @property
     def complete(self) -> bool:
-        """Every target was examined, and all of it could be followed: no failure and no gap."""
+        """Whether every target was checked completely: no failure and no gap."""
         return all(target.complete for target in self.targets)
 
     @property
     def fails(self) -> bool:
-        """A target has findings, or with `strict` gaps, that it was asked to fail for."""
+        """Whether the findings of a target, or with `strict` its gaps, fail the check."""
         return any(target.fails for target in self.targets)
 
     def at_or_over(self, severity: Severity) -> tuple[Finding, ...]:
-        """The findings at least as grave as `severity`."""
+        """The findings at least as severe as `severity`."""
         return tuple(f for f in self.findings if _reaches(f.severity, severity))
 
 

@@ -1,4 +1,4 @@
-"""What is checked: a function with its arguments, as plain data."""
+"""Targets: functions to check, with their arguments, as plain data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxrng_doctor.model.findings import Expect, FailOn
 
 
 class _AsIs(Enum):
-    """The type of `AS_IS`, an enum so that it prints and pickles as itself."""
+    """The type of `AS_IS`; an enum, so that it keeps its identity when pickled."""
 
     AS_IS = "as is"
 
@@ -20,16 +20,16 @@ class _AsIs(Enum):
 
 
 AS_IS: Final = _AsIs.AS_IS
-"""`in_axes` left out: the target is called as it is. `None` will not do: `vmap` takes it."""
+"""`in_axes` was not given: call the target without vmap. `None` is a valid `in_axes`."""
 
 EXPECTATIONS: tuple[Expect, ...] = ("different", "same")
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """What flags, or the settings of one target, say otherwise; `None` where they say nothing.
+    """Settings overridden by flags or by one target's configuration; `None` means not overridden.
 
-    `select` and `ignore` are codes or beginnings of codes, `timeout` is in seconds.
+    `select` and `ignore` are codes or code prefixes, `timeout` is in seconds.
     """
 
     select: tuple[str, ...] | None = None
@@ -40,9 +40,9 @@ class Overrides:
     strict: bool | None = None
 
     def over(self, others: Overrides) -> Overrides:
-        """Both together, where these win."""
-        said = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(others, **{name: v for name, v in said.items() if v is not None})
+        """Both combined; these take precedence over `others`."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(others, **{name: v for name, v in values.items() if v is not None})
 
 
 NO_OVERRIDES = Overrides()
@@ -52,13 +52,12 @@ NO_OVERRIDES = Overrides()
 class Target:
     """One function, the arguments to call it with, and whether to call it under `jax.vmap`.
 
-    `args` has the positional parameters, also those that were given by name,
-    because `in_axes` goes by position; `kwargs` the keyword-only ones. Both are
-    pytrees of JAX or NumPy arrays, key arrays and plain Python values. Only the
-    array leaves are meant to be traced, and none of the parameters in `static`.
+    `args` has the positional parameters, including those given by name, because `in_axes` is
+    positional; `kwargs` has the keyword-only ones. Both are pytrees of JAX or NumPy arrays, key
+    arrays and plain Python values. Only array leaves are traced, and no parameter in `static`.
 
-    Under `in_axes` every array in `kwargs` is mapped over its axis 0, as by
-    `jax.vmap`, and a plain Python value is not mapped at all.
+    With `in_axes`, every array in `kwargs` is mapped over its axis 0, as `jax.vmap` does; plain
+    Python values are not mapped.
     """
 
     name: str

@@ -1,6 +1,7 @@
-"""The formats: each turns a `Report` into text that ends with a newline, and does nothing else.
+"""The report formats. Each renders a `Report` as text that ends with a newline.
 
-A format prints nothing and decides nothing. To add one: a file here, a line in `FORMATS`.
+Formats do not print, and do not decide what is reported. To add one, add a module here and an
+entry in `FORMATS`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,6 @@ FORMATS: dict[str, Callable[[Report, RenderOptions], str]] = {
 }
 
 DETAILED = frozenset({html.render})
-"""The formats that show what `examine` finds out with `detail` only."""
+"""The formats that show data which `examine` collects only with `detail`."""
 
 __all__ = ["DETAILED", "FORMATS", "RenderOptions"]

@@ -1,4 +1,4 @@
-"""First against last, in words: in, a `Comparison`; out, the rows of its panel."""
+"""The panel that compares the outputs of the first and the last example."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from jaxrng_doctor.model.findings import Comparison, Leaf, Pairs
 from jaxrng_doctor.reports._layout import Layout, Row, visible
 
 MOST_LEAVES = 12
-"""More leaves than this are counted, not shown: a model has hundreds."""
+"""The maximum number of leaves shown; a model may have hundreds."""
 
 
 def panel_rows(comparison: Comparison, layout: Layout) -> Iterator[Row]:
-    """The panel's rows; `layout.width` is the room inside it."""
+    """The panel's rows; `layout.width` is the width inside its border."""
     if comparison.unavailable:
         yield from layout.hanging((("not compared: ", "warning"),), comparison.unavailable)
         return
@@ -62,7 +62,7 @@ def _fitting(first: Row, text: str, layout: Layout) -> Iterator[Row]:
 
 
 def facts_of(pairs: Pairs) -> tuple[str, str, str]:
-    """How first and last differ, how many pairs are equal, how many rows there are."""
+    """The difference of first and last, the number of equal pairs and of distinct rows."""
     return (
         _difference(pairs),
         f"{pairs.equal_pairs:,} of {counted(pairs.pairs, 'pair')} equal",
@@ -81,7 +81,7 @@ def _difference(pairs: Pairs) -> str:
 
 
 def _widths(leaves: list[Leaf]) -> list[int]:
-    """Column widths that hold for all leaves, so that their numbers can be read downwards."""
+    """Common column widths for all leaves."""
     both = [p for leaf in leaves for p in (leaf.given, leaf.replicated) if p is not None]
     facts = [facts_of(pairs) for pairs in both]
     return [len("replicated inputs"), *(max(map(len, c)) for c in zip(*facts, strict=True))]
@@ -93,12 +93,12 @@ def _meanings(leaves: list[Leaf], layout: Layout) -> Iterator[Row]:
 
 
 def in_order(leaves: Sequence[Leaf]) -> list[Leaf]:
-    """Those that can be compared first, for they must not be the ones left out."""
+    """The leaves, those that can be compared first, so that these are not left out."""
     return sorted(leaves, key=lambda leaf: leaf.axis is None)
 
 
 def meanings_of(leaves: Sequence[Leaf]) -> Iterator[str]:
-    """What the replicated run means, in a sentence for all leaves that share it."""
+    """What the replicated run means, one sentence per group of leaves with the same meaning."""
     paths: dict[str, list[str]] = {}
     for leaf in leaves:
         if leaf.replicated is not None and leaf.replicated.pairs:
@@ -109,12 +109,12 @@ def meanings_of(leaves: Sequence[Leaf]) -> Iterator[str]:
 
 
 def _meaning(pairs: Pairs) -> str:
-    """Only what outputs can tell: they can neither convict nor acquit a draw by themselves."""
+    """What the outputs show. Outputs alone can neither prove nor rule out a shared key."""
     if pairs.equal_pairs == pairs.pairs:
         return "examples with equal inputs get equal outputs: the noise is shared, or there is none"
     if pairs.equal_pairs == 0:
         return "no two examples with equal inputs get equal outputs: some of the noise differs"
     return (
-        "some examples with equal inputs get equal outputs: by chance where few values are "
+        "some examples with equal inputs get equal outputs: by chance, if few values are "
         "possible, or because they share a key"
     )

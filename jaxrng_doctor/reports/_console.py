@@ -1,7 +1,6 @@
-"""The page that is written for human eyes: in come rows of styled pieces, out comes their text.
+"""Renders rows of styled text for a terminal.
 
-The user's own text is only ever data: it is never read as rich's markup, and no character of it
-steers the terminal.
+Text from the user is never interpreted as rich markup, and its control characters are escaped.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _STYLES = {
 
 
 class Page:
-    """Rows one under the other, at least 40 cells wide whatever `options.width` asks for."""
+    """A page of rows, `options.width` but at least 40 cells wide."""
 
     def __init__(self, options: RenderOptions) -> None:
         width = max(options.width, _MIN_WIDTH)
@@ -45,8 +44,7 @@ class Page:
         return self.console.file.getvalue()
 
     def put(self, rows: Iterable[Row]) -> None:
-        # Every row fits already, or is meant to be left whole: there is nothing for rich to lay
-        # out, and it would take its time for ten thousand rows.
+        # Rows are already wrapped. Laying out ten thousand of them again with rich would be slow.
         for row in rows:
             pieces = list(row)
             while pieces and not pieces[-1][0].rstrip():
@@ -65,7 +63,7 @@ class Page:
         self.console.print()
 
     def rule(self, name: str) -> Row:
-        """The target's name in a line; a name too long loses its beginning, not the function."""
+        """A line with the target's name. A name that is too long is cut at its beginning."""
         name = visible(name)
         room = self.layout.width - 6
         if cell_len(name) > room:
@@ -77,8 +75,8 @@ class Page:
 
 
 def _console(color: bool, width: int) -> Console:
-    # All is said here, so that no variable of the environment changes the text. Without the
-    # height, rich takes a dumb terminal to be 80 cells wide.
+    # Everything is set explicitly, so that environment variables do not change the text. Without
+    # a height, rich assumes that dumb terminals are 80 cells wide.
     return Console(
         file=io.StringIO(),
         width=width,

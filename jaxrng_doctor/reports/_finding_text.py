@@ -1,4 +1,4 @@
-"""One finding in words: headline, source, keys, scopes, notes, help. In: a finding. Out: rows."""
+"""The rows of one finding: headline, source, keys, scopes, notes and help."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxrng_doctor.reports._strip import cells
 
 
 def finding_rows(finding: Finding, layout: Layout) -> Iterator[Row]:
-    """The whole finding, without a blank row at its end."""
+    """The complete finding, without a trailing blank row."""
     marks = marks_of(finding)
     yield from _headline(finding, layout)
     yield from snippets(marks, layout)
@@ -31,11 +31,11 @@ def finding_rows(finding: Finding, layout: Layout) -> Iterator[Row]:
 
 
 STRIP = 256
-"""No strip is longer; a terminal that is wider than that has no use for it either."""
+"""The maximum length of a strip."""
 
 
 def draw_rows(draw: Draw, layout: Layout) -> Iterator[Row]:
-    """A draw that no finding is about: where it is, and what makes its keys differ."""
+    """A draw without a finding: its location and what makes its keys differ."""
     where = f" at {layout.location(draw.place)}" if draw.place else ""
     first: Row = (("draw", "title"), (f": {visible(draw.sampler)}{where}, ", ""))
     yield from layout.hanging(first, f"key: {draw.origin}")
@@ -47,9 +47,9 @@ def draw_rows(draw: Draw, layout: Layout) -> Iterator[Row]:
 
 
 def differing_keys(draw: Draw) -> Evidence | None:
-    """The keys over the innermost scope, where they were counted and all differ."""
+    """The keys over the innermost scope, if they were counted and all differ."""
     for scope in draw.scopes[-1:]:
-        # Only the ledger's count shows that keys differ; without it there is no strip to draw.
+        # Only counted keys are known to differ; without a count there is no strip to show.
         if scope.varies and scope.size and scope.distinct == scope.size:
             return Evidence(scope.size, scope.distinct, tuple(range(min(scope.size, STRIP))))
     return None
@@ -71,12 +71,12 @@ def _headline(finding: Finding, layout: Layout) -> Iterator[Row]:
     tag = f"({finding.confidence})"
     used = sum(layout.measure(text) for text, _ in last)
     gap = layout.width - used - len(tag)
-    # Said in full below as well, so it may be left out here.
+    # Optional here: the confidence is repeated below.
     yield (*last, (" " * gap + tag, "dim")) if gap >= 2 else last
 
 
 def _keys(evidence: Evidence, unit: str, margin: str, layout: Layout) -> Iterator[Row]:
-    """The strip, as much of it as there is room for, and the counts."""
+    """The strip, as much of it as fits, and the counts."""
     first: Row = ((f"{margin}= ", "gutter"), ("keys: ", "title"))
     indent = len(margin) + len("= keys: ")
     counts = keys_counted(evidence, unit)
@@ -97,7 +97,7 @@ def _keys(evidence: Evidence, unit: str, margin: str, layout: Layout) -> Iterato
 
 
 def keys_counted(evidence: Evidence, unit: str) -> str:
-    """`32 examples, 1 distinct key`, and which two of several share one."""
+    """`32 examples, 1 distinct key`, and a pair that shares a key if there are several."""
     counts = counted(evidence.examples, unit)
     counts += f", {counted(evidence.distinct_keys, 'distinct key')}"
     if evidence.equal_pair is not None and evidence.distinct_keys > 1:
@@ -108,7 +108,7 @@ def keys_counted(evidence: Evidence, unit: str) -> str:
 
 
 def _scopes(scopes: tuple[Scope, ...], margin: str, layout: Layout) -> Iterator[Row]:
-    """Each scope and whether the keys differ over it: on one row, or on one each."""
+    """Each scope and whether the keys differ over it, on one row or on one row each."""
     first: Row = ((f"{margin}= ", "gutter"), ("scopes: ", "title"))
     indent = len(margin) + len("= scopes: ")
     texts = [scope_text(scope) for scope in scopes]
@@ -137,9 +137,9 @@ def _varying(scope: Scope) -> str:
 
 
 def unit_of(scopes: tuple[Scope, ...]) -> str:
-    """What is counted along the convicted scope: a loop has steps where a vmap has examples."""
+    """The unit counted over the flagged scope: `example` of a vmap, `step` of a loop, ..."""
     if not scopes:
-        return "use"  # of one key, at two places
+        return "use"  # one key used at two places
     kinds = {s.kind for s in scopes if s.varies is not True} or {s.kind for s in scopes}
     if "vmap" in kinds:
         return "example"
@@ -147,13 +147,14 @@ def unit_of(scopes: tuple[Scope, ...]) -> str:
 
 
 def confidence_text(finding: Finding) -> str:
-    """What the finding rests on."""
+    """What the finding is based on."""
     if finding.confidence == "refuted":
-        return "the trace says so, but the run says otherwise; please report this"
+        return "the trace and the computed keys disagree; please report this"
     if finding.confidence == "inferred":
         seen = finding.evidence
         if seen is not None and seen.examples < 2:
-            return f"from the trace alone; the run drew here {('never', 'once')[seen.examples]}"
+            times = ("never", "only once")[seen.examples]
+            return f"from the trace alone; the run made this draw {times}"
         return "from the trace alone; the keys were not computed"
     if finding.proof:
         return finding.proof

@@ -1,4 +1,4 @@
-"""What a target's report says beside findings: failure, gaps, suppressions. Out: rows."""
+"""The rows of a target's failure, gaps and suppressed findings."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from jaxrng_doctor.reports._layout import Layout, Row, visible
 
 _SUPPRESSED_BY = {
     "comment": "ignored by a comment",
-    "file-comment": "ignored by a comment for the whole file",
+    "file-comment": "ignored by a file-level comment",
     "expect": 'expect = "same"',
     "per-file-ignores": "per-file-ignores",
-    "baseline": "known from the baseline",
+    "baseline": "in the baseline",
 }
 _STAGES = {"import": "imported", "trace": "traced", "run": "run", "analysis": "analysed"}
 
@@ -23,8 +23,8 @@ def failed(failure: Failure) -> str:
     return f"could not be {_STAGES[failure.stage]}: {failure.message}"
 
 
-def how(suppressed: Suppressed) -> str:
-    """Who called it intended, and why."""
+def suppression_text(suppressed: Suppressed) -> str:
+    """What suppressed the finding, and the reason if one was given."""
     by = _SUPPRESSED_BY[suppressed.by]
     return f"{by}: {suppressed.reason}" if suppressed.reason else by
 
@@ -37,8 +37,8 @@ def failure_rows(failure: Failure, layout: Layout) -> Iterator[Row]:
         yield (("  ", ""), (visible(line), "dim"))
 
 
-def aside_rows(target: TargetReport, layout: Layout) -> Iterator[list[Row]]:
-    """The gaps, then what is suppressed, each as one block of rows."""
+def gap_and_suppression_rows(target: TargetReport, layout: Layout) -> Iterator[list[Row]]:
+    """The gaps, then the suppressed findings, each as one block of rows."""
     if target.gaps:
         yield list(gap_rows(target.gaps, layout))
     if target.suppressed:
@@ -56,4 +56,4 @@ def _suppressed(one: Suppressed, layout: Layout) -> Iterator[Row]:
     place = one.finding.place
     where = f" {layout.location(place)}" if place else ""
     code = (f"suppressed[{one.finding.code}]", "dim")
-    yield from layout.hanging((code, (f"{where}, ", "")), how(one))
+    yield from layout.hanging((code, (f"{where}, ", "")), suppression_text(one))

@@ -1,8 +1,7 @@
-"""What every part of the terminal report shares: rows, and text made safe and made to fit.
+"""Rows of styled text: escapes control characters and wraps lines.
 
-In: text of the user's, of the rules' or ours. Out: rows of styled pieces. Nothing here knows
-how a terminal is driven; cells are counted by the `measure` that the caller hands in, since a
-wide character takes two and a combining one none.
+Independent of any terminal library. The caller provides `measure`, which counts cells: a wide
+character takes two and a combining one none.
 """
 
 from __future__ import annotations
@@ -16,26 +15,26 @@ from jaxrng_doctor._util.source import char_column
 from jaxrng_doctor.model.findings import Place
 
 Piece = tuple[str, str]
-"""A text and the name of its style; `""` is the terminal's own."""
+"""A text and the name of its style; `""` is the terminal's default."""
 
 Row = tuple[Piece, ...]
 
 _JOINERS = "\u200c\u200d"
-"""Invisible, but letters and emoji need them."""
+"""Invisible characters that some scripts and emoji need."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The room there is: `width` in cells, and the folder that paths are shown from."""
+    """`width` is in cells; paths are shown relative to `root`; `measure` counts cells."""
 
     width: int
     root: str
     measure: Callable[[str], int]
 
     def wrap(self, text: str, room: int, first: int | None = None) -> list[str]:
-        """`text`, made visible, in lines of at most `room` cells, broken at spaces where it can.
+        """`text`, escaped, in lines of at most `room` cells, broken at spaces if possible.
 
-        The first line has only `first` cells, and stays empty where no word fits in them.
+        The first line has only `first` cells, and is empty if no word fits.
         """
         lines: list[str] = []
         for paragraph in text.split("\n"):
@@ -62,9 +61,9 @@ class Layout:
         return parts
 
     def hanging(self, first: Row, text: str, style: str = "") -> list[Row]:
-        """`text` after `first`, its further lines aligned under where it began."""
+        """`text` after `first`, with a hanging indent."""
         used = sum(self.measure(piece) for piece, _ in first)
-        # A narrow terminal cannot afford a deep indent.
+        # Limit the indent on narrow terminals.
         indent = used if self.width - used >= self.width // 2 else 4
         begun, *further = self.wrap(text, self.width - indent, self.width - used)
         return [
@@ -73,7 +72,7 @@ class Layout:
         ]
 
     def location(self, place: Place) -> str:
-        """`path:line:column`, whole: a path that is cut can be neither copied nor clicked."""
+        """`path:line:column`. Never wrapped, so that it can be copied and clicked."""
         text = f"{visible(paths.shown(place.path, self.root))}:{place.line}"
         if place.column is None:
             return text
@@ -81,7 +80,7 @@ class Layout:
 
 
 def visible(text: str) -> str:
-    """`text` with tabs as spaces, and characters that would steer the terminal spelled out."""
+    """`text` with tabs as spaces, and control characters escaped."""
     return text if text.isprintable() else "".join(map(_shown, text))
 
 
@@ -89,8 +88,8 @@ def _shown(char: str) -> str:
     if char == "\t":
         return "    "
     # Control, format (which can reorder a line), separator and surrogate characters.
-    steers = unicodedata.category(char) in {"Cc", "Cf", "Zl", "Zp", "Cs"} and char not in _JOINERS
-    # The last two of each plane are no characters, and programs choke on them.
-    if steers or ord(char) & 0xFFFE == 0xFFFE:
+    control = unicodedata.category(char) in {"Cc", "Cf", "Zl", "Zp", "Cs"} and char not in _JOINERS
+    # The last two code points of each plane are noncharacters, which some programs reject.
+    if control or ord(char) & 0xFFFE == 0xFFFE:
         return char.encode("unicode_escape", "surrogatepass").decode("ascii")
     return char

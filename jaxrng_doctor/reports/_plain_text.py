@@ -1,7 +1,6 @@
-"""A target's report as plain text, for the formats that show it in a block of their own.
+"""A target's report as plain text without control characters, for formats that embed it.
 
-In: a target's report. Out: lines that hold no character which would steer a terminal. Healthy
-draws are left out: what is here is what there is to say.
+Leaves out draws without findings.
 """
 
 from __future__ import annotations
@@ -13,30 +12,30 @@ from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.reports._comparison_text import panel_rows
 from jaxrng_doctor.reports._finding_text import finding_rows
-from jaxrng_doctor.reports._gap_text import aside_rows, failed, failure_rows
+from jaxrng_doctor.reports._gap_text import failed, failure_rows, gap_and_suppression_rows
 from jaxrng_doctor.reports._layout import Layout, Row
 
 
 def target_text(target: TargetReport, root: str, width: int = 100) -> str:
-    """All but the target's name and its draws; `""` where that is nothing."""
+    """Everything except the target's name and its draws; may be `""`."""
     layout = Layout(width, root, _cells)
     return "\n\n".join(_text(rows) for rows in _blocks(target, layout))
 
 
 def reason(targets: Sequence[TargetReport], root: str) -> str:
-    """Why they fail, in a line: the first failure, finding or gap, and how many more there are.
+    """Why the targets fail, in one line: the first failure, finding or gap, and how many more.
 
-    `""` where none of them fails.
+    `""` if no target fails.
     """
     failures = [failed(t.failure) for t in targets if t.failure is not None]
     findings = [(f.place, f"{f.code} {f.message}") for t in targets for f in t.failing]
     gaps = [(g.place, g.message) for t in targets if t.fails for g in t.gaps]
-    told = [(None, text) for text in failures] or findings or gaps
-    if not told:
+    reasons = [(None, text) for text in failures] or findings or gaps
+    if not reasons:
         return ""
-    place, text = told[0]
+    place, text = reasons[0]
     where = f"{location(place, root)}: " if place else ""
-    more = f" (and {len(told) - 1:,} more)" if len(told) > 1 else ""
+    more = f" (and {len(reasons) - 1:,} more)" if len(reasons) > 1 else ""
     return f"{where}{text}{more}"
 
 
@@ -57,7 +56,7 @@ def _blocks(target: TargetReport, layout: Layout) -> Iterator[Iterable[Row]]:
             ((f"first and last example{size}", "title"),),
             *((("  ", ""), *row) for row in panel_rows(target.comparison, inside)),
         ]
-    yield from aside_rows(target, layout)
+    yield from gap_and_suppression_rows(target, layout)
 
 
 def _text(rows: Iterable[Row]) -> str:
@@ -65,6 +64,6 @@ def _text(rows: Iterable[Row]) -> str:
 
 
 def _cells(text: str) -> int:
-    """How many cells of a fixed-width font `text` takes."""
+    """The width of `text` in cells of a fixed-width font."""
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
     return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)

@@ -1,4 +1,4 @@
-"""A place as readers of reports take it: in, a `Place`; out, a region counted in characters."""
+"""Places as regions in characters, as report formats require."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxrng_doctor.model.findings import Place
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Lines and columns from 1, `end_column` exclusive. An end is `None` where it is not known."""
+    """Lines and columns count from 1; `end_column` is exclusive. Ends are `None` if unknown."""
 
     line: int
     column: int | None
@@ -19,7 +19,7 @@ class Region:
 
 
 def region(place: Place) -> Region:
-    """An end that would come before the start, as a changed file can make it, is left out."""
+    """The region of `place`. Omits an end before the start, which a changed file can cause."""
     column = _column(place, place.line, place.column)
     last = place.end_line
     if last is None or last < place.line:

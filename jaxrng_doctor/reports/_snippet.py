@@ -1,7 +1,7 @@
-"""The user's source around some places, each underlined and labelled, in the manner of rustc.
+"""Source snippets with underlined and labelled places, in the style of rustc.
 
-In: marked places. Out: rows. Places near each other in one file share a snippet, in line order;
-the snippet with the primary place comes first.
+Places close to each other in a file share a snippet, in line order; the snippet with the primary
+place comes first.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.reports._layout import Layout, Row, visible
 
 NEAR = 5
-"""Places at most so many lines apart are shown in one snippet."""
+"""Places at most this many lines apart share a snippet."""
 
 _CONTEXT = 8
-"""Characters to show after a span, where a line has to be cut."""
+"""Characters to show after a span if a line has to be cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place, the words beside its underline, and the underline's style; `^` is the primary's."""
+    """A place, its label, and the style and character of its underline (`^` if primary)."""
 
     place: Place
     label: str
@@ -32,12 +32,12 @@ class Mark:
 
 
 def gutter(marks: Sequence[Mark]) -> int:
-    """How many cells the line numbers of these marks take."""
+    """The width of the line numbers of these marks, in cells."""
     return max((len(str(m.place.line)) for m in marks), default=1)
 
 
 def snippets(marks: Sequence[Mark], layout: Layout) -> list[Row]:
-    """All the snippets of one finding, the marks given in order of importance."""
+    """All snippets of one finding, for marks in order of importance."""
     rows: list[Row] = []
     for n, chunk in enumerate(chunks_of(marks)):
         rows += _Snippet(chunk, gutter(marks), layout).rows(arrow="::: " if n else "--> ")
@@ -45,7 +45,7 @@ def snippets(marks: Sequence[Mark], layout: Layout) -> list[Row]:
 
 
 def chunks_of(marks: Sequence[Mark]) -> list[list[Mark]]:
-    """Groups of near marks, in order of their most important one, which comes first in each."""
+    """Groups of nearby marks, sorted by importance, as are the marks in each."""
     chunks: list[list[int]] = []
     by_place = sorted(range(len(marks)), key=lambda n: (marks[n].place.path, marks[n].place.line))
     for n in by_place:
@@ -59,7 +59,7 @@ def chunks_of(marks: Sequence[Mark]) -> list[list[Mark]]:
 
 
 def lines_of(marks: Sequence[Mark]) -> dict[int, str | None]:
-    """The lines that a chunk spans, by number, and the one above; `None` for one not found."""
+    """The lines of a chunk and the one above, by number; `None` if one cannot be read."""
     path = marks[0].place.path
     first, last = (edge(m.place.line for m in marks) for edge in (min, max))
     above = source.line(path, first - 1)
@@ -101,7 +101,7 @@ class _Snippet:
         return self.layout.width - self.gutter - 3
 
     def dedent(self, texts: list[str]) -> int:
-        """How much common indentation to drop, which is none unless a line is too long."""
+        """The common indentation to remove, which is 0 unless a line is too long."""
         if all(self.layout.measure(visible(t.rstrip())) <= self.room for t in texts):
             return 0
         margins = [t[: len(t) - len(t.lstrip())] for t in texts if t.strip()]
@@ -111,7 +111,7 @@ class _Snippet:
         return len(common)
 
     def line(self, number: int, text: str, dedent: int, marks: list[Mark]) -> Iterator[Row]:
-        """A numbered line of source, and a row or more under it for each of its marks."""
+        """A numbered source line, and one or more rows below it for each mark."""
         measure = self.layout.measure
         spans = [span_of(m.place, text) for m in marks]
         spans = [(max(s - dedent, 0), max(e - dedent, 1), more) for s, e, more in spans]
@@ -139,14 +139,14 @@ class _Snippet:
             yield from self.label(before, mark.label, mark.style)
 
     def label(self, indent: int, label: str, style: str) -> Iterator[Row]:
-        """A label on rows of its own, at `indent` as long as that leaves it half the room."""
+        """A label on separate rows, at `indent` if that leaves at least half the width."""
         indent = min(indent, max(self.room - self.layout.measure(visible(label)), self.room // 2))
         indent = max(indent, 0)
         for part in self.layout.wrap(label, self.room - indent):
             yield self.bar((" " * indent, ""), (part, style))
 
     def window(self, pieces: list[str], spans: list[tuple[int, int]]) -> tuple[int, int]:
-        """Which characters to show: all where there is room, else those around the spans."""
+        """The range of characters to show: all if they fit, else those around the spans."""
         ends = list(accumulate((self.layout.measure(p) for p in pieces), initial=0))
 
         def fits(first: int, last: int) -> bool:
@@ -173,12 +173,12 @@ def _union(spans: list[tuple[int, int]], length: int) -> tuple[int, int]:
 
 
 def span_of(place: Place, text: str) -> tuple[int, int, bool]:
-    """First character, character after the last, and whether the place goes on below this line."""
+    """First character, end character, and whether the place continues on the next line."""
     whole = (len(text) - len(text.lstrip()), len(text.rstrip()))
     if place.column is None:
         return (*whole, False)
     start = source.char_column(place.path, place.line, place.column) - 1
-    if start >= whole[1]:  # the file is not the one that ran
+    if start >= whole[1]:  # the file has changed since it was run
         return (*whole, False)
     if place.end_line is not None and place.end_line > place.line:
         return (start, whole[1], True)

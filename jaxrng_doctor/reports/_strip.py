@@ -1,9 +1,7 @@
-"""The strip: one cell an example, which tells by letter and by colour which key it drew from.
+"""The strip: one cell per example, whose letter and colour identify its key.
 
-In: the keys' numbers, in the order in which they first appear. Out: styled cells.
-
-The letters are there with colour too: two of many hues look alike to most people, and to the
-colour-blind far fewer than two of many do; and a report that is copied loses its colours.
+Colours alone would not do: many hues are hard to tell apart, especially for colour-blind readers,
+and a copied report loses its colours.
 """
 
 from __future__ import annotations
@@ -19,19 +17,19 @@ _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 
 
 def cells(keys: Sequence[int]) -> Row:
-    """A cell for each key, runs of one key together; the hues are spread evenly over the keys."""
+    """A cell for each key, grouped into runs; hues are spread evenly over the keys."""
     count = max(keys, default=0) + 1
     return tuple((letters, f"#000000 on {color}") for letters, color in runs(keys, count))
 
 
 def runs(keys: Sequence[int], count: int) -> Iterator[tuple[str, str]]:
-    """The letters and the colour of each run of one key, where `count` keys have a number."""
+    """The letters and the colour of each run of one key, out of `count` numbered keys."""
     for key, run in groupby(keys):
         yield letter(key) * len(list(run)), _hue(key / count)
 
 
 def letter(key: int) -> str:
-    """The letter of a key; those beyond the alphabet share a dot."""
+    """The letter of a key, a dot for keys beyond the alphabet."""
     return _LETTERS[key] if key < len(_LETTERS) else "·"
 
 

@@ -1,6 +1,6 @@
-"""The last words of a report: in, the report; out, what was counted, and whether all is clear.
+"""The last lines of a report: a verdict and the counts.
 
-"All clear" is said only where everything was seen and followed, and nothing is shared.
+The verdict is "All clear" only if everything was followed and nothing is shared.
 """
 
 from __future__ import annotations
@@ -11,30 +11,31 @@ from jaxrng_doctor.model.report import Report, TargetReport
 
 
 def verdict(report: Report) -> tuple[str, bool]:
-    """A sentence, `""` where the findings or failures speak; and whether it is good news."""
+    """A sentence, `""` if there are findings or failures; and whether it is good news."""
     if report.findings or report.failures:
         return "", False
     draws = counted(len(report.draws), "draw")
-    nothing = f"No findings in {draws}" if report.draws else "No draws seen"
+    nothing = f"No findings in {draws}" if report.draws else "No draws found"
     if report.gaps:
-        places = counted(len(report.gaps), "place")
-        return f"{nothing}, but {places} could not be followed: see the gaps", False
+        return f"{nothing}, but the analysis has {counted(len(report.gaps), 'gap')}", False
     if not report.draws:
-        return f"{nothing}: there was nothing to examine", False
+        return f"{nothing}: nothing to check", False
     varying = [{s.varies for s in d.scopes if s.size not in (0, 1)} for d in report.draws]
     if unknown := sum(None in v for v in varying):
-        return f"{nothing}, of which {unknown:,} could not be judged", False
+        return f"{nothing} ({unknown:,} undecided)", False
     if known := sum(s.by == "baseline" for s in report.suppressed):
-        return f"No new findings in {draws}: {known:,} known from the baseline", False
+        return f"No new findings in {draws} ({known:,} in the baseline)", False
     if report.suppressed:
-        return f"All clear in {draws}, apart from the sharing that is called intended", True
+        suppressed = counted(len(report.suppressed), "finding")
+        return f"No unexpected sharing in {draws} ({suppressed} suppressed)", True
     if shared := sum(False in v for v in varying):
-        return f"{nothing}, of which {shared:,} shared a key that no rule objects to", False
+        verb = "shares" if shared == 1 else "share"
+        return f"{nothing}; {shared:,} {verb} a key in a way no rule flags", False
     return f"All clear: no shared noise in {draws}", True
 
 
-def says_something(target: TargetReport) -> bool:
-    """Whether there is more to tell of it than what it draws."""
+def has_content(target: TargetReport) -> bool:
+    """Whether the target has anything to report besides its draws."""
     return bool(target.findings or target.gaps or target.suppressed or target.failure)
 
 

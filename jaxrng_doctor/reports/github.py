@@ -1,8 +1,8 @@
-"""The report as workflow commands of GitHub Actions. In: a `Report`. Out: one command a line.
+"""The report as GitHub Actions workflow commands, one per line.
 
-Each becomes an annotation at its line in the pull request. What several targets show alike is
-said once: GitHub keeps only the first ten errors and the first ten warnings of a step. The last
-line is for whoever reads the log.
+Each command becomes an annotation in the pull request. Identical commands of several targets are
+written once, because GitHub keeps only the first ten errors and the first ten warnings of a step.
+The last line is a summary for the log.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def render(report: Report, options: RenderOptions) -> str:
 def _target(target: TargetReport, root: str) -> Iterator[str]:
     if target.failure is not None:
         text = f"{failed(target.failure)}\n{target.failure.traceback}".rstrip()
-        title = f"{target.target} could not be examined"
+        title = f"{target.target} could not be checked"
         yield _command("error", target.lines, title, text)
     for finding in target.findings:
         title = f"{finding.code} {finding.name}"
@@ -60,17 +60,17 @@ def _command(name: str, place: Place | None, title: str, message: str) -> str:
 def _where(place: Place | None) -> dict[str, str]:
     if place is None:
         return {}
-    # GitHub shortens absolute paths itself, and so finds the file from whichever folder we ran in.
+    # GitHub makes absolute paths relative to the repository, whatever folder the command ran in.
     where = {"file": place.path, "line": str(place.line)}
     at = region(place)
     if at.end_line is not None and at.end_line > at.line:
-        return {**where, "endLine": str(at.end_line)}  # The runner refuses columns then.
+        return {**where, "endLine": str(at.end_line)}  # the runner then rejects columns
     columns = {"col": at.column, "endLine": at.end_line, "endColumn": at.end_column}
     return where | {key: str(value) for key, value in columns.items() if value is not None}
 
 
 def _escaped(text: str, more: str = "") -> str:
-    """As the runner reads it; in the value of a property, commas and colons are marks too."""
+    """`text` escaped for the runner; `more` are further special characters, as in properties."""
     for char in f"%\r\n{more}":
         text = text.replace(char, f"%{ord(char):02X}")
     return text

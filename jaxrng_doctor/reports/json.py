@@ -1,7 +1,7 @@
-"""The report as JSON, for programs. In: a `Report`. Out: what `docs/report.schema.json` describes.
+"""The report as JSON, in the format of `docs/report.schema.json`.
 
-The same report gives the same text: fixed key order, no times, no hash order. It is plain
-ASCII, so that no pipe's encoding can spoil it.
+The output is deterministic, with a fixed order of keys and no times, and pure ASCII, so that it
+is independent of the encoding of a pipe.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from jaxrng_doctor.model.report import Report, TargetReport
 from jaxrng_doctor.reports.options import RenderOptions
 
 SCHEMA_VERSION = 1
-"""Grows when a reader of the former version could break."""
+"""Incremented by changes that could break readers."""
 
 _Json = dict[str, Any]
 
 
 def render(report: Report, options: RenderOptions) -> str:
-    """The whole report. `options.color` and `options.width` change nothing."""
+    """The complete report. Ignores `options.color` and `options.width`."""
     writer = Writer(options.root)
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -65,9 +65,7 @@ def _summary(report: Report) -> _Json:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """What stands in a report, as JSON; paths are shown from `root`."""
-
-    """Turns what is in a report into JSON; paths are shown from `root`."""
+    """Converts the parts of a report to JSON. Paths are relative to `root`."""
 
     root: str
 
@@ -124,7 +122,7 @@ class Writer:
         }
 
     def place(self, place: Place | None) -> _Json:
-        """A place's fields, all of them `None` where there is none."""
+        """A place's fields, all `None` if there is no place."""
         if place is None:
             fields = ("path", "line", "column", "end_line", "end_column", "function")
             return dict.fromkeys(fields)
@@ -189,7 +187,7 @@ def _pairs(pairs: Pairs | None) -> _Json | None:
 
 
 def _number(value: float | None) -> float | str | None:
-    """JSON has no NaN and no infinity, and `null` already means that there is no difference."""
+    """`value` with NaN and infinities as strings: JSON has none, and `null` has another meaning."""
     if value is None or math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

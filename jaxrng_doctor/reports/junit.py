@@ -1,8 +1,8 @@
-"""The report as JUnit XML, for programs that show test results. In: a `Report`. Out: XML.
+"""The report as JUnit XML, for tools that show test results.
 
-A target is a test case: it fails where it has findings at or over its `choices.fail_on`, or gaps
-under `choices.strict`, and is an error where it could not be examined. All else that there is
-to say is its output. The text is ASCII, so that no pipe's encoding can spoil it.
+A target is a test case. It fails if it has findings at or above its `choices.fail_on`, or gaps
+with `choices.strict`, and is an error if it could not be checked. Everything else is its output.
+The text is ASCII, so that it is independent of the encoding of a pipe.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(report: Report, options: RenderOptions) -> str:
-    """The whole report, silent targets too: they are the tests that passed."""
+    """The complete report, including targets without findings, which are passed tests."""
     suite = _element("testsuite", name="jaxrng-doctor")
     versions = ET.SubElement(suite, "properties")
     for name, value in (("jaxrng-doctor", report.tool_version), ("jax", report.jax_version)):
@@ -66,7 +66,7 @@ def _element(tag: str, **attributes: str) -> ET.Element:
 
 
 def _xml(text: str) -> str:
-    """`text` with the characters spelled out that XML cannot hold, not even escaped."""
+    """`text` with escapes for characters that XML does not allow."""
     return _NOT_XML.sub(
         lambda m: m[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text
     )

@@ -1,9 +1,9 @@
-"""The report as Markdown, for a pull request's comment or a job's summary. Out: its text.
+"""The report as Markdown, for a pull request comment or a job summary.
 
-Nothing but a line where all is clear; else a heading, a table of what was found, and under it
-each target's report, folded. Whatever comes from the user's program is shown, never obeyed: in
-running text, every character that Markdown or HTML could read is an entity; longer text stands
-in a block whose fence is longer than any in it.
+A single line if there is nothing to report; else a heading, a table, and each target's report,
+folded. Text from the user's program is escaped: in running text, every character that is special
+in Markdown or HTML becomes an entity; longer text is in a code block with a fence longer than any
+in it.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from jaxrng_doctor.model.report import Report, TargetReport
 from jaxrng_doctor.reports._gap_text import failed
 from jaxrng_doctor.reports._layout import visible
 from jaxrng_doctor.reports._plain_text import location, target_text
-from jaxrng_doctor.reports._verdict import counts, says_something, verdict
+from jaxrng_doctor.reports._verdict import counts, has_content, verdict
 from jaxrng_doctor.reports.options import RenderOptions
 
 _ROOM = 60_000
-"""Characters; a comment on GitHub holds 65,536."""
+"""Maximum length in characters; GitHub's limit for comments is 65,536."""
 
 _ROWS = 50
 
 _READ = re.compile(r"[^\w .,:;/()='\"+%?-]|_|:(?=//|[\w+-]+:)|(?<=www)\.", re.IGNORECASE)
-"""What Markdown, HTML or GitHub's own additions may read as more than a letter."""
+"""Characters that are special in Markdown, HTML or GitHub's extensions."""
 
 _MENTION = re.compile(r"(&#64;|&#35;)(?=\w)")
 
 
 def render(report: Report, options: RenderOptions) -> str:
-    """The whole report, or as much of it as a comment holds, and then how much is left out."""
+    """The report, cut to the size of a comment, with a note about omitted parts."""
     sentence, _ = verdict(report)
     if sentence and not report.gaps:
         return f"**jaxrng-doctor**: {_text(sentence)}\n"
     first, *others = counts(report)
     head = f"## jaxrng-doctor: {_text(sentence or first)}"
-    said = others if not sentence else [first, *others]
-    parts = [head, *_table(report, options), " · ".join(said)]
-    parts += [_details(t, options) for t in report.targets if says_something(t)]
+    summary = others if not sentence else [first, *others]
+    parts = [head, *_table(report, options), " · ".join(summary)]
+    parts += [_details(t, options) for t in report.targets if has_content(t)]
     text, left = "", 0
     for part in parts:
         if left or len(text) + len(part) > _ROOM:
@@ -48,7 +48,7 @@ def render(report: Report, options: RenderOptions) -> str:
         else:
             text += f"{part}\n\n"
     if left:
-        text += f"{counted(left, 'part')} of this report did not fit here.\n"
+        text += f"{counted(left, 'part')} of this report omitted: too long for a comment.\n"
     return f"{text.rstrip()}\n"
 
 
@@ -56,7 +56,7 @@ def _table(report: Report, options: RenderOptions) -> list[str]:
     rows = [row for target in report.targets for row in _rows(target, options)]
     if not rows:
         return []
-    head = ["| | what | where | target |", "|---|---|---|---|"]
+    head = ["| | message | location | target |", "|---|---|---|---|"]
     table = "\n".join([*head, *rows[:_ROWS]])
     more = len(rows) - _ROWS
     return [table, f"… and {more:,} more"] if more > 0 else [table]
@@ -91,7 +91,7 @@ def _code(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """`text` for a line, a cell or an element; nobody and no issue is mentioned by it."""
+    """`text` for a line, a table cell or an element, without mentions of users or issues."""
     return _MENTION.sub(r"\1&#8203;", _entities(text))
 
 

@@ -1,4 +1,4 @@
-"""How a report is to look, whatever its format."""
+"""Rendering options for all formats."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from jaxrng_doctor.model.findings import RuleText
 
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
-    """`width` is in terminal cells. Paths under the absolute folder `root` are shown from there.
+    """`width` is in terminal cells. Paths inside the absolute folder `root` are shown relative.
 
-    `brief`: leave out the targets of which there is nothing to say. `rules`: those that were
-    asked, for formats that carry their texts.
+    `brief`: omit targets with nothing to report. `rules`: the rules in use, for formats that
+    include their documentation.
     """
 
     color: bool = False
@@ -27,7 +27,7 @@ class RenderOptions:
 
 
 def options_for(out: TextIO | None) -> RenderOptions:
-    """How to render for the stream `out`, or for a file where it is `None`."""
+    """The options for the stream `out`, or for a file if `out` is `None`."""
     environment = os.environ
     terminal = out is not None and out.isatty()
     color = terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"

@@ -1,8 +1,7 @@
-"""The report as SARIF 2.1.0, for code scanning and editors. In: a `Report`. Out: JSON.
+"""The report as SARIF 2.1.0, for code scanning and editors.
 
-Findings are results, suppressed ones too; failures and gaps are notifications of the one
-invocation. Paths are relative to `%SRCROOT%` where they lie under the root. The text is ASCII,
-and the same for the same report.
+Findings, including suppressed ones, are results; failures and gaps are notifications of the single
+invocation. Paths inside the root are relative to `%SRCROOT%`. The output is deterministic ASCII.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from urllib.parse import quote
 from jaxrng_doctor._util.paths import shown
 from jaxrng_doctor.model.findings import Finding, Place, RuleText, Suppressed
 from jaxrng_doctor.model.report import Report, TargetReport
-from jaxrng_doctor.reports._gap_text import failed, how
+from jaxrng_doctor.reports._gap_text import failed, suppression_text
 from jaxrng_doctor.reports._region import region
 from jaxrng_doctor.reports.options import RenderOptions
 from jaxrng_doctor.suppression.fingerprints import VERSION, fingerprints
@@ -30,15 +29,15 @@ SCHEMA = (
 
 _ROOT = "%SRCROOT%"
 _NOTIFICATIONS = {
-    "failure": "A target could not be examined.",
-    "gap": "Something could not be followed.",
+    "failure": "A target could not be checked.",
+    "gap": "Part of the program could not be followed.",
 }
 
 _Json = dict[str, Any]
 
 
 def render(report: Report, options: RenderOptions) -> str:
-    """The whole report; `options.rules` are what its results refer to."""
+    """The complete report; its results refer to `options.rules`."""
     writer = _Writer(options.root, {rule.code: n for n, rule in enumerate(options.rules)})
     run: _Json = {
         "tool": {"driver": _driver(report, options.rules)},
@@ -59,10 +58,10 @@ def render(report: Report, options: RenderOptions) -> str:
         },
     }
     if options.root:
-        within = PurePath(options.root, "_").as_uri()  # for the slash that a folder ends in
+        within = PurePath(options.root, "_").as_uri()  # keeps the trailing slash of the folder
         run["originalUriBaseIds"] = {_ROOT: {"uri": within.removesuffix("_")}}
     document = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-    # Half of a surrogate pair, as an odd file name may hold, is more than strict readers take.
+    # Replace lone surrogates, which file names may contain and strict readers reject.
     document = json.loads(json.dumps(document, ensure_ascii=False).encode(errors="replace"))
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
@@ -92,7 +91,7 @@ def _rule(rule: RuleText) -> _Json:
 
 
 def _plain(markdown: str) -> str:
-    """The same text without the marks of headings and blocks of code."""
+    """The text without the markup of headings and code blocks."""
     return re.sub(r"^(#+ |```.*\n?)", "", markdown, flags=re.MULTILINE)
 
 
@@ -102,31 +101,31 @@ class _Writer:
     rules: dict[str, int]
 
     def results(self, report: Report) -> list[_Json]:
-        told: list[tuple[TargetReport, Finding, Suppressed | None]] = []
+        found: list[tuple[TargetReport, Finding, Suppressed | None]] = []
         for target in report.targets:
-            told += [(target, finding, None) for finding in target.findings]
-            told += [(target, one.finding, one) for one in target.suppressed]
-        prints = fingerprints([finding for _, finding, _ in told], self.root)
-        return [self.result(*one, known) for one, known in zip(told, prints, strict=True)]
+            found += [(target, finding, None) for finding in target.findings]
+            found += [(target, one.finding, one) for one in target.suppressed]
+        prints = fingerprints([finding for _, finding, _ in found], self.root)
+        return [self.result(*one, known) for one, known in zip(found, prints, strict=True)]
 
     def result(
         self, target: TargetReport, finding: Finding, suppressed: Suppressed | None, known: str
     ) -> _Json:
-        # Code scanning takes only what has a place; the function examined is the next best.
+        # Code scanning requires a location; fall back to that of the checked function.
         place = finding.place or target.lines
         rule = self.rules.get(finding.code)
         return {
             "ruleId": finding.code,
             **({} if rule is None else {"ruleIndex": rule}),
             "level": finding.severity,
-            "message": _message(_told(finding)),
+            "message": _message(_full_text(finding)),
             "locations": [] if place is None else [self.location(place)],
             "relatedLocations": [
                 {"id": n, **self.location(related.place), "message": _message(related.message)}
                 for n, related in enumerate(finding.related)
             ],
             "partialFingerprints": {f"jaxrngDoctor/v{VERSION}": known},
-            # An empty list says that it is not suppressed; all results of a run have one, or none.
+            # An empty list means not suppressed. Either all results of a run have a list or none.
             "suppressions": [] if suppressed is None else [self.suppression(suppressed)],
             "properties": {
                 "target": target.target,
@@ -140,7 +139,8 @@ class _Writer:
         comment = suppressed.comment
         return {
             "kind": "inSource" if in_source else "external",
-            "justification": (suppressed.reason if in_source else "") or how(suppressed),
+            "justification": (suppressed.reason if in_source else "")
+            or suppression_text(suppressed),
             **({} if comment is None else {"location": self.location(comment)}),
         }
 
@@ -193,21 +193,21 @@ class _Writer:
             return {"uri": _quoted(relative), "uriBaseId": _ROOT}
         if PurePath(path).is_absolute():
             return {"uri": PurePath(path).as_uri()}
-        return {"uri": _quoted(path)}  # such as a notebook's cell
+        return {"uri": _quoted(path)}  # such as a notebook cell
 
 
 def _quoted(path: str) -> str:
-    # A colon too: the first name of a relative reference may have none.
+    # Quotes colons, too: the first segment of a relative reference must not contain one.
     return quote(os.fsencode(path), safe="/")
 
 
-def _told(finding: Finding) -> str:
+def _full_text(finding: Finding) -> str:
     ways = [f"help: {way.message}" for way in finding.help]
     return "\n".join([finding.message, *finding.notes, *ways])
 
 
 def _message(text: str) -> _Json:
-    """Braces are doubled, as a message's are; what looks like a link is none any more."""
+    """A message with braces doubled, as SARIF requires, and without links."""
     literal = text.replace("{", "{{").replace("}", "}}")
     return {"text": literal.replace("](", "] (")}
 

@@ -1,7 +1,4 @@
-"""How often each rule was broken, in place of the findings: `--statistics`.
-
-In: a `Report`. Out: a line a rule, those broken most often first, or the same as JSON.
-"""
+"""`--statistics`: the number of findings per rule, most frequent first, as text or JSON."""
 
 from __future__ import annotations
 

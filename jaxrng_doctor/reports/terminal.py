@@ -1,8 +1,8 @@
-"""The report for human eyes, laid out in the manner of rustc. In: a `Report`. Out: its text.
+"""The report for a terminal, in the style of rustc.
 
-The user's own text (source, names, paths, tracebacks) is only ever data: it is never read as
-rich's markup, and no character of it steers the terminal. Everything is wrapped to the width but
-what a reader wants to copy whole: paths, suggested code, tracebacks.
+Text from the user (source, names, paths, tracebacks) is never interpreted as rich markup, and its
+control characters are escaped. Everything is wrapped except what a reader may want to copy: paths,
+suggested code, tracebacks.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from jaxrng_doctor.model.report import Report, TargetReport
 from jaxrng_doctor.reports._comparison_text import panel_rows
 from jaxrng_doctor.reports._console import Page
 from jaxrng_doctor.reports._finding_text import draw_rows, finding_rows
-from jaxrng_doctor.reports._gap_text import aside_rows, failure_rows
+from jaxrng_doctor.reports._gap_text import failure_rows, gap_and_suppression_rows
 from jaxrng_doctor.reports._layout import Layout
-from jaxrng_doctor.reports._verdict import counts, says_something, verdict
+from jaxrng_doctor.reports._verdict import counts, has_content, verdict
 from jaxrng_doctor.reports.options import RenderOptions
 
 _MAX_DRAWS = 5
-"""So many healthy draws are shown; the rest is counted."""
+"""The maximum number of draws shown for a target without findings."""
 
 
 def render(report: Report, options: RenderOptions) -> str:
-    """The whole report, at least 40 cells wide whatever `options.width` asks for."""
+    """The complete report, `options.width` but at least 40 cells wide."""
     page = _Page(options)
     for target in report.targets:
-        if not options.brief or says_something(target):
+        if not options.brief or has_content(target):
             page.target(target)
     page.closing(report)
     return page.text()
@@ -50,12 +50,12 @@ class _Page(Page):
         if target.comparison is not None:
             self.comparison(target.comparison)
             self.blank()
-        for rows in aside_rows(target, self.layout):
+        for rows in gap_and_suppression_rows(target, self.layout):
             self.put(rows)
             self.blank()
 
     def draws(self, target: TargetReport) -> None:
-        """What a clean target's draws rest on: an acquittal has its evidence too."""
+        """The draws of a target without findings, and why they are fine."""
         for draw in target.draws[:_MAX_DRAWS]:
             self.put(draw_rows(draw, self.layout))
         more = len(target.draws) - _MAX_DRAWS
@@ -81,7 +81,7 @@ class _Page(Page):
         style = "title" if not report.failures else "error"
         first, *others = counts(report)
         lines = [first]
-        for part in others:  # a count is not torn from its noun
+        for part in others:  # break lines between counts only
             longer = f"{lines[-1]} · {part}"
             fits = cell_len(longer) <= self.layout.width
             lines[-1:] = [longer] if fits else [lines[-1], part]

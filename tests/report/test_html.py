@@ -162,7 +162,7 @@ def test_a_picture_of_noise_is_drawn_row_by_row():
         examples=(0, 1, 2),
         keys=(0, 0, 1),
         shared=((0.0, 1.0), (0.0, 1.0), (1.0, 0.5)),
-        healed=((0.0, 0.0), (0.5, 1.0), (1.0, 0.0)),
+        separate=((0.0, 0.0), (0.5, 1.0), (1.0, 0.0)),
         distinct=(2, 3),
         sampler="jax.random.uniform",
         stands_in=True,
@@ -178,12 +178,12 @@ def test_a_picture_of_noise_is_drawn_row_by_row():
     ]
     assert "3 examples, 2 distinct rows" in words(text)
     assert "3 examples, 3 distinct rows" in words(text)
-    assert "jax.random.uniform stands in for it" in words(text)
-    assert "Rows are all 3 examples and columns all 2 numbers that each draws." in words(text)
+    assert "Drawn by jax.random.uniform in place of the sampler" in words(text)
+    assert "Rows: all 3 examples. Columns: all 2 numbers of each draw." in words(text)
     cut = dataclasses.replace(picture, size=3000, drawn=50, examples=(0, 1500, 2999))
     finding = dataclasses.replace(finding, picture=cut)
     told = words(render(samples.report(TargetReport("noise.py:noisy_batch", (finding,)))))
-    assert "Rows are 3 of the 3,000 examples, numbers 0 to 2,999, and columns 2 of the 50" in told
+    assert "Rows: 3 of 3,000 examples (0 to 2,999). Columns: 2 of 50 numbers" in told
     alts = [a["aria-label"] for tag, a in Reader(text).elements if a.get("role") == "img"]
     assert len(alts) == 2
     assert "2 distinct rows" in alts[0]

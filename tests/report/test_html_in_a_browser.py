@@ -146,7 +146,7 @@ def test_equal_rows_are_plain_to_see(show, chromium, page_of_model):
     assert len({tuple(row) for row in rows[0]}) == 1
     assert len({tuple(row) for row in rows[1]}) == 32
     assert len(set(rows[0][0])) == 2  # kept, and dropped
-    assert shared.get_attribute("aria-label").startswith("The noise as it is: 32 examples, 1 dist")
+    assert shared.get_attribute("aria-label").startswith("Noise, current: 32 examples, 1 dist")
     assert shared.locator("text").all_text_contents() == ["A"] * 32
     assert len(set(healed.locator("text").all_text_contents())) == 32
 
@@ -196,7 +196,7 @@ def test_print_shows_all_on_white(show, page_of_model):
     page.get_by_text("The program:").click()
     page.locator(".equation.draw .variable").first.hover()
     assert page.locator(".tied").count() > 1
-    page.get_by_text("The tree of keys").click()
+    page.get_by_text("Key tree").click()
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
@@ -253,7 +253,7 @@ def test_a_page_is_read_with_keys_alone(show):
     page = show(render(many(3)))
     at = "document.activeElement.id"
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "To the findings"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the findings"
     page.keyboard.press("Enter")
     page.keyboard.press("j")
     assert page.evaluate(at) == "finding-1"

@@ -70,7 +70,7 @@ class Tags(HTMLParser):
     ("make", "line"),
     [
         (samples.clean_target, "All clear: no shared noise in 1 draw"),
-        (lambda: TargetReport("t"), "No draws seen: there was nothing to examine"),
+        (lambda: TargetReport("t"), "No draws found: nothing to check"),
     ],
 )
 def test_what_is_clean_is_one_line(make, line):
@@ -81,7 +81,7 @@ def test_what_is_called_intended_is_one_line():
     (mask, _) = samples.shared_target().suppressed
     target = TargetReport("t", draws=samples.clean_target().draws, suppressed=(mask,))
     assert rendered(target) == (
-        "**jaxrng-doctor**: All clear in 1 draw, apart from the sharing that is called intended\n"
+        "**jaxrng-doctor**: No unexpected sharing in 1 draw (1 finding suppressed)\n"
     )
 
 
@@ -89,7 +89,7 @@ def test_heading_table_and_blocks():
     text = rendered(samples.gap_target(), samples.clean_target(), samples.failed_target())
     assert text.startswith("## jaxrng-doctor: 1 error, 1 warning, 1 note\n\n")
     head, *rows = cells(text)
-    assert head == ["", "what", "where", "target"]
+    assert head == ["", "message", "location", "target"]
     assert [row[0] for row in rows] == ["warning", "error", "note", "gap", "gap", "failure"]
     assert rows[1] == [
         "error",
@@ -107,9 +107,7 @@ def test_heading_table_and_blocks():
 def test_gaps_alone_are_no_acquittal():
     target = TargetReport("t", draws=samples.clean_target().draws, gaps=(Gap("g"),))
     first, *_ = rendered(target).splitlines()
-    assert first == (
-        "## jaxrng-doctor: No findings in 1 draw, but 1 place could not be followed: see the gaps"
-    )
+    assert first == ("## jaxrng-doctor: No findings in 1 draw, but the analysis has 1 gap")
 
 
 def test_hostile_text_is_shown_and_never_obeyed():
@@ -166,7 +164,7 @@ def test_a_comment_has_room_for_it():
         assert len(text) < 65_536
         assert len(cells(text)) == 51
         assert "… and " in text
-        assert "of this report did not fit here." in text.splitlines()[-1]
+        assert "of this report omitted: too long for a comment." in text.splitlines()[-1]
         assert sum(t.type == "fence" for t in tokens(text)) == text.count("<details>")
     one = rendered(TargetReport("t", findings[:3], suppressed=(Suppressed(findings[0], "expect"),)))
-    assert "did not fit" not in one
+    assert "omitted" not in one

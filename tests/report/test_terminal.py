@@ -297,24 +297,24 @@ def draw(varies, size=4):
 @pytest.mark.parametrize(
     ("target", "sentence"),
     [
-        (TargetReport("t"), "No draws seen: there was nothing to examine"),
+        (TargetReport("t"), "No draws found: nothing to check"),
         (TargetReport("t", draws=(draw(True),)), "All clear: no shared noise in 1 draw"),
         (TargetReport("t", draws=(draw(False, 1),)), "All clear: no shared noise in 1 draw"),
         (
             TargetReport("t", draws=(draw(True), draw(None))),
-            "No findings in 2 draws, of which 1 could not be judged",
+            "No findings in 2 draws (1 undecided)",
         ),
         (
             TargetReport("t", draws=(draw(False),)),
-            "No findings in 1 draw, of which 1 shared a key that no rule objects to",
+            "No findings in 1 draw; 1 shares a key in a way no rule flags",
         ),
         (
             TargetReport("t", draws=(draw(True),), gaps=(Gap("g"),)),
-            "No findings in 1 draw, but 1 place could not be followed: see the gaps",
+            "No findings in 1 draw, but the analysis has 1 gap",
         ),
         (
             TargetReport("t", gaps=(Gap("g"), Gap("h"))),
-            "No draws seen, but 2 places could not be followed: see the gaps",
+            "No draws found, but the analysis has 2 gaps",
         ),
     ],
 )
@@ -348,7 +348,7 @@ def test_more_draws_than_fit_are_counted():
     [
         (6, "→ examples with equal inputs get equal outputs: the noise is shared, or there is"),
         (0, "→ no two examples with equal inputs get equal outputs: some of the noise differs"),
-        (2, "→ some examples with equal inputs get equal outputs: by chance where few values"),
+        (2, "→ some examples with equal inputs get equal outputs: by chance, if few values"),
     ],
 )
 def test_what_the_replicated_run_means(equal, sentence):

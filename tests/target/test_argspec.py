@@ -88,45 +88,45 @@ def test_what_parses(text: str, spec: Any) -> None:
     ("text", "column", "words"),
     [
         ("f23[32,10]", 0, "unknown dtype 'f23'"),
-        ("f32[32,1o]", 7, "the size '1o'"),
-        ("f32[-1]", 4, "the size '-1'"),
-        ("f32[batch]", 4, "the size 'batch'"),
-        ("f32[3.0]", 4, "the size '3.0'"),
-        ("f32[3,]", 6, "the size ']'"),
-        ("f32[3 4]", 6, "'4' where a comma or ']' should be"),
-        ("f32[3", 5, "'its end' where a comma or ']' should be"),
-        ("f32[", 4, "no closing ']'"),
-        ("f32", 3, "a dtype without a shape"),
-        ("f32[3] key", 7, "'k' after its end"),
-        ("", 0, "no value"),
-        ("(f32[3], key", 12, "no closing ')'"),
-        ("(f32[3] key)", 8, "'k' where a comma or ')' should be"),
-        ("(", 1, "no closing ')'"),
-        ("{w f32[3]}", 3, "no ':' after the key 'w'"),
-        ("{w: 1, w: 2}", 7, "the key 'w' twice"),
-        ("{w: 1, 2: 2}", 7, "the key 2 beside keys of another type"),
-        ("{[]: 1}", 1, "where a dict's key should be"),
-        ("key<foo>", 4, "unknown kind of key 'foo'"),
-        ("key<rbg", 7, "no closing '>'"),
-        ('"relu', 0, "without its closing quote"),
-        ("1.2.3", 0, "'1.2.3', which is no number"),
-        ("1" * 5000, 0, "which is no number"),
-        ("$", 0, "an unexpected '$'"),
-        ("w: f32[3]", 0, "which is no module:factory"),
-        ("npy:", 4, "no file after npy:"),
-        ("(" * 60, 51, "brackets nested too deep"),
+        ("f32[32,1o]", 7, "invalid size '1o'"),
+        ("f32[-1]", 4, "invalid size '-1'"),
+        ("f32[batch]", 4, "invalid size 'batch'"),
+        ("f32[3.0]", 4, "invalid size '3.0'"),
+        ("f32[3,]", 6, "invalid size ']'"),
+        ("f32[3 4]", 6, "expected a comma or ']', found '4'"),
+        ("f32[3", 5, "expected a comma or ']', found the end"),
+        ("f32[", 4, "missing ']'"),
+        ("f32", 3, "missing shape"),
+        ("f32[3] key", 7, "unexpected 'k'"),
+        ("", 0, "missing value"),
+        ("(f32[3], key", 12, "missing ')'"),
+        ("(f32[3] key)", 8, "expected a comma or ')', found 'k'"),
+        ("(", 1, "missing ')'"),
+        ("{w f32[3]}", 3, "missing ':' after dict key 'w'"),
+        ("{w: 1, w: 2}", 7, "duplicate dict key 'w'"),
+        ("{w: 1, 2: 2}", 7, "dict key 2 has another type than the others"),
+        ("{[]: 1}", 1, "expected a dict key, found '['"),
+        ("key<foo>", 4, "unknown key implementation 'foo'"),
+        ("key<rbg", 7, "missing '>'"),
+        ('"relu', 0, "missing closing quote"),
+        ("1.2.3", 0, "'1.2.3' is not a number"),
+        ("1" * 5000, 0, "is not a number"),
+        ("$", 0, "unexpected '$'"),
+        ("w: f32[3]", 0, "is not of the form module:factory"),
+        ("npy:", 4, "missing file name after npy:"),
+        ("(" * 60, 51, "too many nested brackets"),
     ],
 )
 def test_a_typo_is_pointed_at(text: str, column: int, words: str) -> None:
     with pytest.raises(UsageError) as raised:
         parse(text, "x")
     error = raised.value
-    assert "the argument x" in error.message
+    assert "argument x: " in error.message
     assert words in error.message
     shown, caret, *_ = error.hint.splitlines()
     assert shown == f"  {text}"
     assert caret == " " * (2 + column) + "^"
-    assert "valid are f32[32,10]" in error.hint
+    assert "valid examples: f32[32,10]" in error.hint
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_kind_of_key_that_only_some_versions_have(impl: str) -> None:
     try:
         own = jax.random.key(0, impl=impl)
     except ValueError:
-        with pytest.raises(UsageError, match=f"a key of {impl}, which JAX .* does not have"):
+        with pytest.raises(UsageError, match=f"JAX .* has no key implementation {impl}"):
             make(f"key<{impl}>[3]")
     else:
         made = make(f"key<{impl}>[3]")
@@ -246,7 +246,9 @@ def test_wide_dtypes_with_x64() -> None:
 
 
 def test_too_large() -> None:
-    with pytest.raises(UsageError, match="elements are too many"):
+    with pytest.raises(
+        UsageError, match="argument x is too large: 810,000,000,000,000,000,000 elements"
+    ):
         make("f32[900000000000000,900000]")
 
 
@@ -272,14 +274,14 @@ def _pickled(path: Path) -> None:
 @pytest.mark.parametrize(
     ("write", "spec", "words"),
     [
-        (_pickled, "npy:a.npy", "would have to be unpickled"),
-        (lambda path: np.save(path, np.array(["text"])), "npy:a.npy", "no dtype of JAX"),
-        (lambda path: path.write_bytes(b"nonsense"), "npy:a.npy", "would have to be unpickled"),
+        (_pickled, "npy:a.npy", "contains pickled objects"),
+        (lambda path: np.save(path, np.array(["text"])), "npy:a.npy", "which JAX does not support"),
+        (lambda path: path.write_bytes(b"nonsense"), "npy:a.npy", "contains pickled objects"),
         (lambda path: path.write_bytes(b""), "npy:a.npy", "cannot be read"),
-        (lambda path: np.save(path, np.ones(2)), "npz:a.npy", "type: npy:a.npy"),
+        (lambda path: np.save(path, np.ones(2)), "npz:a.npy", "use npy:a.npy"),
         (lambda path: np.save(path, np.ones(2)), "npy:aa.npy", "did you mean a.npy?"),
         (lambda path: np.savez(path.with_name("a.npz"), w=1), "npz:a.npz:v", "did you mean w?"),
-        (lambda path: np.savez(path.with_name("a.npz"), w=1), "npy:a.npz", "type: npz:a.npz"),
+        (lambda path: np.savez(path.with_name("a.npz"), w=1), "npy:a.npz", "use npz:a.npz"),
         (lambda path: path.mkdir(), "npy:a.npy", "cannot be read"),
     ],
 )
@@ -303,7 +305,7 @@ def test_factories(fresh_imports: Path, write: Callable[[str, str], Path]) -> No
     )
     assert make("made:make", folder=fresh_imports) == {"w": 1}
     assert make("(made.py:make, 2)", folder=fresh_imports) == ({"w": 1}, 2)
-    with pytest.raises(UsageError, match="called without arguments"):
+    with pytest.raises(UsageError, match="must be callable without arguments"):
         make("made:needs", folder=fresh_imports)
     with pytest.raises(UsageError, match="did you mean made:make"):
         make("made:mak", folder=fresh_imports)

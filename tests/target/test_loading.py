@@ -130,10 +130,10 @@ def test_vmaps_made_on_import_are_kept(write: Write, fresh_imports: Path) -> Non
         ("lab.nose:add_noise", "did you mean lab.noise?"),
         ("laab:add_noise", "did you mean lab?"),
         ("lab.noise.add_noise", "did you mean lab.noise:add_noise?"),
-        ("no_such_thing_at_all", "there is no module no_such_thing_at_all"),
+        ("no_such_thing_at_all", "module not found: no_such_thing_at_all"),
         ("lab.noise:add_nosie", "did you mean lab.noise:add_noise?"),
         ("lab.noise:model.aply", "did you mean lab.noise:model.apply?"),
-        ("lab.noise:PARAMS", "of type dict, not a function\nit has: add_noise"),
+        ("lab.noise:PARAMS", "of type dict, not a function\nthe functions are add_noise"),
         ("lab/nois.py:f", "did you mean lab/noise.py?"),
         ("lab/", "lab/ is a folder"),
         ("la b", "neither a module nor a .py file"),
@@ -154,7 +154,7 @@ def test_two_files_of_one_name_in_two_packages_of_one_name(
         write(f"{side}/twin/__init__.py", "")
         write(f"{side}/twin/noise.py", f"def f(): return {side!r}")
     assert named("left/twin/noise.py:f", fresh_imports)() == "left"
-    with pytest.raises(UsageError, match="is already another file"):
+    with pytest.raises(UsageError, match="is already another module"):
         named("right/twin/noise.py:f", fresh_imports)
 
 

@@ -144,7 +144,7 @@ def test_a_fault_of_all_is_told_once(start):
     assert codes_told(pair.texts[0]) == ["RNG001"], pair.texts[0]
     assert pair.texts[0].rstrip().endswith("1 draw seen · 0 gaps · 0 suppressed")
     [line] = [x for x in pair.texts[1].splitlines() if "jaxrng-doctor" in x]
-    assert line == "jaxrng-doctor: process 1: 1 finding, told in the report of process 0"
+    assert line == "jaxrng-doctor: process 1: 1 finding, see the report of process 0"
     assert codes_told(pair.texts[1]) == []
 
 
@@ -184,7 +184,7 @@ def test_what_two_processes_draw_is_in_a_picture(start, tmp_path):
 
     assert pair.codes() == [1, 0], pair.texts
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "The noise as it is: 2 uses, 1 distinct row" in page
+    assert "Noise, current: 2 uses, 1 distinct row" in page
 
 
 @pytest.mark.one_jax
@@ -364,7 +364,7 @@ def test_files_are_those_of_process_0(start, tmp_path):
     assert pair.codes() == [0, 0], pair.texts
     assert "1 suppressed" in (tmp_path / "report.txt").read_text(encoding="utf-8")
     assert len(json.loads((tmp_path / "baseline.json").read_text())["findings"]) == 1
-    assert "told in the report of process 0" in pair.texts[1]
+    assert "see the report of process 0" in pair.texts[1]
 
 
 @pytest.mark.one_jax

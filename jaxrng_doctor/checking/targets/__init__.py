@@ -1,1 +1,1 @@
-"""From what a user typed to a `Target`: the module loaded, the arguments made, `in_axes` parsed."""
+"""Makes `Target`s from names: loads the module, makes the arguments, parses `in_axes`."""

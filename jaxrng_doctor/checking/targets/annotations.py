@@ -1,7 +1,6 @@
-"""What an annotation says of an argument: in it comes, out comes a spec.
+"""Argument specs from type annotations.
 
-jaxtyping's annotations are read by what they look like, so that jaxtyping need
-not be installed.
+jaxtyping annotations are recognised by their attributes, so jaxtyping need not be installed.
 """
 
 from __future__ import annotations
@@ -29,21 +28,21 @@ _PREFERRED = {
     "uint64": "u64",
     "complex128": "c128",
 }
-"""The dtypes that an annotation may allow and their short names, the likeliest first."""
+"""The dtypes of annotations and their short names, most likely first."""
 
 _PYTHON = {"bool": "True", "int": "10", "float": "0.5", "str": '"text"'}
-"""Examples of plain Python values, by the names of their types."""
+"""Example values by the name of their type."""
 
 
 def spec_of(annotation: Any) -> str | None:
-    """The spec that the annotation spells out, `None` where it leaves a size or a dtype open."""
+    """The spec for an annotation, `None` if it leaves a size or a dtype open."""
     return next((spec for spec, open_axes in _arrays(annotation) if not open_axes), None)
 
 
 def suggestion(annotation: Any) -> tuple[str | None, str]:
-    """A spec that the annotation allows, and what it leaves open: axis names, or `""`.
+    """A spec that the annotation allows, and the axes whose sizes it leaves open, or `""`.
 
-    The spec is `None` where the annotation says nothing of an argument.
+    The spec is `None` if nothing is known from the annotation.
     """
     for spec, open_axes in _arrays(annotation):
         return spec, ", ".join(open_axes)
@@ -55,7 +54,7 @@ def suggestion(annotation: Any) -> tuple[str | None, str]:
 
 
 def _arrays(annotation: Any) -> Iterator[tuple[str, list[str]]]:
-    """The specs of the arms that are jaxtyping's, open axes being 32 or less, and those axes."""
+    """Specs for the jaxtyping members of the annotation, and their open axes (32 or 10 long)."""
     for arm in _arms(annotation):
         dims, allowed = getattr(arm, "dim_str", None), getattr(arm, "dtypes", None)
         if not isinstance(dims, str):
@@ -78,14 +77,14 @@ def _sizes(dims: str) -> tuple[list[str], list[str]]:
             sizes.append(size)
             continue
         open_axes.append(token)
-        # An ellipsis, or a name with a star, stands for any number of axes: take none.
+        # An ellipsis or a starred name stands for any number of axes: use none.
         if "..." not in token and "*" not in token:
             sizes.append("32" if len(open_axes) == 1 else "10")
     return sizes, open_axes
 
 
 def _arms(annotation: Any) -> Iterator[Any]:
-    """The annotation, or the members of the union that it is."""
+    """The annotation, or its members if it is a union."""
     annotation = getattr(annotation, "__value__", annotation)  # `type Name = ...`
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:

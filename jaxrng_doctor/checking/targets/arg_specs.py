@@ -1,6 +1,6 @@
-"""The notation of arguments: in comes text such as `f32[32,10]`, out comes a tree of `Leaf`s.
+"""Parses argument specs, such as `f32[32,10]`, into trees of `Leaf`s.
 
-Nothing of it is evaluated. `argvalues` makes arrays of what is parsed here.
+Evaluates nothing; `arg_values` makes arrays from the parsed specs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SHORT_DTYPES = {
         for form in ("e4m3b11fnuz", "e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz")
     },
 }
-"""JAX's short names of dtypes, and NumPy's long ones."""
+"""NumPy's dtype names by JAX's short names."""
 
 DTYPES = {**SHORT_DTYPES, **{long: long for long in SHORT_DTYPES.values()}}
 
@@ -39,17 +39,18 @@ _SHORT_IMPLS = {
     "urbg": "unsafe_rbg",
 }
 KEY_IMPLS = {**_SHORT_IMPLS, **{long: long for long in _SHORT_IMPLS.values()}}
-"""The names between `key<` and `>`, short and long, and those that `jax.random.key` takes."""
+"""The names for `jax.random.key`, by the short and long names between `key<` and `>`."""
 
 VALID = (
-    "valid are f32[32,10], i32[8], bool[3], bf16[4], key, key[32], key<rbg>[4,32], prngkey, 0.5, "
-    'True, "relu", None, {w: f32[3]}, (f32[3], key), npy:file.npy, npz:file.npz, module:factory'
+    "valid examples: f32[32,10], i32[8], bool[3], bf16[4], key, key[32], key<rbg>[4,32], prngkey, "
+    '0.5, True, "relu", None, {w: f32[3]}, (f32[3], key), npy:file.npy, npz:file.npz, '
+    "module:factory"
 )
 
 
 @dataclass(frozen=True)
 class Array:
-    """An array of numbers. `dtype` is NumPy's name for it."""
+    """An array of numbers. `dtype` is a NumPy dtype name."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -59,7 +60,7 @@ class Array:
 class Key:
     """Distinct keys: a typed key array of `shape`, or raw `uint32[*shape, words]` if `legacy`.
 
-    `impl` is as `jax.random.key` takes it; `None` is JAX's default.
+    `impl` is the argument of `jax.random.key`; `None` is JAX's default.
     """
 
     impl: str | None
@@ -76,7 +77,7 @@ class Literal:
 
 @dataclass(frozen=True)
 class File:
-    """An array in an `.npy`, or in an `.npz` by its `member`'s name; all of them if `None`."""
+    """An array in an `.npy`, or the array `member` of an `.npz`; all of its arrays if `None`."""
 
     kind: str
     path: str
@@ -85,7 +86,7 @@ class File:
 
 @dataclass(frozen=True)
 class Factory:
-    """`module:factory` or `path.py:factory`: the argument is what the factory returns."""
+    """`module:factory` or `path.py:factory`: the argument is the factory's return value."""
 
     target: str
 
@@ -96,8 +97,8 @@ Spec = Any
 
 
 def parse(text: str, name: str) -> Spec:
-    """Parse the spec of the parameter `name`; raise `UsageError`, with a caret, on a typo."""
-    reader = Reader(text, f"the argument {name}", VALID)
+    """Parse the spec of the parameter `name`. Errors raise `UsageError` and point at the text."""
+    reader = Reader(text, f"argument {name}", VALID)
     return reader.whole(lambda: reader.tree(lambda: _leaf(reader)))
 
 
@@ -105,7 +106,7 @@ def _leaf(reader: Reader) -> Leaf:
     next_character = reader.peek()
     start = reader.position
     if not next_character:
-        reader.fail("no value")
+        reader.fail("missing value")
     if next_character in "'\"":
         return Literal(reader.string())
     if ":" in (re.compile(r"[^\s,()\[\]{}<>'\"]*").match(reader.text, start) or "")[0]:
@@ -114,7 +115,7 @@ def _leaf(reader: Reader) -> Leaf:
         return Literal(reader.number())
     word = reader.match(r"[A-Za-z_]\w*")
     if word is None:
-        reader.fail(f"an unexpected {next_character!r}")
+        reader.fail(f"unexpected {next_character!r}")
     if word in ("True", "False", "None"):
         return Literal({"True": True, "False": False, "None": None}[word])
     if word in ("key", "prngkey"):
@@ -122,10 +123,10 @@ def _leaf(reader: Reader) -> Leaf:
     if word not in DTYPES:
         meant = nearest(word, [*DTYPES, "key", "prngkey", "True", "False", "None"])
         if reader.peek() not in ("[", "<"):
-            meant.append(f'"{word}" (with the quotes, which the shell takes away from {word!r})')
-        reader.fail(f"an unknown dtype {word!r}", start, meant)
+            meant.append(f'"{word}" (strings need quotes, escaped for the shell)')
+        reader.fail(f"unknown dtype {word!r}", start, meant)
     if reader.peek() != "[":
-        reader.fail(f"a dtype without a shape: {word}[] is a scalar, {word}[32,10] an array")
+        reader.fail(f"missing shape: {word}[] is a scalar, {word}[32,10] an array")
     return Array(DTYPES[word], _shape(reader))
 
 
@@ -137,10 +138,10 @@ def _key(reader: Reader, *, legacy: bool) -> Key:
         name = reader.match(r"\w+") or ""
         if name not in KEY_IMPLS:
             meant = nearest(name, KEY_IMPLS) or [" or ".join(_SHORT_IMPLS)]
-            reader.fail(f"an unknown kind of key {name!r}", start, meant)
+            reader.fail(f"unknown key implementation {name!r}", start, meant)
         impl = KEY_IMPLS[name]
         if not reader.take(">"):
-            reader.fail("no closing '>'")
+            reader.fail("missing '>'")
     return Key(impl, _shape(reader) if reader.peek() == "[" else (), legacy)
 
 
@@ -150,15 +151,15 @@ def _shape(reader: Reader) -> tuple[int, ...]:
     comma = True
     while not (reader.take("]") if not sizes or not comma else False):
         if not comma:
-            reader.fail(f"{reader.peek() or 'its end'!r} where a comma or ']' should be")
+            reader.expected("a comma or ']'")
         reader.peek()
         start = reader.position
         size = reader.match(r"\d{1,18}(?![\w.])")
         if size is None:
             found = reader.match(r"[^\s,\]]+") or reader.peek()
             if not found:
-                reader.fail("no closing ']'")
-            reader.fail(f"the size {found!r}: a size is a whole number, such as 32", start)
+                reader.fail("missing ']'")
+            reader.fail(f"invalid size {found!r}: a size is an integer, such as 32", start)
         sizes.append(int(size))
         comma = reader.take(",")
     return tuple(sizes)
@@ -166,16 +167,16 @@ def _shape(reader: Reader) -> tuple[int, ...]:
 
 def _reference(reader: Reader) -> File | Factory:
     start = reader.position
-    # At the top a path may have any character; inside of a tree, brackets and commas end it.
+    # At the top level a path may contain any character; in a tree, brackets and commas end it.
     pattern = r".+" if reader.depth == 1 else r"[^\s,()\[\]{}<>'\"]+"
     text = (reader.match(f"(?s:{pattern})") or "").strip()
     kind, _, path = text.partition(":")
     if kind in ("npy", "npz"):
         if not path:
-            reader.fail(f"no file after {kind}:")
+            reader.fail(f"missing file name after {kind}:")
         named = re.fullmatch(r"(?s)(.+?\.npz):(.+)", path) if kind == "npz" else None
         return File(kind, named[1], named[2]) if named else File(kind, path)
     module, _, attribute = text.rpartition(":")
     if not module or not all(part.isidentifier() for part in attribute.split(".")):
-        reader.fail(f"{text!r}, which is no module:factory", start)
+        reader.fail(f"{text!r} is not of the form module:factory", start)
     return Factory(text)

@@ -1,7 +1,7 @@
-"""The values of arguments: in comes a parsed spec, out comes a pytree of arrays and values.
+"""Makes the values of arguments, pytrees of arrays and Python values, from parsed specs.
 
-The numbers depend on the seed and the argument's position alone, so that a run
-repeats, and no two arguments, nor two leaves of one, are alike.
+The numbers are determined by the seed, the argument's position and the leaf. So runs are
+reproducible, and all leaves differ.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 
 def value(given: Any, name: str, *, seed: int, position: int, folder: Path) -> Any:
-    """The value of the parameter `name`, number `position`: a `str` is a spec, the rest is itself.
+    """The value of parameter `name` at `position`. A `str` is a spec, anything else the value.
 
-    Files and factories are looked for from `folder`. Raises `UsageError` for a
-    spec that cannot be had, `TargetError` where a factory raises.
+    Files and factories are relative to `folder`. Raises `UsageError` for an invalid spec,
+    `TargetError` if a factory raises.
     """
     if not isinstance(given, str):
         return given
@@ -47,7 +47,7 @@ def value(given: Any, name: str, *, seed: int, position: int, folder: Path) -> A
 
 
 def short(leaf: Any) -> str:
-    """A leaf in JAX's notation, such as `f32[32,10]` or `key<fry>[32]`, other values as `repr`."""
+    """An array in JAX's notation, such as `f32[32,10]` or `key<fry>[32]`; the `repr` of others."""
     if not is_array(leaf):
         return repr(leaf)
     name = str(leaf.dtype)
@@ -57,7 +57,7 @@ def short(leaf: Any) -> str:
 
 
 def is_array(leaf: Any) -> bool:
-    """Whether JAX would trace this leaf for an array, keys included."""
+    """Whether JAX would trace this leaf as an array or key array."""
     return hasattr(leaf, "shape") and hasattr(leaf, "dtype") and hasattr(leaf, "ndim")
 
 
@@ -84,9 +84,8 @@ class _Builder:
             return self._keys(spec) if isinstance(spec, Key) else self._array(spec)
         except (MemoryError, OverflowError, ValueError) as error:
             raise UsageError(
-                f"the argument {self.name} cannot be made: "
-                f"{math.prod(spec.shape):,} elements are too many",
-                "ask for a smaller shape",
+                f"argument {self.name} is too large: {math.prod(spec.shape):,} elements",
+                "use a smaller shape",
             ) from error
 
     def _array(self, spec: Array) -> Any:
@@ -98,15 +97,15 @@ class _Builder:
         settings: Any = jax.config
         if wide and not settings.jax_enable_x64:
             raise UsageError(
-                f"the argument {self.name} is {spec.dtype}, which JAX has switched off",
-                "set JAX_ENABLE_X64=1 in the environment, or ask for a dtype of 32 bits",
+                f"argument {self.name}: {spec.dtype} is disabled in JAX",
+                "set JAX_ENABLE_X64=1 in the environment, or use a 32-bit dtype",
             )
         dtype = np.dtype(getattr(jnp, spec.dtype))
         numbers = self._numbers()
         if dtype == np.bool_:
             return jnp.asarray(numbers.random(spec.shape, np.float32) < 0.5)
         if np.issubdtype(dtype, np.integer):
-            # Counting keeps identities apart, such as those that are folded into keys.
+            # Distinct integers, because they may be folded into keys.
             counted = np.arange(math.prod(spec.shape), dtype=np.int64)
             limit = min(int(np.iinfo(dtype).max), np.iinfo(np.int64).max - 1) + 1
             return jnp.asarray((counted % limit).astype(dtype).reshape(spec.shape))
@@ -124,18 +123,18 @@ class _Builder:
             one = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0, impl=spec.impl)))
         except ValueError as error:
             raise UsageError(
-                f"the argument {self.name} is a key of {spec.impl}, "
-                f"which JAX {jax.__version__} does not have",
-                "ask for another kind, such as key<fry>",
+                f"argument {self.name}: JAX {jax.__version__} has no key implementation "
+                f"{spec.impl}",
+                "use another one, such as key<fry>",
             ) from error
-        # Any words make a key, and these need nothing compiled.
+        # Any words are a valid key, and generating them needs no compilation.
         words = self._numbers().integers(2**32, size=(*spec.shape, *one.shape), dtype=np.uint32)
         if spec.legacy:
             return jax.numpy.asarray(words)
         return jax.random.wrap_key_data(words, impl=spec.impl)
 
     def _numbers(self) -> np.random.Generator:
-        """The random numbers of one leaf, other than those of any other."""
+        """A random generator for one leaf."""
         import numpy as np
 
         return np.random.default_rng((self.seed, self.position, next(self.leaves)))
@@ -144,22 +143,22 @@ class _Builder:
         import numpy as np
 
         path = self.folder / Path(spec.path).expanduser()
-        where = f"{spec.path}, the argument {self.name}"
+        where = f"{spec.path} (argument {self.name})"
         try:
             loaded = np.load(path, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 if spec.kind == "npz":
-                    raise UsageError(f"{where}, is no .npz file", f"type: npy:{spec.path}")
+                    raise UsageError(f"{where} is not an .npz file", f"use npy:{spec.path}")
                 return self._numeric(loaded, where)
             with loaded:
                 if spec.kind == "npy":
-                    raise UsageError(f"{where}, is no .npy file", f"type: npz:{spec.path}")
+                    raise UsageError(f"{where} is not an .npy file", f"use npz:{spec.path}")
                 if spec.member is None:
                     return {k: self._numeric(loaded[k], f"{k} in {where}") for k in loaded.files}
                 if spec.member not in loaded.files:
                     guess = nearest(spec.member, loaded.files) or loaded.files
                     raise UsageError(
-                        f"{where}, has no array {spec.member!r}",
+                        f"{where} has no array {spec.member!r}",
                         f"did you mean {' or '.join(guess)}?" if guess else "it has no arrays",
                     )
                 return self._numeric(loaded[spec.member], f"{spec.member} in {where}")
@@ -167,20 +166,20 @@ class _Builder:
             folder = path.parent
             files = [p.name for p in folder.iterdir()] if folder.is_dir() else []
             guess = "".join(f": did you mean {name}?" for name in nearest(path.name, files))
-            raise UsageError(f"{where}, does not exist{guess}", f"looked in {folder}") from error
+            raise UsageError(f"{where} does not exist{guess}", f"looked in {folder}") from error
         except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
             if "allow_pickle" in str(error):
                 raise UsageError(
-                    f"{where}, would have to be unpickled, which could run any code",
-                    "save it as an array of numbers, or make it in code: module:factory",
+                    f"{where} contains pickled objects, which could run arbitrary code",
+                    "save it as a numeric array, or use a factory: module:factory",
                 ) from error
-            raise UsageError(f"{where}, cannot be read: {error}") from error
+            raise UsageError(f"{where} cannot be read: {error}") from error
 
     def _numeric(self, array: Any, where: str) -> Any:
         if array.dtype.kind not in "biufc":
             raise UsageError(
-                f"{where}, holds {array.dtype}, which is no dtype of JAX",
-                "save it as numbers, or make it in code: module:factory",
+                f"{where} has the dtype {array.dtype}, which JAX does not support",
+                "save it as a numeric array, or use a factory: module:factory",
             )
         return array
 
@@ -193,14 +192,13 @@ class _Builder:
             inspect.signature(factory).bind()
         except TypeError as error:
             raise UsageError(
-                f"{spec.target}, which makes the argument {self.name}, is called without "
-                f"arguments: {error}",
-                "name a function that takes none",
+                f"{spec.target} (argument {self.name}) must be callable without arguments: {error}",
+                "use a function without required parameters",
             ) from error
         except ValueError:
-            pass  # A builtin without a signature: the call will tell.
+            pass  # a builtin without a signature: just call it
         try:
             return factory()
         except (Exception, SystemExit) as error:
-            what = f"{spec.target}, which makes the argument {self.name},"
+            what = f"{spec.target} (argument {self.name})"
             raise TargetError(failure("run", what, error)) from error

@@ -1,7 +1,7 @@
-"""Binding values to parameters: in come a function and what is given, out come its arguments.
+"""Binds given values to the parameters of a function.
 
-A parameter that nothing is given for has its default value, or what its
-annotation or its name says of it, or else it is missing.
+Parameters without a given value use their default value, annotation or name, in this order, or
+are missing.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from jaxrng_doctor.checking.targets.arg_values import value
 from jaxrng_doctor.model.errors import UsageError
 
 KEY_NAMES = frozenset({"key", "rng", "rng_key", "prng_key", "subkey"})
-"""Parameters of these names are scalar keys, unless something says otherwise."""
+"""Parameters with these names are scalar keys by default."""
 
 Given = Mapping[str, tuple[Any, Path]]
-"""Specs or values by parameter name, each with the folder that its files are relative to."""
+"""Specs or values by parameter name, with the folder that file names are relative to."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """Arguments by name, in the order of the call, and the parameters that lack one.
+    """Arguments by name, in call order, and the parameters without a value.
 
-    A positional one that is missing is `Parameter.empty`.
+    Missing positional arguments are `Parameter.empty`.
     """
 
     positional: list[tuple[str, Any]]
@@ -40,17 +40,17 @@ class Bound:
 def bind(
     fn: Callable[..., Any], given: Given, static: Collection[str], *, seed: int, in_axes: Any
 ) -> Bound:
-    """Bind what is given, by name, to the parameters of `fn`.
+    """Bind the given values to the parameters of `fn`.
 
-    Default values at the end are left to the call, unless `in_axes` has entries
-    for them. Raises `UsageError` for names that `fn` does not have.
+    Trailing default values are not passed explicitly, unless `in_axes` has entries for them.
+    Raises `UsageError` for unknown names.
     """
     parameters = _signature(fn).parameters
     _check_names(given, static, parameters)
     known: dict[str, Any] = {}
     missing: list[Parameter] = []
     for position, (name, parameter) in enumerate(parameters.items()):
-        spec, folder = given.get(name) or (_unasked(parameter), Path())
+        spec, folder = given.get(name) or (_default_spec(parameter), Path())
         if spec is not Parameter.empty:
             known[name] = value(spec, name, seed=seed, position=position, folder=folder)
         elif parameter.kind not in _VARIADIC and parameter.default is Parameter.empty:
@@ -82,12 +82,12 @@ def _signature(fn: Callable[..., Any]) -> Signature:
     try:
         return inspect.signature(fn, eval_str=True)
     except Exception:
-        # An annotation may be text that names what only a type checker imports.
+        # An annotation may be a string with names that only a type checker imports.
         try:
             return inspect.signature(fn)
         except (TypeError, ValueError) as error:
             raise UsageError(
-                "its parameters cannot be read", "write a function that calls it, and check that"
+                "cannot read the function's signature", "check a wrapper function instead"
             ) from error
 
 
@@ -99,15 +99,19 @@ def _check_names(
     for name in (*given, *sorted(static)):
         if name not in parameters:
             guess = nearest(name, parameters)
-            listed = f"its parameters are {', '.join(parameters)}" if parameters else "it has none"
+            listed = (
+                f"the parameters are {', '.join(parameters)}"
+                if parameters
+                else "the function has no parameters"
+            )
             raise UsageError(
-                f"there is no parameter {name!r}",
+                f"unknown parameter {name!r}",
                 f"did you mean {guess[0]}?\n{listed}" if guess else listed,
             )
 
 
-def _unasked(parameter: Parameter) -> Any:
-    """The spec of a parameter that nothing is given for, `Parameter.empty` for none."""
+def _default_spec(parameter: Parameter) -> Any:
+    """The spec of a parameter without a given value, `Parameter.empty` if there is none."""
     if parameter.kind in _VARIADIC or parameter.default is not Parameter.empty:
         return Parameter.empty
     spec = spec_of(parameter.annotation)
@@ -117,13 +121,13 @@ def _unasked(parameter: Parameter) -> Any:
 
 
 def _rest(known: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> list[tuple[str, Any]]:
-    """The arguments that `*args` takes."""
+    """The arguments for `*args`."""
     for name, parameter in parameters.items():
         if parameter.kind is Parameter.VAR_POSITIONAL and name in known:
             if not isinstance(known[name], tuple | list):
                 raise UsageError(
-                    f"*{name} takes several arguments, and {known[name]!r} is one",
-                    f"give them in brackets: --arg '{name}=(f32[32,10], key)'",
+                    f"*{name} needs a tuple or list, not {known[name]!r}",
+                    f"use brackets: --arg '{name}=(f32[32,10], key)'",
                 )
             return [(f"{name}[{n}]", item) for n, item in enumerate(known[name])]
     return []

@@ -1,6 +1,6 @@
-"""Examples declared on a function: in come specs, out comes the same function, with a note on it.
+"""Examples declared on functions with `@jaxrng_doctor.example`.
 
-User modules import this, so it imports no JAX.
+User modules import this, so it must not import JAX.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Fn = TypeVar("Fn", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Example:
-    """Some arguments of a function, by name, and how to call it with them.
+    """Arguments of a function, by name, and how to call it with them.
 
-    A `str` in `args` is a spec, such as `"f32[32,10]"`; anything else is the
-    value itself. `expect=None` leaves the question open. `declared_on` and
-    `module` are the function and the name of the module that declare it.
+    A `str` in `args` is a spec, such as `"f32[32,10]"`; anything else is the value itself.
+    `expect=None` means that the project's setting is used. `declared_on` and `module` are the
+    function and the module name of the declaration.
     """
 
     args: Mapping[str, Any] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Example:
 class ConfiguredTarget:
     """One `[[tool.jaxrng-doctor.targets]]`: a target, the arguments to call it with, its settings.
 
-    What `overrides` does not say, the settings of all targets say.
+    Settings missing in `overrides` are the project's.
     """
 
     target: str
@@ -60,19 +60,18 @@ def example(
     static: str | Collection[str] = (),
     **more_args: Any,
 ) -> Callable[[Fn], Fn]:
-    """Declare arguments that `jaxrng-doctor check` calls the decorated function with.
+    """Declare arguments with which `jaxrng-doctor check` calls the decorated function.
 
-    Several may be declared on one function, which stays the very function it
-    was. Each argument is a spec, such as `x="f32[32,10]"` or `key="key"`, or the
-    value itself; parameters whose names are taken by the options of this
-    decorator go in the mapping. `in_axes` and `axis_size` are those of
-    `jax.vmap`, and left out they mean: call the function as it is. `expect="same"` says that
-    sharing is intended; left out, the project's settings say, which say `"different"` in turn.
+    Returns the function itself, unchanged; it may have several examples. Each argument is a spec,
+    such as `x="f32[32,10]"` or `key="key"`, or the value itself. Arguments whose names clash with
+    this decorator's options go in the mapping. With `in_axes` and `axis_size`, as in `jax.vmap`,
+    the function is checked under that vmap; without, it is called directly. `expect="same"`
+    declares sharing as intended; the default is the project's setting, by default `"different"`.
 
-    Raises `TypeError` where the function does not take attributes.
+    Raises `TypeError` if the function does not allow attributes.
     """
     if expect not in (None, *EXPECTATIONS):
-        raise TypeError(f"expect is 'different' or 'same', not {expect!r}")
+        raise TypeError(f"expect must be 'different' or 'same', not {expect!r}")
     caller = sys._getframe(1).f_globals.get("__name__")
     names = frozenset([static] if isinstance(static, str) else static)
 
@@ -81,12 +80,12 @@ def example(
             {**(args or {}), **more_args}, in_axes, axis_size, name, expect, names, fn, caller
         )
         try:
-            # Decorators run from the bottom up, and examples read from the top down.
+            # Decorators run bottom up, but examples are listed top down.
             setattr(fn, ATTRIBUTE, (declared, *declared_on(fn)))
         except (AttributeError, TypeError) as error:
             raise TypeError(
-                f"an example cannot be declared on a {type(fn).__name__}, "
-                "which takes no attributes: declare it on a function that calls it"
+                f"cannot declare an example on a {type(fn).__name__}, which does not allow "
+                "attributes: declare it on a function that calls it"
             ) from error
         return fn
 
@@ -94,6 +93,6 @@ def example(
 
 
 def declared_on(fn: Any) -> tuple[Example, ...]:
-    """The examples that `fn` carries, its own or those that a wrapper copied from another."""
+    """The examples in the attributes of `fn`, which a wrapper may have copied from another one."""
     found = getattr(fn, ATTRIBUTE, ())
     return found if isinstance(found, tuple) else ()

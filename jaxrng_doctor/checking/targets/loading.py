@@ -1,7 +1,6 @@
-"""Finding code by name: in comes `pkg.module:fn` or `file.py:fn`, out comes the imported object.
+"""Imports the objects named by `pkg.module:fn` or `file.py:fn`.
 
-User code runs here for the first time, as a module and never as `__main__`, with
-the vmaps that it makes on the way on record.
+This is where user code runs first: as a module, never as `__main__`.
 """
 
 from __future__ import annotations
@@ -24,17 +23,17 @@ from jaxrng_doctor.model.errors import TargetError, UsageError
 
 COMMAND = "jaxrng-doctor check"
 
-_TYPE = f"type: {COMMAND} module:function, or {COMMAND} path/to/file.py:function"
+_TYPE = f"run: {COMMAND} module:function, or {COMMAND} path/to/file.py:function"
 
 _FOLDERS = (".", "..", "~")
-"""The folders that are called as no module and no file is."""
+"""Names of folders without a slash."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """An imported module, and what was asked of it: `attribute` is `""` for the module alone.
+    """An imported module. `attribute` is the requested attribute, `""` for the module alone.
 
-    `where` and `attribute` are the two halves of what the user wrote.
+    `where` and `attribute` are the two parts of the user's text.
     """
 
     where: str
@@ -42,10 +41,10 @@ class Loaded:
     module: ModuleType
 
     def named(self, attribute: str) -> Callable[..., Any]:
-        """The function of the dotted name `attribute`.
+        """The function with the dotted name `attribute`.
 
-        Raises `UsageError` where there is no such attribute, or it cannot be
-        called, and `TargetError` where a property of the user's raises.
+        Raises `UsageError` if it does not exist or is not callable, and `TargetError` if a
+        property raises.
         """
         found: Any = self.module
         where = self.where
@@ -69,7 +68,7 @@ class Loaded:
         return found  # type: ignore[no-any-return]
 
     def functions(self) -> list[str]:
-        """The names of the functions that the module defines itself, in its order."""
+        """The names of the functions that the module itself defines, in order."""
         return [
             name
             for name, value in vars(self.module).items()
@@ -83,7 +82,9 @@ class Loaded:
         ]
 
     def _instead(self, wrong: str, names: Sequence[str], where: str) -> str:
-        listed = f"it has: {', '.join(names)}" if names else f"{where} defines no functions"
+        listed = (
+            f"the functions are {', '.join(names)}" if names else f"{where} defines no functions"
+        )
         if guess := nearest(wrong, names):
             joint = ":" if where == self.where else "."
             return f"did you mean {where}{joint}{guess[0]}?\n{listed}"
@@ -91,12 +92,11 @@ class Loaded:
 
 
 def load(text: str, folder: Path) -> Loaded:
-    """Import what `text` names, paths being relative to `folder`, which is importable too.
+    """Import the module or file in `text`. Paths and modules are relative to `folder`.
 
-    Raises `UsageError` where there is no such module or file, `TargetError`
-    where importing it raises or exits.
+    Raises `UsageError` if it does not exist, `TargetError` if importing it raises or exits.
     """
-    # Ours come in before the user's folder is on the path, where a `jax.py` may lie.
+    # Import JAX before the user's folder is on the path, because it may contain a `jax.py`.
     import jaxrng_doctor.tracing  # noqa: F401
 
     where, attribute = split(text)
@@ -108,10 +108,10 @@ def load(text: str, folder: Path) -> Loaded:
 
 
 def split(text: str) -> tuple[str, str]:
-    r"""The module or file, and the dotted name after its last colon, `""` where there is none.
+    r"""The module or file, and the dotted name after the last colon, `""` if there is none.
 
-    A colon that belongs to a path, as in `C:\noise.py`, is not taken for that one. Raises
-    `UsageError` where the text can name nothing.
+    A colon that belongs to a path, as in `C:\noise.py`, is no separator. Raises `UsageError` for
+    invalid names.
     """
     where, colon, attribute = text.strip().rpartition(":")
     if not colon or any(mark in attribute for mark in "/\\"):
@@ -132,7 +132,7 @@ def _is_dotted(text: str) -> bool:
 
 
 def same_module(where: str, folder: Path, module: ModuleType) -> bool:
-    """Whether `where`, read in `folder`, names this module, without importing anything."""
+    """Whether `where`, relative to `folder`, names this module. Does not import anything."""
     file = getattr(module, "__file__", None)
     if _looks_like_path(where):
         return file is not None and _same_file(folder / Path(where).expanduser(), file)
@@ -144,21 +144,21 @@ def same_module(where: str, folder: Path, module: ModuleType) -> bool:
 
 
 def _as_path(where: str, folder: Path) -> Path | None:
-    """The file that `where` names, or `None` where it names a module."""
+    """The file that `where` names, `None` if it names a module."""
     if not _looks_like_path(where):
         return None
     path = folder / Path(where).expanduser()
     if path.is_file() and path.suffix == ".py":
         return path
     if path.is_file():
-        raise UsageError(f"{where} is not a .py file", "give a Python file or a module")
+        raise UsageError(f"{where} is not a .py file", "use a Python file or a module")
     if path.is_dir():
-        raise UsageError(f"{where} is a folder", "give a .py file in it, or a module")
+        raise UsageError(f"{where} is a folder", "use a .py file in it, or a module")
     near = path.parent
     stems = sorted(p.stem for p in near.glob("*.py")) if near.is_dir() else []
     guess = [Path(where).with_name(f"{stem}.py") for stem in nearest(path.stem, stems)]
     hint = f"did you mean {guess[0]}?" if guess else f"looked in {near}"
-    raise UsageError(f"there is no file {where}", hint)
+    raise UsageError(f"file not found: {where}", hint)
 
 
 def _looks_like_path(where: str) -> bool:
@@ -173,7 +173,7 @@ def _same_file(one: str | Path, other: str | Path) -> bool:
 
 
 def _importable(folder: Path) -> None:
-    """Put `folder` first on `sys.path`, as `python -m` does with the current one."""
+    """Put `folder` first on `sys.path`, as `python -m` does with the current folder."""
     entry = str(folder.resolve())
     if entry in sys.path:
         sys.path.remove(entry)
@@ -193,16 +193,16 @@ def _import_file(path: Path, where: str) -> ModuleType:
     module = _import(".".join(parts), where)
     if not _same_file(getattr(module, "__file__", None) or "", path):
         raise UsageError(
-            f"{where} would be the module {'.'.join(parts)}, which is already another file",
-            f"rename its package: {getattr(module, '__file__', None)} came first",
+            f"{where} cannot be imported: {'.'.join(parts)} is already another module",
+            f"rename its package: {getattr(module, '__file__', None)} was imported first",
         )
     return module
 
 
 def _import_alone(path: Path, where: str) -> ModuleType:
-    """Import a file outside of any package, under its own name unless that is taken.
+    """Import a file outside any package, under its own name unless that is taken.
 
-    A file called `random.py` must not become the `random` of everybody else.
+    A file named `random.py` must not replace the standard library's `random`.
     """
     name = path.stem.replace(".", "_")
     known = sys.modules.get(name)
@@ -233,11 +233,11 @@ def _import(name: str, where: str) -> ModuleType:
     try:
         return _run(lambda: importlib.import_module(name), where)
     except TargetError as error:
-        # Nobody's code ran: it is the very module that is missing, not one that it imports.
+        # Without user frames, the module itself is missing, not one that it imports.
         cause = error.__cause__
         if not isinstance(cause, ModuleNotFoundError) or has_user_frames(cause):
             raise
-        raise UsageError(f"there is no module {where}", _instead_of_module(where)) from cause
+        raise UsageError(f"module not found: {where}", _instead_of_module(where)) from cause
 
 
 def _run(imports: Callable[[], ModuleType], where: str) -> ModuleType:
@@ -265,9 +265,7 @@ def _instead_of_module(where: str) -> str:
     ]
     if guess := nearest(last, names):
         return f"did you mean {parent + '.' if parent else ''}{guess[0]}?"
-    return (
-        f"looked in {', '.join(folders) or 'sys.path'}; a file is given as path/to/file.py:function"
-    )
+    return f"looked in {', '.join(folders) or 'sys.path'}; for a file, use path/to/file.py:function"
 
 
 def _public(names: Any) -> list[str]:

@@ -1,7 +1,6 @@
-"""Reading pytrees out of text: in come a text and what a leaf is, out comes a tree of leaves.
+"""A small recursive-descent parser for pytrees.
 
-A small recursive-descent reader, which evaluates nothing: only quoted strings
-and numbers go through `ast.literal_eval`.
+Evaluates nothing: only quoted strings and numbers go through `ast.literal_eval`.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ MAX_DEPTH = 50
 
 
 class Reader:
-    """Reads pytrees of something out of a text, and points at what is wrong in it.
+    """Parses pytrees in a text, with errors that point at the text.
 
-    `what` names the text in messages; `valid` lists what could have stood there.
+    `what` names the text in messages; `valid` lists valid examples.
     """
 
     def __init__(self, text: str, what: str, valid: str) -> None:
@@ -30,16 +29,16 @@ class Reader:
         self.depth = 0
 
     def whole(self, read: Callable[[], Any]) -> Any:
-        """What `read` reads, which must be all of the text."""
+        """The result of `read`, which must consume all of the text."""
         value = read()
         if rest := self.peek():
-            self.fail(f"{rest!r} after its end")
+            self.fail(f"unexpected {rest!r}")
         return value
 
     def tree(self, leaf: Callable[[], Any]) -> Any:
-        """A dict, tuple or list of trees, or what `leaf` reads."""
+        """A dict, tuple or list of trees, or a leaf."""
         if self.depth > MAX_DEPTH:
-            self.fail("brackets nested too deep")
+            self.fail("too many nested brackets")
         self.depth += 1
         try:
             if self.take("{"):
@@ -54,12 +53,12 @@ class Reader:
             self.depth -= 1
 
     def items(self, close: str, leaf: Callable[[], Any]) -> tuple[list[Any], int]:
-        """Trees separated by commas up to `close` (`""` is the text's end), and the commas."""
+        """Comma-separated trees until `close` (`""` is the end), and the number of commas."""
         items: list[Any] = []
         commas = 0
         while not self._ends(close):
             if len(items) > commas:
-                self.fail(f"{self.peek() or 'its end'!r} where a comma or {close!r} should be")
+                self.expected(f"a comma or {close!r}" if close else "a comma")
             items.append(self.tree(leaf))
             commas += self.take(",")
         return items, commas
@@ -69,16 +68,16 @@ class Reader:
         comma = True
         while not self._ends("}"):
             if not comma:
-                self.fail(f"{self.peek() or 'its end'!r} where a comma or '}}' should be")
+                self.expected("a comma or '}'")
             self.peek()
             start = self.position
             key = self._dict_key()
             if key in items:
-                self.fail(f"the key {key!r} twice", start)
+                self.fail(f"duplicate dict key {key!r}", start)
             if items and type(key) is not type(next(iter(items))):
-                self.fail(f"the key {key!r} beside keys of another type", start)
+                self.fail(f"dict key {key!r} has another type than the others", start)
             if not self.take(":"):
-                self.fail(f"no ':' after the key {key!r}")
+                self.fail(f"missing ':' after dict key {key!r}")
             items[key] = self.tree(leaf)
             comma = self.take(",")
         return items
@@ -88,31 +87,31 @@ class Reader:
             return self.string()
         word = self.match(r"-?\d{1,18}(?![\w.])|[A-Za-z_]\w*")
         if word is None:
-            self.fail(f"{self.peek() or 'its end'!r} where a dict's key should be")
+            self.expected("a dict key")
         return word if word[0].isalpha() or word[0] == "_" else int(word)
 
     def _ends(self, close: str) -> bool:
         if not self.peek():
             if close:
-                self.fail(f"no closing {close!r}")
+                self.fail(f"missing {close!r}")
             return True
         return bool(close) and self.take(close)
 
     def peek(self) -> str:
-        """The next character that is not white space, `""` at the end."""
+        """The next character after any white space, `""` at the end."""
         while self.position < len(self.text) and self.text[self.position].isspace():
             self.position += 1
         return self.text[self.position : self.position + 1]
 
     def take(self, character: str) -> bool:
-        """Step over `character` if it is the next one."""
+        """Consume `character` if it is next; returns whether it was."""
         if self.peek() != character:
             return False
         self.position += 1
         return True
 
     def match(self, pattern: str) -> str | None:
-        """Step over what the pattern matches here, if it does."""
+        """Consume and return a match of the pattern, `None` if it does not match."""
         self.peek()
         found = re.compile(pattern).match(self.text, self.position)
         if found is None:
@@ -125,14 +124,14 @@ class Reader:
         start = self.position
         quoted = self.match(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""")
         if quoted is None:
-            self.fail("a string without its closing quote", start)
+            self.fail("missing closing quote", start)
         try:
             return str(ast.literal_eval(quoted))
         except (SyntaxError, ValueError):
-            self.fail("a string that Python does not read", start)
+            self.fail("invalid Python string", start)
 
     def number(self, pattern: str = r"[^\s,()\[\]{}<>'\":]+") -> int | float | complex:
-        """A number as Python writes it."""
+        """A Python number."""
         start = self.position
         word = self.match(pattern) or ""
         try:
@@ -140,14 +139,19 @@ class Reader:
         except (SyntaxError, ValueError):
             value = None
         if isinstance(value, bool) or not isinstance(value, int | float | complex):
-            self.fail(f"{word!r}, which is no number", start)
+            self.fail(f"{word!r} is not a number", start)
         return value
 
-    def fail(self, found: str, at: int | None = None, meant: Iterable[str] = ()) -> NoReturn:
-        """Raise the `UsageError` that points at `at`, by default at the current position."""
+    def expected(self, what: str) -> NoReturn:
+        """Raise a `UsageError` about the next character."""
+        found = self.peek()
+        self.fail(f"expected {what}, found {repr(found) if found else 'the end'}")
+
+    def fail(self, problem: str, at: int | None = None, meant: Iterable[str] = ()) -> NoReturn:
+        """Raise a `UsageError` that points at `at`, by default at the current position."""
         column = self.position if at is None else at
         shown = re.sub(r"\s", " ", self.text)
         nearest = "".join(f"did you mean {guess}?\n" for guess in meant)
         raise UsageError(
-            f"{self.what} has {found}", f"  {shown}\n  {' ' * column}^\n{nearest}{self.valid}"
+            f"{self.what}: {problem}", f"  {shown}\n  {' ' * column}^\n{nearest}{self.valid}"
         )

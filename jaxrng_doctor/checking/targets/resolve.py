@@ -1,8 +1,7 @@
-"""The arguments of a target: in come its name and the flags, out come `Target`s ready to examine.
+"""Makes `Target`s, with arguments, from a name and the flags.
 
-What the flags do not give is looked for in the examples declared on the
-function, in the configuration, in default values, in annotations and in the
-names of parameters, in this order.
+Arguments missing in the flags are looked up, in this order, in the examples declared on the
+function, the configuration, default values, annotations and parameter names.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from jaxrng_doctor.model.target import AS_IS, EXPECTATIONS, Target
 
 @dataclass(frozen=True)
 class Flags:
-    """What the command line says of arguments; `in_axes` is the text as it was typed."""
+    """The flags about arguments; `in_axes` is the text as typed."""
 
     args: Mapping[str, str] = field(default_factory=dict)
     static: frozenset[str] = frozenset()
@@ -38,7 +37,7 @@ class Flags:
 
 
 class Configuration(Protocol):
-    """What the settings of a project say of targets; paths are relative to `folder`."""
+    """A project's settings about targets. Paths are relative to `folder`."""
 
     @property
     def folder(self) -> Path: ...
@@ -51,11 +50,10 @@ class Configuration(Protocol):
 
 
 def targets(text: str, flags: Flags, config: Configuration, folder: Path) -> list[Target]:
-    """The targets that `text` names, one for each example of each function.
+    """The targets that `text` names, one per example of each function.
 
-    `text` is as the user wrote it, its paths relative to `folder`. Raises
-    `UsageError` where something is missing or does not fit, `TargetError` where
-    the user's code raises.
+    Paths in `text` are relative to `folder`. Raises `UsageError` if arguments are missing or do
+    not match, `TargetError` if the user's code raises.
     """
     loaded = load(text, folder)
     if loaded.attribute:
@@ -75,7 +73,7 @@ def parse_flags(
     seed: int,
     expect: str | None,
 ) -> Flags:
-    """The flags as they were typed; raises `UsageError` for those that say nothing."""
+    """Parse the flags. Raises `UsageError` for invalid ones."""
     expected = None if expect is None else choose("--expect", expect, EXPECTATIONS)
     given: dict[str, str] = {}
     for arg in args:
@@ -83,10 +81,10 @@ def parse_flags(
         name = name.strip()
         if not equals or not name.isidentifier():
             raise UsageError(
-                f"--arg {arg!r} is not NAME=SPEC", "type, for example: --arg 'x=f32[32,10]'"
+                f"invalid --arg {arg!r}: expected NAME=SPEC", "for example: --arg 'x=f32[32,10]'"
             )
         if name in given:
-            raise UsageError(f"--arg {name} is given twice", "give each parameter one value")
+            raise UsageError(f"duplicate --arg {name}", "give each parameter one value")
         given[name] = spec
     if in_axes is not None:
         parse_in_axes(in_axes)
@@ -94,8 +92,8 @@ def parse_flags(
 
 
 def _with_examples(loaded: Loaded, config: Configuration) -> list[str]:
-    """The names of the module's functions that have an example, here or in the configuration."""
-    named: dict[int, str] = {}  # By identity: a second name of a function is no second target.
+    """The module's functions with an example, declared in the module or in the configuration."""
+    named: dict[int, str] = {}  # by identity: an alias of a function is not another target
     for name, found in vars(loaded.module).items():
         examples = _declared_on(loaded, name, found) if callable(found) else []
         if any(example.module == loaded.module.__name__ for example in examples):
@@ -110,21 +108,21 @@ def _with_examples(loaded: Loaded, config: Configuration) -> list[str]:
         return names
     functions = loaded.functions()
     if not functions:
-        raise UsageError(f"{loaded.where} defines no functions", f"type: {COMMAND} module:function")
+        raise UsageError(f"{loaded.where} defines no functions", f"run: {COMMAND} module:function")
     raise UsageError(
         f"{loaded.where} declares no examples to check",
-        f"type: {COMMAND} {loaded.where}:{functions[0]}\n"
-        f"it has: {', '.join(functions)}; "
-        "an example is declared with @jaxrng_doctor.example(...)",
+        f"run: {COMMAND} {loaded.where}:{functions[0]}\n"
+        f"or declare an example with @jaxrng_doctor.example(...)\n"
+        f"the functions are {', '.join(functions)}",
     )
 
 
 def _declared_on(loaded: Loaded, name: str, found: Any) -> list[Example]:
-    """The examples declared on this very function, in this module.
+    """The examples declared on this function, in this module.
 
-    `functools.wraps`, and so `jax.jit` and `jax.vmap`, copies them to what it
-    makes. They belong to a decorated function, which has taken the name of the
-    one below it, and not to `batched = jax.vmap(fn)`, whose arguments differ.
+    `functools.wraps`, used by `jax.jit` and `jax.vmap`, copies them to the wrapper. The copies are
+    valid for a decorated function, which has the same name, but not for `batched = jax.vmap(fn)`,
+    whose arguments differ.
     """
     own = getattr(found, "__func__", found)
     return [
@@ -150,7 +148,7 @@ def _targets_of(
         and same_module(split(entry.target)[0], config.folder, loaded.module)
     ]
     nothing = ConfiguredTarget(name, Example())
-    # Where both say something, the configuration fills in what the declaration leaves out.
+    # If there are both, the configuration completes the declaration.
     first = configured[0] if configured else nothing
     rest = first.example if declared else nothing.example
     rest = replace(rest, expect=rest.expect or config.expect)
@@ -165,14 +163,14 @@ def _targets_of(
             **{key: (spec, folder) for key, spec in example.args.items()},
             **{key: (spec, Path()) for key, spec in flags.args.items()},
         }
-        asked = _Asked(f"{name}[{label}]" if label else name, name, fn, given, flags)
-        made.append(replace(asked.target(example, rest), overrides=entry.overrides))
+        request = _Request(f"{name}[{label}]" if label else name, name, fn, given, flags)
+        made.append(replace(request.target(example, rest), overrides=entry.overrides))
     return made
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """One target that was asked for: `label` is its name, `typed` what selects its function."""
+class _Request:
+    """One requested target: `label` is its name, `typed` selects its function."""
 
     label: str
     typed: str
@@ -181,7 +179,7 @@ class _Asked:
     flags: Flags
 
     def target(self, example: Example, rest: Example) -> Target:
-        """The target, with `rest` for what neither the flags nor the example say."""
+        """The target. `rest` has values missing in the flags and the example."""
         flags = self.flags
         in_axes = rest.in_axes if example.in_axes is AS_IS else example.in_axes
         axis_size = rest.axis_size if example.axis_size is None else example.axis_size
@@ -190,21 +188,21 @@ class _Asked:
         if flags.axis_size is not None:
             axis_size = flags.axis_size
         static = flags.static | example.static | rest.static
-        with self._in_words():
+        with self._naming_target():
             if isinstance(in_axes, str):
                 in_axes = parse_in_axes(in_axes)
             if isinstance(in_axes, list):
                 in_axes = tuple(in_axes)
             if in_axes is AS_IS and axis_size is not None:
                 raise UsageError(
-                    "an axis size says how many examples in_axes maps, and there is no in_axes",
-                    f"add it, as in --in-axes None --axis-size {axis_size}",
+                    "an axis size needs in_axes",
+                    f"add it, such as --in-axes None --axis-size {axis_size}",
                 )
             bound = bind(self.fn, self.given, static, seed=flags.seed, in_axes=in_axes)
         if bound.missing:
             raise self._missing(bound, in_axes)
         if in_axes is not AS_IS:
-            with self._in_words():
+            with self._naming_target():
                 name = f"{self._called()}()"
                 check_in_axes(in_axes, axis_size, bound.positional, bound.keyword, name)
         return Target(
@@ -219,8 +217,8 @@ class _Asked:
         )
 
     @contextlib.contextmanager
-    def _in_words(self) -> Iterator[None]:
-        """Say of which target a complaint is."""
+    def _naming_target(self) -> Iterator[None]:
+        """Add the target's name to a `UsageError`."""
         try:
             yield
         except UsageError as error:
@@ -230,12 +228,12 @@ class _Asked:
         return self.typed.rpartition(":")[2]
 
     def _missing(self, bound: Bound, in_axes: Any) -> UsageError:
-        """The complaint of what is missing, with the very command that would do."""
+        """The error for missing arguments, with a command that provides them."""
         names = [parameter.name for parameter in bound.missing]
         message = f"{self._called()}() needs a value for: {', '.join(names)}"
         if names[0] == "self":
             return UsageError(
-                message, "name an instance's method: make the instance in the module, module:obj.fn"
+                message, "check a method of an instance that the module creates: module:obj.fn"
             )
         hints = []
         specs: dict[str, str] = {}
@@ -244,10 +242,10 @@ class _Asked:
             specs[parameter.name] = spec or "f32[32,10]"
             if spec and open_axes:
                 hints.append(
-                    f"{parameter.name}: the annotation leaves open how long {open_axes} is: "
-                    f"put your number in {spec}"
+                    f"{parameter.name}: the annotation does not fix the size of {open_axes}: "
+                    f"adjust {spec}"
                 )
-        hints.append(f"type: {self._command(specs)}")
+        hints.append(f"run: {self._command(specs)}")
         if in_axes is AS_IS and bound.positional:
             # Keyword arguments are always mapped, so a lone keyword-only key has to be a batch.
             batched = {key: "key[32]" for key in bound.keyword if key in KEY_NAMES}

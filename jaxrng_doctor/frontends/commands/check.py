@@ -1,4 +1,4 @@
-"""`jaxrng-doctor check`: examine functions, in processes of their own, and report."""
+"""`jaxrng-doctor check`: check functions in worker processes, and report."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from jaxrng_doctor.checking.targets.resolve import Flags
 from jaxrng_doctor.config.per_target import TargetSettings
 from jaxrng_doctor.frontends.command_settings import Settings
 from jaxrng_doctor.frontends.commands import CLEAN, FAILED, FOUND
-from jaxrng_doctor.frontends.commands.newest_jax import tell_of_newer_jax
+from jaxrng_doctor.frontends.commands.newest_jax import warn_about_newer_jax
 from jaxrng_doctor.frontends.commands.target_names import allow, asked_for
 from jaxrng_doctor.frontends.jobs.messages import Plan
-from jaxrng_doctor.frontends.jobs.pool import Crew
+from jaxrng_doctor.frontends.jobs.pool import WorkerPool
 from jaxrng_doctor.frontends.jobs.schedule import Examination
 from jaxrng_doctor.frontends.progress import Progress
 from jaxrng_doctor.model.errors import UsageError
@@ -23,35 +23,35 @@ from jaxrng_doctor.model.report import Report
 from jaxrng_doctor.suppression.unused import finish
 
 
-def check(texts: Sequence[str], flags: Flags, settings: Settings, crew: Crew, *, jobs: str) -> int:
-    """Examine the targets that `texts` name, or else the configured ones."""
+def check(
+    texts: Sequence[str], flags: Flags, settings: Settings, pool: WorkerPool, *, jobs: str
+) -> int:
+    """Check the targets named by `texts`, by default the configured ones."""
     allow(settings.timeout())
     config = settings.config
     workers = _number(jobs)
-    # A part of the configured ones, or of the rules, is no reason to miss what a baseline knows.
+    # Baseline entries can only be called stale if all configured targets and rules are checked.
     complete = not ((texts and config.targets) or settings.flags.select or settings.flags.ignore)
     texts, folder = asked_for(texts, config, "check")
     plan = Plan(flags, folder, TargetSettings(config, settings.flags), settings.detail)
     with Progress() as progress:
-        examination = Examination(crew, workers, plan, progress)
+        examination = Examination(pool, workers, plan, progress)
         reports = examination.reports(texts)
     found = Report(finish(reports), __version__, examination.jax_version)
     report = settings.settling.settle(found, complete=complete)
     settings.publish(report, real_stdout())
-    tell_of_newer_jax(sys.stderr)
+    warn_about_newer_jax(sys.stderr)
     if report.failures:
         return FAILED
     return FOUND if report.fails else CLEAN
 
 
 def _number(jobs: str) -> int:
-    """The number of workers that `--jobs` asks for; `auto` is one for each core there is for us."""
+    """The number of workers for `--jobs`; `auto` means one per available core."""
     if jobs == "auto":
         if hasattr(os, "sched_getaffinity"):
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
     if not jobs.isdecimal() or not int(jobs):
-        raise UsageError(
-            f"--jobs {jobs} is no number of processes", "type: --jobs 2 or --jobs auto"
-        )
+        raise UsageError(f"invalid --jobs {jobs!r}: expected a positive integer or 'auto'")
     return int(jobs)

@@ -1,4 +1,4 @@
-"""`jaxrng-doctor completion`: the script with which a shell completes what is typed."""
+"""`jaxrng-doctor completion`: print a shell completion script."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxrng_doctor._util.output import write
 from jaxrng_doctor.frontends.commands import CLEAN
 
 _ZSH_IN_A_FILE = """
-# In a file of fpath, zsh runs this for the first completion: that is to offer something, too.
+# If autoloaded from fpath, zsh runs this file for the first completion.
 if [ "$funcstack[1]" = "_jaxrng-doctor" ]; then
   _jaxrng_doctor_completion
 fi
@@ -22,7 +22,7 @@ fi
 def completion(shell: str, source: Callable[[], NoReturn]) -> int:
     """Print the script that `source` prints before it exits.
 
-    It is right in a file as well as sourced.
+    It works both when sourced and, for zsh, when autoloaded from `fpath`.
     """
     with contextlib.redirect_stdout(io.StringIO()) as script, contextlib.suppress(SystemExit):
         source()

@@ -1,4 +1,4 @@
-"""`jaxrng-doctor explain`: what a rule finds, why that is bad, and what to write instead."""
+"""`jaxrng-doctor explain`: what a rule finds, why it matters, and how to fix it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from jaxrng_doctor.rules.rule import Rule
 def explain(codes: Sequence[str], *, every: bool, format: str) -> int:
     """Print the docs of the rules with these codes, or of `every` rule.
 
-    Raises `UsageError` where there is no such rule or format.
+    Raises `UsageError` for an unknown rule or format.
     """
     rules = [
         _KNOWN.get(_code(word)) or _KNOWN[choose("explain", word, tuple(_KNOWN))] for word in codes
@@ -28,19 +28,19 @@ def explain(codes: Sequence[str], *, every: bool, format: str) -> int:
     if every:
         rules = list(RULES)
     if not rules:
-        raise UsageError("explain needs a rule's code", "type: jaxrng-doctor explain RNG001")
+        raise UsageError("missing rule code", "run: jaxrng-doctor explain RNG001")
     show = _FORMATS[choose("--format", format, tuple(_FORMATS))]
     write(sys.stdout, show(rules))
     return CLEAN
 
 
 def is_code(word: str) -> bool:
-    """Whether `explain` knows what is meant."""
+    """Whether `word` is a rule's code or name."""
     return _code(word) in _KNOWN
 
 
 def _code(word: str) -> str:
-    """The code that is meant, which may be given as the rule's name."""
+    """The code for a rule's code or name."""
     typed = word.strip().lower()
     return next((rule.code for rule in RULES if rule.name == typed), typed.upper())
 

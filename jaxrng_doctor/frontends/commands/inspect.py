@@ -1,4 +1,4 @@
-"""`jaxrng-doctor inspect`: show functions' programs, with scopes as boxes and keys in colours."""
+"""`jaxrng-doctor inspect`: show functions' programs, with scopes as boxes and keys in colour."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxrng_doctor._util.gc_pause import uncollected
+from jaxrng_doctor._util.gc_pause import gc_paused
 from jaxrng_doctor._util.output import check_writable, take_stdout, write, write_file
 from jaxrng_doctor._util.suggest import choose
 from jaxrng_doctor._util.tracebacks import failure
@@ -39,16 +39,16 @@ def inspect(
     run: bool,
     timeout: float | None,
 ) -> int:
-    """Show the targets that `texts` name, or else the configured ones; `timeout` in seconds.
+    """Show the targets named by `texts`, by default the configured ones; `timeout` in seconds.
 
-    A target that cannot be shown is told on stderr; findings change no exit code.
+    Targets that cannot be shown are reported on stderr. Findings do not affect the exit code.
     """
     render = FORMATS[choose("--format", format, tuple(FORMATS))]
     if format == "html":
         html.check_installed()
     flag = f"--output {output}"
     if output is not None:
-        output = output.absolute()  # the user's module may go to another folder
+        output = output.absolute()  # the user's module may change the working directory
         check_writable(output, flag)
     if timeout is not None:
         allow(timeout)
@@ -66,7 +66,7 @@ def inspect(
                         run=run,
                         timeout=timeout,
                         choices=settings.choices(target.overrides),
-                        progress=lambda stage, told: progress.stage(told),
+                        progress=lambda stage, text: progress.stage(text),
                     )
                 )
             except TargetError as error:
@@ -74,11 +74,11 @@ def inspect(
             except SystemExit as error:
                 failed.append((target.name, failure("run", target.name, error)))
     for name, why in failed:
-        print(f"error: {name} cannot be shown: {why.message}", file=sys.stderr)
+        print(f"error: cannot show {name}: {why.message}", file=sys.stderr)
         print(why.traceback, end="", file=sys.stderr)
     if shown or not failed:
         stream = out if output is None else None
-        with uncollected():
+        with gc_paused():
             text = render(shown, options_for(stream), lineage=lineage)
         if output is None:
             write(out, text)
@@ -100,7 +100,7 @@ def _find(
     for text in texts:
         progress.stage(f"importing {text}")
         try:
-            # From before the user's module is imported: its `from jax import vmap` counts too.
+            # Patch JAX before importing the user's module, which may use `from jax import vmap`.
             with recording_vmaps():
                 found += targets(text, flags, config, folder)
         except TargetError as error:

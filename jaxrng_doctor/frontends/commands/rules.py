@@ -13,7 +13,7 @@ from jaxrng_doctor.rules import RULES
 
 
 def rules(format: str) -> int:
-    """One line a rule: code, name, severity, summary; or all of it as JSON."""
+    """Print one line per rule (code, name, severity, summary), or everything as JSON."""
     if choose("--format", format, ("terminal", "json")) == "json":
         write(sys.stdout, json.dumps([asdict(rule.text) for rule in RULES], indent=2) + "\n")
         return CLEAN

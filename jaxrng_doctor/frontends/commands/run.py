@@ -1,4 +1,4 @@
-"""`jaxrng-doctor run`: run a program as `python` would, watch it, and report at its end."""
+"""`jaxrng-doctor run`: run a program like `python`, watch it, and report when it ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor._util.version import __version__
 from jaxrng_doctor.frontends.command_settings import Settings
 from jaxrng_doctor.frontends.commands import CLEAN, FOUND
-from jaxrng_doctor.frontends.commands.newest_jax import tell_of_newer_jax
+from jaxrng_doctor.frontends.commands.newest_jax import warn_about_newer_jax
 from jaxrng_doctor.model.findings import Gap, Severity
 from jaxrng_doctor.model.report import Report, TargetReport
 from jaxrng_doctor.watching import script
@@ -36,41 +36,41 @@ def run(
     key_values: bool,
     exit_on_first: bool,
 ) -> int:
-    """Run the script or module; returns its own exit code, or that of the findings if it is 0."""
+    """Run the script or module. Returns its exit code, or that of the report if it succeeded."""
     folder, stderr = str(Path.cwd()), _stderr()
     watch = _Watch(settings, key_values=key_values, exit_on_first=exit_on_first)
     started = script.program(program, arguments, is_module=is_module)
     process = os.getpid()
     code = watch.over(started)
-    if os.getpid() != process:  # forked off by the program: the report is its parent's
+    if os.getpid() != process:  # a child forked by the program; the parent makes the report
         return code
     try:
-        found = _told(watch, settings, folder, stderr)
+        found = _report(watch, settings, folder, stderr)
     except Exception:
         if not code:
             raise
-        # The program has failed, and that counts.
-        print("jaxrng-doctor: the report could not be made:", file=stderr)
+        # The program's own failure takes precedence.
+        print("jaxrng-doctor: the report could not be written:", file=stderr)
         traceback.print_exc(file=stderr)
     return code or found
 
 
-def _told(watch: _Watch, settings: Settings, folder: str, stderr: TextIO) -> int:
-    """Tell what was found, in its place; returns the exit code for that."""
+def _report(watch: _Watch, settings: Settings, folder: str, stderr: TextIO) -> int:
+    """Write the report; returns its exit code."""
     report, meeting = watch.report, watch.meeting
     if meeting is not None and meeting.process > 0:
-        return _of_another(report, meeting, settings, folder, stderr)
-    # What one program does not do, another may: a baseline is not told to have too much.
+        return _report_of_other_process(report, meeting, settings, folder, stderr)
+    # Not complete: baseline entries that this program does not reproduce may be another's.
     report = settings.settling.settle(report, complete=False)
     settings.publish(report, stderr, brief=True, root=folder)
-    tell_of_newer_jax(stderr)
+    warn_about_newer_jax(stderr)
     return FOUND if report.fails else CLEAN
 
 
 class _Watch:
-    """Over a program, from where it has imported JAX to its end.
+    """Watches a program from its import of JAX to its end.
 
-    `report` is empty before that end, and if it never imports JAX.
+    `report` is empty until then, and if the program never imports JAX.
     """
 
     def __init__(self, settings: Settings, *, key_values: bool, exit_on_first: bool) -> None:
@@ -83,14 +83,14 @@ class _Watch:
         self._open = contextlib.ExitStack()
 
     def over(self, started: Callable[[], int]) -> int:
-        """The exit code of the program; what goes wrong in the doctor is in the report."""
+        """Run the program and return its exit code. Internal errors become gaps."""
         with self._open, once_jax_is_imported(self._begin):
             return started()
 
     def _begin(self) -> None:
         try:
             self._watch()
-        except Exception as error:  # the program has done nothing wrong, and goes on
+        except Exception as error:  # an internal error must not stop the program
             gap = Gap(f"the program was not watched: {in_a_line(error)}")
             unwatched = TargetReport(Path(sys.argv[0]).name, gaps=(gap,))
             self.report = replace(self.report, targets=(unwatched,))
@@ -101,7 +101,7 @@ class _Watch:
         from jaxrng_doctor.watching.processes import Meeting
 
         choices = self._settings.choices()
-        # Where no finding is to fail, the first that would by default ends the program.
+        # With `never`, `--exit-on-first` stops at the severity that fails by default.
         stop_at: Severity = choices.fail_on if choices.fail_on != "never" else "warning"
         hide_frames_of(self._started_by)
         self.meeting = Meeting(detail=self._settings.detail)
@@ -125,23 +125,23 @@ def _outermost_file() -> str:
 
 
 def _stderr() -> TextIO:
-    """That of the doctor, whatever the program makes of `sys.stderr`, or closes."""
+    """A stderr that still works if the program replaces or closes `sys.stderr`."""
     stream: TextIO | None = sys.stderr
-    if stream is None:  # it was closed before Python started
+    if stream is None:  # closed before Python started
         return open(os.devnull, "w", encoding="utf-8")
     return open(stream.fileno(), "w", encoding=stream.encoding, errors=stream.errors, closefd=False)
 
 
-def _of_another(
+def _report_of_other_process(
     report: Report, meeting: Meeting, settings: Settings, folder: str, stderr: TextIO
 ) -> int:
-    """The end of a process whose report, and all files, are those of process 0."""
+    """Finish a process other than 0: process 0 writes the common report and all files."""
     writes = settings.settling.writes
     report = settings.settling.reading_only().settle(report, complete=False)
     if meeting.handed_over:
         found = counted(len(report.findings), "finding")
         print(
-            f"jaxrng-doctor: process {meeting.process}: {found}, told in the report of process 0",
+            f"jaxrng-doctor: process {meeting.process}: {found}, see the report of process 0",
             file=stderr,
         )
     else:

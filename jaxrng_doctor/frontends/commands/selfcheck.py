@@ -1,4 +1,4 @@
-"""`jaxrng-doctor selfcheck`: whether the doctor works on the JAX that is installed here."""
+"""`jaxrng-doctor selfcheck`: check that jaxrng-doctor works with the installed JAX."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from jaxrng_doctor.reports.options import options_for
 
 
 def selfcheck(format: str) -> int:
-    """Examine the built-in programs, try what is taken for granted of JAX, and print a table."""
+    """Check the built-in programs and the assumptions about JAX, and print a table."""
     show = _FORMATS[choose("--format", format, tuple(_FORMATS))]
     result = Result(tuple(_programs()), tuple(_facts()))
     write(sys.stdout, show(result))
@@ -30,9 +30,9 @@ def selfcheck(format: str) -> int:
 
 @dataclass(frozen=True)
 class Program:
-    """A built-in program: the codes of the errors and warnings that are right, and that came.
+    """A built-in program with the expected and the found codes of errors and warnings.
 
-    `mode` is `"check"` or `"watch"`. `gaps` has messages; `failure` is what was raised, or `""`.
+    `mode` is `"check"` or `"watch"`. `gaps` has messages; `failure` is the exception or `""`.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Fact:
-    """Something that is taken for granted of JAX; `lost` is what cannot be told without it."""
+    """An assumption about JAX; `lost` is what jaxrng-doctor cannot do without it."""
 
     name: str
     lost: str
@@ -58,7 +58,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a selfcheck."""
+    """The result of a selfcheck."""
 
     programs: tuple[Program, ...]
     facts: tuple[Fact, ...]
@@ -125,7 +125,7 @@ def _facts() -> Iterator[Fact]:
 
 def _table(result: Result) -> str:
     lines = [
-        "| program | by | right | found | |",
+        "| program | mode | expected | found | |",
         "|---|---|---|---|---|",
         *(
             f"| {p.name} | {p.mode} | {_codes(p.expected)} | {_found(p)} | {_mark(p.ok)} |"
@@ -133,7 +133,7 @@ def _table(result: Result) -> str:
         ),
     ]
     facts = [
-        "| of JAX | without it | |",
+        "| JAX internal | without it | |",
         "|---|---|---|",
         *(f"| {f.name} | {f.lost} | {_mark(f.holds)} |" for f in result.facts),
     ]
@@ -141,8 +141,8 @@ def _table(result: Result) -> str:
     versions = f"jaxrng-doctor {__version__}, JAX {_jax_version()}"
     end = (
         f"{versions}, Python {platform.python_version()}: "
-        f"{good[0]} of {len(result.programs)} programs judged right, "
-        f"{good[1]} of {len(result.facts)} facts hold\n"
+        f"{good[0]} of {len(result.programs)} programs give the expected findings, "
+        f"{good[1]} of {len(result.facts)} assumptions about JAX hold\n"
     )
     options = options_for(sys.stdout)
     tables = (rendered("\n".join(table), options) for table in (lines, facts))

@@ -1,13 +1,13 @@
-"""Programs with known verdicts, for `jaxrng-doctor selfcheck`: a bad and a good one for most rules.
+"""Programs with known results for `jaxrng-doctor selfcheck`: one bad and one good for most rules.
 
-They are text, which is compiled under a name outside of this package: what stands in the package
-itself is taken for the doctor's, and not for a user's code.
+They are text and compiled under a file name outside this package, because frames inside the
+package do not count as user code.
 """
 
 from __future__ import annotations
 
 FILE = "selfcheck.py"
-"""The file that the programs are said to stand in."""
+"""The file name of the programs."""
 
 CHECKED: dict[str, tuple[str, ...]] = {
     "shared_under_vmap": ("RNG001",),
@@ -29,7 +29,7 @@ CHECKED: dict[str, tuple[str, ...]] = {
     "in_a_derivative": ("RNG001",),
     "in_a_branch": ("RNG001",),
 }
-"""Each function of `TEXT` that `check` is to examine, with the errors and warnings to be found."""
+"""The functions of `TEXT` to `check`, with the expected errors and warnings."""
 
 WATCHED: dict[str, tuple[str, ...]] = {
     "one_key_for_all_calls": ("RNG014",),
@@ -39,7 +39,7 @@ WATCHED: dict[str, tuple[str, ...]] = {
     "eager_loop": ("RNG003",),
     "eager_derivatives": ("RNG014",),
 }
-"""Each function of `TEXT` that `watch` is to see running, with what is to be found."""
+"""The functions of `TEXT` to run under `watch`, with the expected errors and warnings."""
 
 TEXT = """
 import jax

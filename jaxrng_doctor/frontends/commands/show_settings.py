@@ -1,4 +1,4 @@
-"""`jaxrng-doctor check --show-settings`: the settings that hold, and who says so, as TOML."""
+"""`jaxrng-doctor check --show-settings`: the effective settings and their sources, as TOML."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from jaxrng_doctor.frontends.commands import CLEAN
 
 
 def show_settings(settings: Settings) -> int:
-    """Print them all: what the flags say, else `pyproject.toml`, else the default."""
+    """Print all settings. Flags take precedence over `pyproject.toml`, then come the defaults."""
     file = settings.config.file
-    lines = ["# " + (f"settings of {file}" if file else "no pyproject.toml has settings for this")]
+    lines = ["# " + (f"settings in {file}" if file else "no pyproject.toml with settings found")]
     lines += [f"[tool.{TABLE}]", *_common(settings)]
     for entry in settings.config.table.get("targets", ()):
         lines += ["", f"[[tool.{TABLE}.targets]]"]
@@ -31,9 +31,9 @@ def _common(settings: Settings) -> Iterator[str]:
     for setting in SETTINGS:
         name = setting.name
         if name in flags:
-            yield f"{name} = {_toml(flags[name])}  # a flag"
+            yield f"{name} = {_toml(flags[name])}  # flag"
         elif name == "targets":
-            continue  # they come last, as TOML wants it
+            continue  # arrays of tables come last in TOML
         elif name in said:
             yield f"{name} = {_toml(said[name])}  # pyproject.toml"
         elif setting.default is None:
@@ -63,5 +63,5 @@ def _toml(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """A string or a key; the quotes and escapes of JSON are TOML's too, apart from one."""
+    """A TOML string or key. JSON's quotes and escapes are valid TOML, except for DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,5 +1,5 @@
-"""Examining in processes of their own: in come the names of targets, out come their reports.
+"""Worker processes that check targets.
 
-A worker process imports the user's code, traces and runs it. So whatever becomes of a worker,
-the doctor lives on to tell of it, and does not import JAX itself.
+Only workers import, trace and run the user's code. So the parent process survives whatever the
+code does, reports it, and does not need to import JAX.
 """

@@ -1,9 +1,8 @@
-"""What travels between the doctor and a worker: plain data, pickled, one message after another.
+"""The messages between the parent process and a worker: pickled plain data.
 
-A `Plan` goes to the worker first, then `Find` and `Examine`, one at a time. `Ready` comes back
-once, a `Begun` for each stage, and at the end of each task an `Answered` with its answer: `Found`,
-`Misused` or `Done`. This module is the first that a command imports, and so imports next to
-nothing.
+The parent sends a `Plan`, then `Find` and `Examine` tasks one at a time. The worker sends `Ready`
+once, a `Begun` for each stage, and for each task an `Answered` with a `Found`, `Misused` or
+`Done`. Commands import this module first, so it imports very little itself.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """How the targets of one command are found and examined.
+    """How the targets of one command are found and checked.
 
-    Paths in the names of targets are relative to `folder`.
+    Paths in target names are relative to `folder`.
     """
 
     flags: Flags
@@ -36,14 +35,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Find:
-    """Import what `text` names, and say which targets there are."""
+    """Import the module or file in `text`, and list its targets."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Examine:
-    """Examine target number `number` of those that `text` names; `name` is its own."""
+    """Check target number `number` of those in `text`; `name` is the target's name."""
 
     text: str
     number: int
@@ -59,23 +58,23 @@ class Ready:
 
 @dataclass(frozen=True)
 class Begun:
-    """The worker does what `told` says, such as `"tracing noise.py:f"`, in `limit` seconds."""
+    """A stage began, such as `"tracing noise.py:f"`, and may take `limit` seconds."""
 
     stage: Stage
-    told: str
+    text: str
     limit: float
 
 
 @dataclass(frozen=True)
 class Found:
-    """The names of the targets, in the order in which their module has them."""
+    """The names of the targets, in the order of their module."""
 
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Misused:
-    """A `UsageError`, in its two parts."""
+    """The two parts of a `UsageError`."""
 
     message: str
     hint: str
@@ -83,7 +82,7 @@ class Misused:
 
 @dataclass(frozen=True)
 class Done:
-    """What was found out. `worn`: something of the target's still runs in the worker, for good."""
+    """The result. `worn`: a thread of the target keeps running in the worker."""
 
     report: TargetReport
     worn: bool = False
@@ -95,20 +94,20 @@ Answer = Found | Misused | Done
 
 @dataclass(frozen=True)
 class Answered:
-    """An answer, and the task that it is for."""
+    """An answer and its task."""
 
     task: Task
     answer: Answer
 
 
 def send(stream: IO[bytes], message: object) -> None:
-    """Write one message. What cannot be pickled raises before a byte of it is written."""
+    """Write one message. If it cannot be pickled, raises before writing anything."""
     stream.write(pickle.dumps(message))
     stream.flush()
 
 
 def received(stream: IO[bytes]) -> Iterator[Any]:
-    """The messages, until the other side closes the stream, or dies in the midst of one."""
+    """The messages, until the other side closes the stream or dies while sending one."""
     while True:
         try:
             yield pickle.load(stream)

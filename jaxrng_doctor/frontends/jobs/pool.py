@@ -1,6 +1,6 @@
-"""The workers of one command: in come tasks for them, out come what they say and how they end.
+"""The workers of one command, and their messages.
 
-A worker that says nothing for too long, or dies, is taken out, and that is told as a message too.
+A worker that exceeds its time limit or dies is removed, which is a message (`Lost`), too.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from jaxrng_doctor.frontends.jobs.messages import Begun, Examine, Task
 from jaxrng_doctor.frontends.jobs.worker_process import Events, Process
 
 LEAVE = 5.0
-"""Seconds that a worker gets to end by itself."""
+"""Seconds that a worker has to exit by itself."""
 
 HEARTBEAT = 1.0
-"""Seconds after which a silent worker is looked at: children that live on can hide its death."""
+"""Seconds between checks of silent workers: their death is invisible while a child lives."""
 
 
 @dataclass(eq=False)
 class Worker:
-    """One worker, and what is known of it. `deadline` is on the clock of `time.monotonic`."""
+    """One worker and its state. `deadline` is in the time of `time.monotonic`."""
 
     process: Process
     ready: bool = False
@@ -38,16 +38,16 @@ class Worker:
     examined: int = 0
 
     def clean_for(self, task: Task) -> bool:
-        """Whether nothing but the very text of `task` can have left anything behind in it."""
+        """Whether the worker has run no code except possibly imports for the text of `task`."""
         return not self.examined and self.texts <= {task.text}
 
     def give(self, task: Task) -> None:
-        """Let it do `task`, once it is ready."""
+        """Send it `task`."""
         self.task = task
         self.process.send(task)
 
     def rest(self) -> None:
-        """Its task has been answered."""
+        """Record that its task was answered."""
         assert self.task is not None
         self.texts.add(self.task.text)
         self.examined += isinstance(self.task, Examine)
@@ -56,7 +56,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Lost:
-    """The worker is no more: it was out of time, or else `how` says what it did."""
+    """The worker is gone: it exceeded its time limit, or `how` says how it ended."""
 
     how: str = ""
     crash: str = ""
@@ -66,10 +66,10 @@ class Lost:
         return not self.how
 
 
-class Crew:
-    """As a context: however it ends, no worker is left, nor anything that one has started.
+class WorkerPool:
+    """The workers, as a context manager. On exit, no worker and no child of one is left.
 
-    The first worker starts at once, if not before, and imports JAX while its user gets ready.
+    The first worker starts on entry at the latest, to import JAX while the caller sets up.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class Crew:
         if threading.current_thread() is threading.main_thread():
             for name in ("SIGTERM", "SIGHUP"):
                 number = getattr(signal, name, None)
-                # Under nohup, for one, the signal is ignored, and is to stay so.
+                # Keep ignoring signals that are ignored, as under nohup.
                 if number is not None and signal.getsignal(number) is signal.SIG_DFL:
                     self._handlers[number] = signal.signal(number, self._terminated)
         if not self.workers:
@@ -101,28 +101,28 @@ class Crew:
             signal.signal(number, handler)
 
     def start(self) -> Worker:
-        """One worker more."""
+        """Start one more worker."""
         worker = Worker(Process(self._events))
         self.workers.append(worker)
         return worker
 
     def drop(self, worker: Worker) -> None:
-        """One worker less, with all that it does."""
+        """Stop a worker and everything it has started."""
         self.workers.remove(worker)
         worker.process.end()
 
     def dismiss(self, patience: float = 0.0) -> None:
-        """End all workers; those that were sent `None` get so many seconds to end by themselves."""
+        """Stop all workers. Those that were sent `None` get `patience` seconds to exit."""
         for worker in self.workers:
             worker.process.end(patience)
         self.workers.clear()
 
     def messages(self) -> list[tuple[Worker, Any]]:
-        """What has been said since; waits for a moment if there is nothing.
+        """New messages; waits briefly if there are none.
 
-        Those of whom `Lost` is said are dropped already.
+        Workers with a `Lost` message are already removed.
         """
-        said: list[tuple[Worker, Any]] = []
+        new: list[tuple[Worker, Any]] = []
         now = time.monotonic()
         wait = min([HEARTBEAT, *(worker.deadline - now for worker in self.workers)])
         try:
@@ -132,18 +132,18 @@ class Crew:
         else:
             by = [worker for worker in self.workers if worker.process is process]
             dead = by if message is None else []
-            said += [(worker, message) for worker in by if message is not None]
+            new += [(worker, message) for worker in by if message is not None]
         for worker in dead:
             worker.process.end(LEAVE)
             self.workers.remove(worker)
-            said.append((worker, Lost(worker.process.how_it_ended(), worker.process.crash())))
-        for worker in [w for w in self.workers if w.deadline <= time.monotonic() and not said]:
+            new.append((worker, Lost(worker.process.how_it_ended(), worker.process.crash())))
+        for worker in [w for w in self.workers if w.deadline <= time.monotonic() and not new]:
             self.drop(worker)
-            said.append((worker, Lost()))
-        return said
+            new.append((worker, Lost()))
+        return new
 
     def _terminated(self, number: int, frame: FrameType | None) -> None:
-        """End as the signal asks, but not before the workers."""
+        """Stop the workers, then let the signal end this process."""
         self.dismiss()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

@@ -1,7 +1,7 @@
-"""Many targets, some workers: in come the names of targets, out come their reports, sorted.
+"""Distributes targets over workers and collects their reports.
 
-A worker takes one target after another, so that they share its imports. One that crashes or
-hangs is replaced, and the target that it was at is reported as a failure.
+Each worker checks many targets, which share its imports. A worker that crashes or hangs is
+replaced, and its current target is reported as a failure.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ from jaxrng_doctor.frontends.jobs.messages import (
     Ready,
     Task,
 )
-from jaxrng_doctor.frontends.jobs.pool import Crew, Lost, Worker
+from jaxrng_doctor.frontends.jobs.pool import Lost, Worker, WorkerPool
 from jaxrng_doctor.frontends.progress import Progress
 from jaxrng_doctor.model.errors import UsageError
 from jaxrng_doctor.model.findings import Failure, Stage
 from jaxrng_doctor.model.report import TargetReport
 
 GRACE = 10.0
-"""Seconds more than its limit that a run gets to give up by itself, and to report all the rest."""
+"""Extra seconds after the time limit of a run, in which the worker can time out and report."""
 
 
 class Examination:
-    """The examination of some targets by a crew of up to `jobs` workers."""
+    """Checks targets with a pool of up to `jobs` workers."""
 
-    def __init__(self, crew: Crew, jobs: int, plan: Plan, progress: Progress) -> None:
+    def __init__(self, pool: WorkerPool, jobs: int, plan: Plan, progress: Progress) -> None:
         self.jax_version = "unknown"
-        self._crew = crew
+        self._pool = pool
         self._jobs = jobs
         self._plan = plan
         self._progress = progress
         self._suspects: set[Task] = set()
         self._no_start: Lost | None = None
-        for worker in crew.workers:
+        for worker in pool.workers:
             worker.process.send(plan)
 
     def reports(self, texts: Sequence[str]) -> tuple[TargetReport, ...]:
-        """The reports of all targets that `texts` name, sorted, whatever the order of `texts`.
+        """The reports of all targets that `texts` name, sorted by name.
 
-        Raises `UsageError`, that of the first of the sorted texts that has one, before any
-        target is examined.
+        Raises the `UsageError` of the first of the sorted texts that has one, before any target
+        is checked.
         """
         reports: list[TargetReport] = []
         tasks: list[Task] = []
@@ -62,7 +62,7 @@ class Examination:
             if isinstance(answer, Done):
                 reports.append(answer.report)
                 continue
-            # Examples may share a name, but what two texts name alike is one target.
+            # Examples of one text may share a name, but equal names from two texts are one target.
             named = enumerate(answer.names)
             tasks += [Examine(text, n, name) for n, name in named if name not in names]
             names.update(answer.names)
@@ -84,23 +84,23 @@ class Examination:
         return checked
 
     def _answers(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Answer]]:
-        """Each task with its answer, as they come."""
+        """Each task with its answer, in order of completion."""
         waiting = list(tasks)
-        while waiting or any(worker.task for worker in self._crew.workers):
+        while waiting or any(worker.task for worker in self._pool.workers):
             if self._no_start is not None:
                 yield from ((task, self._failed(task, None, self._no_start)) for task in waiting)
                 waiting.clear()
             self._hand_out(waiting)
-            for worker, message in self._crew.messages():
+            for worker, message in self._pool.messages():
                 task = worker.task
                 if not isinstance(message, Begun):
                     self._progress.idle(worker)
                 if isinstance(message, Ready | Begun):
                     self._heard(worker, message)
                 elif task is None:
-                    continue  # It died of what an earlier target had left running.
+                    continue  # something that an earlier target left running killed the worker
                 elif isinstance(message, Answered):
-                    # An answer to another task, whoever sent it, is not this task's verdict.
+                    # Ignore answers to other tasks, which a forked child may have sent.
                     if message.task == task:
                         self._rest(worker, message.answer)
                         yield task, message.answer
@@ -110,13 +110,13 @@ class Examination:
                 elif message.out_of_time or worker.clean_for(task):
                     yield task, self._failed(task, worker.begun, message)
                 else:
-                    # An earlier target may be at fault: it has another try, by itself.
+                    # An earlier target may be the cause: retry in a clean worker.
                     self._suspects.add(task)
                     waiting.insert(0, task)
 
     def _hand_out(self, waiting: list[Task]) -> None:
-        """Give each idle worker what it can do, and start new ones for what is left."""
-        workers = self._crew.workers
+        """Give each idle worker a task, and start new workers for the remaining tasks."""
+        workers = self._pool.workers
         for worker in workers:
             if worker.task is None:
                 self._give(worker, waiting)
@@ -125,17 +125,17 @@ class Examination:
                 idle = [worker for worker in workers if worker.task is None]
                 if not idle:
                     return
-                self._crew.drop(idle[0])
-            worker = self._crew.start()
+                self._pool.drop(idle[0])
+            worker = self._pool.start()
             worker.process.send(self._plan)
             self._give(worker, waiting)
 
     def _give(self, worker: Worker, waiting: list[Task]) -> None:
-        """What a worker has imported goes to it before all, and what another has goes last."""
+        """Give the worker a task, preferably for a text it has imported, and no other has."""
         fit = [t for t in waiting if t not in self._suspects or worker.clean_for(t)]
         if not fit:
             return
-        others = {text for w in self._crew.workers if w is not worker for text in w.texts}
+        others = {text for w in self._pool.workers if w is not worker for text in w.texts}
         task = min(fit, key=lambda t: (t.text not in worker.texts, t.text in others))
         waiting.remove(task)
         worker.give(task)
@@ -146,21 +146,22 @@ class Examination:
             return
         limit = message.limit + (GRACE if message.stage == "run" else 0.0)
         worker.begun, worker.deadline = message, time.monotonic() + limit
-        self._progress.stage(message.told, worker)
+        self._progress.stage(message.text, worker)
 
     def _rest(self, worker: Worker, answer: Answer) -> None:
         if isinstance(worker.task, Examine):
             self._progress.done()
         worker.rest()
         if isinstance(answer, Done) and answer.worn:
-            self._crew.drop(worker)
+            self._pool.drop(worker)
 
     def _failed(self, task: Task, begun: Begun | None, lost: Lost) -> Done:
         importing = begun is None or begun.stage == "import"
         name = task.name if isinstance(task, Examine) else task.text
         if begun is not None and lost.out_of_time:
-            limit = f"{begun.limit:g} s"
-            message = f"{begun.told} did not end within {limit} (--timeout allows more)"
+            message = (
+                f"{begun.text} timed out after {begun.limit:g} s (raise the limit with --timeout)"
+            )
         else:
             message = f"{f'importing {task.text}' if importing else name} {lost.how}"
         stage: Stage = "import" if begun is None else begun.stage
@@ -174,5 +175,5 @@ def _used(answer: Answer) -> Found | Done:
 
 
 def _in_order(name: str) -> list[Any]:
-    """To sort by: `f[2]` comes before `f[10]`."""
+    """Sort key: `f[2]` comes before `f[10]`."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", name)]

@@ -1,11 +1,11 @@
-"""What a worker does: in come tasks, out come answers, and at each stage a word of what goes on."""
+"""The tasks of a worker: finds and checks targets, and reports each stage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from jaxrng_doctor._util.time_limit import is_left_running
-from jaxrng_doctor._util.tracebacks import doctors_own, failure
+from jaxrng_doctor._util.tracebacks import failure, internal_error
 from jaxrng_doctor.checking.examine import examine
 from jaxrng_doctor.checking.targets.resolve import targets
 from jaxrng_doctor.frontends.jobs.messages import Begun, Done, Examine, Find, Found, Misused, Plan
@@ -17,14 +17,14 @@ from jaxrng_doctor.tracing import recording_vmaps
 
 
 class Examiner:
-    """Finds and examines targets in the process that it is in; `hears` is told of each stage.
+    """Finds and checks targets in its own process, and calls `on_stage` for each stage.
 
-    `ended_by` is what the last target that failed has raised.
+    `ended_by` is the exception of the last target that failed.
     """
 
-    def __init__(self, plan: Plan, hears: Callable[[Begun], None]) -> None:
+    def __init__(self, plan: Plan, on_stage: Callable[[Begun], None]) -> None:
         self._plan = plan
-        self._hears = hears
+        self._on_stage = on_stage
         self._stage: Stage = "import"
         self._limit = 0.0
         self._found: dict[str, dict[int, Target]] = {}
@@ -46,7 +46,7 @@ class Examiner:
 
     def examine(self, task: Examine) -> Misused | Done:
         try:
-            # Another worker found it, or this one has examined it: its module is imported again.
+            # If another worker found it, or this one has checked it already, import it again.
             if task.number not in self._found.get(task.text, ()):
                 self._targets(task.text)
             target = self._found[task.text].pop(task.number)
@@ -58,7 +58,7 @@ class Examiner:
                 timeout=self._limit,
                 choices=settings.choices(own),
                 detail=self._plan.detail,
-                progress=self._tell,
+                progress=self._begin,
             )
         except UsageError as error:
             return Misused(error.message, error.hint)
@@ -70,15 +70,15 @@ class Examiner:
             report = TargetReport(task.name, failure=_failure(self._stage, task.name, error))
         return Done(report, worn=is_left_running())
 
-    def _tell(self, stage: Stage, told: str) -> None:
+    def _begin(self, stage: Stage, text: str) -> None:
         self._stage = stage
-        self._hears(Begun(stage, told, self._limit))
+        self._on_stage(Begun(stage, text, self._limit))
 
     def _targets(self, text: str) -> dict[int, Target]:
         plan = self._plan
         self._limit = plan.settings.timeout()
-        self._tell("import", f"importing {text}")
-        # From before the user's module is imported: its `from jax import vmap` counts too.
+        self._begin("import", f"importing {text}")
+        # Patch JAX before importing the user's module, which may use `from jax import vmap`.
         with recording_vmaps():
             found = targets(text, plan.flags, plan.settings.config, plan.folder)
         self._found[text] = dict(enumerate(found))
@@ -86,10 +86,10 @@ class Examiner:
 
 
 def _failure(stage: Stage, what: str, error: BaseException) -> Failure:
-    """Of what nobody has caught: a fault of ours, or else the user's code wants to exit.
+    """The failure for an uncaught exception: an internal error, or an exit of the user's code.
 
-    It may choose the exit code neither of the worker nor of the doctor.
+    The user's code must not determine the exit code of the worker or the command.
     """
     if isinstance(error, Exception):
-        return doctors_own(what, error)
+        return internal_error(what, error)
     return failure(stage, what, error)

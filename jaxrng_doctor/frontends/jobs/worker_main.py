@@ -1,8 +1,8 @@
-"""A worker, seen from inside: in come tasks on its stdin, out go answers on its stdout.
+"""The main program of a worker: reads tasks from stdin and writes answers to stdout.
 
-Both are taken away before any of the user's code runs, which then finds stdin empty and prints
-to stderr. A worker leads a session of its own: when the doctor is gone, it ends itself, and with
-it all that the user's code has started.
+Before any user code runs, both are moved to other descriptors: user code sees an empty stdin and
+prints to stderr. A worker leads a separate session. When the parent process is gone, the worker
+kills itself and everything that the user's code has started.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from jaxrng_doctor.frontends.jobs.worker_process import POSIX
 
 
 def main(crashes: int | None) -> None:
-    """Do one task after another, until `None` comes; `crashes` is where a crash is told."""
+    """Run tasks until a `None` arrives. `crashes` is the descriptor for `faulthandler`."""
     done = threading.Event()
-    atexit.register(_leave, done)  # the first of all, so that it runs after the user's own
+    atexit.register(_leave, done)  # registered first, so that it runs after the user's handlers
     tasks, answers = _take_streams()
     _keep_from_children(tasks, answers)
     if crashes is not None:
@@ -34,8 +34,8 @@ def main(crashes: int | None) -> None:
     inbox: SimpleQueue[Any] = SimpleQueue()
     threading.Thread(target=_listen, args=(tasks, inbox), daemon=True).start()
 
-    # Nothing that is imported here ever goes: to look through it for garbage takes a third of the
-    # time, and so does each later search for the user's generators among all objects.
+    # These imports are never freed. Collecting garbage among them would take a third of the import
+    # time, and so would each later search for the user's generators among all objects.
     gc.disable()
     import jax
 
@@ -45,16 +45,16 @@ def main(crashes: int | None) -> None:
     gc.enable()
     send(answers, Ready(jax.__version__))
     plan: Plan | None = inbox.get()
-    if plan is None:  # the command line was wrong
+    if plan is None:  # a usage error
         done.set()
         return
     worker = os.getpid()
 
-    def hears(message: Begun) -> None:
+    def on_stage(message: Begun) -> None:
         _end_if_forked(worker)
         send(answers, message)
 
-    examiner = Examiner(plan, hears)
+    examiner = Examiner(plan, on_stage)
     while (task := inbox.get()) is not None:
         examiner.ended_by = None
         answer = examiner.find(task) if isinstance(task, Find) else examiner.examine(task)
@@ -64,9 +64,9 @@ def main(crashes: int | None) -> None:
 
 
 def _end_if_forked(worker: int, error: BaseException | None = None) -> None:
-    """End a process that the user's code has forked off, and that has left that code.
+    """Exit from a process that the user's code has forked and that has returned from that code.
 
-    Its exit code is that of Python, had `error` come to the end of a program: its parent may ask.
+    Its exit code is what Python would use if `error` ended a program, in case the parent asks.
     """
     if os.getpid() != worker:
         for stream in (sys.stdout, sys.stderr):
@@ -83,9 +83,9 @@ def _exit_code(error: BaseException | None) -> int:
 
 
 def _keep_from_children(*streams: IO[bytes]) -> None:
-    """Take the pipes away from processes that the user's code forks off.
+    """Detach the pipes from processes that the user's code forks.
 
-    Else a child could answer for its parent, and one that lives on would hide its parent's death.
+    Otherwise a child could answer for its parent, or hide its parent's death by outliving it.
     """
     fds = [stream.fileno() for stream in streams]
 
@@ -100,7 +100,7 @@ def _keep_from_children(*streams: IO[bytes]) -> None:
 
 
 def _leave(done: threading.Event) -> None:
-    """End the process at once: to take apart what JAX has built takes a quarter of a second."""
+    """Exit immediately: tearing down JAX would take a quarter of a second."""
     if done.is_set():
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()
@@ -108,9 +108,9 @@ def _leave(done: threading.Event) -> None:
 
 
 def _take_streams() -> tuple[IO[bytes], IO[bytes]]:
-    """The pipes from and to the doctor, out of the reach of anybody else in this process.
+    """The pipes from and to the parent process, out of reach of other code in this process.
 
-    The descriptors are moved too, because subprocesses write past `sys.stdout`.
+    The descriptors are moved too, because subprocesses bypass `sys.stdout`.
     """
     tasks = open(os.dup(0), "rb")  # noqa: SIM115
     answers = open(os.dup(1), "wb")  # noqa: SIM115

@@ -1,6 +1,6 @@
-"""A worker process, seen from the doctor: started, told what to do, listened to, ended.
+"""A worker process from the parent's side: starts it, exchanges messages with it, stops it.
 
-It does all that touches the user's code; `jaxrng_doctor.frontends.jobs.worker_main` is its inside.
+`jaxrng_doctor.frontends.jobs.worker_main` is the program that it runs.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ Events = SimpleQueue[tuple["Process", Any]]
 
 
 class Process:
-    """One worker. Each message from it goes to `events`; the last one is `None`: it is dead.
+    """One worker. Its messages go to `events`; `None` is the last and means that it is dead.
 
-    Whoever starts it must `end` it.
+    The creator must call `end`.
     """
 
     def __init__(self, events: Events) -> None:
-        # A crash is told past Python's own streams, through a pipe that holds a whole traceback.
+        # Crash reports bypass Python's streams, in a pipe that is large enough for a traceback.
         crashes: int | None = None
         self._crash: int | None = None
         if POSIX:
@@ -43,12 +43,12 @@ class Process:
         program = _PROGRAM.format(path=sys.path, argv=sys.argv, crashes=crashes)
         warnings = [f"-W{option}" for option in sys.warnoptions]
         self._popen = subprocess.Popen(
-            # -P: no folder comes before the path that is asked for.
+            # -P: do not prepend a folder to the given sys.path.
             [sys.executable, "-P", *warnings, "-c", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=() if crashes is None else (crashes,),
-            # Ctrl-C is for the doctor, who ends its workers and all that they have started.
+            # Only the parent receives Ctrl-C; it stops its workers and all that they have started.
             start_new_session=POSIX,
         )
         if self._crash is not None and crashes is not None:
@@ -60,7 +60,7 @@ class Process:
         threading.Thread(target=self._listen, args=(events,), daemon=True).start()
 
     def send(self, message: object) -> None:
-        """Send a message; that the worker is dead will be told as an event."""
+        """Send a message. If the worker is dead, an event will report that."""
         with contextlib.suppress(OSError):
             send(self._to, message)
 
@@ -68,10 +68,9 @@ class Process:
         return self._popen.poll() is None
 
     def end(self, patience: float = 0.0) -> None:
-        """End the worker, and everything in its session.
+        """Stop the worker and everything in its session.
 
-        One that was sent `None` ends by itself, exit handlers and all, if it has the patience of
-        so many seconds.
+        A worker that was sent `None` gets `patience` seconds to exit and run its exit handlers.
         """
         if patience:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -84,7 +83,7 @@ class Process:
         self._popen.wait()
 
     def how_it_ended(self) -> str:
-        """Of a dead worker: what a sentence says that begins with what it did."""
+        """For a dead worker: how it ended, as the predicate of a sentence."""
         code = self._popen.wait()
         if code >= 0:
             return f"ended the process with exit code {code}"
@@ -92,11 +91,11 @@ class Process:
             name = signal.Signals(-code).name
         except ValueError:
             name = f"signal {-code}"
-        hint = ", as by a system that is out of memory" if name == "SIGKILL" else ""
+        hint = ", possibly because the system ran out of memory" if name == "SIGKILL" else ""
         return f"crashed: its process was killed by {name}{hint}"
 
     def crash(self) -> str:
-        """Of a dead worker: what `faulthandler` wrote of its crash, `""` where there was none."""
+        """For a dead worker: the output of `faulthandler`, `""` if it did not crash."""
         if self._crash is None:
             return ""
         with contextlib.suppress(BlockingIOError):

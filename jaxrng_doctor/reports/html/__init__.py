@@ -1,6 +1,6 @@
-"""The report as one HTML page: in comes a `Report`, out comes a file that needs no other one.
+"""The report as a self-contained HTML page.
 
-Nothing here imports Jinja2 before a page is made: it is an extra, and only pages need it.
+Imports Jinja2 only when a page is rendered, because it is an optional dependency.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from jaxrng_doctor.reports import terminal
 from jaxrng_doctor.reports.options import RenderOptions
 
 _HEIGHT, _PER_FINDING, _TALLEST = 260, 640, 900
-"""How tall the frame in a notebook is, in pixels; the reader can draw it larger."""
+"""The height of the frame in a notebook, in pixels; the reader can resize it."""
 
 
 def render(report: Report, options: RenderOptions) -> str:
-    """The whole page. `options.color` and `options.width` change nothing.
+    """The complete page. Ignores `options.color` and `options.width`.
 
-    Raises `UsageError` where Jinja2 is not installed.
+    Raises `UsageError` if Jinja2 is not installed.
     """
     check_installed()
     from jaxrng_doctor.reports.html import page
@@ -31,7 +31,7 @@ def render(report: Report, options: RenderOptions) -> str:
 
 
 def render_listings(listings: Sequence[Listing], options: RenderOptions, *, lineage: bool) -> str:
-    """A page of programs alone, with `lineage` of the trees of their keys; raises as `render`."""
+    """A page of programs, or with `lineage` of their key trees. Raises like `render`."""
     check_installed()
     from jaxrng_doctor.reports.html import page
 
@@ -39,18 +39,18 @@ def render_listings(listings: Sequence[Listing], options: RenderOptions, *, line
 
 
 def check_installed() -> None:
-    """Raise `UsageError` where pages cannot be made."""
+    """Raise `UsageError` if Jinja2 is not installed."""
     if importlib.util.find_spec("jinja2") is None:
         raise UsageError(
-            "an HTML page is made with Jinja2, which is not installed",
-            "type: pip install 'jaxrng-doctor[html]'",
+            "HTML pages need Jinja2, which is not installed",
+            "run: pip install 'jaxrng-doctor[html]'",
         )
 
 
 def framed(report: Report, options: RenderOptions) -> str:
-    """The page inside of another one, such as a notebook: the styles of neither reach the other.
+    """The page in a frame, to embed it in another page, such as a notebook.
 
-    Without Jinja2 it is the text of the terminal, with a word on how to get the page.
+    Without Jinja2, the terminal report and how to install Jinja2.
     """
     try:
         page = render(report, options)
@@ -58,7 +58,7 @@ def framed(report: Report, options: RenderOptions) -> str:
         text = terminal.render(report, options)
         return f"<pre>{html.escape(f'{text}{error}')}</pre>"
     tall = min(_HEIGHT + _PER_FINDING * len(report.findings), _TALLEST)
-    # What is sandboxed without its origin can run its script, and reach nothing of the notebook.
+    # The sandbox allows the page's script, but no access to the notebook.
     return (
         f'<iframe title="jaxrng-doctor" sandbox="allow-scripts" srcdoc="{html.escape(page)}" '
         f'style="width:100%;height:{tall}px;border:1px solid #8888;resize:vertical"></iframe>'

@@ -1,4 +1,4 @@
-"""The picture of the noise as lines to draw: in comes a `Picture`, out come paths of an SVG."""
+"""Pictures of the noise as SVG paths."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxrng_doctor.model.findings import Picture
 from jaxrng_doctor.reports import _strip
 
 LEVELS = 9
-"""So many shades there are: CSS has a colour for each."""
+"""The number of shades; the style sheet has a colour for each."""
 
 CELL = 9
 """A cell's width and height, in pixels."""
@@ -19,10 +19,10 @@ CELL = 9
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """One of the two pictures. `paths` has a path for each shade, `letters` one for each row."""
+    """One of the two pictures. `paths` has a path per shade, `letters` a key letter per row."""
 
     title: str
-    told: str
+    counts: str
     alt: str
     rows: int
     columns: int
@@ -39,25 +39,25 @@ class Matrix:
 
 
 class NoiseView:
-    """Both pictures, in one scale of shades, and the words under them. `unit` is what rows are."""
+    """Both pictures, with a common scale, and their caption. `unit` is the unit of a row."""
 
     def __init__(self, picture: Picture, unit: str) -> None:
-        both = [x for rows in (picture.shared, picture.healed) for row in rows for x in row]
+        both = [x for rows in (picture.shared, picture.separate) for row in rows for x in row]
         self.low, self.high = min(both, default=0.0), max(both, default=0.0)
         before, after = picture.distinct
         letters = tuple(_strip.letter(key) for key in picture.keys)
         own = tuple(_strip.letter(n) for n in range(len(picture.keys)))
         self.matrices = (
-            self._matrix("as it is", picture.shared, before, letters, unit),
-            self._matrix("with a key for each row", picture.healed, after, own, unit),
+            self._matrix("current", picture.shared, before, letters, unit),
+            self._matrix("with a separate key per row", picture.separate, after, own, unit),
         )
         rows, columns = len(picture.shared), len(picture.shared[0]) if picture.shared else 0
         where = ""
         if rows < picture.size:
-            where = f", numbers {picture.examples[0]:,} to {picture.examples[-1]:,},"
+            where = f" ({picture.examples[0]:,} to {picture.examples[-1]:,})"
         self.caption = (
-            f"Rows are {_of(rows, picture.size, unit)}{where} and columns "
-            f"{_of(columns, picture.drawn, 'number')} that each draws. {_source(picture, unit)}"
+            f"Rows: {_of(rows, picture.size, unit)}{where}. Columns: "
+            f"{_of(columns, picture.drawn, 'number')} of each draw. {_source(picture, unit)}"
         )
 
     def _matrix(
@@ -68,15 +68,15 @@ class NoiseView:
         letters: tuple[str, ...],
         unit: str,
     ) -> Matrix:
-        told = f"{counted(len(rows), unit)}, {counted(distinct, 'distinct row')}"
+        counts = f"{counted(len(rows), unit)}, {counted(distinct, 'distinct row')}"
         columns = len(rows[0]) if rows else 0
-        alt = f"The noise {title}: {told}, shown as {len(rows)} rows of {columns} shaded cells"
+        alt = f"Noise, {title}: {counts}, shown as {len(rows)} rows of {columns} shaded cells"
         return Matrix(
-            title, told, alt, len(rows), columns, letters, tuple(map("".join, self._paths(rows)))
+            title, counts, alt, len(rows), columns, letters, tuple(map("".join, self._paths(rows)))
         )
 
     def _paths(self, rows: Sequence[Sequence[float]]) -> Iterator[list[str]]:
-        """For each shade the strokes of its cells; equal rows that touch are one stroke down."""
+        """The strokes of the cells, per shade; adjacent equal rows share a stroke."""
         strokes: list[list[str]] = [[] for _ in range(LEVELS)]
         top = 0
         for row, run in groupby(rows):
@@ -93,16 +93,13 @@ class NoiseView:
 
 def _of(shown: int, all_of_them: int, noun: str) -> str:
     if shown == all_of_them:
-        return f"all {counted(shown, noun)}" if shown != 1 else f"the one {noun}"
-    return f"{shown} of the {counted(all_of_them, noun)}"
+        return f"all {counted(shown, noun)}" if shown != 1 else f"the only {noun}"
+    return f"{shown} of {counted(all_of_them, noun)}"
 
 
 def _source(picture: Picture, unit: str) -> str:
     if unit == "use":
-        return f"Made by {picture.sampler}, from the very key that was computed for all of them."
+        return f"Drawn by {picture.sampler} from the computed key that they share."
     if picture.stands_in:
-        return (
-            f"The draw is not made again: {picture.sampler} stands in for it, with the very keys "
-            "that were computed for the draw."
-        )
-    return f"Made again by {picture.sampler}, from the very keys that were computed for the draw."
+        return f"Drawn by {picture.sampler} in place of the sampler, from the draw's computed keys."
+    return f"Drawn again by {picture.sampler} from the draw's computed keys."

@@ -1,8 +1,7 @@
-"""The page: in come data, out come the filled templates, with styles and script inside of it.
+"""Renders the page templates, with inline styles and script.
 
-Whatever comes from the user's program is escaped by Jinja2, and characters that would reorder
-or hide text are spelled out. The page's own policy lets it load nothing, and run no script but
-ours.
+Jinja2 escapes text from the user's program, and characters that reorder or hide text are written
+as escapes. The page's content security policy forbids loading anything, and any other script.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from markupsafe import Markup
 
 from jaxrng_doctor.model.listing import Listing
 from jaxrng_doctor.model.report import Report
-from jaxrng_doctor.reports._verdict import counts, says_something, verdict
+from jaxrng_doctor.reports._verdict import counts, has_content, verdict
 from jaxrng_doctor.reports.html.views import Views, legible
 from jaxrng_doctor.reports.options import RenderOptions
 
@@ -34,12 +33,12 @@ def of_report(report: Report, options: RenderOptions) -> str:
         sentence=sentence,
         good=good,
         counts=counts(report),
-        targets=[t for t in report.targets if not options.brief or says_something(t)],
+        targets=[t for t in report.targets if not options.brief or has_content(t)],
     )
 
 
 def of_listings(listings: Sequence[Listing], options: RenderOptions, *, lineage: bool) -> str:
-    """The page of some programs, or with `lineage` of the trees of their keys."""
+    """The page of some programs, or with `lineage` of their key trees."""
     return _filled("inspect.html.j2", options, listings=listings, lineage=lineage)
 
 
@@ -57,7 +56,7 @@ def _filled(template: str, options: RenderOptions, **data: Any) -> str:
             script_digest=f"sha256-{digest}",
         )
     )
-    # Plain ASCII, so that no pipe's encoding can spoil it.
+    # ASCII, to be independent of the encoding of a pipe.
     return text.rstrip("\n").encode("ascii", "xmlcharrefreplace").decode() + "\n"
 
 
@@ -75,6 +74,6 @@ def _environment() -> Environment:
 
 @functools.cache
 def _packaged(name: str) -> str:
-    """The text of a file that lies beside the templates; it is ASCII."""
+    """The text of an ASCII file next to the templates."""
     folder = resources.files("jaxrng_doctor.reports.html").joinpath("templates")
     return folder.joinpath(name).read_text(encoding="ascii")

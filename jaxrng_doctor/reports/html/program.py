@@ -1,7 +1,7 @@
-"""A program as its page shows it: in comes a `Listing`, out come names, links and source lines.
+"""A program as shown in a page: names, links and source lines for a `Listing`.
 
-Each row of the listing, each variable and each line of source has a name in the page, so that
-they can point to each other. What the script ties together it finds by these names alone.
+Each row, variable and source line has an id in the page. The page's links and its script connect
+them through these ids.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from jaxrng_doctor.reports import _strip
 from jaxrng_doctor.reports._layout import Layout
 from jaxrng_doctor.reports.listing import _words as words
 
-Tell = Callable[["ProgramView", Over, Sequence[ScopeMark]], str]
+OverMacro = Callable[["ProgramView", Over, Sequence[ScopeMark]], str]
 
 _AROUND = 2
-"""So many lines of source are shown before and after one that the program comes from."""
+"""The number of context lines around a source line of the program."""
 
 _CELLS = 48
-"""So many cells of a variable's strip are shown."""
+"""The maximum number of cells of a variable's strip."""
 
 _DEEPEST = 24
-"""The tree of keys is nested so deep; what is deeper stands below each other."""
+"""The maximum nesting depth of the key tree; deeper nodes are not nested further."""
 
 _STEPS = 6
-"""So many steps at each end of a long lineage are shown."""
+"""The number of steps shown at each end of a long lineage."""
 
 _WORDS = {
     Variation.CONSTANT: "shared",
@@ -53,9 +53,9 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class SourceLine:
-    """`row` is the page's name of the first row that comes from this line, `""` if none does.
+    """A source line. `row` is the id of the first row on this line, `""` if there is none.
 
-    `gap`: lines before it are left out.
+    `gap`: lines before it are omitted.
     """
 
     name: str
@@ -66,7 +66,7 @@ class SourceLine:
 
 
 class ProgramView:
-    """`name` begins the names of all its parts; `layout` shows places."""
+    """`name` is the prefix of all ids; `layout` formats places."""
 
     def __init__(self, listing: Listing, name: str, layout: Layout) -> None:
         self.listing = listing
@@ -80,7 +80,7 @@ class ProgramView:
         self._places = [*_places(every), *(n.place for n in listing.tree if n.place is not None)]
         files = dict.fromkeys(place.path for place in self._places)
         self._files = {path: n for n, path in enumerate(files)}
-        self._told: dict[tuple[Over, tuple[int, ...]], str] = {}
+        self._over_text: dict[tuple[Over, tuple[int, ...]], str] = {}
         self._children: dict[int | None, list[int]] = {}
         for n, node in enumerate(listing.tree):
             self._children.setdefault(node.parent, []).append(n)
@@ -91,44 +91,44 @@ class ProgramView:
         return {Line: "line", Box: "box", Fold: "fold"}[type(row)]
 
     def row(self, row: Row) -> str:
-        """The name of a row."""
+        """The id of a row."""
         return self._rows[id(row)]
 
     def variable(self, name: str) -> str:
-        """The name of where a variable is made, `""` where that is not shown."""
+        """The id of a variable's definition, `""` if that is not shown."""
         return self._variables.get(name, "")
 
     def over(self, over: Over, scopes: Sequence[ScopeMark]) -> list[tuple[str, str, str]]:
-        """For each way in which a value varies: the indices, the scopes, and the word for it."""
-        alike: dict[str, list[ScopeMark]] = {}
+        """How a value varies: for each way, the indices, the scopes and a word for it."""
+        by_word: dict[str, list[ScopeMark]] = {}
         for mark, variation in zip(scopes, over, strict=False):
-            alike.setdefault(_WORDS[variation], []).append(mark)
+            by_word.setdefault(_WORDS[variation], []).append(mark)
         return [
             (", ".join(mark.index for mark in marks), ", ".join(map(words.scope, marks)), word)
-            for word, marks in alike.items()
+            for word, marks in by_word.items()
         ]
 
-    def over_told(self, tell: Tell, over: Over, scopes: Sequence[ScopeMark]) -> str:
-        """What `tell`, a macro, makes of `over`: for most variables it is the same, so once."""
+    def over_text(self, macro: OverMacro, over: Over, scopes: Sequence[ScopeMark]) -> str:
+        """The cached result of `macro`, because most variables have the same `over`."""
         known = over, tuple(mark.number for mark in scopes)
-        if known not in self._told:
-            self._told[known] = tell(self, over, scopes)
-        return self._told[known]
+        if known not in self._over_text:
+            self._over_text[known] = macro(self, over, scopes)
+        return self._over_text[known]
 
     def strip(self, mark: KeyMark) -> list[tuple[str, str]]:
-        """Letters and their colour, run by run."""
+        """The letters and the colour of each run."""
         return list(_strip.runs(mark.strip[:_CELLS], max(self.listing.colors, 1)))
 
     def keys(self, mark: KeyMark) -> str:
-        """`… 64 keys, 1 distinct`; `""` of one key, and where they were not computed."""
+        """`… 64 keys, 1 distinct`; `""` for a single key, or if keys were not computed."""
         return words.keys_counted(mark, _CELLS).strip()
 
     def label(self, variable: Variable) -> str:
-        """What the user calls it, where its name does not tell."""
+        """The user's name for it if it is not an identifier."""
         return words.label(variable)
 
-    def faulty(self) -> list[tuple[Finding, str]]:
-        """Each finding with the name of the row that it stands at, `""` where none does."""
+    def findings(self) -> list[tuple[Finding, str]]:
+        """Each finding with the id of its row, `""` if it has none."""
         rows: dict[int, str] = {}
         for row in walk(self.listing.rows):
             for number in () if isinstance(row, Fold | Box) else row.findings:
@@ -138,11 +138,11 @@ class ProgramView:
     # -- source -----------------------------------------------------------------------------
 
     def at(self, place: Place) -> str:
-        """The name of the line of source that a place begins on."""
+        """The id of the first source line of a place."""
         return f"{self.name}-s{self._files[place.path]}-{place.line}"
 
     def files(self) -> Iterator[tuple[str, list[SourceLine]]]:
-        """Each file with the lines that the program comes from, and those around them."""
+        """Each file with the program's source lines and their context."""
         first: dict[tuple[str, int], str] = {}
         for row in walk(self.listing.rows):
             for place in _places([row]):
@@ -169,10 +169,10 @@ class ProgramView:
     # -- keys -------------------------------------------------------------------------------
 
     def tree(self) -> Iterator[tuple[str, KeyNode | None]]:
-        """The key tree from top to bottom: `open` and `leaf` with a node, `close` without.
+        """The key tree in depth-first order: `open` and `leaf` with a node, `close` without.
 
-        Not by recursion, and nested only so deep: a loop that Python unrolls splits one key from
-        the other, hundreds of times.
+        Iterative and with limited nesting, because an unrolled loop can make a chain of hundreds
+        of splits.
         """
         waiting: list[tuple[int | None, int]] = [(n, 0) for n in reversed(self._below(None))]
         while waiting:
@@ -191,27 +191,27 @@ class ProgramView:
         return self._children.get(node, [])
 
     def lineage(self, finding: Finding) -> list[KeyNode | None]:
-        """From where the key begins to what the finding is about; empty if not known.
+        """The path from the root key to the use that the finding is about; empty if unknown.
 
-        `None` stands for what is left out of a long way.
+        `None` stands for the omitted part of a long path.
         """
-        told = (finding.code, finding.place, finding.message)
+        wanted = (finding.code, finding.place, finding.message)
         for number, known in enumerate(self.listing.findings):
-            if (known.code, known.place, known.message) != told:
+            if (known.code, known.place, known.message) != wanted:
                 continue
             for node in self.listing.tree:
                 if number in node.findings and node.kind in ("draw", "split", "returned"):
-                    return self._way_to(node)
+                    return self._path_to(node)
         return []
 
-    def _way_to(self, node: KeyNode) -> list[KeyNode | None]:
-        way = [node]
-        while way[-1].parent is not None:
-            way.append(self.listing.tree[way[-1].parent])
-        way.reverse()
-        if len(way) <= 2 * _STEPS:
-            return [*way]
-        return [*way[:_STEPS], None, *way[-_STEPS:]]
+    def _path_to(self, node: KeyNode) -> list[KeyNode | None]:
+        path = [node]
+        while path[-1].parent is not None:
+            path.append(self.listing.tree[path[-1].parent])
+        path.reverse()
+        if len(path) <= 2 * _STEPS:
+            return [*path]
+        return [*path[:_STEPS], None, *path[-_STEPS:]]
 
 
 def _made_by(row: Row) -> tuple[Variable, ...]:

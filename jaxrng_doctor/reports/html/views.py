@@ -1,6 +1,6 @@
-"""What the templates ask for: in come the report's own data, out come the pieces to show.
+"""Data for the templates, computed from the report.
 
-Nothing here escapes anything: text leaves as it came, and the templates escape all of it.
+Does not escape any text: the templates do that.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from jaxrng_doctor.reports.html.noise import NoiseView
 from jaxrng_doctor.reports.html.program import ProgramView
 
 _DEEPEST = 40
-"""No label stands further to the right: on a narrow page it would have no room."""
+"""The maximum column of a label, to leave room for it on narrow pages."""
 
 
 def legible(value: Any) -> Any:
-    """Text with what would hide or reorder it spelled out; its lines stay lines."""
+    """Text with escapes for characters that hide or reorder it; keeps its lines."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    if value.isprintable():  # as nearly all is, and there is much of it
+    if value.isprintable():  # a fast path for nearly all values
         return value
     return "\n".join(visible(line) for line in value.split("\n"))
 
 
 @dataclass(frozen=True, slots=True)
 class LineView:
-    """A line of source: its number, its pieces each with a style or `""`, the labels under it.
+    """A source line: its number, its pieces with a style or `""`, and the labels below it.
 
-    A label has its style, and the column under which it stands.
+    A label has a text, a style and a column.
     """
 
     number: int
@@ -48,7 +48,7 @@ class LineView:
 
 @dataclass(frozen=True, slots=True)
 class ChunkView:
-    """Lines of one file that stand together."""
+    """Consecutive lines of one file."""
 
     where: str
     function: str
@@ -56,7 +56,7 @@ class ChunkView:
 
 
 class Views:
-    """The methods that templates call. `root`: paths are shown from there."""
+    """The methods that templates call. Paths are shown relative to `root`."""
 
     def __init__(self, root: str) -> None:
         self._layout = Layout(100, root, len)
@@ -71,19 +71,19 @@ class Views:
     # -- findings ---------------------------------------------------------------------------
 
     def chunks(self, finding: Finding) -> Iterator[ChunkView]:
-        """The source around the finding's places."""
+        """The source at the finding's places."""
         for chunk in chunks_of(_finding_text.marks_of(finding)):
             head = chunk[0].place
             lines = tuple(_line(n, text, chunk) for n, text in lines_of(chunk).items())
             yield ChunkView(self.location(head), head.function or "", lines)
 
     def strip(self, evidence: Evidence) -> list[tuple[str, str]]:
-        """Letters and their colour, run by run."""
+        """The letters and the colour of each run."""
         shown = evidence.strip[: _finding_text.STRIP]
         return list(_strip.runs(shown, max(shown, default=0) + 1))
 
     def left_out(self, evidence: Evidence) -> int:
-        """How many examples the strip does not show."""
+        """The number of examples that the strip does not show."""
         return (
             evidence.examples - min(len(evidence.strip), _finding_text.STRIP)
             if evidence.strip
@@ -95,26 +95,26 @@ class Views:
         return _finding_text.keys_counted(finding.evidence, _finding_text.unit_of(finding.scopes))
 
     def of_draw(self, draw: Draw) -> Evidence | None:
-        """The keys of a healthy draw along its innermost scope, where they were counted."""
+        """The keys of a draw without findings over its innermost scope, if they were counted."""
         return _finding_text.differing_keys(draw)
 
     scope = staticmethod(_finding_text.scope_text)
     confidence = staticmethod(_finding_text.confidence_text)
 
     failed = staticmethod(_gap_text.failed)
-    how = staticmethod(_gap_text.how)
+    suppression = staticmethod(_gap_text.suppression_text)
 
     def noise(self, finding: Finding) -> NoiseView | None:
         unit = _finding_text.unit_of(finding.scopes)
         return None if finding.picture is None else NoiseView(finding.picture, unit)
 
-    # -- first against last -----------------------------------------------------------------
+    # -- comparison of outputs --------------------------------------------------------------
 
     def leaves(self, leaves: Sequence[Leaf]) -> list[Leaf]:
         return _comparison_text.in_order(leaves)[: _comparison_text.MOST_LEAVES]
 
     def facts(self, leaf: Leaf) -> list[tuple[str, tuple[str, str, str]]]:
-        """A row for each run that was compared."""
+        """A row for each compared run."""
         runs = (("given inputs", leaf.given), ("replicated inputs", leaf.replicated))
         return [
             (name, _comparison_text.facts_of(pairs)) for name, pairs in runs if pairs is not None
@@ -125,7 +125,7 @@ class Views:
     # -- the program ------------------------------------------------------------------------
 
     def program(self, listing: Listing) -> ProgramView:
-        """Each has a number of its own, which the names of its parts begin with."""
+        """A view of the program, with a unique prefix for its ids."""
         self._programs += 1
         return ProgramView(listing, f"p{self._programs}", self._layout)
 

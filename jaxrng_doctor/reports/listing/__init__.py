@@ -1,6 +1,6 @@
-"""The formats of `inspect`: each turns `Listing`s into text that ends with a newline, no more.
+"""The formats of `inspect`. Each renders `Listing`s as text that ends with a newline.
 
-To add one: a file here, a line in `FORMATS`.
+To add one, add a module here and an entry in `FORMATS`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jaxrng_doctor.reports.options import RenderOptions
 
 
 class Render(Protocol):
-    """With `lineage`, the tree of keys; else the equations."""
+    """Renders the equations, or with `lineage` the key tree."""
 
     def __call__(
         self, listings: Sequence[Listing], options: RenderOptions, *, lineage: bool

@@ -1,7 +1,7 @@
-"""The key tree as text: in comes the writer of a listing, out come rows, the longest line straight.
+"""The key tree as text.
 
-The child with most below it goes on in its parent's column, and the others branch off before it:
-a chain of a thousand splits is as narrow as one.
+The child with the largest subtree continues in its parent's column, and the others branch off
+before it. So a chain of a thousand splits is as narrow as one split.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SYMBOLS = {"draw": "◆ ", "returned": "→ "}
 
 
 def tree_rows(writer: Writer) -> Iterator[Row]:
-    """Every node on a row, or on more where it does not fit."""
+    """Every node, on one row or more if it does not fit."""
     nodes = writer.listing.tree
     children: list[list[int]] = [[] for _ in nodes]
     weights = [1] * len(nodes)
@@ -35,7 +35,7 @@ def tree_rows(writer: Writer) -> Iterator[Row]:
         if nodes[number].parent is None and number:
             yield ()
         below = sorted(children[number])
-        # Of children that weigh the same, the last goes on.
+        # Of children with equal weights, the last continues.
         main = max(below, key=lambda n: (weights[n], n), default=None)
         head = (bars[:-2] + "├─" if branches else bars, "gutter")
         yield from _node(writer, number, head, (bars + ("│ " if below else "  "), "gutter"))

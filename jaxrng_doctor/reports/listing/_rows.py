@@ -1,6 +1,6 @@
-"""The rows of a listing's text: boxes are drawn with lines.
+"""The rows of a listing's text, with boxes drawn as lines.
 
-A key is shown by its letter and colour, between `«` and `»`: one letter is one key in one listing.
+Keys are letters with colours between `«` and `»`; equal letters in a listing are equal keys.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from jaxrng_doctor.reports.listing import _words as words
 
 _HEAVY, _LIGHT = ("┏", "┃", "┗"), ("┌", "│", "└")
 _INPUTS, _ENTRIES = 12, 4
-"""So many inputs of the program, or of a box, that are no keys are shown; the rest is counted."""
+"""The maximum number of inputs without keys shown for the program and for a box."""
 
 Scopes = tuple[ScopeMark, ...]
 
 
 class Writer:
-    """Puts the parts of one listing into rows."""
+    """Writes the parts of one listing as rows."""
 
     def __init__(self, listing: Listing, layout: Layout) -> None:
         self.listing = listing
@@ -43,7 +43,7 @@ class Writer:
     # -- the program -------------------------------------------------------------------
 
     def program(self) -> Iterator[Row]:
-        # What the user calls by a name before what the function captured.
+        # Named arguments before captured values.
         inputs = sorted(self.listing.inputs, key=lambda variable: not variable.label)
         yield from self.entries([Entry(v, None, "") for v in inputs], (), (), _INPUTS)
         yield from self.rows(self.listing.rows, (), ())
@@ -96,7 +96,7 @@ class Writer:
         segments: list[Row] = [((title, "title"),)]
         findings = [self.listing.findings[number] for number in box.findings]
         counts = Counter((words.fault(f), f.severity) for f in findings)
-        for (fault, severity), count in counts.items():  # in full they stand at the draws
+        for (fault, severity), count in counts.items():  # the draws show them in full
             more = f" ({counted(count, 'finding')})" if count > 1 else ""
             segments.append(((f"✗ {fault}{more}", severity),))
         head: Row = (*bars, (f"{top} ", style))
@@ -113,7 +113,7 @@ class Writer:
     def entries(
         self, entries: Sequence[Entry], bars: Row, scopes: Scopes, most: int = _ENTRIES
     ) -> Iterator[Row]:
-        """The keys, the first of the others, and how many more there are."""
+        """All keys, the first few other inputs, and the number of the rest."""
         others = [e for e in entries if e.inner is None or e.inner.key is None]
         hidden = {id(e) for e in others[most:]}
         for entry in entries:
@@ -186,9 +186,9 @@ class Writer:
     def flowing(
         self, head: Row, segments: Sequence[Row], tail: Row = (), under: Row | None = None
     ) -> Iterator[Row]:
-        """Segments one after the other, as many on a row as fit, and the tail at the right edge.
+        """Segments, as many per row as fit, with the tail at the right edge.
 
-        Further rows are indented under `under`, which is `head` if there is no other.
+        Further rows start with `under`, by default `head`, and are indented.
         """
         below = (*(head if under is None else under), ("    ", ""))
         row, used, indent, begun = list(head), self.size(head), self.size(below), False
@@ -219,5 +219,5 @@ class Writer:
         yield ((" · ".join(parts), "title"),)
         if listing.not_computed:
             text = f"the keys were not computed ({listing.not_computed})"
-            meaning = "a letter is a derivation, and one letter at one index is one key"
+            meaning = "letters are derivations; equal letters at equal indices are equal keys"
             yield from self.layout.hanging((("note", "note"), (": ", "")), f"{text}: {meaning}")

@@ -1,4 +1,4 @@
-"""What every format says of a listing in the same words: in come its parts, out comes text."""
+"""Text for the parts of a listing, shared by all formats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxrng_doctor.model.listing import Box, Fold, KeyMark, KeyNode, Over, Scope
 from jaxrng_doctor.reports import _strip
 
 _SHOWN = 16
-"""So many keys of one variable are told by their letters."""
+"""The maximum number of keys of one variable shown as letters."""
 
 _VARYING = (
     ("differs over", (Variation.DISTINCT,)),
@@ -34,14 +34,14 @@ def scope(mark: ScopeMark) -> str:
 
 
 def box_title(box: Box) -> str:
-    """What a box is: the scopes that it opens, or what holds its rows."""
+    """The title of a box: the scopes that it opens, or its kind and name."""
     if box.scopes:
         return "; ".join(map(scope_title, box.scopes))
     return f"{box.title}({box.name})" if box.name else box.title
 
 
 def varying(over: Over, scopes: Sequence[ScopeMark]) -> str:
-    """`differs over i, same over j`; `""` outside of all scopes, or where it is not known."""
+    """`differs over i, same over j`; `""` outside all scopes, or if it is not known."""
     parts = []
     for words, variations in _VARYING:
         letters = [m.index for v, m in zip(over, scopes, strict=False) if v in variations]
@@ -51,13 +51,13 @@ def varying(over: Over, scopes: Sequence[ScopeMark]) -> str:
 
 
 def letters(mark: KeyMark) -> tuple[tuple[int, ...], bool]:
-    """The numbers of the keys that are shown, and whether each has a letter of its own."""
+    """The numbers of the keys to show, and whether each has its own letter."""
     shown = mark.strip[:_SHOWN]
     return shown, all(_strip.letter(key) != "·" for key in shown)
 
 
 def keys(mark: KeyMark) -> str:
-    """`ABCD`, or by numbers where there are more keys than letters; then how many there are."""
+    """`ABCD`, or numbers if there are more keys than letters; then the number of keys."""
     shown, have_letters = letters(mark)
     text = "".join(map(_strip.letter, shown)) if have_letters else numbers(shown)
     return text + keys_counted(mark)
@@ -68,7 +68,7 @@ def numbers(shown: Sequence[int]) -> str:
 
 
 def keys_counted(mark: KeyMark, most: int = _SHOWN) -> str:
-    """`… 32 keys, 1 distinct` after `most` of them; `""` of one key."""
+    """`… 32 keys, 1 distinct` after `most` of them; `""` for a single key."""
     if mark.count is None or mark.distinct is None or mark.count == 1:
         return ""
     if not mark.count:
@@ -79,17 +79,17 @@ def keys_counted(mark: KeyMark, most: int = _SHOWN) -> str:
 
 
 def fold(row: Fold) -> str:
-    return f"{counted(row.equations, 'equation')} that no key touches"
+    return f"{counted(row.equations, 'equation')} without keys"
 
 
 def variable(made: Variable) -> str:
-    """`name:type`, and the user's name for it where that cannot be the variable's."""
+    """`name:type`, and its label if it has one."""
     called = label(made)
     return f"{made.name}:{made.type}{f' {called}' if called else ''}"
 
 
 def label(made: Variable) -> str:
-    """The user's name for a variable, where that cannot be the variable's: `params['w']`."""
+    """The user's name for a variable if it is not an identifier: `params['w']`, else `""`."""
     return "" if made.label.isidentifier() else made.label
 
 
@@ -98,7 +98,7 @@ def fault(finding: Finding) -> str:
 
 
 def entered(node: KeyNode, parent: KeyNode | None) -> tuple[ScopeMark, ...]:
-    """The scopes around a node that are not around what it is made from."""
+    """The scopes around a node that are not around its parent."""
     around = {mark.number for mark in parent.scopes} if parent else set()
     return tuple(mark for mark in node.scopes if mark.number not in around)
 

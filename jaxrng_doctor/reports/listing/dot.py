@@ -1,7 +1,7 @@
-"""A listing for Graphviz: in come `Listing`s, out comes one graph in its language, DOT.
+"""Listings as a Graphviz graph in the DOT language.
 
-Scopes, jits and branches are clusters; what keys go through are nodes, striped in their keys'
-colours, with their letters; what no key touches is counted in its cluster's label.
+Scopes, jits and branches are clusters. Equations with keys are nodes, with the letters of their
+keys and striped in their colours. Equations without keys are counted in their cluster's label.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class _Graph:
         self.prefix = prefix
         self.edges: list[str] = []
         self._nodes = 0
-        # Which nodes make a variable: one, or one a branch. What only goes into a box, or comes
-        # out, is made elsewhere.
+        # The nodes that make a variable: one, or one per branch. Variables that only pass through
+        # a box's boundary refer to the nodes that made their value.
         self._makers: dict[str, tuple[str, ...]] = {}
 
     # -- the equations -----------------------------------------------------------------
@@ -102,7 +102,7 @@ class _Graph:
         folded = sum(row.equations for row in box.rows if isinstance(row, Fold) and not row.rows)
         label = [words.box_title(box), self._where(box.place)]
         if folded:
-            label.append(f"… {counted(folded, 'equation')} that no key touches")
+            label.append(f"… {counted(folded, 'equation')} without keys")
         yield f"{indent}subgraph {_quoted(f'cluster_{self._new()}')} {{"
         yield f"{indent}  label={_label(label)}; style={'bold' if box.scopes else 'dashed'};"
         yield from self.rows(box.rows, f"{indent}  ")
@@ -132,7 +132,7 @@ class _Graph:
     def scope(
         self, around: tuple[ScopeMark, ...], indent: str, numbers: Sequence[int]
     ) -> Iterator[str]:
-        """The nodes right inside of these scopes, and a cluster for each scope further in."""
+        """The nodes directly inside these scopes, and a cluster for each inner scope."""
         depth = len(around)
         inside: dict[int, list[int]] = {}
         marks: dict[int, ScopeMark] = {}
@@ -192,11 +192,11 @@ class _Graph:
         return f"    {node} [{', '.join([f'label={_label(label)}', *attributes])}];"
 
     def _filling(self, keys: Sequence[int]) -> list[str]:
-        """A stripe for each run of one key, as wide as it is long; none where there is no key."""
+        """A stripe for each run of one key, with a proportional width."""
         runs = list(_strip.runs(keys, max(self.listing.colors, 1)))
         if len(runs) < 2:
             return [f"style=filled, fillcolor={_quoted(color)}" for _, color in runs]
-        # The last takes what is left: fractions that are rounded need not add up to one.
+        # The last stripe takes the rest, because rounded fractions may not add up to one.
         stripes = [f"{color};{len(letters) / len(keys):.4f}" for letters, color in runs[:-1]]
         return [f"style=striped, fillcolor={_quoted(':'.join([*stripes, runs[-1][1]]))}"]
 
@@ -217,5 +217,5 @@ def _quoted(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    # Graphviz reads HTML's entities too.
+    # Graphviz also interprets HTML entities.
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")

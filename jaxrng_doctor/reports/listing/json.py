@@ -1,4 +1,4 @@
-"""A listing for programs: in come `Listing`s, out comes JSON as in `docs/listing.schema.json`."""
+"""Listings as JSON, in the format of `docs/listing.schema.json`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _Json = dict[str, Any]
 
 
 def render(listings: Sequence[Listing], options: RenderOptions, *, lineage: bool) -> str:
-    """The whole of each listing: equations and key tree, whether `lineage` or not."""
+    """All of each listing, equations and key tree, regardless of `lineage`."""
     del lineage
     writer = _Writer(Places(options.root))
     document = {
@@ -43,15 +43,15 @@ def render(listings: Sequence[Listing], options: RenderOptions, *, lineage: bool
 
 
 _HELD = frozenset({"findings", "gaps", "inputs", "inside", "results", "rows", "targets", "tree"})
-"""Under these names are lists of things that have a line each."""
+"""The names of lists whose items are on separate lines."""
 
 _in_a_line = json.JSONEncoder(allow_nan=False).encode
 
 
 def _spread(value: _Json, margin: str) -> str:
-    """What holds rows or nodes over several lines, they themselves in a line.
+    """JSON with one line per row or node.
 
-    Indented throughout, ten thousand equations would be half a million lines, a second's work.
+    Fully indented, ten thousand equations would be half a million lines and take a second.
     """
     if not any(value.get(name) and isinstance(value[name][0], dict) for name in _HELD):
         return _in_a_line(value)

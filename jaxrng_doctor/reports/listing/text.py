@@ -1,4 +1,4 @@
-"""The text of `inspect`: the equations of each target, or its tree of keys."""
+"""Listings as text: the equations of each target, or its key tree."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-// What the page can do beyond HTML: search, fold all, keys, and tying a program to its source.
-// Without it everything is still there to read, to fold and to follow by links.
+// Search, fold all, keyboard shortcuts, and highlighting of related rows and source lines.
+// The page is readable without this script; folding and links still work.
 "use strict";
 (() => {
   const all = (query, root = document) => [...root.querySelectorAll(query)];
@@ -8,7 +8,7 @@
 
   const entries = new Map(all(".index a").map((a) => [a.hash.slice(1), a.closest("li")]));
 
-  // -- search: hides what does not match, and shows again what was hidden ---------------------
+  // -- search: hides everything that does not match -------------------------------------------
   for (const input of all("input[data-filters]")) {
     const inside = byName(input.dataset.filters);
     const items = all(input.dataset.items, inside);
@@ -94,7 +94,7 @@
   });
 
   // -- a variable, the row that makes it, and the line of source it comes from ------------------
-  // A page that scrolls under a mouse at rest is not pointed at: who reads with keys has one too.
+  // Scrolling with the keyboard moves the page under a resting mouse: ignore such events.
   let mouse = "";
   const position = (event) => `${event.screenX} ${event.screenY}`;
   document.addEventListener("mousemove", (event) => { mouse = position(event); });
@@ -121,7 +121,7 @@
       mark(all(`[data-source="${from.dataset.source}"]`, program));
       const line = byName(from.dataset.source);
       if (line && !lines.contains(target)) {
-        // Only the listing of the source moves: the page stays where the reader looks.
+        // Scroll only the source listing, not the page.
         lines.scrollTop = line.offsetTop - lines.offsetTop - lines.clientHeight / 2;
       }
     };
@@ -131,7 +131,7 @@
     program.addEventListener("focusin", (event) => tie(event.target));
   }
 
-  // -- links into what is folded, and printing ------------------------------------------------
+  // -- links into folded parts, and printing --------------------------------------------------
   const unfold = () => {
     const target = location.hash && byName(decodeURIComponent(location.hash.slice(1)));
     for (let at = target; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
