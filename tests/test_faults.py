@@ -337,7 +337,7 @@ def test_a_rule_that_fails_is_a_gap(code):
     with faults.broken_rule(code):
         report = check("used_twice")
         outs, watched = watch("steps")
-    assert f"{code} could not be judged: Injected: injected" in messages(report)
+    assert f"{code} could not be checked: Injected: injected" in messages(report)
     others = [f.code for f in usual.findings if f.code != code]
     assert [f.code for f in report.findings] == others
     assert is_same(outs, alone("steps"))

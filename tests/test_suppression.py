@@ -250,7 +250,7 @@ def test_a_baseline_for_a_program_that_is_run(run_cli: RunCli, write: Write) -> 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "there is no baseline known.json\ntype: jaxrng-doctor check --write-baseline"),
+        (None, "there is no baseline known.json\nrun: jaxrng-doctor check --write-baseline"),
         ("[tool]", "known.json is not a baseline"),
         ("{}", "known.json is not a baseline"),
         ('{"version": 99, "fingerprints": 1, "findings": []}', "of another version"),

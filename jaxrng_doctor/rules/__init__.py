@@ -67,7 +67,7 @@ def judge(
         try:
             found = tuple(rule.check(program))
         except Exception as error:
-            gaps.append(Gap(f"{rule.code} could not be judged: {in_a_line(error)}"))
+            gaps.append(Gap(f"{rule.code} could not be checked: {in_a_line(error)}"))
             continue
         for finding in found:
             scopes = tuple((s.kind, s.place) for s in finding.scopes)

@@ -91,7 +91,7 @@ def settling(
         if new.exists() and not baseline.is_one(new):
             raise UsageError(
                 f"--write-baseline {new} would overwrite a file that is not a baseline",
-                "give another name",
+                "choose another file",
             )
         return Settling(project, new=new.absolute(), adds_ignores=adds_ignores)
     if path is None:

@@ -51,7 +51,7 @@ def read(path: Path, shown: str) -> dict[str, Entry]:
 
     Raises `UsageError` if there is no such file, or it is not a baseline of this version.
     """
-    again = f"type: jaxrng-doctor check --write-baseline {shown}"
+    again = f"run: jaxrng-doctor check --write-baseline {shown}"
     if not path.is_file():
         raise UsageError(f"there is no baseline {shown}", again)
     if not is_one(path):

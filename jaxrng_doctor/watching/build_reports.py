@@ -76,11 +76,11 @@ def _of_function(
 
 
 def not_examined(what: str, error: BaseException) -> Gap:
-    return Gap(f"{what} could not be examined: {in_a_line(error)}")
+    return Gap(f"{what} could not be checked: {in_a_line(error)}")
 
 
 def _unjudged(what: str, error: Exception) -> Gap:
-    return Gap(f"{what} could not be judged: {in_a_line(error)}")
+    return Gap(f"{what} could not be checked: {in_a_line(error)}")
 
 
 def nothing_judged(what: str, error: Exception, choices: Choices) -> TargetReport:

@@ -39,7 +39,7 @@ def program(name: str, arguments: Sequence[str], *, is_module: bool) -> Callable
         code = path.read_bytes()
     except OSError as error:
         raise UsageError(
-            f"{name} cannot be read: {error.strerror}", "type: jaxrng-doctor run script.py"
+            f"{name} cannot be read: {error.strerror}", "run: jaxrng-doctor run script.py"
         ) from error
     _first_on_path(str(path.resolve().parent))
     return lambda: _exit_code(lambda: _run_script(code, str(path.absolute())))
@@ -56,7 +56,7 @@ def _folder(name: str) -> Callable[[], int]:
     """What runs a folder or zip file with a `__main__.py` in it."""
     spec = importlib.machinery.PathFinder.find_spec("__main__", [name])
     if spec is None:
-        raise UsageError(f"{name} has no __main__.py", "type: jaxrng-doctor run script.py")
+        raise UsageError(f"{name} has no __main__.py", "run: jaxrng-doctor run script.py")
     _first_on_path(name, holds_main=True)
     return lambda: _exit_code(lambda: _run_spec(spec))
 
@@ -130,7 +130,7 @@ def _ended(run: Callable[[], object]) -> int:
         return 1
     except _NoModule as error:
         raise UsageError(
-            f"there is no module {error}", "type: jaxrng-doctor run -m package.module"
+            f"module not found: {error}", "run: jaxrng-doctor run -m package.module"
         ) from None
     except BaseException as error:
         _print(error)

@@ -221,7 +221,7 @@ def test_a_preview_rule_that_fails_is_a_gap_only_where_it_is_on(register):
     args = (jnp.zeros(3), KEY)
     assert jaxrng_doctor.check(draw_once, args).gaps == ()
     (gap,) = jaxrng_doctor.check(draw_once, args, select=["RNG998"]).gaps
-    assert gap.message == "RNG998 could not be judged: RuntimeError: no such luck"
+    assert gap.message == "RNG998 could not be checked: RuntimeError: no such luck"
 
 
 def test_a_comment_about_a_preview_rule_that_is_off_is_not_judged(register, fresh_imports, write):

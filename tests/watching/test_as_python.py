@@ -151,7 +151,7 @@ def test_there_is_no_such_module(run_cli):
     done = run_cli("run", "-m", "nothing")
 
     assert done.returncode == 2
-    assert done.stderr.startswith("error: there is no module nothing\n")
+    assert done.stderr.startswith("error: module not found: nothing\n")
 
 
 def test_threads_that_go_on_are_watched_to_their_end(write, run_cli):

@@ -410,7 +410,7 @@ def test_a_fault_of_the_analysis_is_a_gap():
 
     assert out.shape == X.shape
     assert [gap.message for gap in report.gaps] == [
-        "step could not be examined: ValueError: traced twice"
+        "step could not be checked: ValueError: traced twice"
     ]
 
 
