@@ -413,7 +413,7 @@ def test_tests_named_after_the_bare_flag(run):
     result = run(TESTS, "--jaxrng", "tests/unit")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*write --jaxrng=error tests/unit"])
+    result.stderr.fnmatch_lines(["*use --jaxrng=error tests/unit"])
 
 
 @pytest.mark.one_jax
