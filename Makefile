@@ -25,7 +25,7 @@ endef
 
 # What another JAX can change. The command line, configuration, reports and pages are alike on all,
 # and so is what is marked `one_jax`.
-JAX_TESTS := tests/trace tests/rules tests/target tests/test_samplers.py tests/test_samples.py \
+JAX_TESTS := tests/trace tests/lineage tests/rules tests/target tests/test_samplers.py tests/test_samples.py \
   tests/test_ledger.py tests/test_outcome.py tests/test_api.py tests/test_refs.py tests/test_patches.py \
   tests/test_threads.py tests/test_canaries.py tests/test_selfcheck.py tests/test_jax_settings.py \
   tests/watching tests/inspect/test_listings.py
@@ -42,15 +42,15 @@ without = not no-run and not (findings_are_the_comments and $(1))
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 
-demo: $(MADE) ## see a function convicted of shared noise, and its corrected twin acquitted
+demo: $(MADE) ## check a function with shared noise, which fails, and its corrected twin, which passes
 	@run() { echo; echo "\$$ jaxrng-doctor check $$1"; $(BIN)/jaxrng-doctor check "$$1"; code=$$?; echo "exit code $$code"; }; \
 	run sample_scripts/noise.py:batch_shared; bad=$$code; \
 	run sample_scripts/noise.py:batch_split; good=$$code; \
 	echo; \
-	if [ $$bad -eq 1 ]; then echo "batch_shared was convicted (exit code 1), as it should be."; \
-	else echo "batch_shared should have been convicted with exit code 1, and was not."; fi; \
-	if [ $$good -eq 0 ]; then echo "batch_split was acquitted (exit code 0), as it should be."; \
-	else echo "batch_split should have been acquitted with exit code 0, and was not."; fi; \
+	if [ $$bad -eq 1 ]; then echo "batch_shared has shared noise: the check failed (exit code 1), as expected."; \
+	else echo "batch_shared has shared noise: exit code 1 was expected."; fi; \
+	if [ $$good -eq 0 ]; then echo "batch_split has noise of its own for each example: the check passed (exit code 0), as expected."; \
+	else echo "batch_split is correct: exit code 0 was expected."; fi; \
 	[ $$bad -eq 1 ] && [ $$good -eq 0 ]
 
 test: $(MADE) ## run the tests
