@@ -1,4 +1,4 @@
-"""`docs/compatibility.md` has rows of `make matrix`, and all is well in each."""
+"""`docs/compatibility.md` has every row of `make matrix`, and all is well in each."""
 
 import importlib.util
 import re
@@ -26,7 +26,7 @@ KNOWN = MATRIX.known()
 
 
 def test_each_row_is_what_it_says():
-    assert list(KNOWN) == [row for row in MATRIX.ROWS if row in KNOWN]
+    assert list(KNOWN) == MATRIX.ROWS
     for row, said in KNOWN.items():
         version, _, flag = row.partition("+")
         assert re.match(r"\d+\.\d+", said["jax"])[0] == version
