@@ -37,7 +37,7 @@ JAX_NEXT := JAX_SCAN3=1 JAX_REMAT3=1 JAX_CUSTOM_VJP3=1
 without = not no-run and not (findings_are_the_comments and $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-newest matrix test-frameworks test-wheel check lint types layers docs site stale new-rule fuzz bench release-check clean
+.PHONY: help demo test test-oldest test-newest matrix test-frameworks test-wheel check lint types layers docs site test-site stale new-rule fuzz bench release-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -98,6 +98,9 @@ docs: $(MADE) $(NEWEST_MADE) ## generate the reference pages and pictures, and r
 site: $(SITE_MADE) ## build the documentation in .venv-site/html; a warning or a broken link is an error
 	.venv-site/bin/python -m sphinx -W --keep-going -n -q -d .venv-site/doctrees docs .venv-site/html
 	@echo "built: .venv-site/html/index.html"
+
+test-site: $(MADE) site ## build the documentation, and open it in a browser
+	SITE=.venv-site/html $(BIN)/pytest -n 2 tests/test_site.py
 
 stale: $(MADE) ## fail where `make docs` would change something, or the changelog contradicts the version
 	$(BIN)/python docs/generate.py --check
