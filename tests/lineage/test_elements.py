@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 from jaxrng_doctor.analysis.lineage.elements import Identities
 from tests.lineage.brute_force import binding
@@ -31,20 +32,20 @@ def of_array(keys):
         (0, grid[0, 0]),
         (0, cut(keys, -9)[0]),
         (1, second),
-        (1, keys[-3]),
+        (1, lax.index_in_dim(keys, -3, keepdims=False)),
         (1, grid[0, 1]),
         (1, keys[:2][1]),
-        (1, keys[1::2][0]),
+        (1, lax.slice_in_dim(keys, 1, 4, 2)[0]),
         (1, jnp.broadcast_to(keys[1:2], (3, *keys.shape[1:]))[2]),
         (1, jnp.broadcast_to(keys[1], (3, *keys.shape[1:]))[0]),
         (2, third),
         (2, grid[1, 0]),
         (2, grid[1:][0, 0]),
-        (2, keys[::2][1]),
+        (2, lax.slice_in_dim(keys, 0, 4, 2)[1]),
         (2, cut(keys, 2)[0]),
         (2, cut(keys, 1, 2)[1]),
         (3, last),
-        (3, keys[-1]),
+        (3, lax.index_in_dim(keys, -1, keepdims=False)),
         (3, grid.reshape((4, *keys.shape[1:]))[3]),
         (3, cut(keys, 9)[0]),
         (3, cut(keys, 3, 2)[1]),

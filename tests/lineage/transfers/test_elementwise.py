@@ -95,7 +95,7 @@ def pairs(dtype):
 
 CASES = [
     *(
-        Case(name, PUBLIC.get(name) or getattr(lax, name), (Operand(shape, dtype),))
+        Case(name, PUBLIC.get(name) or getattr(lax, name), (Operand(shape, dtype),), params={})
         for name, dtypes in (ONE_OPERAND | LOSSY).items()
         for dtype in dtypes
         for shape in (shapes(dtype) if name in ONE_OPERAND else [(3,)])
