@@ -37,7 +37,7 @@ JAX_NEXT := JAX_SCAN3=1 JAX_REMAT3=1 JAX_CUSTOM_VJP3=1
 without = not no-run and not (findings_are_the_comments and $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-newest matrix test-frameworks test-wheel check lint types layers docs site test-site stale new-rule fuzz bench release-check clean
+.PHONY: help demo test test-oldest test-newest matrix test-frameworks test-wheel check lint types layers docs site test-site stale new-rule mutants fuzz bench release-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -109,6 +109,9 @@ stale: $(MADE) ## fail where `make docs` would change something, or the changelo
 new-rule: $(MADE) ## write a rule's skeleton, its case file and its page: CODE=RNG016 NAME=short-name
 	$(BIN)/python .ci/new-rule "$(CODE)" "$(NAME)"
 	$(BIN)/python docs/generate.py
+
+mutants: $(MADE) ## change the package at 300 random places: do the tests notice? (hours)
+	$(BIN)/python .ci/mutate --count 300 --seed 0 --jobs 2
 
 fuzz: $(MADE) ## compare the verdict with an oracle on programs written at random (hours)
 	$(BIN)/python -m tests.fuzz --count 10000 --seed 0

@@ -209,13 +209,13 @@ def watch(name):
 # -- the stages -------------------------------------------------------------------------------
 
 # What calls the function that is examined: its faults are told as those of the function.
-AS_THE_FUNCTION = {"trace.outputs:arrays_alone", "trace.program:trace_program"}
+AS_THE_FUNCTION = {"tracing.returned_values:arrays_alone", "tracing.program:trace_program"}
 
 # What tells of faults.
 TELLING = {"watching.recorder:Recorder.gap"}
 
 # What only shows that fewer examples draw than it seems: without it an error stays one.
-ONLY_ACQUITTING = {"lineage.transfers.elementwise:elementwise"}
+ONLY_ACQUITTING = {"analysis.lineage.transfers.elementwise:elementwise"}
 
 MODULES = sorted({stage.partition(":")[0] for stage in faults.stages()})
 

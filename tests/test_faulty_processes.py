@@ -71,13 +71,13 @@ def test_program(stage):
 STAGES = [
     "watching.recorder:Recorder.jitted",
     "watching.recorder:Recorder.reports",
-    "watching.calls:listening",
-    "trace.program:trace_program",
-    "doctor:diagnose",
-    "ledger:KeyProgram.start",
+    "watching.hooks:listening",
+    "tracing.program:trace_program",
+    "checking.examine:diagnose",
+    "analysis.keys.compute:KeyProgram.start",
     "rules:judge",
-    "suppress:apply",
-    "finishing:finish",
+    "suppression.policy:apply",
+    "suppression.unused:finish",
     "jax_internals.canaries:broken",
 ]
 
@@ -120,7 +120,9 @@ def test_a_program_that_is_run_ends_as_it_would(ended, stage):
     assert "All clear" not in watched.stderr
 
 
-@pytest.mark.parametrize("stage", ["doctor:diagnose", "watching.recorder:Recorder.reports"])
+@pytest.mark.parametrize(
+    "stage", ["checking.examine:diagnose", "watching.recorder:Recorder.reports"]
+)
 def test_a_program_without_a_verdict_fails_where_that_is_asked_for(ended, stage):
     assert ended(*RUN, "0", broken=stage).returncode == 1
 
@@ -128,18 +130,18 @@ def test_a_program_without_a_verdict_fails_where_that_is_asked_for(ended, stage)
 @pytest.mark.parametrize(("code", "expected"), [("7", 7), ("0", 3)])
 def test_a_program_whose_report_cannot_be_made(ended, code, expected):
     alone = ended("program.py", code)
-    done = ended(*RUN, code, broken="publish:publish")
+    done = ended(*RUN, code, broken="frontends.report_files:publish")
     assert (done.returncode, done.stdout) == (expected, alone.stdout)
     assert "injected" in done.stderr
 
 
 def test_a_check_without_a_report_fails(ended):
-    done = ended(*CHECK, broken="finishing:finish")
+    done = ended(*CHECK, broken="suppression.unused:finish")
     assert (done.returncode, done.stdout) == (3, "")
     assert "injected" in done.stderr
 
 
-@pytest.mark.parametrize("stage", [s for s in STAGES[3:] if s != "finishing:finish"])
+@pytest.mark.parametrize("stage", [s for s in STAGES[3:] if s != "suppression.unused:finish"])
 def test_a_target_is_not_clean_where_its_check_fails(ended, stage):
     healthy = ended(*CHECK)
     assert (healthy.returncode, summary(healthy)["complete"]) == (0, True), healthy.stderr

@@ -15,7 +15,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from browser import ABSENT, started
 
 pytestmark = pytest.mark.one_jax
 
@@ -85,17 +84,6 @@ def address(html):
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args):
         pass
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    pytest.importorskip("playwright", reason="playwright is missing: the site was not opened")
-    with started() as found:
-        if found is None:
-            if os.environ.get("CI") == "true":
-                pytest.fail(ABSENT)
-            pytest.skip(ABSENT)
-        yield found
 
 
 @pytest.fixture

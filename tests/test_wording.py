@@ -65,8 +65,6 @@ IDIOMS = [
 ]
 
 STILL_TO_DO = [
-    "README.md",
-    "docs",
     "jaxrng_doctor/analysis",
     "jaxrng_doctor/jax_internals",
     "jaxrng_doctor/rules",

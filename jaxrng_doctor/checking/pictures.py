@@ -28,8 +28,8 @@ COLUMNS = 32
 """The most columns of a picture, and the most rows: enough to see whether rows are equal."""
 
 MOST_PICTURES, FEWER = 24, 16
-"""Each picture may compile a sampler, and a page with hundreds of them is large. After so many,
-pictures have fewer rows and columns, and show numbers of `jax.random.normal`."""
+"""Each picture may compile a sampler, and a page with hundreds of them is large. Further pictures
+have fewer rows and columns, and show numbers of `jax.random.normal`."""
 
 MOST_NUMBERS = 1 << 18
 """A larger draw is not made again; its picture shows numbers of `jax.random.normal`."""
@@ -78,7 +78,7 @@ def with_pictures(
                     keys = _of_uses(finding.evidence)
                 picture = None if keys is None else _of(keys, few=made < MOST_PICTURES)
             except Exception as error:
-                why = f"{finding.code} has no picture: {in_a_line(error)}"
+                why = f"no picture for {finding.code}: {in_a_line(error)}"
                 gaps.append(Gap(why, finding.place))
         made += picture is not None
         found.append(finding if picture is None else replace(finding, picture=picture))

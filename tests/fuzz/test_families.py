@@ -6,7 +6,7 @@ import pytest
 
 from tests.fuzz.families import FAMILIES, impls
 
-PROGRAMS = 20
+PROGRAMS = 10
 AT_ONCE = 5
 
 

@@ -12,8 +12,8 @@ from tests.fuzz.programs import program
 from tests.fuzz.regressions import REGRESSIONS
 from tests.fuzz.tree import WRAPPERS, Wrapped
 
-PROGRAMS = 50
-DERIVED = 30
+PROGRAMS = 30
+DERIVED = 20
 AT_ONCE = 10
 
 
@@ -54,7 +54,7 @@ def test_derivatives_and_checkpoints_change_no_verdict(first):
 
 
 def test_each_way_to_derive_is_met():
-    changed = [derived(program(seed, small=True), seed) for seed in range(DERIVED)]
+    changed = [derived(program(seed, small=True), seed) for seed in range(30)]
     met = [s.how for p in changed for b in blocks(p) for s in b if isinstance(s, Wrapped)]
 
     assert set(met) == set(WRAPPERS)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from jaxrng_doctor.analysis.lineage.values import (
+    DISTINCT,
     EQUAL,
     UNKNOWN,
     Value,
@@ -19,9 +20,18 @@ from jaxrng_doctor.model.facts import Variation
 
 
 def along_axes(eqn: Eqn, args: tuple[Value, ...], combine: Any) -> tuple[Variation, ...]:
-    """The axes of an elementwise result: operands have its shape, or are scalars."""
-    rank = eqn.outvars[0].aval.ndim
-    columns = [arg.axes if len(arg.axes) == rank else (EQUAL,) * rank for arg in args]
+    """The axes of an elementwise result: operands have its shape, or are scalars.
+
+    Of size 1 an axis may also be repeated, as in `lax.add(i32[1,3], i32[2,3])`.
+    """
+    shape = eqn.outvars[0].aval.shape
+    columns = [
+        [
+            EQUAL if len(arg.axes) != len(shape) or var.aval.shape[i] != size else arg.axes[i]
+            for i, size in enumerate(shape)
+        ]
+        for var, arg in zip(eqn.invars, args, strict=True)
+    ]
     return tuple(combine(axis) for axis in zip(*columns, strict=True)) if columns else ()
 
 
@@ -32,18 +42,8 @@ def elementwise(combine: Any) -> Callable[[Any, tuple[Value, ...]], Any]:
     return transfer
 
 
-# Adding, subtracting, negating and flipping bits lose nothing, with wrap-around too.
-_ONE_TO_ONE = (
-    "add",
-    "sub",
-    "neg",
-    "not",
-    "xor",
-    "add_any",
-    "copy",
-    "copy_p",
-    "reduce_precision",
-)
+_ONE_TO_ONE = ("neg", "not", "xor", "copy", "copy_p")
+_ADDING = ("add", "sub", "add_any")
 _MANY_TO_ONE = (
     "abs",
     "and",
@@ -66,6 +66,7 @@ _MANY_TO_ONE = (
     "ne",
     "or",
     "pow",
+    "reduce_precision",
     "rem",
     "round",
     "shift_left",
@@ -80,10 +81,18 @@ _MANY_TO_ONE = (
 )
 
 
+def _adding(eqn: Eqn, args: tuple[Value, ...]) -> Any:
+    """Integers lose nothing, as they wrap around; to a large float a small one adds nothing."""
+    exact = eqn.outvars[0].aval.dtype.kind in "iub"
+    return elementwise(of_one_to_one if exact else of_any)(eqn, args)
+
+
 def _convert(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     source, target = eqn.invars[0].aval.dtype, eqn.outvars[0].aval.dtype
     integers = source.kind in "iub" and target.kind in "iu"
     lossless = integers and target.itemsize >= source.itemsize
+    if may_be_words(eqn.invars[0].aval) and target != source:
+        lossless = False  # single words of distinct keys may be equal, and these are integers now
     return elementwise(of_one_to_one if lossless else of_any)(eqn, args)
 
 
@@ -95,14 +104,29 @@ def _select_n(eqn: Eqn, args: tuple[Value, ...]) -> Any:
         choice, *rest = variations
         return of_either(rest) if choice.is_same else UNKNOWN
 
+    mixed = may_be_words(eqn.outvars[0].aval) and eqn.invars[0].aval.ndim > 0
+
     if all(case.equals(cases[0]) for case in cases):
         return cases[0].over, cases[0].axes
-    return over_all((which, *cases), chosen), along_axes(eqn, args, chosen)
+    over, axes = over_all((which, *cases), chosen), along_axes(eqn, args, chosen)
+    return undistinguished(over, axes) if mixed else (over, axes)
+
+
+def may_be_words(aval: Any) -> bool:
+    """An array of words of legacy keys, one key in each row: `DISTINCT` is said of whole rows."""
+    return bool(aval.dtype == "uint32" and aval.ndim > 0)
+
+
+def undistinguished(over: Mapping[int, Variation], axes: Iterable[Variation]) -> Any:
+    """What is left where rows are taken apart, or put together from several: no difference."""
+    weak = {depth: UNKNOWN if v is DISTINCT else v for depth, v in over.items()}
+    return weak, tuple(UNKNOWN if v is DISTINCT else v for v in axes)
 
 
 TRANSFERS = {
     "select_n": _select_n,
     **dict.fromkeys(_ONE_TO_ONE, elementwise(of_one_to_one)),
+    **dict.fromkeys(_ADDING, _adding),
     **dict.fromkeys(_MANY_TO_ONE, elementwise(of_any)),
     "convert_element_type": _convert,
 }

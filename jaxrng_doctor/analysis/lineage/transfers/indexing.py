@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxrng_doctor.analysis.lineage.values import DISTINCT, EQUAL, UNKNOWN, Value, over_all
+from jax import lax
+
+from jaxrng_doctor.analysis.lineage.transfers.elementwise import may_be_words, undistinguished
+from jaxrng_doctor.analysis.lineage.values import EQUAL, UNKNOWN, Value, over_all
 from jaxrng_doctor.jax_internals.equations import Eqn
 from jaxrng_doctor.model.facts import Variation
 
@@ -21,10 +24,9 @@ def without_words(eqn: Eqn, left: int | None, over: Any, axes: Any) -> Any:
     `left` is how much is left of the operand's last axis.
     """
     operand = eqn.invars[0].aval
-    if operand.dtype != "uint32" or left == operand.shape[-1]:
+    if not may_be_words(operand) or left == operand.shape[-1]:
         return over, axes
-    weak = {d: UNKNOWN if v is DISTINCT else v for d, v in over.items()}
-    return weak, tuple(UNKNOWN if v is DISTINCT else v for v in axes)
+    return undistinguished(over, axes)
 
 
 def _picked(args: tuple[Value, ...]) -> dict[int, Variation]:
@@ -40,6 +42,13 @@ def _dynamic_slice(eqn: Eqn, args: tuple[Value, ...]) -> Any:
 
 
 def _gather(eqn: Eqn, args: tuple[Value, ...]) -> Any:
+    if eqn.params["mode"] == lax.GatherScatterMode.FILL_OR_DROP:
+        # An index out of bounds finds the fill value, which is the same for all.
+        return undistinguished(_picked(args), (UNKNOWN,) * eqn.outvars[0].aval.ndim)
+    return _gathered(eqn, args)
+
+
+def _gathered(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     rank = eqn.outvars[0].aval.ndim
     operand, *indices = args
     if all(v.is_same for v in operand.axes):

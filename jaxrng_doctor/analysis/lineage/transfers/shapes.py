@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax.numpy as jnp
+
+from jaxrng_doctor.analysis.lineage.transfers.elementwise import may_be_words, undistinguished
 from jaxrng_doctor.analysis.lineage.transfers.indexing import without_words
 from jaxrng_doctor.analysis.lineage.values import (
     DISTINCT,
@@ -19,12 +23,13 @@ from jaxrng_doctor.model.facts import Variation
 
 def _broadcast_in_dim(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     """`broadcast_in_dim(f32[3], shape=(5, 3), broadcast_dimensions=(1,))`: axis 0 is all equal."""
-    operand, shape = args[0], eqn.invars[0].aval.shape
+    operand, shape, targets = args[0], eqn.invars[0].aval.shape, eqn.params["broadcast_dimensions"]
     axes = [EQUAL] * len(eqn.params["shape"])
-    for axis, target in enumerate(eqn.params["broadcast_dimensions"]):
+    for axis, target in enumerate(targets):
         if shape[axis] == eqn.params["shape"][target]:
             axes[target] = operand.axes[axis]
-    return over_all(args, of_either), tuple(axes)
+    rows = not shape or (targets[-1] == len(axes) - 1 and shape[-1] == eqn.params["shape"][-1])
+    return _moved(eqn, over_all(args, of_either), axes, rows=rows)
 
 
 def _squeeze(eqn: Eqn, args: tuple[Value, ...]) -> Any:
@@ -36,11 +41,14 @@ def _expand_dims(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     axes = list(args[0].axes)
     for axis in sorted(eqn.params["dimensions"]):
         axes.insert(axis, EQUAL)
-    return over_all(args, of_either), tuple(axes)
+    rows = len(axes) - 1 not in eqn.params["dimensions"]
+    return _moved(eqn, over_all(args, of_either), axes, rows=rows)
 
 
 def _transpose(eqn: Eqn, args: tuple[Value, ...]) -> Any:
-    return over_all(args, of_either), tuple(args[0].axes[i] for i in eqn.params["permutation"])
+    order = eqn.params["permutation"]
+    rows = not order or order[-1] == len(order) - 1
+    return _moved(eqn, over_all(args, of_either), [args[0].axes[i] for i in order], rows=rows)
 
 
 def _same(eqn: Eqn, args: tuple[Value, ...]) -> Any:
@@ -68,7 +76,12 @@ def _reshape(eqn: Eqn, args: tuple[Value, ...]) -> Any:
             kept = UNKNOWN
         axes.extend(EQUAL if new[a] == 1 else kept for a in range(j, ends[1]))
         i, j = ends
-    return over_all(args, of_either), tuple(axes)
+    return _moved(eqn, over_all(args, of_either), axes, rows=_keeps_rows(old, new))
+
+
+def _keeps_rows(old: tuple[int, ...], new: tuple[int, ...]) -> bool:
+    """Each row is still within one row: it may have become longer."""
+    return bool(old) and bool(new) and old[-1] > 0 and new[-1] % old[-1] == 0
 
 
 def _piece(old: tuple[int, ...], new: tuple[int, ...], i: int, j: int) -> tuple[int, int]:
@@ -99,8 +112,9 @@ def _concatenate(eqn: Eqn, args: tuple[Value, ...]) -> Any:
 
 def _stack(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     axes = [of_either(v) for v in zip(*(arg.axes for arg in args), strict=True)]
-    axes.insert(eqn.params["axis"], EQUAL if all(arg.equals(args[0]) for arg in args) else UNKNOWN)
-    return over_all(args, of_either), tuple(axes)
+    axis = eqn.params["axis"]
+    axes.insert(axis, EQUAL if all(arg.equals(args[0]) for arg in args) else UNKNOWN)
+    return _moved(eqn, over_all(args, of_either), axes, rows=axis < len(axes) - 1)
 
 
 def _unstack(eqn: Eqn, args: tuple[Value, ...]) -> Any:
@@ -118,8 +132,27 @@ def _tile(eqn: Eqn, args: tuple[Value, ...]) -> Any:
 
 def _iota(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     axes = [EQUAL] * len(eqn.params["shape"])
-    axes[eqn.params["dimension"]] = DISTINCT
+    axis, dtype = eqn.params["dimension"], eqn.params["dtype"]
+    fits = eqn.params["shape"][axis] <= _count(dtype)
+    axes[axis] = DISTINCT if fits else UNKNOWN
     return over_all(args, of_either), tuple(axes)
+
+
+def _count(dtype: Any) -> int:
+    """So many numbers from 0 on the type has without a gap."""
+    if dtype.kind in "iu":
+        return int(jnp.iinfo(dtype).max) + 1
+    bits: int = jnp.finfo(dtype).nmant
+    return 2 ** (bits + 1) + 1
+
+
+def _moved(
+    eqn: Eqn, over: Mapping[int, Variation], axes: Sequence[Variation], *, rows: bool
+) -> Any:
+    """`rows`: what was a row along the last axis still is one; else words of keys are mixed."""
+    if rows or not may_be_words(eqn.invars[0].aval):
+        return over, tuple(axes)
+    return undistinguished(over, axes)
 
 
 TRANSFERS = {
