@@ -142,8 +142,8 @@ def _count(dtype: Any) -> int:
     """So many numbers from 0 on the type has without a gap."""
     if dtype.kind in "iu":
         return int(jnp.iinfo(dtype).max) + 1
-    bits: int = jnp.finfo(dtype).nmant
-    return 2 ** (bits + 1) + 1
+    precision: int = jnp.finfo(dtype).nmant + 1
+    return 1 + (1 << precision)
 
 
 def _moved(
