@@ -63,7 +63,8 @@ test-newest: ## run what depends on JAX on the newest Python here, and with it o
 	@python="$(NEWEST_PYTHON)"; \
 	if [ -z "$$python" ]; then echo "skipped: no newer Python here than $$($(PYTHON) -V)"; \
 	else $(MAKE) --no-print-directory NEWEST_PYTHON="$$python" $(NEWEST_MADE) && echo ".venv-newest/bin/pytest" && \
-	  .venv-newest/bin/pytest -n 2 -m 'not one_jax' -k '$(call without,legacy)' $(JAX_TESTS) && \
+	  .venv-newest/bin/pytest -n 2 -m 'not one_jax and not every_case' -k '$(call without,legacy)' \
+	    $(JAX_TESTS) && \
 	  echo "JAX's coming defaults" && \
 	  env $(JAX_NEXT) .venv-newest/bin/pytest -n 2 -m 'not one_jax' -k '$(call without,legacy)' \
 	    $(JAX_TESTS); fi
