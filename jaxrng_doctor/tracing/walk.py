@@ -103,9 +103,11 @@ class Walk(ABC, Generic[V, S]):
         """Whether a jaxpr whose outputs are remembered is not run again."""
         return True
 
-    def opened(self, at: At, inside: Entered, ins: Sequence[V]) -> tuple[S, ...]:
-        """The scopes that an equation opens."""
-        del at, inside, ins
+    def opened(
+        self, at: At, inside: Entered, every: Sequence[Body], ins: Sequence[V]
+    ) -> tuple[S, ...]:
+        """The scopes that an equation opens; `every` are its bodies."""
+        del at, inside, every, ins
         return ()
 
     def into(self, at: At, inside: Entered, how: How, value: V) -> V:
@@ -164,13 +166,13 @@ class Walk(ABC, Generic[V, S]):
 
     def enter(self, at: At, inside: Entered, ins: Sequence[V], here: Here[S]) -> list[V]:
         """The outputs of an equation that runs jaxprs."""
-        around = (*here.scopes, *self.opened(at, inside, ins))
+        every = bodies(inside)
+        around = (*here.scopes, *self.opened(at, inside, every, ins))
 
         def run(body: Body, args: Sequence[V]) -> list[V]:
             path = (*here.path, (at.index, body.number))
             return self.jaxpr(body.jaxpr, args, Here(path, at, around))
 
-        every = bodies(inside)
         if isinstance(inside, Cond):
             results = []
             for body in every:

@@ -41,6 +41,7 @@ from jaxrng_doctor.tracing.slices import Everything
 from jaxrng_doctor.tracing.subprograms import (
     Along,
     Block,
+    Body,
     Carry,
     Entered,
     EqnPath,
@@ -51,7 +52,6 @@ from jaxrng_doctor.tracing.subprograms import (
     Test,
     While,
     Whole,
-    bodies,
     control,
     differs,
     scopes,
@@ -200,15 +200,15 @@ class Engine(Walk[Value | None, ScopeRef]):
 
     # -- scopes ------------------------------------------------------------------------
 
-    def opened(self, at: At, inside: Entered, ins: Sequence[Value | None]) -> tuple[ScopeRef, ...]:
+    def opened(
+        self, at: At, inside: Entered, every: Sequence[Body], ins: Sequence[Value | None]
+    ) -> tuple[ScopeRef, ...]:
         opened = scopes(inside)
         if not opened:
             return ()
         site = at.eqn.params.get("site") if isinstance(inside, Map) else None
         names = site.operands if site else (None,) * len(ins)
-        given = sorted(
-            dict(pair for body in bodies(inside) for pair in body.ins).items(), key=itemgetter(0)
-        )
+        given = sorted(dict(pair for body in every for pair in body.ins).items(), key=itemgetter(0))
 
         def same(axis: Any) -> tuple[tuple[Value, str | None], ...]:
             return tuple(
