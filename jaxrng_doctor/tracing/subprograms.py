@@ -118,8 +118,8 @@ Control = Entered | Opaque
 def control(eqn: Eqn) -> Control | None:
     """How an equation uses the jaxprs that it holds; `None` for a function of its operands."""
     name, params = eqn.primitive.name.removeprefix(PREFIX), eqn.params
-    bodies = equations.subjaxprs(eqn)
-    if not bodies:
+    held = equations.subjaxprs(eqn)
+    if not held:
         return Opaque(()) if is_opaque(eqn.primitive) else None
     if eqn.primitive is vmap_primitive.kept_vmap:
         axis = params["axis"]
@@ -130,7 +130,7 @@ def control(eqn: Eqn) -> Control | None:
         axes = params["in_axes"], params["out_axes"]
         return Map(params["call_jaxpr"], params["axis_size"], params["axis_name"], *axes, True)
     if name == primitives.SHARD_MAP:
-        return ShardMap(bodies[0], *shard_map_dims(eqn))
+        return ShardMap(held[0], *shard_map_dims(eqn))
     if name == "scan":
         consts, carry = equations.scan_counts(eqn)
         return Scan(params["jaxpr"], consts, carry, params["length"], params["reverse"])
@@ -143,11 +143,11 @@ def control(eqn: Eqn) -> Control | None:
         )
     if name == "cond":
         return Cond(tuple(params["branches"]))
-    if name in primitives.CALLS and len(bodies) == 1:
-        inner = equations.open_jaxpr(bodies[0])[0]
+    if name in primitives.CALLS and len(held) == 1:
+        inner = equations.open_jaxpr(held[0])[0]
         if (len(inner.invars), len(inner.outvars)) == (len(eqn.invars), len(eqn.outvars)):
-            return Call(bodies[0])
-    return None if _computes(eqn) else Opaque(tuple(bodies))
+            return Call(held[0])
+    return None if _computes(eqn) else Opaque(tuple(held))
 
 
 def entered(eqn: Eqn) -> tuple[Any, ...]:
@@ -317,10 +317,10 @@ def _computes(eqn: Eqn) -> bool:
         return False
     if is_opaque(eqn.primitive) or equations.is_stateful(eqn):
         return False
-    bodies = [equations.open_jaxpr(body)[0] for body in equations.subjaxprs(eqn)]
-    if any(equations.is_ref(var.aval) for body in bodies for var in body.invars):
+    held = [equations.open_jaxpr(body)[0] for body in equations.subjaxprs(eqn)]
+    if any(equations.is_ref(var.aval) for body in held for var in body.invars):
         return False
-    return all(map(_computes, (e for body in bodies for e in body.eqns)))
+    return all(map(_computes, (e for body in held for e in body.eqns)))
 
 
 @functools.cache
