@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from jaxrng_doctor.analysis.keys.counts import STRIP, KeyCount
-from jaxrng_doctor.model.findings import Evidence
+from jaxrng_doctor.analysis.keys.counts import KeyCount
+from jaxrng_doctor.model.findings import STRIP_LENGTH, Evidence
 
 SHAPES = [(5,), (1,), (3, 4), (4, 1, 3), (2, 3, 2)]
 WORDS = [1, 2, 4]
@@ -140,10 +140,10 @@ def test_scopes_of_size_zero(shape):
 
 
 def test_a_long_batch_is_shown_in_part_and_counted_whole():
-    table = np.zeros((STRIP + 9, 2), np.uint32)
+    table = np.zeros((STRIP_LENGTH + 9, 2), np.uint32)
     table[-1] = 1
 
     found = KeyCount(table, np.ones(len(table), bool)).along(0, ["example"])
 
-    assert (found.examples, found.distinct_keys) == (STRIP + 9, 2)
-    assert found.strip == (0,) * STRIP
+    assert (found.examples, found.distinct_keys) == (STRIP_LENGTH + 9, 2)
+    assert found.strip == (0,) * STRIP_LENGTH

@@ -24,8 +24,8 @@ from jaxrng_doctor.reports import FORMATS, RenderOptions, html
 from jaxrng_doctor.suppression.unused import finish
 from jaxrng_doctor.tracing.array_call import parameter_names
 from jaxrng_doctor.watching.build_reports import nothing_judged
-from jaxrng_doctor.watching.hooks import deaf, listening
-from jaxrng_doctor.watching.processes import Meeting
+from jaxrng_doctor.watching.hooks import listening, paused
+from jaxrng_doctor.watching.processes import ProcessMerge
 from jaxrng_doctor.watching.recorder import Recorder
 
 
@@ -99,7 +99,7 @@ def check(
             named = list(zip(parameter_names(target), target.args, strict=True))
             check_in_axes(in_axes, axis_size, named, target.kwargs, name)
         # A surrounding `watch` must not record the calls made by this check.
-        with deaf():
+        with paused():
             found = examine(
                 target, run=run, choices=_choices(select, ignore), detail=_in_detail(detail)
             )
@@ -150,17 +150,17 @@ def watching(
     stop_at: Severity | None = None,
     new: Callable[[Sequence[Finding]], Sequence[Finding]] = tuple,
     detail: bool | None = None,
-    meeting: Meeting | None = None,
+    merge: ProcessMerge | None = None,
 ) -> Iterator[Report]:
     """`watch` with the project's settings.
 
-    `new` filters out the findings that must not stop the program. With a `meeting`, the keys of
+    `new` filters out the findings that must not stop the program. With a `merge`, the keys of
     all `jax.distributed` processes are compared at the end.
     """
     recorder = Recorder(
         choices,
         key_values=key_values,
-        samples=meeting is not None,
+        samples=merge is not None,
         stop_at=stop_at,
         new=new,
         detail=_in_detail(detail),
@@ -177,8 +177,8 @@ def watching(
         if os.getpid() == process:
             try:
                 targets = recorder.reports()
-                if meeting is not None:
-                    targets = meeting.hold(targets, recorder.functions(), choices)
+                if merge is not None:
+                    targets = merge.merge(targets, recorder.functions(), choices)
             except Exception as error:  # an internal error must not fail the program
                 targets = (nothing_judged("the program", error, choices),)
             model_report.Report.__init__(report, targets, __version__, jax.__version__)

@@ -17,7 +17,7 @@ from jaxrng_doctor.model.target import Overrides
 from jaxrng_doctor.reports import DETAILED, FORMATS
 from jaxrng_doctor.reports.statistics import STATISTICS
 from jaxrng_doctor.rules import CODES, RULES
-from jaxrng_doctor.suppression.accept import Settling, settling
+from jaxrng_doctor.suppression.accept import Acceptance, load_acceptance
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Settings(TargetSettings):
     """The settings that `check` and `run` share. Flags take precedence over `pyproject.toml`."""
 
     reports: tuple[Destination, ...]
-    settling: Settling
+    acceptance: Acceptance
 
     @property
     def detail(self) -> bool:
@@ -59,11 +59,11 @@ def settings_of(
 ) -> Settings:
     config = read_config(Path.cwd(), CODES)
     reports = destinations(formats or [], output, STATISTICS if statistics else FORMATS)
-    settled = settling(
+    acceptance = load_acceptance(
         config.folder, baseline or config.baseline, new=write_baseline, adds_ignores=add_ignores
     )
-    keep_apart(reports, settled.new, f"--write-baseline {write_baseline}")
-    keep_apart(reports, settled.path, "the baseline")
+    keep_apart(reports, acceptance.new, f"--write-baseline {write_baseline}")
+    keep_apart(reports, acceptance.path, "the baseline")
     return Settings(
         config,
         Overrides(
@@ -75,7 +75,7 @@ def settings_of(
             strict,
         ),
         reports,
-        settled,
+        acceptance,
     )
 
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from jaxrng_doctor.config.pyproject import Config
     from jaxrng_doctor.frontends.api import Report
     from jaxrng_doctor.model.findings import Choices
-    from jaxrng_doctor.suppression.accept import Settling
+    from jaxrng_doctor.suppression.accept import Acceptance
 
 _PROPERTY = "jaxrng"
 _ENDED = (Exception, pytest.fail.Exception, pytest.skip.Exception)
-_project: pytest.StashKey[tuple[Config, Settling]] = pytest.StashKey()
+_project: pytest.StashKey[tuple[Config, Acceptance]] = pytest.StashKey()
 _current = pytest.StashKey[pytest.Item]()
 _fixtures = pytest.StashKey[list[Any]]()  # the targets of the fixtures' reports
 _reason = pytest.StashKey[str]()  # one line: why --jaxrng fails the test
@@ -66,11 +66,11 @@ def pytest_configure(config: pytest.Config) -> None:
         from jaxrng_doctor.config.pyproject import read_config
         from jaxrng_doctor.model.errors import UsageError
         from jaxrng_doctor.rules import CODES
-        from jaxrng_doctor.suppression.accept import settling
+        from jaxrng_doctor.suppression.accept import load_acceptance
 
         try:
             found = read_config(config.rootpath, CODES)
-            config.stash[_project] = found, settling(found.folder, found.baseline)
+            config.stash[_project] = found, load_acceptance(found.folder, found.baseline)
         except UsageError as error:
             raise pytest.UsageError(str(error)) from error
         _keep_names(config)
@@ -269,9 +269,9 @@ def _finished(item: pytest.Item) -> Report:
     del item.stash[_watched]
     stack.close()
     report = replace(report, targets=(*report.targets, *item.stash.get(_fixtures, ())))
-    _, settling = item.config.stash[_project]
+    _, acceptance = item.config.stash[_project]
     try:
-        return settling.settle(report, complete=False)
+        return acceptance.apply(report, complete=False)
     except Exception as error:  # an internal error must not fail the test
         from jaxrng_doctor.model.findings import Gap
         from jaxrng_doctor.model.report import TargetReport

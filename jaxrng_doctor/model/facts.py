@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
-from jaxrng_doctor.model.findings import Evidence, Place, Scope
+from jaxrng_doctor.model.findings import STRIP_LENGTH, Evidence, Place, Scope
 
 
 class Variation(IntEnum):
@@ -264,14 +264,11 @@ class Repeated:
     def evidence(self) -> Evidence:
         """All uses of these keys; the strip shows the first ones."""
         used = tuple(key for key, calls in enumerate(self.calls) for _ in range(calls))
-        return Evidence(len(used), len(self.calls), used[:_STRIP], key=self.key)
-
-
-_STRIP = 256  # uses shown one by one
+        return Evidence(len(used), len(self.calls), used[:STRIP_LENGTH], key=self.key)
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
+class EqualKeysInProcesses:
     """A draw with equal keys in several `processes` whose data differs.
 
     `data` names what differs between the processes. Seen in `calls` of the first `compared`
@@ -304,4 +301,4 @@ class ProgramFacts:
     returned: tuple[Returned, ...] = ()
     host_draws: tuple[HostDrawFacts, ...] = ()
     repeated: tuple[Repeated, ...] = ()
-    alike: tuple[Alike, ...] = ()
+    equal_in_processes: tuple[EqualKeysInProcesses, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jaxrng_doctor._util.text import counted
-from jaxrng_doctor.model.findings import Draw, Evidence, Finding, Scope
+from jaxrng_doctor.model.findings import STRIP_LENGTH, Draw, Evidence, Finding, Scope
 from jaxrng_doctor.reports._layout import Layout, Row, visible
 from jaxrng_doctor.reports._snippet import Mark, gutter, snippets
 from jaxrng_doctor.reports._strip import cells
@@ -30,10 +30,6 @@ def finding_rows(finding: Finding, layout: Layout) -> Iterator[Row]:
             yield ((f"{margin}  |  ", "gutter"), (visible(line), ""))
 
 
-STRIP = 256
-"""The maximum length of a strip."""
-
-
 def draw_rows(draw: Draw, layout: Layout) -> Iterator[Row]:
     """A draw without a finding: its location and what makes its keys differ."""
     where = f" at {layout.location(draw.place)}" if draw.place else ""
@@ -51,7 +47,7 @@ def differing_keys(draw: Draw) -> Evidence | None:
     for scope in draw.scopes[-1:]:
         # Only counted keys are known to differ; without a count there is no strip to show.
         if scope.varies and scope.size and scope.distinct == scope.size:
-            return Evidence(scope.size, scope.distinct, tuple(range(min(scope.size, STRIP))))
+            return Evidence(scope.size, scope.distinct, tuple(range(min(scope.size, STRIP_LENGTH))))
     return None
 
 

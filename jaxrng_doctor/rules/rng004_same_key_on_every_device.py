@@ -52,8 +52,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from jaxrng_doctor.model.facts import Alike, DrawFacts, ProgramFacts, ScopeFacts
-from jaxrng_doctor.model.findings import Evidence, Finding, Help
+from jaxrng_doctor.model.facts import DrawFacts, EqualKeysInProcesses, ProgramFacts, ScopeFacts
+from jaxrng_doctor.model.findings import STRIP_LENGTH, Evidence, Finding, Help
 from jaxrng_doctor.rules import _messages
 from jaxrng_doctor.rules.rule import Rule
 
@@ -61,7 +61,7 @@ from jaxrng_doctor.rules.rule import Rule
 def check(program: ProgramFacts) -> Iterator[Finding]:
     for draw in program.draws:
         yield from _on_devices(draw)
-    yield from map(_in_processes, program.alike)
+    yield from map(_in_processes, program.equal_in_processes)
 
 
 def _on_devices(draw: DrawFacts) -> Iterator[Finding]:
@@ -101,7 +101,7 @@ def _finding(
     )
 
 
-def _in_processes(equal: Alike) -> Finding:
+def _in_processes(equal: EqualKeysInProcesses) -> Finding:
     draw, count = equal.draw, len(equal.processes)
     data = " and ".join(equal.data) or "their data"
     return Finding(
@@ -113,7 +113,7 @@ def _in_processes(equal: Alike) -> Finding:
         f"each with its own {data}",
         place=draw.place,
         related=_messages.at(draw.call if draw.call != draw.place else None, "called from here"),
-        evidence=Evidence(count, 1, (0,) * min(count, _STRIP), (0, 1), equal.key),
+        evidence=Evidence(count, 1, (0,) * min(count, STRIP_LENGTH), (0, 1), equal.key),
         help=(
             Help(
                 "fold in the process index for noise on the process's own data",
@@ -137,7 +137,6 @@ def _listed(processes: Sequence[int]) -> str:
 
 
 _NAMED = 8
-_STRIP = 256  # the report shows this many processes one by one
 
 
 def _at_the_map(facts: ScopeFacts) -> str:

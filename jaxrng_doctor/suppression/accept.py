@@ -20,7 +20,7 @@ AnyReport = TypeVar("AnyReport", bound=Report)
 
 
 @dataclass(frozen=True)
-class Settling:
+class Acceptance:
     """How a command treats accepted findings.
 
     `project` is the folder that paths in a baseline are relative to. `known` are the entries of
@@ -38,7 +38,7 @@ class Settling:
         """Whether the current findings are to be accepted."""
         return self.new is not None or self.adds_ignores
 
-    def reading_only(self) -> Settling:
+    def reading_only(self) -> Acceptance:
         """The same for a process of several, if another one writes."""
         return replace(self, new=None, adds_ignores=False)
 
@@ -46,7 +46,7 @@ class Settling:
         """The findings that the baseline does not have."""
         return baseline.new_among(findings, self.known, str(self.project))
 
-    def settle(self, report: AnyReport, *, complete: bool) -> AnyReport:
+    def apply(self, report: AnyReport, *, complete: bool) -> AnyReport:
         """The report with the accepted findings suppressed; writes what was asked for.
 
         What was written, and what could not be, is printed to stderr. `complete`: the report is of
@@ -75,13 +75,13 @@ class Settling:
         return report
 
 
-def settling(
+def load_acceptance(
     project: Path,
     path: Path | None,
     *,
     new: Path | None = None,
     adds_ignores: bool = False,
-) -> Settling:
+) -> Acceptance:
     """Reads the baseline at `path`, unless a `new` one is to be written.
 
     Raises `UsageError` if it cannot be read, or the new one would overwrite another file.
@@ -93,11 +93,11 @@ def settling(
                 f"--write-baseline {new} would overwrite a file that is not a baseline",
                 "choose another file",
             )
-        return Settling(project, new=new.absolute(), adds_ignores=adds_ignores)
+        return Acceptance(project, new=new.absolute(), adds_ignores=adds_ignores)
     if path is None:
-        return Settling(project, adds_ignores=adds_ignores)
+        return Acceptance(project, adds_ignores=adds_ignores)
     known = baseline.read(path, _shown(path))
-    return Settling(project, path.absolute(), known, adds_ignores=adds_ignores)
+    return Acceptance(project, path.absolute(), known, adds_ignores=adds_ignores)
 
 
 def _shown(path: Path) -> str:

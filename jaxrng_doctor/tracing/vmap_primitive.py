@@ -100,7 +100,7 @@ class _SpecialOutput(Exception):
     """An axis of an output is none that a user can give, such as one to sum over."""
 
 
-def _stage(call: VmapCall, made: vmap_sites.Made) -> list[Any]:
+def _stage(call: VmapCall, made: vmap_sites.VmapSite) -> list[Any]:
     size = call.axis_data.size
     avals = {i: jaxprs.aval_of(call.args[i]) for i, d in enumerate(call.in_axes) if d is not None}
     in_axes = [None if d is None else d % avals[i].ndim for i, d in enumerate(call.in_axes)]

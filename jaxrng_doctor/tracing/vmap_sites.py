@@ -25,7 +25,7 @@ _state = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class VmapSite:
     """What is known of the vmap that is being called: where it was written, or by what name.
 
     `via` is the module of the library that called `jax.vmap` for the user, `""` where none did.
@@ -40,7 +40,7 @@ class Made:
 @contextlib.contextmanager
 def described(function: str, names: tuple[str, ...]) -> Iterator[None]:
     """The next vmap is the doctor's own, of the user's `function` with arguments `names`."""
-    _state.made = Made(None, function, names)
+    _state.made = VmapSite(None, function, names)
     try:
         yield
     finally:
@@ -69,12 +69,12 @@ def recording_vmaps() -> Iterator[None]:
         yield
 
 
-def _made_here() -> Made:
+def _made_here() -> VmapSite:
     stack = list(places.python_stack())
-    return Made(places.innermost(stack), via=places.calling_library(stack))
+    return VmapSite(places.innermost(stack), via=places.calling_library(stack))
 
 
-def _remembering(mapped: Callable[..., Any], made: Made) -> Callable[..., Any]:
+def _remembering(mapped: Callable[..., Any], made: VmapSite) -> Callable[..., Any]:
     @functools.wraps(mapped)
     def vmapped(*args: Any, **kwargs: Any) -> Any:
         with unseen:
@@ -87,9 +87,9 @@ def _remembering(mapped: Callable[..., Any], made: Made) -> Callable[..., Any]:
     return vmapped
 
 
-def pop() -> Made:
+def pop() -> VmapSite:
     """What is known of the vmap that is being called now; its place is at worst the call's."""
-    made: Made | None = getattr(_state, "made", None)
+    made: VmapSite | None = getattr(_state, "made", None)
     _state.made = None
     return made or _made_here()
 

@@ -59,7 +59,7 @@ MOST_WORDS = 1 << 16
 
 
 @dataclass(frozen=True)
-class Made:
+class RecordedCall:
     """One call: its number in the program, the way to it, what its keys are made of.
 
     `vmaps` says which eager vmaps around it each of the values has an axis of, in front.
@@ -94,7 +94,7 @@ class Compiled:
     fixed: tuple[Any, ...]
     refs: tuple[int, ...]
     computes: bool
-    calls: list[Made] = field(default_factory=list)
+    calls: list[RecordedCall] = field(default_factory=list)
     if_called_again: Gap | None = None
 
     @property
@@ -153,7 +153,7 @@ class Compiled:
         of_keys = trace.lineage_slice.inputs(trace.jaxpr)
         return {i: j for i, j in enumerate(self.argument) if i not in of_keys}
 
-    def start(self, call: Made) -> Any:
+    def start(self, call: RecordedCall) -> Any:
         """The keys of a call, being computed: for `program.finish`."""
         values = zip(self.fixed, call.values, strict=True)
         return self.program.start([old if new is None else new for old, new in values], call.vmaps)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxrng_doctor.jax_internals.jaxprs import aval_of
-from jaxrng_doctor.model.facts import Alike, CallUse
+from jaxrng_doctor.model.facts import CallUse, EqualKeysInProcesses
 from jaxrng_doctor.tracing.meets_data import meets_inputs
 from jaxrng_doctor.tracing.places import users_place
-from jaxrng_doctor.watching.compiled_function import Compiled, Made
+from jaxrng_doctor.watching.compiled_function import Compiled, RecordedCall
 from jaxrng_doctor.watching.repeated_keys import hexadecimal
 from jaxrng_doctor.watching.sharded_arrays import digest
 
@@ -43,12 +43,16 @@ def first_calls(functions: Sequence[Compiled]) -> FirstCalls:
     }
 
 
-def alike(functions: Sequence[Compiled], processes: Mapping[int, FirstCalls]) -> tuple[Alike, ...]:
+def equal_in_processes(
+    functions: Sequence[Compiled], processes: Mapping[int, FirstCalls]
+) -> tuple[EqualKeysInProcesses, ...]:
     """The draws of `functions` that have the same keys in several of the `processes`."""
     return tuple(_found(functions, processes))
 
 
-def _found(functions: Sequence[Compiled], processes: Mapping[int, FirstCalls]) -> Iterator[Alike]:
+def _found(
+    functions: Sequence[Compiled], processes: Mapping[int, FirstCalls]
+) -> Iterator[EqualKeysInProcesses]:
     for known, calls in _by_function(functions).items():
         each = {process: first.get(known, ()) for process, first in processes.items()}
         compared = [
@@ -63,23 +67,23 @@ def _found(functions: Sequence[Compiled], processes: Mapping[int, FirstCalls]) -
                 if (found := _shared(function, draw, same)) is not None
             ]
             if shared:
-                yield _alike(draw, *shared[0], len(shared), len(compared))
+                yield _equal_in_processes(draw, *shared[0], len(shared), len(compared))
 
 
-def _alike(
+def _equal_in_processes(
     draw: int,
     function: Compiled,
-    call: Made,
+    call: RecordedCall,
     processes: tuple[int, ...],
     inputs: Sequence[int],
     calls: int,
     compared: int,
-) -> Alike:
+) -> EqualKeysInProcesses:
     trace, path = function.program.trace, function.diagnosis.draws[draw].path
     facts = function.diagnosis.facts.draws[draw]
     table = function.program.finish(function.start(call)).keys[path]
     met = (trace.inputs[i][1] for i in inputs if meets_inputs(trace.jaxpr, (i,), path))
-    return Alike(
+    return EqualKeysInProcesses(
         CallUse(facts.sampler, facts.place, function.name, users_place(call.way), call.number),
         processes,
         tuple(name for name in itertools.islice(met, _MOST_NAMES) if name),
@@ -109,9 +113,9 @@ def _shared(
     return None
 
 
-def _by_function(functions: Sequence[Compiled]) -> dict[Any, list[tuple[Compiled, Made]]]:
+def _by_function(functions: Sequence[Compiled]) -> dict[Any, list[tuple[Compiled, RecordedCall]]]:
     """The calls of which the data were kept, in their order."""
-    found: dict[Any, list[tuple[Compiled, Made]]] = defaultdict(list)
+    found: dict[Any, list[tuple[Compiled, RecordedCall]]] = defaultdict(list)
     for function in functions:
         for call in function.calls:
             if call.data is not None:
@@ -126,7 +130,7 @@ def _known_by(function: Compiled) -> Any:
     return function.name, draws, shapes
 
 
-def _first_call(function: Compiled, call: Made) -> FirstCall:
+def _first_call(function: Compiled, call: RecordedCall) -> FirstCall:
     tables = function.program.finish(function.start(call)).keys
     keys = []
     for use in function.diagnosis.draws:

@@ -125,14 +125,14 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def deaf() -> Iterator[None]:
+def paused() -> Iterator[None]:
     """What this thread does inside is the doctor's own work, not the program's."""
-    before = getattr(_state, "deaf", False)
-    _state.deaf = True
+    before = getattr(_state, "paused", False)
+    _state.paused = True
     try:
         yield
     finally:
-        _state.deaf = before
+        _state.paused = before
 
 
 @contextlib.contextmanager
@@ -147,8 +147,8 @@ def apart() -> Iterator[None]:
         _forget()
 
 
-def _is_deaf() -> bool:
-    return getattr(_state, "deaf", False) or is_ours()
+def _is_paused() -> bool:
+    return getattr(_state, "paused", False) or is_ours()
 
 
 def _in_device_map() -> bool:
@@ -165,7 +165,7 @@ def _forget() -> None:
 def _trace_begins(source: str) -> tuple[str, Standing] | None:
     if source.partition(" at ")[2].startswith(JAX_DIR):  # such as what it makes of a loop's body
         source = loop.source if (loop := getattr(_state, "loop", None)) else ""
-    return (source, Standing()) if source and not _is_deaf() else None
+    return (source, Standing()) if source and not _is_paused() else None
 
 
 def _trace_ends(began: tuple[str, Standing] | None) -> None:
@@ -176,7 +176,7 @@ def _trace_ends(began: tuple[str, Standing] | None) -> None:
 
 
 def _jitted(call: JitCall, plain: bool) -> None:
-    if _is_deaf() or _in_device_map() or is_making():
+    if _is_paused() or _in_device_map() or is_making():
         return
     around = getattr(_state, "around", None)
     if is_dispatched(call) and (around is not None or not plain):
@@ -217,7 +217,7 @@ def _coming(jaxpr: AnyJaxpr) -> Any:
 
 def _made() -> bool:
     call, noted = getattr(_state, "pending", None) or (None, ())
-    if _is_deaf() or call is None:
+    if _is_paused() or call is None:
         return False
     _state.pending = None
     wanted = [each for each in noted if each.made()]
@@ -226,14 +226,14 @@ def _made() -> bool:
         return False  # a shortcut is left to C++ from now on
     if wanted:
         # Without a shortcut its like takes the slow way, and is noted all the same.
-        with deaf(), harmless("serving calls of its like"):
+        with paused(), harmless("serving calls of its like"):
             _shortcuts.add(call, wanted)
     return bool(wanted)
 
 
 def _serve(fun: Any, info: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The outputs of a call that is noted like one before it, in a tuple; else `None`."""
-    if getattr(_state, "is_serving", False) or _is_deaf() or not running.is_plain():
+    if getattr(_state, "is_serving", False) or _is_paused() or not running.is_plain():
         return None
     shortcut = _shortcuts.get(fun, info)
     leaves = None if shortcut is None else shortcut.leaves(args, kwargs)
@@ -254,7 +254,7 @@ def _serve(fun: Any, info: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 
 def _looped(loop: LoopCall) -> None:
-    if not (_is_deaf() or _in_device_map()):
+    if not (_is_paused() or _in_device_map()):
         for listener in _open:
             listener.looped_within(loop, getattr(_state, "around", None))
 
@@ -262,27 +262,32 @@ def _looped(loop: LoopCall) -> None:
 @contextlib.contextmanager
 def _checkpointing(loop: LoopCall) -> Iterator[None]:
     """A checkpoint that nothing is around, while it runs."""
-    if _is_deaf() or _in_device_map():
+    if _is_paused() or _in_device_map():
         yield
         return
     noted = [listener.looped(loop) for listener in _open]
-    with deaf():  # what JAX makes of its parts is known from the whole
+    with paused():  # what JAX makes of its parts is known from the whole
         yield
     for each in filter(None, noted):
         each.made()
 
 
 def _called_compiled(name: str) -> None:
-    if not _is_deaf():
+    if not _is_paused():
         for listener in _open:
             listener.missed(f"a call of {name}.lower(…).compile()")
 
 
 def _used(function: str, key: Any, plain: bool) -> None:
-    if _is_deaf() or _in_device_map() or function in _NO_USES or not hasattr(jax.random, function):
+    if (
+        _is_paused()
+        or _in_device_map()
+        or function in _NO_USES
+        or not hasattr(jax.random, function)
+    ):
         return
     around: tuple[int, str] | None = getattr(_state, "around", None)
-    with deaf():
+    with paused():
         value = concrete(key)
     is_within = around is not None or not plain
     what = f"jax.random.{function} inside of a vmap or derivative" if is_within else ""
@@ -355,7 +360,7 @@ def _looping(name: str, original: Any) -> Callable[..., Any]:
     @functools.wraps(original)
     def loop(*args: Any, **kwargs: Any) -> Any:
         with unseen:
-            if _is_deaf() or not running.is_plain():
+            if _is_paused() or not running.is_plain():
                 return original(*args, **kwargs)
             for listener in _open if hides_loops() else ():
                 listener.missed(f"{name} under jax_disable_jit and jax_scan3")
@@ -377,7 +382,7 @@ def _looping(name: str, original: Any) -> Callable[..., Any]:
 def _shown(name: str, original: Any, fun: Any, args: Any, kwargs: Any) -> Iterator[None]:
     # What a transformation of JAX's own is made of is known from the whole, and how it splits a key
     # or draws is its own affair.
-    is_heard = bool(_open) and not _is_deaf() and getattr(_state, "around", None) is None
+    is_heard = bool(_open) and not _is_paused() and getattr(_state, "around", None) is None
     if not (is_heard and running.is_plain()) or outermost_sampler() is not None:
         yield
         return

@@ -20,7 +20,7 @@ class InnerCall:
     """The leaves of the call, with an axis in front for each of `vmaps`, as `vmaps_of` says.
 
     `example` is the call for the first example; `around` is the number and the title of the
-    transformed call that it is in. `in_full` is that of `Made`.
+    transformed call that it is in. `in_full` is that of `RecordedCall`.
     """
 
     example: JitCall

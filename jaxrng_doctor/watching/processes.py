@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor.jax_internals.running import distributed
-from jaxrng_doctor.model.facts import Alike, ProgramFacts
+from jaxrng_doctor.model.facts import EqualKeysInProcesses, ProgramFacts
 from jaxrng_doctor.model.findings import Choices, Gap
 from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.watching import build_reports, hooks
 from jaxrng_doctor.watching.compiled_function import Compiled
-from jaxrng_doctor.watching.cross_process import FirstCalls, alike, first_calls
+from jaxrng_doctor.watching.cross_process import FirstCalls, equal_in_processes, first_calls
 from jaxrng_doctor.watching.kv_transport import Mailbox
 from jaxrng_doctor.watching.merge_reports import merged
 
@@ -30,7 +30,7 @@ class Summary:
     calls: FirstCalls
 
 
-class Meeting:
+class ProcessMerge:
     """The end of a watched program. `detail` is that of `Recorder`.
 
     `process`: the number of a process for which process 0 reports, else 0.
@@ -42,7 +42,7 @@ class Meeting:
         self.process = 0
         self.handed_over = False
 
-    def hold(self, targets: Targets, functions: Sequence[Compiled], choices: Choices) -> Targets:
+    def merge(self, targets: Targets, functions: Sequence[Compiled], choices: Choices) -> Targets:
         """What this process reports; raises nothing, and waits for half a minute."""
         found = distributed()
         if found is None:
@@ -55,13 +55,13 @@ class Meeting:
                 self._between([Gap(f"the processes were not compared: {why}")], choices),
             )
         gaps: list[Gap] = []
-        with hooks.deaf():
+        with hooks.paused():
             first = _first_calls(functions, gaps)
             mailbox = Mailbox(client, index)
             try:
                 if index == 0:
                     summaries = _collected(mailbox, count, gaps)
-                    shared = _alike(functions, first, summaries, gaps)
+                    shared = _equal_in_processes(functions, first, summaries, gaps)
                     own = (*targets, self._between(gaps, choices, shared))
                     return merged(own, {i: s.targets for i, s in summaries.items()}, count)
                 self.process = index
@@ -75,9 +75,9 @@ class Meeting:
         return (*targets, self._between(gaps, choices)) if gaps else targets
 
     def _between(
-        self, gaps: Sequence[Gap], choices: Choices, shared: tuple[Alike, ...] = ()
+        self, gaps: Sequence[Gap], choices: Choices, shared: tuple[EqualKeysInProcesses, ...] = ()
     ) -> TargetReport:
-        facts = ProgramFacts(alike=shared)
+        facts = ProgramFacts(equal_in_processes=shared)
         return build_reports.of_several(
             build_reports.BETWEEN, facts, gaps, choices, detail=self.detail
         )
@@ -102,14 +102,16 @@ def _collected(mailbox: Mailbox, count: int, gaps: list[Gap]) -> dict[int, Summa
     return found
 
 
-def _alike(
+def _equal_in_processes(
     functions: Sequence[Compiled],
     first: FirstCalls,
     others: Mapping[int, Summary],
     gaps: list[Gap],
-) -> tuple[Alike, ...]:
+) -> tuple[EqualKeysInProcesses, ...]:
     try:
-        return alike(functions, {0: first, **{i: other.calls for i, other in others.items()}})
+        return equal_in_processes(
+            functions, {0: first, **{i: other.calls for i, other in others.items()}}
+        )
     except Exception as error:
         gaps.append(_not_compared(error))
         return ()

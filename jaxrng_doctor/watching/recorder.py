@@ -33,7 +33,7 @@ from jaxrng_doctor.tracing.eager_loops import LoopCall
 from jaxrng_doctor.watching import build_reports, hooks, repeated_keys
 from jaxrng_doctor.watching.compiled_function import (
     Compiled,
-    Made,
+    RecordedCall,
     compiled,
     may_use_keys,
     transformed,
@@ -148,7 +148,7 @@ class Recorder:
         if asks_for_shapes():
             return
         try:
-            with hooks.deaf():
+            with hooks.paused():
                 inner = inner_call(call, self._ways.here(), around, in_full)
         except Exception as error:
             self._uncompared(function_of(call.jaxpr)[0], error)
@@ -181,7 +181,7 @@ class Recorder:
     def _call_of(self, loop: LoopCall) -> JitCall | None:
         name = loop.name
         try:
-            with self._lock, hooks.deaf():
+            with self._lock, hooks.paused():
                 return self._loops.call_of(loop)
         except TooMany:
             self.gap(f"so many different calls of {name} are not compared", place_here())
@@ -217,7 +217,9 @@ class Recorder:
             if number is not None:
                 vmaps = function.vmaps_of(inner.vmaps)
                 kept = tuple(map(self._arrays.keep, values))
-                self._keep(function, Made(number, inner.way, kept, vmaps, in_full=inner.in_full))
+                self._keep(
+                    function, RecordedCall(number, inner.way, kept, vmaps, in_full=inner.in_full)
+                )
 
     def transformed(self, call: Transformed) -> None:
         leaves, (known, held) = call.arrays(), call.known_by()
@@ -259,7 +261,7 @@ class Recorder:
         """What notes a call with these leaves, once it was made."""
         self._arrays.before_donation(leaves, donated)
         try:
-            with hooks.deaf() if donated or function.refs else contextlib.nullcontext():
+            with hooks.paused() if donated or function.refs else contextlib.nullcontext():
                 values = function.values_of(leaves, donated, before)
         except Spread:
             return functools.partial(self._uncompared, function.name, SPREAD)
@@ -273,7 +275,7 @@ class Recorder:
         if not self._samples or len(function.calls) >= FIRST_CALLS or not distributed():
             return None
         try:
-            with hooks.deaf():
+            with hooks.paused():
                 return function.data_of(leaves)
         except Exception as error:
             self._uncompared(f"{function.name} in several processes", error)
@@ -286,9 +288,9 @@ class Recorder:
         if number is None:
             return
         kept = tuple(map(self._arrays.keep, values))
-        self._keep(function, Made(number, self._ways.here(), kept, data=data))
+        self._keep(function, RecordedCall(number, self._ways.here(), kept, data=data))
 
-    def _keep(self, function: Compiled, made: Made) -> None:
+    def _keep(self, function: Compiled, made: RecordedCall) -> None:
         with self._lock:
             function.calls.append(made)
         self._stop_if_repeated(made.number)
@@ -315,7 +317,7 @@ class Recorder:
     ) -> Compiled | None:
         if known in self._functions:
             return self._functions[known]
-        with self._lock, hooks.deaf():
+        with self._lock, hooks.paused():
             if known not in self._functions:
                 self._held.append(held)
                 try:
@@ -354,7 +356,7 @@ class Recorder:
     def _stop_if_repeated(self, number: int) -> None:
         # Ever more rarely: each time all keys are compared.
         if self._stop_at and number.bit_count() == 1:
-            with self._lock, hooks.deaf():
+            with self._lock, hooks.paused():
                 self._stop_if_found(ProgramFacts(repeated=self._repeated(self.functions())))
 
     def _repeated(self, functions: Sequence[Compiled]) -> tuple[Repeated, ...]:
@@ -386,7 +388,7 @@ class Recorder:
         self._stop_at = None
         for call in list(self._waiting.values()):
             self.first(call)  # it was lowered, and never called by its name
-        with self._lock, hooks.deaf():
+        with self._lock, hooks.paused():
             functions = self.functions()
             shown = [f for known, f in self._functions.items() if f and known not in self._inner]
             repeated = self._repeated(functions)

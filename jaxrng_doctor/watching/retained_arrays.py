@@ -16,10 +16,10 @@ import numpy as np
 
 from jaxrng_doctor.jax_internals.jaxprs import key_words
 from jaxrng_doctor.watching import hooks
-from jaxrng_doctor.watching.compiled_function import Made
+from jaxrng_doctor.watching.compiled_function import RecordedCall
 from jaxrng_doctor.watching.repeated_keys import EagerUse
 
-_Use = TypeVar("_Use", Made, EagerUse)
+_Use = TypeVar("_Use", RecordedCall, EagerUse)
 
 
 LOST = "their keys have been donated or deleted since"
@@ -47,7 +47,7 @@ class Held:
             known = id(words)
             if is_taken and known in self._kept and known not in self._copies:
                 # One that was taken before is of no use to the call either.
-                with hooks.deaf(), contextlib.suppress(Exception):
+                with hooks.paused(), contextlib.suppress(Exception):
                     self._copies[known] = words, jnp.array(leaf)
 
     def lose(self, uses: list[_Use]) -> bool:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from tests.watching.alike import assert_alike
+from tests.watching.same_results import assert_alike
 
 X = jnp.arange(32.0).reshape(8, 4) / 32
 STEPS = 4

@@ -11,7 +11,7 @@ from jax import lax
 from jax.experimental.compilation_cache import compilation_cache
 
 import jaxrng_doctor
-from tests.watching.alike import assert_alike, same
+from tests.watching.same_results import assert_alike, same
 
 X = jnp.arange(12.0).reshape(4, 3)
 

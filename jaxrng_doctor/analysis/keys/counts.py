@@ -8,10 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrng_doctor.model.findings import Evidence
-
-STRIP = 256
-"""So many examples are shown one by one; of the rest only the numbers are kept."""
+from jaxrng_doctor.model.findings import STRIP_LENGTH, Evidence
 
 
 class KeyCount:
@@ -109,7 +106,7 @@ def _evidence(
         pair = (int(examples[order[twin]]), int(examples[order[twin + 1]]))
         key = " ".join(f"{int(w):08x}" for w in words[pair[0]])
     seen: dict[int, int] = {}
-    strip = tuple(seen.setdefault(int(n), len(seen)) for n in drawn[:STRIP])
+    strip = tuple(seen.setdefault(int(n), len(seen)) for n in drawn[:STRIP_LENGTH])
     return Evidence(len(drawn), distinct, strip, pair, key, fixed)
 
 

@@ -52,7 +52,7 @@ Scopes = tuple[ScopeMark, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ListedValue:
     """A variable of the listing, with what stands beside it: for the key tree."""
 
     variable: Variable
@@ -90,8 +90,8 @@ class Rows:
         *,
         every: bool,
     ) -> None:
-        self.made: dict[int, Made] = {}
-        self.drawn: dict[EqnPath, Made] = {}
+        self.made: dict[int, ListedValue] = {}
+        self.drawn: dict[EqnPath, ListedValue] = {}
         self.counts = Counts(trace.lineage_slice.draws.inert)
         self._trace = trace
         self._visits = visits
@@ -184,7 +184,7 @@ class Rows:
             self._within(at, here, operands) if self._every and not plain else (),
         )
         if kind == "draw":
-            self.drawn[path] = Made(outputs[0], here.scopes, place, found, mark)
+            self.drawn[path] = ListedValue(outputs[0], here.scopes, place, found, mark)
         self._note(eqn.outvars, outputs, here, place, found)
         return line
 
@@ -294,7 +294,7 @@ class Rows:
             here.names[var].text, _type(var.aval), _over(value, here.scopes), key, label
         )
         if value is not None and path[-1][0] < 0:
-            self.made.setdefault(id(value), Made(variable, here.scopes, None))
+            self.made.setdefault(id(value), ListedValue(variable, here.scopes, None))
         return variable
 
     def _holds_key(self, var: Var, inner: Jaxpr) -> bool:
@@ -318,7 +318,7 @@ class Rows:
         for var, output in zip(variables, outputs, strict=True):
             value = self._value(var, here)
             if value is not None:
-                self.made.setdefault(id(value), Made(output, here.scopes, place, found))
+                self.made.setdefault(id(value), ListedValue(output, here.scopes, place, found))
 
     def _atoms(self, atoms: Sequence[Any], here: _Here) -> tuple[Atom, ...]:
         found = []

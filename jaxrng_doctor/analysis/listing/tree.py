@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from jaxrng_doctor.analysis.lineage.describe import TRANSPARENT, describe, index_of, parameters
 from jaxrng_doctor.analysis.lineage.values import Value
-from jaxrng_doctor.analysis.listing.rows import Made
+from jaxrng_doctor.analysis.listing.rows import ListedValue
 from jaxrng_doctor.model.listing import KeyNode, NodeKind
 from jaxrng_doctor.tracing.places import locate
 from jaxrng_doctor.tracing.subprograms import EqnPath
@@ -24,7 +24,7 @@ _CHOOSING = frozenset({"chosen", "select_n"})
 class _Node:
     kind: NodeKind
     label: str
-    made: Made | None
+    made: ListedValue | None
     value: Value | None
     parents: list[int] = field(default_factory=list)
     children: list[int] = field(default_factory=list)
@@ -33,7 +33,9 @@ class _Node:
 class Tree:
     """Collects what is to stand in the tree, in the order of the program; `nodes()` has it all."""
 
-    def __init__(self, made: Mapping[int, Made], drawn: Mapping[EqnPath, Made]) -> None:
+    def __init__(
+        self, made: Mapping[int, ListedValue], drawn: Mapping[EqnPath, ListedValue]
+    ) -> None:
         self._made = made
         self._drawn = drawn
         self._nodes: list[_Node] = []
@@ -45,7 +47,9 @@ class Tree:
     def returned(self, output: str, key: Value) -> None:
         self._leaf("returned", f"returned as output{output}", None, (key,))
 
-    def _leaf(self, kind: NodeKind, label: str, made: Made | None, keys: tuple[Value, ...]) -> None:
+    def _leaf(
+        self, kind: NodeKind, label: str, made: ListedValue | None, keys: tuple[Value, ...]
+    ) -> None:
         parents = list(dict.fromkeys(map(self.key, keys)))
         self._append(_Node(kind, label, made, None, parents))
 

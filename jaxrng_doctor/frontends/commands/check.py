@@ -38,7 +38,7 @@ def check(
         examination = Examination(pool, workers, plan, progress)
         reports = examination.reports(texts)
     found = Report(finish(reports), __version__, examination.jax_version)
-    report = settings.settling.settle(found, complete=complete)
+    report = settings.acceptance.apply(found, complete=complete)
     settings.publish(report, real_stdout())
     warn_about_newer_jax(sys.stderr)
     if report.failures:

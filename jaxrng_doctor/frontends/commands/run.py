@@ -24,7 +24,7 @@ from jaxrng_doctor.watching import script
 from jaxrng_doctor.watching.on_import import once_jax_is_imported
 
 if TYPE_CHECKING:
-    from jaxrng_doctor.watching.processes import Meeting
+    from jaxrng_doctor.watching.processes import ProcessMerge
 
 
 def run(
@@ -57,11 +57,11 @@ def run(
 
 def _report(watch: _Watch, settings: Settings, folder: str, stderr: TextIO) -> int:
     """Write the report; returns its exit code."""
-    report, meeting = watch.report, watch.meeting
-    if meeting is not None and meeting.process > 0:
-        return _report_of_other_process(report, meeting, settings, folder, stderr)
+    report, merge = watch.report, watch.merge
+    if merge is not None and merge.process > 0:
+        return _report_of_other_process(report, merge, settings, folder, stderr)
     # Not complete: baseline entries that this program does not reproduce may be another's.
-    report = settings.settling.settle(report, complete=False)
+    report = settings.acceptance.apply(report, complete=False)
     settings.publish(report, stderr, brief=True, root=folder)
     warn_about_newer_jax(stderr)
     return FOUND if report.fails else CLEAN
@@ -75,7 +75,7 @@ class _Watch:
 
     def __init__(self, settings: Settings, *, key_values: bool, exit_on_first: bool) -> None:
         self.report = Report((), __version__, importlib.metadata.version("jax"))
-        self.meeting: Meeting | None = None
+        self.merge: ProcessMerge | None = None
         self._settings = settings
         self._key_values = key_values
         self._exit_on_first = exit_on_first
@@ -98,21 +98,21 @@ class _Watch:
     def _watch(self) -> None:
         from jaxrng_doctor.frontends.api import watching
         from jaxrng_doctor.jax_internals.running import hide_frames_of
-        from jaxrng_doctor.watching.processes import Meeting
+        from jaxrng_doctor.watching.processes import ProcessMerge
 
         choices = self._settings.choices()
         # With `never`, `--exit-on-first` stops at the severity that fails by default.
         stop_at: Severity = choices.fail_on if choices.fail_on != "never" else "warning"
         hide_frames_of(self._started_by)
-        self.meeting = Meeting(detail=self._settings.detail)
+        self.merge = ProcessMerge(detail=self._settings.detail)
         self.report = self._open.enter_context(
             watching(
                 choices,
                 key_values=self._key_values,
                 stop_at=stop_at if self._exit_on_first else None,
-                new=self._settings.settling.new_among,
+                new=self._settings.acceptance.new_among,
                 detail=self._settings.detail,
-                meeting=self.meeting,
+                merge=self.merge,
             )
         )
 
@@ -133,15 +133,15 @@ def _stderr() -> TextIO:
 
 
 def _report_of_other_process(
-    report: Report, meeting: Meeting, settings: Settings, folder: str, stderr: TextIO
+    report: Report, merge: ProcessMerge, settings: Settings, folder: str, stderr: TextIO
 ) -> int:
     """Finish a process other than 0: process 0 writes the common report and all files."""
-    writes = settings.settling.writes
-    report = settings.settling.reading_only().settle(report, complete=False)
-    if meeting.handed_over:
+    writes = settings.acceptance.writes
+    report = settings.acceptance.reading_only().apply(report, complete=False)
+    if merge.handed_over:
         found = counted(len(report.findings), "finding")
         print(
-            f"jaxrng-doctor: process {meeting.process}: {found}, see the report of process 0",
+            f"jaxrng-doctor: process {merge.process}: {found}, see the report of process 0",
             file=stderr,
         )
     else:

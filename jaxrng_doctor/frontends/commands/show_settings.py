@@ -44,8 +44,8 @@ def _common(settings: Settings) -> Iterator[str]:
 
 def _flags(settings: Settings) -> dict[str, Any]:
     said = {setting.name: getattr(settings.flags, setting.field, None) for setting in SETTINGS}
-    if settings.settling.path != settings.config.baseline:
-        said["baseline"] = settings.settling.path
+    if settings.acceptance.path != settings.config.baseline:
+        said["baseline"] = settings.acceptance.path
     return {name: value for name, value in said.items() if value is not None}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from jaxrng_doctor._util.text import counted
-from jaxrng_doctor.model.findings import Draw, Evidence, Finding, Leaf, Place
+from jaxrng_doctor.model.findings import STRIP_LENGTH, Draw, Evidence, Finding, Leaf, Place
 from jaxrng_doctor.model.listing import Listing
 from jaxrng_doctor.reports import _comparison_text, _finding_text, _gap_text, _strip
 from jaxrng_doctor.reports._layout import Layout, visible
@@ -79,16 +79,12 @@ class Views:
 
     def strip(self, evidence: Evidence) -> list[tuple[str, str]]:
         """The letters and the colour of each run."""
-        shown = evidence.strip[: _finding_text.STRIP]
+        shown = evidence.strip[:STRIP_LENGTH]
         return list(_strip.runs(shown, max(shown, default=0) + 1))
 
     def left_out(self, evidence: Evidence) -> int:
         """The number of examples that the strip does not show."""
-        return (
-            evidence.examples - min(len(evidence.strip), _finding_text.STRIP)
-            if evidence.strip
-            else 0
-        )
+        return evidence.examples - min(len(evidence.strip), STRIP_LENGTH) if evidence.strip else 0
 
     def keys(self, finding: Finding) -> str:
         assert finding.evidence is not None
