@@ -86,11 +86,7 @@ class Writer:
 
     def finding(self, finding: Finding) -> _Json:
         return {
-            "code": finding.code,
-            "name": finding.name,
-            "severity": finding.severity,
-            "confidence": finding.confidence,
-            "message": finding.message,
+            **headline(finding),
             **self.place(finding.place),
             "scopes": [self.scope(s) for s in finding.scopes],
             "related": [{**self.place(r.place), "message": r.message} for r in finding.related],
@@ -134,6 +130,17 @@ class Writer:
             "end_column": _column(place.path, place.end_line or place.line, place.end_column),
             "function": place.function,
         }
+
+
+def headline(finding: Finding) -> _Json:
+    """What identifies a finding, without its place."""
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity,
+        "confidence": finding.confidence,
+        "message": finding.message,
+    }
 
 
 def _column(path: str, line: int, column: int | None) -> int | None:

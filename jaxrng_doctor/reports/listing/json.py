@@ -23,6 +23,7 @@ from jaxrng_doctor.model.listing import (
     Variable,
 )
 from jaxrng_doctor.reports.json import Writer as Places
+from jaxrng_doctor.reports.json import headline
 from jaxrng_doctor.reports.options import RenderOptions
 
 SCHEMA_VERSION = 1
@@ -159,14 +160,7 @@ class _Writer:
         }
 
     def finding(self, finding: Finding) -> _Json:
-        return {
-            "code": finding.code,
-            "name": finding.name,
-            "severity": finding.severity,
-            "confidence": finding.confidence,
-            "message": finding.message,
-            "place": self.place(finding.place),
-        }
+        return {**headline(finding), "place": self.place(finding.place)}
 
     def place(self, place: Place | None) -> _Json | None:
         return None if place is None else self.places.place(place)

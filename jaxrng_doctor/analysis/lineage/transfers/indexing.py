@@ -42,14 +42,10 @@ def _dynamic_slice(eqn: Eqn, args: tuple[Value, ...]) -> Any:
 
 
 def _gather(eqn: Eqn, args: tuple[Value, ...]) -> Any:
+    rank = eqn.outvars[0].aval.ndim
     if eqn.params["mode"] == lax.GatherScatterMode.FILL_OR_DROP:
         # An index out of bounds finds the fill value, which is the same for all.
-        return undistinguished(_picked(args), (UNKNOWN,) * eqn.outvars[0].aval.ndim)
-    return _gathered(eqn, args)
-
-
-def _gathered(eqn: Eqn, args: tuple[Value, ...]) -> Any:
-    rank = eqn.outvars[0].aval.ndim
+        return undistinguished(_picked(args), (UNKNOWN,) * rank)
     operand, *indices = args
     if all(v.is_same for v in operand.axes):
         # Wherever the indices point, they find the same.
