@@ -1,6 +1,6 @@
-"""From a `Target` to a `Trace`: one jaxpr of the whole call in which every vmap is visible.
+"""Traces a `Target`. The `Trace` has one jaxpr of the whole call, in which every vmap is visible.
 
-The only step that patches anything in JAX, and it puts back what it patched.
+This is the only step of a check that patches JAX. It removes its patches afterwards.
 """
 
 from jaxrng_doctor.tracing.vmap_sites import recording_vmaps

@@ -1,8 +1,8 @@
-"""A target as a function of its arrays alone: what is traced, run and compared.
+"""Turns a target into a function of arrays only, which is traced, run and compared.
 
-Array leaves of the arguments become the inputs, each with a name such as
-`params['w']`. Every other leaf (`0.5`, `True`, `"relu"`) and each static parameter
-is passed as the very Python value that was given, as in the user's own call.
+The array leaves of the arguments become inputs, each with a name such as `params['w']`. Every
+other leaf (`0.5`, `True`, `"relu"`) and each static parameter is passed as the given Python
+value, as in the user's own call.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from jaxrng_doctor.tracing.returned_values import arrays_alone, arrays_only, is_
 
 @dataclass(frozen=True)
 class ArrayCall:
-    """`call(*arrays)` calls the target. `arrays` are the given ones, `names` their names.
+    """`call(*arrays)` calls the target with `arrays`, the given arrays; `names` are their names.
 
-    `in_axes` has the mapped axis of each array under the target's own vmap; then
-    `unmapped(indices)` is the same call with those arrays' first example, not mapped.
-    Both are `None` where the target is called as it is. `place` has the lines of the
-    target's function, where it is written in Python.
+    If the target is called under vmap, `in_axes` has the mapped axis of each array, `axis_size` is
+    the size of the batch, and `unmapped(indices)` is the same call, but with the first example of
+    each mapped array at `indices`, which is then not mapped. Otherwise these are `None`.
+    `surroundings` has the variables that the target's function sees besides its arguments.
+    `place` has the lines of that function, `None` if its source is not found.
     """
 
     call: Callable[..., Any]
@@ -43,12 +44,16 @@ class ArrayCall:
     place: Place | None = None
 
     def name_of(self, captured: Any) -> str:
-        """What the function's module or closure calls a value that it captured, or `""`."""
+        """The name of a captured value in the function's closure or module, or `""`."""
         return next((name for name, v in self.surroundings.items() if v is captured), "")
 
 
 def array_call(target: Target, is_traced: Callable[[Any], bool] | None = None) -> ArrayCall:
-    """Split `target`'s arguments into arrays and the rest: by default, what is an array already."""
+    """Split the arguments of `target` into traced leaves, the arrays, and the rest.
+
+    `is_traced` selects the traced leaves; by default, those that already are arrays. Parameters
+    in `target.static` are never traced.
+    """
     is_traced = is_traced or is_array
     names = parameter_names(target)
     parts: list[tuple[str, Any]] = [*zip(names, target.args, strict=True), *target.kwargs.items()]
@@ -109,7 +114,7 @@ def array_call(target: Target, is_traced: Callable[[Any], bool] | None = None) -
         def first_example(*arrays: Any) -> Any:
             return call(
                 *(
-                    # Not `take`, which knows no typed keys on JAX 0.6.
+                    # Not `take`, which does not support typed keys on JAX 0.6.
                     lax.index_in_dim(jnp.asarray(a), 0, in_axes[i], keepdims=False)
                     if i in indices
                     else a
@@ -132,7 +137,7 @@ def array_call(target: Target, is_traced: Callable[[Any], bool] | None = None) -
 
 
 def _surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
-    """The names that a function can see beside its arguments: its closure's, then its module's."""
+    """The variables that a function sees besides its arguments: its closure's and its module's."""
     plain = inspect.unwrap(fn.func if isinstance(fn, functools.partial) else fn)
     try:
         seen = inspect.getclosurevars(plain)
@@ -153,7 +158,7 @@ def _lines(fn: Callable[..., Any]) -> Place | None:
 
 
 def _leaf_axes(target: Target) -> list[int | None]:
-    """The axis of every leaf of args and kwargs, from a prefix of the tree as `vmap` takes it."""
+    """The mapped axis of each leaf of `args` and `kwargs`; `in_axes` may be a tree prefix."""
     in_axes = target.in_axes
     if isinstance(in_axes, Sequence):
         in_axes = tuple(in_axes)
@@ -168,7 +173,7 @@ def _leaf_axes(target: Target) -> list[int | None]:
 
 
 def parameter_names(target: Target) -> list[str]:
-    """A name for each positional argument: the parameter's, or `args[2]` beyond them."""
+    """The name of each positional argument: its parameter's, or one such as `args[2]`."""
     try:
         parameters = inspect.signature(target.fn).parameters.values()
     except (TypeError, ValueError):

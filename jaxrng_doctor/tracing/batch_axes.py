@@ -1,8 +1,8 @@
-"""Which axis of an array is the batch: followed from the outermost vmap to inputs and outputs.
+"""Finds the batch axes of the inputs and outputs of a program that calls vmap itself.
 
-A function that is called as it is maps over a batch somewhere inside. Its inputs'
-and outputs' batch axes are found by following axes through the equations around
-that vmap. An axis that is lost on the way (summed over, reshaped) is no batch axis.
+A target without `in_axes` may map over a batch somewhere inside. The batch axes of its inputs
+and outputs are found by following axes through the equations around the outermost vmaps. An axis
+that is lost on the way (summed over, reshaped) is not a batch axis.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ from jaxrng_doctor.tracing.walk import Here, JoiningWalk
 
 _RESULT = -1
 _Mark = tuple[int, int, int]
-"""Which input (or `_RESULT`: the vmap's output), which of its axes, and where that axis is now."""
+"""The index of an input (or `_RESULT`: a vmap's output), one of its axes, and its position now."""
 
 
 @dataclass
 class BatchAxes:
-    """`size` of the batch, and its axis in each input and output, `None` where it has none."""
+    """The size of the batch, and its axis in each input and output.
+
+    `size` is `None` if there is no batch. `inputs` has only the inputs with a batch axis, by
+    index; in `outputs`, an output without one is `None`.
+    """
 
     size: int | None = None
     inputs: dict[int, int] = field(default_factory=dict)
@@ -32,7 +36,7 @@ class BatchAxes:
 
 
 def batch_axes(jaxpr: AnyJaxpr) -> BatchAxes:
-    """The batch axes of a traced program; the outermost vmaps of one size make the batch."""
+    """The batch axes of a traced program. The outermost vmaps of one size map over the batch."""
     inner = equations.open_jaxpr(jaxpr)[0]
     marks = [frozenset((i, a, a) for a in range(v.aval.ndim)) for i, v in enumerate(inner.invars)]
     walk = _Axes()
@@ -45,7 +49,7 @@ _Marks = frozenset[_Mark]
 
 
 class _Axes(JoiningWalk[_Marks]):
-    """Follows axes through calls, up to the outermost vmaps; other scopes lose them."""
+    """Follows axes through calls, up to the outermost vmaps. In other scopes they are lost."""
 
     nothing: _Marks = frozenset()
 
@@ -54,7 +58,7 @@ class _Axes(JoiningWalk[_Marks]):
         self.found = BatchAxes()
 
     def key_of(self, jaxpr: Jaxpr, args: Sequence[_Marks], here: Here[None]) -> None:
-        """Nothing is remembered: what is found first decides what comes after."""
+        """Outputs are not cached: the first vmap decides which later ones map over the batch."""
 
     def join(self, values: Sequence[_Marks]) -> _Marks:
         return frozenset.intersection(*values)
@@ -100,7 +104,7 @@ def _through(eqn: Eqn, ins: Sequence[frozenset[_Mark]], out: Any) -> frozenset[_
 
 
 def _moved(eqn: Eqn, atom: Atom, axis: int, out: Any) -> int | None:
-    """Where `axis` of operand `atom` is in the output, `None` if it is gone."""
+    """The position of `axis` of the operand `atom` in the output, `None` if it is lost."""
     params, name = eqn.params, eqn.primitive.name
     if name == "transpose":
         return int(params["permutation"].index(axis))

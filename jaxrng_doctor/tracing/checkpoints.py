@@ -1,8 +1,8 @@
-"""Which call of a `checkpoint` an equation is of, whatever a derivative has made of it.
+"""Identifies the call of a `checkpoint` that an equation belongs to, also in a derivative.
 
-JAX writes the body into its caller, and once more into what runs again for the backward pass; the
-Python stacks of these lack now one call, now another. A name scope with a number of its own for
-each call is on all of them.
+JAX inlines the body into the caller, and a second time into the computation that is repeated for
+the backward pass. The Python stacks of these equations do not always show the same calls. So
+each call gets a numbered name scope, which all of its equations have.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _numbers = itertools.count()
 
 
 def primitives() -> tuple[Any, ...]:
-    """That of `jax.checkpoint`, and that which hides one with `jax_remat3`."""
+    """The primitive of `jax.checkpoint`, and the one that hides a checkpoint with `jax_remat3`."""
     return tuple(hidden.CHECKPOINT_CALLERS)
 
 
 def is_users_call(primitive: Primitive, params: dict[str, Any]) -> bool:
-    """In a patched `bind`: a `checkpoint` is called, for all that the user has written.
+    """In a patched `bind`: whether this is the user's call of a `checkpoint`.
 
-    JAX's own rules bind the primitive again for the parts that they make of it.
+    JAX's rules bind the same primitive for the parts that they make from such a call.
     """
     if primitive not in hidden.CHECKPOINT_CALLERS:
         return False
@@ -43,7 +43,7 @@ def is_users_call(primitive: Primitive, params: dict[str, Any]) -> bool:
 
 @functools.cache
 def numbering() -> Patch:
-    """While open, in threads that keep, the scope of each call of a `checkpoint` is numbered."""
+    """A patch: in threads that keep vmaps, each `checkpoint` call gets a numbered name scope."""
     return together(*map(_numbering, primitives()))
 
 
@@ -61,10 +61,13 @@ def _numbering(primitive: Primitive) -> Patch:
 
 
 def calls(eqns: Iterable[Any]) -> frozenset[str]:
-    """The calls that an equation is within; `eqns` are itself and those that hold it."""
+    """The scope names of the calls that contain an equation.
+
+    `eqns` are the equation and those that contain it.
+    """
     return frozenset(name for name in scope_names(eqns) if name.startswith(_PREFIX))
 
 
 def is_recomputed(eqns: Iterable[Any]) -> bool:
-    """It is in the body of a `checkpoint` that is run again for the backward pass."""
+    """Whether an equation is in a `checkpoint` body that is repeated for the backward pass."""
     return hidden.RECOMPUTED in scope_names(eqns)

@@ -1,7 +1,7 @@
-"""Which rule of a `custom_vjp` or `custom_jvp` an equation is of, and of which call.
+"""Identifies the rule of a `custom_vjp` or `custom_jvp`, and its call, that made an equation.
 
-A rule is run long after the call, for the backward pass. A name scope with a number of its own
-for each call, and one with the rule's name, are on all that comes of them.
+A rule may run long after the call, in the backward pass. So each call has a numbered name scope,
+and each rule one with its name. All equations that they make have these scopes.
 """
 
 from __future__ import annotations
@@ -24,17 +24,26 @@ _numbers = itertools.count()
 
 
 def keeping_rules() -> Patch:
-    """While open, in threads that keep, rules are run at their own lines and have their names."""
+    """A patch: in threads that keep vmaps, calls and rules run in their name scopes.
+
+    It also gives the equations of rules their own lines, instead of that of the call.
+    """
     return intercepting_rules(_is_keeping, _call, _rule)
 
 
 def calls(eqns: Iterable[Any]) -> frozenset[str]:
-    """The calls of functions with rules that made an equation: `eqns`, it and what holds it."""
+    """The scope names of the calls of functions with rules that an equation comes from.
+
+    `eqns` are the equation and those that contain it.
+    """
     return frozenset(name for name in scope_names(eqns) if name.startswith(_CALL))
 
 
 def rule_of(eqns: Iterable[Any]) -> tuple[str, str]:
-    """The name of the innermost rule that made an equation and its function's; else both `""`."""
+    """The names of the innermost rule that made an equation and of its function, else both `""`.
+
+    `eqns` are the equation and those that contain it.
+    """
     function, found = "", ("", "")
     for name in scope_names(eqns):
         if name.startswith(_CALL):

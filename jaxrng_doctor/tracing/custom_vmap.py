@@ -1,8 +1,8 @@
-"""A vmap around functions that have a vmap rule of their own (`jax.custom_batching`).
+"""Stages a vmap around functions that have custom vmap rules (`jax.custom_batching`).
 
-What such a function does for a batch need not be what it does for each example. So the
-vmap around it is staged in pieces: the equations before the call as one kept vmap, the
-rule with the whole batch, the equations after it as another.
+What such a function does for a batch may differ from what it does for each example. So the vmap
+around it is staged in pieces: the equations before the call as one kept vmap, the rule with the
+whole batch, and the equations after the call as another kept vmap.
 """
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ StagePiece = Callable[
     [Callable[..., list[Any]], tuple[Any, ...], tuple[int | None, ...], tuple[int | None, ...]],
     list[Any],
 ]
-"""Stages a vmap of a function: takes it, its arguments, `in_axes` and `out_axes`."""
+"""Stages a vmap. Takes a function, its arguments, `in_axes` and `out_axes`; returns the outputs."""
 
 
 def has_rules(jaxpr: AnyJaxpr) -> bool:
-    """The jaxpr calls, not inside of others, a function with a rule that draws or takes a key."""
+    """Whether an equation of the jaxpr has a rule (see `has_rule`). Nested jaxprs do not count."""
     return any(map(has_rule, equations.open_jaxpr(jaxpr)[0].eqns))
 
 
 def has_rule(eqn: Eqn) -> bool:
-    """The equation calls such a function: under a vmap it may do anything with its keys."""
+    """Whether the equation calls a function with a vmap rule that draws or takes a key.
+
+    Under a vmap, the rule may do anything with the keys.
+    """
     if eqn.primitive.name != CUSTOM:
         return False
     takes_key = any(may_be_key(v.aval) for v in eqn.invars if hasattr(v.aval, "dtype"))
@@ -47,7 +50,7 @@ def stage(
     size: int,
     stage_piece: StagePiece,
 ) -> list[Any]:
-    """The outputs of the vmap of `jaxpr`, an open one, over `operands`."""
+    """Stage the vmap of `jaxpr`, which is open, over `operands`; return its outputs."""
     batch = _Batch(jaxpr, size, stage_piece)
     for var, operand, axis in zip(jaxpr.invars, operands, in_axes, strict=True):
         batch.env[var] = operand if axis is None else _moved(operand, axis, 0)
@@ -56,7 +59,7 @@ def stage(
 
 
 class _Batch:
-    """Goes through a jaxpr with values for a whole batch; `mapped` ones have it as axis 0."""
+    """Runs a jaxpr on values for a whole batch. Variables in `mapped` have the batch as axis 0."""
 
     def __init__(self, jaxpr: Jaxpr, size: int, stage_piece: StagePiece) -> None:
         self.jaxpr = jaxpr
@@ -68,7 +71,7 @@ class _Batch:
     def run(self, out_axes: Sequence[int | None]) -> list[Any]:
         start = 0
         for index, eqn in enumerate(self.jaxpr.eqns):
-            # A call that no mapped value goes into is made once, whatever the rule.
+            # A call without mapped operands is made once, and its rule is not used.
             if has_rule(eqn) and self._depends(eqn):
                 self._piece(start, index)
                 self._rule(eqn)
@@ -90,7 +93,7 @@ class _Batch:
         return atom.val if isinstance(atom, equations.Literal) else self.env[atom]
 
     def _piece(self, start: int, end: int) -> None:
-        """A kept vmap of the equations from `start` to `end`."""
+        """Stage the equations from `start` to `end` as a kept vmap."""
         eqns = self.jaxpr.eqns[start:end]
         made = {v for eqn in eqns for v in eqn.outvars}
         later = [atom for eqn in self.jaxpr.eqns[end:] for atom in eqn.invars]

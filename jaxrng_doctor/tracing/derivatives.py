@@ -1,10 +1,10 @@
-"""Derivatives of kept equations: the equation stays as it is, its tangent goes by the ordinary way.
+"""Differentiates kept equations. The equation stays whole; JAX's rules compute its tangent.
 
-JAX's rules for the derivative of a vmap or a loop take it apart: what does not depend
-on the tangent is moved out of the loop, a batch is dissolved. So a kept equation is
-bound once more for its primal outputs, and the tangent is computed apart, inside a jit
-of a name of its own. That jit holds the primal a second time, in pieces; its draws are
-those of the kept equation and are not looked at.
+JAX's rules for the derivative of a vmap or a loop take it apart: what does not depend on the
+tangent is moved out of the loop, and a vmap is transformed away. So a kept equation is bound
+again for its primal outputs, and the tangent is computed separately, in a jit with a reserved
+name. That jit contains the primal a second time, in pieces; its draws are those of the kept
+equation and are not followed.
 """
 
 from __future__ import annotations
@@ -34,15 +34,16 @@ def derived(
     primals: Sequence[Any],
     tangents: Sequence[Any],
 ) -> tuple[list[Any], list[Any]]:
-    """The outputs of a kept equation, which `bind` makes, and their tangents.
+    """The outputs of a kept equation, which `bind` stages, and their tangents.
 
-    `run` does the same in the ordinary way, `bodies` are the jaxprs that the equation holds.
+    `run` computes the same outputs without keeping anything. `bodies` are the jaxprs that the
+    equation contains.
     """
     if not any(jaxprs.has_state(equations.open_jaxpr(body)[0]) for body in bodies):
         outs = bind(*primals)
         return outs, _tangents_of(run, primals, tangents, outs)
-    # The tangent must not write what the equation has written: it starts from what was in the
-    # refs before, and only what becomes of their tangents is written.
+    # The tangent's computation must not repeat the equation's writes to refs: it starts from the
+    # previous contents of the refs, and only the refs of their tangents are written.
     pure = _without_refs(run, primals)
     refs = [i for i, p in enumerate(primals) if equations.is_mutable(p)]
     before, moving = list(primals), list(tangents)
@@ -60,7 +61,7 @@ def derived(
 
 
 def _without_refs(run: Callable[..., Any], primals: Sequence[Any]) -> Callable[..., list[Any]]:
-    """`run` on what is in the refs, which also returns what is in them at the end."""
+    """`run` as a function of the contents of the refs, which also returns their final contents."""
     pure, consts = jaxprs.discharged(jax.make_jaxpr(run)(*primals))
     fun = jex_core.jaxpr_as_fun(equations.closed(pure))
     return lambda *values: list(fun(*consts, *values))
@@ -72,14 +73,14 @@ def _tangents_of(
     tangents: Sequence[Any],
     outs: Sequence[Any],
 ) -> list[Any]:
-    """The tangents of `outs`, which are what `run` returns."""
+    """The tangents of `outs`, the outputs of `run`."""
     live = [i for i, t in enumerate(tangents) if type(t) is not ad.Zero]
 
     def tangent_outs(
         primals: Sequence[Any], live_tangents: Sequence[Any], outs: Sequence[Any]
     ) -> list[Any]:
-        # Whoever uses the derivative uses the equation that it belongs to: it must not
-        # be removed as dead because only its derivative is wanted.
+        # Make the tangents depend on the outputs of the kept equation. Otherwise it would be
+        # removed as dead code where only its derivative is used.
         primals = tied.bind(*primals, *outs, count=len(primals))
 
         def of_live(*values: Any) -> Any:
@@ -99,7 +100,7 @@ def _tangents_of(
     ]
 
 
-# tied(*primals, *others, count=len(primals)) is primals, and depends on the others.
+# tied(*primals, *others, count=len(primals)) returns primals, and depends on the others.
 tied = jex_core.Primitive("tied")
 tied.multiple_results = True
 

@@ -1,7 +1,7 @@
-"""A program without mutable refs: what it keeps in them becomes values that come in and go out.
+"""Removes mutable refs from a program: their contents become inputs and outputs.
 
-A traced jaxpr in which refs are made, read and written becomes one of pure equations
-that computes the same. JAX "discharges" the state in this way before it compiles.
+A traced jaxpr in which refs are made, read and written becomes a jaxpr of pure equations that
+computes the same. JAX calls this "discharging" the state and does it before it compiles.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from jaxrng_doctor.jax_internals.equations import Jaxpr
 
 
 def without_refs(jaxpr: Jaxpr) -> tuple[Any, list[Any]]:
-    """An open jaxpr without constants, made pure, and the values of the inputs that come first.
+    """`jaxpr`, an open one without constants, made pure, and the values of its new inputs.
 
-    These are new, and constants; behind them are its own.
-    The inputs that were refs are what is in them at the beginning; what is in them at the end
-    is behind the outputs. Where JAX has no way to do without its refs, the jaxpr stays as it is.
+    The new inputs are constants and come before those of `jaxpr`. In place of each ref among its
+    inputs, the pure jaxpr takes the initial content; it returns the final content after the other
+    outputs. If JAX cannot discharge the state, `jaxpr` is returned unchanged.
     """
     if not jaxprs.has_state(jaxpr):
         return jaxpr, []
     try:
         pure, consts = jaxprs.discharged(equations.closed(jaxpr))
-    except Exception:  # an equation without a rule: the keys in its refs are a gap
+    except Exception:  # an equation has no discharge rule: keys in its refs are a gap
         return jaxpr, []
     return _part(pure, pure.outvars), consts
 
 
 def without_ends(jaxpr: Jaxpr, count: int) -> Any:
-    """The first `count` outputs of a jaxpr, which still computes what is in refs at the end."""
+    """The jaxpr with its first `count` outputs only. It still computes the refs' final contents."""
     return jaxpr if len(jaxpr.outvars) == count else _part(jaxpr, jaxpr.outvars[:count])
 
 
@@ -41,7 +41,7 @@ def _part(jaxpr: Jaxpr, outvars: list[Any]) -> Any:
 
 @contextmanager
 def unchanged(values: Sequence[Any]) -> Iterator[None]:
-    """Those of the values that are refs hold afterwards what they held before."""
+    """Restore the contents of the refs among `values` when the context closes."""
     refs = [value for value in values if equations.is_mutable(value)]
     before = [ref[...] for ref in refs]
     try:

@@ -1,7 +1,7 @@
-"""Which equations draw: the samplers of `jax.random`, and the primitives beneath them.
+"""Finds the equations that draw: calls of the samplers of `jax.random`, and drawing primitives.
 
-A call of a public sampler is one draw, whatever it does inside with its key: its
-own splits and rejection loops are no business of the user's.
+A call of a public sampler is one draw, whatever it does with its key. Its internal splits and
+rejection loops are not part of the user's code.
 """
 
 from __future__ import annotations
@@ -18,31 +18,34 @@ from jaxrng_doctor.tracing.derivatives import is_tangent
 
 
 def is_key(aval: Any) -> bool:
-    """A typed key array: its dtype is one of `key<fry>`, `key<rbg>` and so on."""
+    """Whether it is a typed key array, with a dtype such as `key<fry>` or `key<rbg>`."""
     return bool(jax.dtypes.issubdtype(aval.dtype, jax.dtypes.prng_key))
 
 
 def may_be_key(aval: Any) -> bool:
-    """A typed key, or uint32 with the words of a legacy key (2, with rbg 4) along its last axis."""
+    """Whether it is a typed key array, or may be a legacy key or an array of them.
+
+    That is a `uint32` array with 2 words (4 with rbg) along its last axis.
+    """
     if is_key(aval):
         return True
     return tuple(aval.shape)[-1:] in ((2,), (4,)) and str(aval.dtype) == "uint32"
 
 
 def key_impl(eqn: Eqn) -> str:
-    """The implementation of a draw's key, as in `key<fry>`; `"raw"` for bare words."""
+    """The short name of the impl of a draw's key, such as `"fry"`; `"raw"` for words of a key."""
     keys = [str(v.aval.dtype) for v in eqn.invars if is_key(v.aval)]
     return keys[0].removeprefix("key<").removesuffix(">") if keys else "raw"
 
 
 class Draws:
-    """Tells draws from other equations; remembers each jaxpr that it has looked into.
+    """Finds draws in jaxprs, and caches the results for each jaxpr.
 
-    tangents: the equations of derivatives that were met, which are not looked into.
-    keyless: draws that take no key, with the jaxprs that hold them.
-    inert: the primitives that neither draw nor hold a jaxpr. Most equations are of these,
-        and that depends on the primitive alone.
-    holding: the equations that hold jaxprs.
+    tangents: the equations found that compute derivatives. Their jaxprs are not searched.
+    keyless: the draws found that take no key, each with the jaxpr that contains it.
+    inert: the primitives found that neither draw nor contain a jaxpr. Most equations have one of
+        these. Whether a primitive is inert does not depend on the equation.
+    holding: the equations found that contain jaxprs.
     """
 
     def __init__(self) -> None:
@@ -54,7 +57,7 @@ class Draws:
         self.holding: list[Any] = []
 
     def key_operands(self, eqn: Eqn) -> tuple[int, ...]:
-        """The indices of the key among the operands, `()` where the equation is no draw."""
+        """The indices of the key among the operands, `()` if the equation is not a draw."""
         name = eqn.primitive.name
         if name in primitives.DRAWING:
             return primitives.DRAWING[name]
@@ -67,25 +70,25 @@ class Draws:
         return is_sampler_file(equations.function_of(body)[1]) and self.inside(body)
 
     def inside(self, jaxpr: AnyJaxpr) -> bool:
-        """Anything in the jaxpr draws, at any depth."""
+        """Whether anything in the jaxpr draws, at any depth."""
         return bool(self.drawing(jaxpr))
 
     def or_splits_inside(self, jaxpr: AnyJaxpr) -> bool:
-        """Anything in the jaxpr draws or splits a key, at any depth."""
+        """Whether anything in the jaxpr draws or splits a key, at any depth."""
         if self.using(jaxpr):
             return True
         inner = equations.open_jaxpr(jaxpr)[0]
         return any(self.or_splits_inside(sub) for e in inner.eqns for sub in equations.subjaxprs(e))
 
     def drawing(self, jaxpr: AnyJaxpr) -> frozenset[int]:
-        """The indices of the equations that draw, or hold a jaxpr that does."""
+        """The indices of the equations that draw, or contain a jaxpr that draws."""
         inner = equations.open_jaxpr(jaxpr)[0]
         if id(inner) not in self._drawing:
             self._look_into(inner)
         return self._drawing[id(inner)]
 
     def using(self, jaxpr: AnyJaxpr) -> frozenset[int]:
-        """Beside those that draw, the equations that split a key."""
+        """The indices in `drawing(jaxpr)`, and those of the equations that are splits of a key."""
         inner = equations.open_jaxpr(jaxpr)[0]
         if id(inner) not in self._using:
             self._look_into(inner)
@@ -121,7 +124,7 @@ class Draws:
         return any(self.inside(body) for body in bodies)
 
     def in_derivatives(self) -> Iterator[tuple[Any, Any]]:
-        """The draws inside of the derivatives that were met, each with the jaxpr that holds it."""
+        """The draws inside `tangents`, each with the jaxpr that contains it."""
         waiting = [body for eqn in self.tangents for body in equations.subjaxprs(eqn)]
         seen: set[int] = set()
         while waiting:
@@ -137,7 +140,10 @@ class Draws:
 
 
 def sampler_name(eqn: Eqn) -> str:
-    """What the user calls it: `jax.random.normal` for the jit of `_normal`."""
+    """The public name: `jax.random.normal` for the jit of `_normal`.
+
+    A drawing primitive without a public function keeps its own name.
+    """
     name = eqn.params.get("name") or eqn.primitive.name
     if eqn.primitive.name in primitives.DRAWING:
         public = eqn.primitive.name.removeprefix("random_")

@@ -1,6 +1,6 @@
-"""The loops and branches in an eager vmap or derivative, each with its values.
+"""Reports the loops and branches in an eager vmap or derivative, each with its operands.
 
-Their bodies JAX traces at once, and nothing in them is seen as it happens.
+JAX traces their bodies as a whole, so what happens inside them cannot be observed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from jaxrng_doctor.tracing.loop_primitives import PREFIX
 
 @dataclass(frozen=True)
 class LoopCall:
-    """What a primitive is given; `args` may be tracers of vmaps and derivatives."""
+    """A call of `primitive.bind`. `args` may be tracers of vmaps and derivatives."""
 
     primitive: Primitive
     args: tuple[Any, ...]
@@ -33,13 +33,13 @@ class LoopCall:
 
     @property
     def name(self) -> str:
-        """What users call it."""
+        """The name that users know: `"checkpoint"`, or that of the primitive."""
         is_checkpoint = self.primitive in checkpoints.primitives()
         return "checkpoint" if is_checkpoint else str(self.primitive.name)
 
     @property
     def bodies(self) -> list[Any]:
-        """Its jaxprs, the same objects for each call of one function."""
+        """Its jaxprs, which are the same objects in each call of one function."""
         return jaxprs_among(self.params)
 
 
@@ -48,11 +48,13 @@ Around = Callable[[LoopCall], contextlib.AbstractContextManager[None]]
 
 @contextlib.contextmanager
 def each_eager_loop(note: Callable[[LoopCall], None], around: Around) -> Iterator[None]:
-    """While open, `note(call)` for each that an eager vmap or derivative is around, before it runs.
+    """While open, call `note(call)` before each loop or branch in an eager vmap or derivative runs.
 
-    Not for those that JAX makes of it, as for the batch. Every one of them comes by the `bind` of
-    its primitive (0.6 to 0.12). A checkpoint that nothing is around runs within `around(call)`:
-    JAX evaluates its jaxpr. Loops and branches it compiles there, as jitted functions.
+    Checkpoints count too. Each call goes through the `bind` of its primitive (0.6 to 0.12). The
+    calls that JAX makes from a reported one, for example for the batch, are not reported.
+
+    A checkpoint outside of vmaps and derivatives runs inside `around(call)`, because JAX evaluates
+    its jaxpr. JAX compiles loops and branches there, as jitted functions, so they need no report.
     """
     with contextlib.ExitStack() as stack:
         for primitive in _primitives():
@@ -61,18 +63,18 @@ def each_eager_loop(note: Callable[[LoopCall], None], around: Around) -> Iterato
 
 
 def is_loop(eqn: Eqn) -> bool:
-    """The equation, kept whole or not, is one of those that `each_eager_loop` reports."""
+    """Whether the equation, kept or not, is of a kind that `each_eager_loop` reports."""
     name = eqn.primitive.name.removeprefix(PREFIX)
     return any(name == primitive.name for primitive in _primitives())
 
 
 def is_making() -> bool:
-    """JAX transforms one that was reported into what an eager vmap or derivative needs."""
+    """Whether JAX is transforming a reported call for an eager vmap or derivative."""
     return getattr(_state, "is_inside", False)
 
 
 def is_dispatched(call: JitCall) -> bool:
-    """JAX makes the call by itself, of one primitive: such as a loop that nothing compiles."""
+    """Whether JAX itself makes the call, to run one primitive, such as a loop outside of a jit."""
     return stacks.is_dispatch_file(function_of(call.jaxpr)[1])
 
 
@@ -91,7 +93,7 @@ def _patch(primitive: Primitive, note: Callable[[LoopCall], None], around: Aroun
             if is_making() or not is_eager():
                 return original(*args, **params)
             if is_plain():
-                # A backward pass binds the primitive too, to draw again.
+                # A backward pass binds the primitive too, to repeat the draws.
                 if not checkpoints.is_users_call(primitive, params):
                     return original(*args, **params)
                 with around(LoopCall(primitive, args, params)):

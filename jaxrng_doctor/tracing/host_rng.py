@@ -1,9 +1,9 @@
-"""NumPy's and Python's random numbers, drawn while a function is traced.
+"""Detects draws from NumPy's and Python's generators while a function is traced.
 
-Such numbers become constants of the traced function. Generators leave no equation,
-but drawing moves their state: it is read before and after. The functions of the two
-modules are wrapped meanwhile, to know the lines, and the thread: what another one
-draws is none of the trace's. Where only the state shows it, that may be in doubt.
+Such numbers become constants of the traced function. Generators leave no equation, but a draw
+changes their state, so the state is compared before and after. The functions of the two modules
+are wrapped meanwhile, to find the line and the thread of each draw: draws of other threads do
+not belong to the trace. If only the state shows a draw, its thread may be in doubt.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.tracing import places
 from jaxrng_doctor.tracing.other_threads import Others
 
-# What makes, seeds or describes generators, and draws nothing from them.
+# Names that make, seed or describe generators, and do not draw.
 _NOT_DRAWING = frozenset(
     {"Random", "SystemRandom", "getstate", "setstate", "seed", "get_state", "set_state"}
     | {name for name in np.random.__all__ if name[0].isupper() or "bit_generator" in name}
@@ -35,9 +35,11 @@ _RESETTING = ("seed", "set_state", "setstate")
 
 @dataclass(frozen=True, slots=True)
 class HostDraw:
-    """One draw: which function (`""` for a generator's method), and where, if that is known.
+    """One draw from the generators of `library`, `"NumPy"` or `"Python"`.
 
-    `generator` is the generator that moved, where it was not a module's own.
+    `function`: the function that drew; the module if only its state shows the draw; `""` for the
+    draws of `generator`, which is not a module's own. `place`: the place of the call, or of the
+    one that made `generator`; `None` if unknown.
     """
 
     library: str
@@ -48,11 +50,12 @@ class HostDraw:
 
 @dataclass(eq=False)
 class HostRng:
-    """What this thread drew; complete once `watching_host_rng()` is closed.
+    """The draws of this thread; complete once `watching_host_rng()` is closed.
 
-    `states` has, for each library, the state that its own generator was last seen in.
-    `doubts` are the libraries of which a generator moved while another thread ran that may
-    have drawn from it. `elsewhere` are those whose functions another thread has called.
+    `states`: for each library, the last seen state of its module's own generator. `made`: the
+    generators made meanwhile, each with its first state and the place of the call. `doubts`: the
+    libraries with a generator that changed while another thread ran that may have drawn from it.
+    `elsewhere`: the libraries whose functions another thread has called.
     """
 
     states: dict[str, Any]
@@ -64,18 +67,18 @@ class HostRng:
     others: Others = field(default_factory=Others)
 
     def is_alone(self) -> bool:
-        """No other thread can have drawn since this was made."""
+        """Whether no other thread can have drawn since this was made."""
         return not (self.elsewhere or self.others.may_have_drawn())
 
     def look(self) -> None:
-        """Note a draw of each library whose own generator has moved, unless one is noted."""
+        """Note a draw for each module's own generator that has changed, unless one is noted."""
         noted = {draw.library for draw in self.draws if draw.function} | self.elsewhere
         for library, now in _own_states().items():
             if library not in noted and now != self.states[library]:
                 self.moved(HostDraw(library, _MODULES[library], None))
 
     def moved(self, draw: HostDraw) -> None:
-        """Note a draw that only the state of its generator shows."""
+        """Note a draw that only the state of its generator shows; a doubt if not alone."""
         if self.is_alone():
             self.draws.append(draw)
         else:
@@ -86,7 +89,7 @@ _MODULES = {"NumPy": "numpy.random", "Python": "random"}
 
 
 def doubt(library: str) -> str:
-    """What a report says where nobody knows which thread drew."""
+    """The message of the gap for draws that may be another thread's."""
     moved = f"a generator of {library}'s moved while a function was traced"
     return f"{moved}: its draws, or another thread's"
 
@@ -96,14 +99,14 @@ def _own_states() -> dict[str, Any]:
 
 
 def generators() -> list[Any]:
-    """NumPy's generators, all but the one behind `np.random.normal` and the like."""
+    """All of NumPy's generators except the module's own, which `np.random.normal` draws from."""
     kinds = (np.random.Generator, np.random.RandomState)
     own = getattr(np.random.get_state, "__self__", None)
     return [g for g in gc.get_objects() if type(g) in kinds and g is not own]
 
 
 class Standing:
-    """Where the generators stand now."""
+    """The states of NumPy's generators and of the modules' own, at the time this is made."""
 
     def __init__(self) -> None:
         self._threads = Others()
@@ -111,23 +114,23 @@ class Standing:
         self._others = [(g, _state(g)) for g in generators()]
 
     def moved(self) -> str:
-        """The library whose generator has been drawn from since, `""` if none."""
+        """The library with a generator that has been drawn from since, `""` if there is none."""
         now = _own_states()
         if any(state != _state(g) for g, state in self._others):
             return "NumPy"
         return next((library for library in now if now[library] != self._own[library]), "")
 
     def is_alone(self) -> bool:
-        """No other thread can have drawn since."""
+        """Whether no other thread can have drawn since."""
         return not self._threads.may_have_drawn()
 
 
 @contextlib.contextmanager
 def watching_host_rng(known: Sequence[Any] | None = None) -> Iterator[HostRng]:
-    """Note every draw of this thread from the host's generators until the context closes.
+    """Note every draw of this thread from NumPy's and Python's generators while open.
 
-    States are only read, so the program draws what it always draws. `known` are the
-    `generators()`, where somebody has looked for them already.
+    States are only read, so the program draws the same numbers as always. `known` is the result
+    of `generators()`, if the caller already has it.
     """
     others = [(g, _state(g)) for g in (generators() if known is None else known)]
     with _noting_draws() as seen:
@@ -140,10 +143,10 @@ def watching_host_rng(known: Sequence[Any] | None = None) -> Iterator[HostRng]:
 
 @contextlib.contextmanager
 def preserving_host_rng(known: Sequence[Any]) -> Iterator[None]:
-    """Afterwards the `known` and the modules' own generators go on as if nothing had been drawn.
+    """Restore the states of the generators in `known` and of the modules' own at the end.
 
-    What another thread may have drawn from meanwhile is left as it is: to set that back would
-    repeat its numbers.
+    Generators that another thread may have drawn from meanwhile are left unchanged: restoring
+    them would repeat its numbers.
     """
     streams = [g.bit_generator for g in known if isinstance(g, np.random.Generator)]
     states = [stream.state for stream in streams]
@@ -175,7 +178,7 @@ def _state(generator: Any) -> Any:
 
 
 def _comparable(state: Any) -> Any:
-    """A state of NumPy's, its arrays as bytes: as text they would take milliseconds."""
+    """A NumPy generator's state, with arrays as bytes: as text they would take milliseconds."""
     if isinstance(state, dict):
         return {name: _comparable(part) for name, part in state.items()}
     if isinstance(state, tuple):
@@ -183,7 +186,7 @@ def _comparable(state: Any) -> Any:
     return state.tobytes() if isinstance(state, np.ndarray) else state
 
 
-# -- the functions of the modules, wrapped -----------------------------------------------
+# -- wrappers of the modules' functions --------------------------------------------------
 
 _open: list[HostRng] = []
 
@@ -200,7 +203,7 @@ def _noting_draws() -> Iterator[HostRng]:
 
 
 def _of_this_thread(drawn: str = "") -> list[HostRng]:
-    """Those that note what this thread does; the others note that it has `drawn`."""
+    """The open `HostRng`s of this thread. The others note that it drew from the library `drawn`."""
     own, everyone = threading.get_ident(), tuple(_open)
     for seen in everyone:
         if drawn and seen.thread != own:
@@ -233,7 +236,10 @@ def _noting(original: Callable[..., Any], name: str, library: str) -> Callable[.
 
 
 def _resetting(original: Callable[..., Any], library: str) -> Callable[..., Any]:
-    """To set a state is not to draw: what comes after is compared with the new state."""
+    """Wrap a function that sets a state, which is not a draw.
+
+    Draws before it are noted first; later states are compared with the new one.
+    """
 
     @functools.wraps(original)
     def reset(*args: Any, **kwargs: Any) -> Any:
@@ -249,7 +255,7 @@ def _resetting(original: Callable[..., Any], library: str) -> Callable[..., Any]
 
 
 def _keeping(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A generator that is made while tracing is looked at again at the end."""
+    """Wrap `default_rng`: the states of the generators that it makes are compared at the end."""
 
     @functools.wraps(original)
     def default_rng(*args: Any, **kwargs: Any) -> Any:

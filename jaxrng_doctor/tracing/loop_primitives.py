@@ -1,9 +1,9 @@
-"""Loops that stay whole: `scan` and `while` under another name, which JAX does not take apart.
+"""Keeps loops whole: `scan` and `while` under other names, so that JAX does not take them apart.
 
-Under `grad`, JAX moves out of a scan whatever does not change from step to step. A draw
-from a constant key is just that: the fault would leave the loop together with it. So a
-loop with draws in it is staged as an equation of a primitive of our own, with the same
-parameters, for which no such rule is known.
+Under `grad`, JAX moves everything out of a scan that does not change from step to step. This
+includes a draw from a constant key, which would then not be found in the loop. So a loop with
+draws is staged as an equation of a separate primitive with the same parameters, for which JAX
+has no such rule.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PREFIX = "kept_"
 
 
 def _keep(original: Any) -> patches.Patch:
-    """Make the kept twin of a loop primitive, and the patch that puts it in its place."""
+    """Make the kept version of a loop primitive, and return the patch that binds it instead."""
     kept = jex_core.Primitive(PREFIX + original.name)
     kept.multiple_results = True
 
@@ -61,7 +61,7 @@ def _keep(original: Any) -> patches.Patch:
 
     def replaced(bind: Any) -> Callable[..., Any]:
         def bind_or_keep(*args: Any, **params: Any) -> Any:
-            # JAX's own rules bind the primitive again for the parts that they make of it.
+            # JAX's rules bind the same primitive for the parts that they make from a loop.
             is_users = patches.calling_function() in stacks.LOOP_CALLS
             if is_users and thread_state.current() and running.is_staging() and _draws(params):
                 return kept.bind(*args, **params)
@@ -82,6 +82,6 @@ _PATCHES = (_keep(scan_p), _keep(while_p))
 
 @contextlib.contextmanager
 def keeping_loops() -> Any:
-    """While open, loops with draws in them are staged whole, in threads that keep."""
+    """While open, stage loops with draws whole, in threads that keep vmaps."""
     with _PATCHES[0], _PATCHES[1]:
         yield

@@ -1,11 +1,11 @@
-"""Whether a draw that is the same along an axis meets data that vary along it.
+"""Decides whether a draw that is the same along an axis meets data that vary along it.
 
-A mask that is the same on every device, over different parts of the batch, is a
-fault; parameters that are the same on every device are not. So a draw on replicated
-keys is followed forward through the device map's body, to the first equation in
-which it meets something that differs from device to device. Likewise parameters that
-leave a vmap with `out_axes=None` are said by their author to be one for all examples,
-and numbers that are the same in several processes are a fault where they meet data that differ.
+A mask that is the same on every device, over different parts of the batch, is a mistake;
+parameters that are the same on every device are not. So a draw from replicated keys is followed
+forward through the device map's body, to the first equation in which it meets something that
+differs from device to device. Likewise, parameters that leave a vmap with `out_axes=None` are
+declared to be the same for all examples, and numbers that are the same in several processes are
+a mistake if they meet data that differ.
 """
 
 from __future__ import annotations
@@ -26,14 +26,17 @@ _REDUCING = frozenset({"psum", "pmax", "pmin", "psum_invariant", "all_gather"})
 
 @dataclass(frozen=True, slots=True)
 class _Flag:
-    """Of one value: does it vary over the axis, and is it made from the draw?"""
+    """Whether a value varies over the axis, and whether it is made from the draw."""
 
     varies: bool = False
     drawn: bool = False
 
 
 def meets_varying(over: Map | ShardMap, axis: Any, draw: EqnPath) -> bool:
-    """Whether the draw at `draw` inside the device map `over` meets data varying over `axis`."""
+    """Whether the draw at `draw` inside the device map `over` meets data that vary over `axis`.
+
+    It also does if it leaves the map by an output that is mapped over `axis`.
+    """
     (body,) = bodies(over)
     walk = _Meeting(axis, draw)
     outs = walk.jaxpr(body.jaxpr, [_Flag(differs(how, axis)) for _, how in body.ins], Here())
@@ -42,7 +45,7 @@ def meets_varying(over: Map | ShardMap, axis: Any, draw: EqnPath) -> bool:
 
 
 def meets_inputs(program: AnyJaxpr, inputs: Collection[int], draw: EqnPath) -> bool:
-    """Whether the draw at `draw` in a whole program meets data made of any of these `inputs`."""
+    """Whether the draw at `draw` in a whole program meets data made from any of `inputs`."""
     walk = _Meeting(object(), draw)
     count = len(equations.open_jaxpr(program)[0].invars)
     walk.jaxpr(program, [_Flag(i in inputs) for i in range(count)], Here())
@@ -50,10 +53,13 @@ def meets_inputs(program: AnyJaxpr, inputs: Collection[int], draw: EqnPath) -> b
 
 
 def leaves_as_one(over: Map, draw: EqnPath) -> bool:
-    """Whether the draw at `draw` leaves the vmap `over`, unmixed, by an output with axis `None`."""
+    """Whether the draw at `draw` leaves the vmap `over` by an output with axis `None`.
+
+    Outputs that are also made from mapped data do not count.
+    """
     if None not in over.out_axes:
         return False
-    # No name: what an axis is reduced to is not mapped, and yet made of what is.
+    # Not the axis name: a value reduced over the axis is not mapped, but made from mapped data.
     walk = _Meeting(object(), draw)
     outs = walk.jaxpr(over.body, [_Flag(axis is not None) for axis in over.in_axes], Here())
     leaving = zip(outs, over.out_axes, strict=True)
@@ -80,7 +86,7 @@ class _Meeting(JoiningWalk[_Flag]):
         level = len(here.path)
         if len(self.draw) != level + 1 or (*here.path, (at.index, 0)) != self.draw:
             return super().equation(at, ins, here)
-        # What the numbers are made to fit, such as a probability, they have met by then.
+        # The other operands of the draw, such as a probability, are data that it meets.
         data = [flag for v, flag in zip(at.eqn.invars, ins, strict=True) if not is_key(v.aval)]
         varies = len(data) < len(ins) and self.join(data).varies
         self.met |= varies

@@ -1,4 +1,4 @@
-"""Which mesh axes of a `shard_map` cut each of its operands and outputs."""
+"""Finds the mesh axes over which a `shard_map` splits each of its operands and outputs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 from jaxrng_doctor.jax_internals.equations import Eqn
 
 MeshDims = dict[int, tuple[Any, ...]]
-"""Which mesh axes cut which dimension of an array."""
+"""The mesh axes over which an array is split, for each of its dimensions that is."""
 
 
 def shard_map_dims(eqn: Eqn) -> tuple[dict[Any, int], list[MeshDims], list[MeshDims]]:
-    """A shard_map's manual mesh axes with their sizes, and how they cut its inputs and outputs.
+    """A shard_map's manual mesh axes with their sizes, and how they split its inputs and outputs.
 
-    `in_names`, dictionaries, up to 0.6; `in_specs`, partition specs, later.
+    The parameters are `in_names`, dictionaries, up to 0.6, and `in_specs`, partition specs, later.
     """
     params = eqn.params
     sizes = dict(params["mesh"].shape)

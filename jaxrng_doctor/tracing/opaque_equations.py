@@ -1,7 +1,7 @@
-"""The equations that nobody can look into, and into which of them a key goes.
+"""Finds the opaque equations that take keys.
 
-A draw in a callback, in a kernel or in another library's primitive is not seen. Where
-a key, or the words of one, goes into such an equation, that is a gap.
+A draw in a callback, in a kernel or in another library's primitive cannot be followed. If such
+an equation takes a key, or the words of one, that is a gap.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from jaxrng_doctor.tracing.walk import Here, JoiningWalk
 
 
 def taking_keys(draws: Draws, program: Jaxpr) -> list[tuple[Any, Any]]:
-    """The opaque equations of `program` that a key goes into, each with the jaxpr that holds it."""
-    draws.drawing(program)  # which meets them all
+    """The opaque equations of `program` that take a key, each with the jaxpr that contains it."""
+    draws.drawing(program)  # fills `inert` and `holding`
     if not any(map(is_opaque, draws.inert)) and not any(map(_is_opaque, draws.holding)):
         return []
     return list(_Flow(draws, program).taking.values())
@@ -29,7 +29,7 @@ def _is_opaque(eqn: Eqn) -> bool:
 
 
 class _Flow(JoiningWalk[bool]):
-    """Whether each value holds a key, or words made from one."""
+    """Finds out for each value whether it contains a key, or words made from one."""
 
     nothing = False
 
@@ -48,7 +48,7 @@ class _Flow(JoiningWalk[bool]):
 
     def equation(self, at: At, ins: Sequence[bool], here: Here[None]) -> Sequence[bool]:
         if self.draws.key_operands(at.eqn):
-            return [False] * len(at.eqn.outvars)  # what it draws is no key
+            return [False] * len(at.eqn.outvars)  # the numbers drawn are not a key
         return super().equation(at, ins, here)
 
     def transfer(self, at: At, ins: Sequence[bool], here: Here[None]) -> Sequence[bool]:

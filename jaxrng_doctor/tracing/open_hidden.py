@@ -1,6 +1,6 @@
 """Opens the equations that hide what they do until they are compiled (`jax_internals/hidden.py`).
 
-All that comes after knows checkpoints, scans and calls by the equations that hold jaxprs.
+All later steps expect checkpoints, scans and calls as equations that contain jaxprs.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from jaxrng_doctor.jax_internals import equations, hidden
 from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Atom, Eqn
 from jaxrng_doctor.tracing.derivatives import is_tangent
 
-# Of several operands each is handed on as it is (0.6 to 0.12). Checkpoints make one of what they
-# run again, keys among it, with `jax_remat3`.
+# Returns its operands unchanged (0.6 to 0.12). With `jax_remat3`, checkpoints pass the inputs of
+# what they repeat through one, including keys.
 _BARRIER = "optimization_barrier"
 
 
 def expanded(jaxpr: AnyJaxpr, known: dict[int, tuple[Any, Any]] | None = None) -> Any:
-    """The jaxpr with every such equation, at any depth, replaced by one of what it does.
+    """The jaxpr with every hiding equation, at any depth, replaced by one that shows its jaxprs.
 
-    Without the equations that hand their operands on. `known` has the answers for the jaxprs
-    that occur several times, by `id`, beside these: one that was made here would be gone.
+    Optimization barriers are removed. `known` caches the results for jaxprs that occur several
+    times: it maps the `id` of a jaxpr to the jaxpr and its result. It keeps the jaxpr alive so
+    that its `id` is not reused.
     """
     known = {} if known is None else known
     if id(jaxpr) not in known:
@@ -58,7 +59,7 @@ def _opened(eqn: Eqn, known: dict[int, tuple[Any, Any]]) -> Any:
     if eqn.primitive.name == hidden.HIDING:
         try:
             eqn = hidden.shown(eqn)
-        except Exception:  # such as of a type that is no array: it stays closed, which is a gap
+        except Exception:  # such as for a type that is not an array: not opened, which is a gap
             return eqn
     if is_tangent(eqn):
         return eqn

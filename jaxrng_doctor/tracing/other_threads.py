@@ -1,4 +1,4 @@
-"""What else runs: whether another thread might draw numbers while this one traces a function."""
+"""Decides whether another thread might draw numbers while this one traces a function."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from jaxrng_doctor.tracing.places import is_machinery
 
 _STDLIB = os.path.join(os.path.abspath(sysconfig.get_paths()["stdlib"]), "")
 
-# Whose threads carry messages, and run nothing of the program's: those that come with a notebook,
-# a debugger, a progress bar or a test runner.
+# Packages whose threads carry messages and run none of the program's code: those of notebooks,
+# debuggers, progress bars and test runners.
 _SERVING = frozenset(
     {"IPython", "debugpy", "execnet", "ipykernel", "jupyter_client", "tornado", "tqdm", "zmq"}
 )
@@ -26,11 +26,11 @@ _SERVING_FILES = tuple(
 
 
 class Others:
-    """The other threads of this process, from now on: whether one of them may have drawn.
+    """Decides whether another thread of this process may have drawn since this was made.
 
-    What serves a notebook or a test runner does not count, nor what JAX and the doctor run, but
-    the callbacks of compiled functions do, while they run. A thread that has not run since has
-    drawn nothing; where the system does not say (Linux does), each may have.
+    Threads that serve a notebook or a test runner do not count. Those of JAX and jaxrng-doctor
+    only count while they run callbacks of compiled functions. A thread that has not run since has
+    not drawn; if the system does not report that (Linux does), each thread may have drawn.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Others:
 
 
 def _running() -> dict[int, str | None]:
-    """Each thread that could be drawing, with its `_sleep_of`, where that is known."""
+    """Each other thread that may draw, with its `_sleep_of`."""
     own = threading.get_ident()
     found = {ident: None for ident, frame in _frames().items() if ident != own and _may_draw(frame)}
     threads = {thread.ident: thread.native_id for thread in threading.enumerate()} if found else {}
@@ -50,10 +50,10 @@ def _running() -> dict[int, str | None]:
 
 
 def _frames() -> dict[int, FrameType]:
-    """The running frame of each thread.
+    """The current frame of each thread.
 
-    Python holds a lock meanwhile for which the end of a `threading.local` waits, too: garbage must
-    not be collected within (seen on 3.11.7, where it hung).
+    Python holds a lock meanwhile, for which the deletion of a `threading.local` waits too. So
+    garbage must not be collected during the call (seen on 3.11.7, where it hung).
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -65,8 +65,11 @@ def _frames() -> dict[int, FrameType]:
 
 
 def _sleep_of(native: int | None) -> str | None:
-    """How often a sleeping thread has gone to sleep: as often as before if it did nothing since."""
-    # Python's own clock of a thread crashes where that has ended meanwhile; a file is not there.
+    """How often a thread that sleeps now has gone to sleep: unchanged if it has not run since.
+
+    `None` if it does not sleep, or if this is unknown.
+    """
+    # Python's clock for threads crashes if the thread has ended; this file is just missing then.
     path = f"/proc/self/task/{native}/status"
     with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
         told = dict(line.split(":", 1) for line in file if ":" in line)
@@ -81,7 +84,7 @@ def _may_draw(frame: FrameType) -> bool:
     while here is not None:
         stack.append(here.f_code.co_filename)
         here = here.f_back
-    # Outermost first, without what starts every thread.
+    # Outermost first, without the frames that start every thread.
     entered = [path for path in reversed(stack) if path != threading.__file__]
     if not entered:
         return False

@@ -1,7 +1,7 @@
-"""Where in the user's source something stands: from a Python stack to a `Place`.
+"""Finds the `Place` in the user's source that a Python stack leads to.
 
-A stack comes in innermost first; the first frame that is the user's own answers,
-or, where none is, the first that is not JAX's or ours.
+Stacks are innermost first. The place is that of the first frame in the user's code or, if there
+is none, of the first that is not in JAX or jaxrng-doctor.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ _INSTALLED = (*_LIBRARIES, *_folders("stdlib", "platstdlib"))
 
 @functools.cache
 def is_machinery(path: str) -> bool:
-    """The file belongs to JAX, to the doctor or to Python's import system."""
+    """Whether the file belongs to JAX, to jaxrng-doctor or to Python's import system."""
     return path.startswith((JAX_DIR, OWN_DIR, "<frozen "))
 
 
 @functools.cache
 def is_users(path: str) -> bool:
-    """The file is the user's own: neither machinery nor an installed library."""
+    """Whether the file is the user's: neither machinery nor an installed library."""
     return not is_machinery(path) and not path.startswith(_INSTALLED)
 
 
 @functools.lru_cache(maxsize=64)
 def _positions(code: CodeType) -> list[tuple[int | None, ...]]:
-    # A function of ten thousand lines has as many places, which all need this list.
+    # Cached, because a function of ten thousand lines has as many places that need this list.
     return list(code.co_positions())
 
 
 def place_of(frame: Frame) -> Place:
-    """The stretch of source that a frame was executing; columns where Python kept them."""
+    """The source range that a frame was executing, with columns if Python recorded them."""
     code = frame.code
-    # One entry an instruction of two bytes; see PEP 657.
+    # One entry per instruction of two bytes; see PEP 657.
     line, end_line, column, end_column = _positions(code)[frame.lasti // 2]
     return Place(
         path=code.co_filename,
@@ -66,7 +66,7 @@ def place_of(frame: Frame) -> Place:
 
 
 def innermost(frames: Iterable[Frame]) -> Place | None:
-    """The place of the innermost frame that is the user's, else of the innermost library frame."""
+    """The place of the innermost user frame, else of the innermost library frame, else `None`."""
     library = None
     for frame in frames:
         path = frame.code.co_filename
@@ -78,7 +78,7 @@ def innermost(frames: Iterable[Frame]) -> Place | None:
 
 
 def users_place(frames: Iterable[Frame]) -> Place | None:
-    """The place of the innermost frame that is the user's."""
+    """The place of the innermost user frame, `None` if there is none."""
     return next((place_of(f) for f in frames if is_users(f.code.co_filename)), None)
 
 
@@ -95,7 +95,7 @@ def calling_library(frames: Iterable[Frame]) -> str:
 
 
 def python_stack() -> Iterator[Frame]:
-    """The stack of the code that is running now, innermost first."""
+    """The stack of the running code, innermost first."""
     frame = sys._getframe(1)
     while frame is not None:
         yield Frame(frame.f_code, frame.f_lasti)
@@ -104,10 +104,9 @@ def python_stack() -> Iterator[Frame]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class At:
-    """An equation in a program: `eqn` of `jaxpr`, which `parent`'s equation holds.
+    """An equation in a program: `eqn` in `jaxpr`, which the equation of `parent` contains.
 
-    `index` is the equation's index in its jaxpr. `depth` is the number of scopes
-    around it.
+    `index` is the equation's index in its jaxpr. `depth` is the number of scopes around it.
     """
 
     parent: At | None
@@ -117,7 +116,7 @@ class At:
     depth: int
 
     def above(self) -> list[At]:
-        """This equation and those that hold it, the outermost first."""
+        """This equation and those that contain it, outermost first."""
         found: list[At] = []
         at: At | None = self
         while at is not None:
@@ -127,12 +126,11 @@ class At:
 
 
 def locate(at: At | None) -> Place | None:
-    """The user's line that made an equation, or the innermost library line if there is none.
+    """The user's place that made an equation, or the innermost library place if there is none.
 
-    JAX traces a jitted function once: the stack of an equation inside it shows the
-    caller that happened to come first. So a stack is believed only up to the
-    function that its jaxpr was traced from; above that, the equation that calls
-    the jaxpr knows better.
+    JAX traces a jitted function once: the stack of an equation in it shows the first caller. So a
+    stack is only used up to the function that its jaxpr was traced from. Beyond that, the stack of
+    the equation that calls the jaxpr is used.
     """
     library = None
     while at is not None:
@@ -147,7 +145,7 @@ def locate(at: At | None) -> Place | None:
 
 
 def jit_around(at: At) -> At | None:
-    """The innermost jit of a function that is not JAX's own."""
+    """The innermost jit around the equation of a function that is not JAX's; `None` without one."""
     for above in reversed(at.above()[:-1]):
         if above.eqn.primitive.name in primitives.JIT:
             file = equations.function_of(above.eqn.params["jaxpr"])[1]
@@ -157,7 +155,10 @@ def jit_around(at: At) -> At | None:
 
 
 def loop_function(at: At) -> str:
-    """Which of JAX's loops the user called: the outermost one of JAX's frames that is a loop."""
+    """The loop function that the user called: the outermost in the JAX frames of the equation.
+
+    If there is none, the name of the primitive, with `while_loop` for `while`.
+    """
     name = str(at.eqn.primitive.name).removeprefix("kept_")
     called = {"while": "while_loop"}.get(name, name)
     for frame in equations.frames(at.eqn):
@@ -168,7 +169,7 @@ def loop_function(at: At) -> str:
 
 
 def by_lax_map(at: At) -> bool:
-    """A vmap that `lax.map` makes of each `batch_size` elements."""
+    """Whether `lax.map` made the vmap, to map over `batch_size` elements at a time."""
     for frame in equations.frames(at.eqn):
         file = frame.code.co_filename
         if not is_machinery(file):
@@ -179,7 +180,10 @@ def by_lax_map(at: At) -> bool:
 
 
 def is_pmap(at: At) -> bool:
-    """A pmap; from JAX 0.8 on it is a shard_map of a function of JAX's own around the user's."""
+    """Whether the equation is a pmap.
+
+    From JAX 0.8 on, a pmap is a shard_map of one of JAX's functions, which calls the user's.
+    """
     name = at.eqn.primitive.name
     if name != primitives.SHARD_MAP:
         return bool(name == primitives.PMAP)
@@ -187,13 +191,13 @@ def is_pmap(at: At) -> bool:
 
 
 def named_by_user(axis_name: Any) -> str | None:
-    """The name of an axis, unless JAX made it up for a pmap without one."""
+    """The name of an axis, `None` if JAX made it up for a pmap without one."""
     own = isinstance(axis_name, str) and not axis_name.startswith(stacks.UNNAMED_AXES)
     return axis_name if own else None
 
 
 def random_function(at: At) -> str:
-    """Which function of `jax.random` the user called to make a split: `split`, if not a sampler."""
+    """The `jax.random` function that the user called to make a split: a sampler or `"split"`."""
     called = ""
     for frame in equations.frames(at.eqn):
         path = frame.code.co_filename
@@ -205,28 +209,28 @@ def random_function(at: At) -> str:
 
 
 def user_stack(at: At) -> list[Place]:
-    """All of the user's places on the way to an equation, innermost first; see `locate`."""
+    """The places of all user frames on the way to an equation, innermost first; see `locate`."""
     return [place_of(frame) for frame in way(at) if is_users(frame.code.co_filename)]
 
 
 def library_functions(at: At | None) -> tuple[str, ...]:
-    """The libraries' functions between the user's line and an equation, innermost first."""
+    """The library functions between the user's code and an equation, innermost first."""
     led = itertools.takewhile(lambda frame: not is_users(frame.code.co_filename), way(at))
     return tuple(frame.code.co_qualname for frame in led)
 
 
 def parting_library(a: Sequence[Frame], b: Sequence[Frame]) -> tuple[str, bool]:
-    """The library that led to both `way`s within one call of the user's, `""` if none did.
+    """The library that led to both `way`s from one call in the user's code, `""` if none did.
 
-    It called `jax.random` itself both times, and the ways there part inside of one of its
-    functions. The second result is whether it calls the user's code from there.
+    The library called `jax.random` itself both times, and the two ways diverge inside one of its
+    functions. The second result is whether user code runs after they diverge.
     """
     stacks = [list(reversed(way)) for way in (a, b)]
     if not all(calling_library(reversed(stack)) for stack in stacks):
         return "", False
     for depth, (one, other) in enumerate(zip(*stacks, strict=False)):
         if one.code is not other.code:
-            break  # one line of the user's called two functions
+            break  # one call in the user's code called two functions
         if one.lasti != other.lasti:
             below = [frame for stack in stacks for frame in stack[depth + 1 :]]
             users = any(is_users(frame.code.co_filename) for frame in below)
@@ -235,7 +239,7 @@ def parting_library(a: Sequence[Frame], b: Sequence[Frame]) -> tuple[str, bool]:
 
 
 def way(at: At | None) -> list[Frame]:
-    """The user's and libraries' frames on the way to an equation, innermost first."""
+    """The user and library frames on the way to an equation, innermost first."""
     found: list[Frame] = []
     while at is not None:
         inside = _inside(equations.frames(at.eqn), at.jaxpr)
@@ -245,7 +249,7 @@ def way(at: At | None) -> list[Frame]:
 
 
 def _inside(frames: Iterable[Frame], jaxpr: AnyJaxpr) -> Iterator[Frame]:
-    """The frames up to the function that `jaxpr` was traced from; all if it is not there."""
+    """The frames up to the function that `jaxpr` was traced from; all if it is not among them."""
     name, file = equations.function_of(jaxpr)
     for frame in frames:
         yield frame

@@ -1,4 +1,4 @@
-"""Traces a target's call: the program with everything that was noticed meanwhile, a `Trace`."""
+"""Traces the call of a target: a `Trace` is its program, with everything noticed meanwhile."""
 
 from __future__ import annotations
 
@@ -29,23 +29,27 @@ from jaxrng_doctor.tracing.vmap_sites import recording_vmaps
 
 @dataclass(frozen=True)
 class Trace:
-    """One jaxpr of the whole call, with every vmap visible and nothing dead in it.
+    """One jaxpr of the whole call, with every vmap visible and without dead code.
 
-    jaxpr: open, without constants; `inputs` has for each of its inputs the variable,
-        its name, and whether it is an argument (else a captured constant).
-    values: the concrete values of those inputs; a ref for one that is what the ref holds.
+    jaxpr: open, without constants.
+    inputs: for each input of the jaxpr, the variable, its name, and whether it is an argument
+        (otherwise it is a captured constant).
+    values: the concrete values of those inputs; for the content of a ref, the ref.
     refs: the mutable refs that the call was given or captured.
-    out_paths: the tree path of each output leaf, `""` for a lone one; `out_avals`
-        have their shapes and dtypes.
-    argument: for each input, which of the call's arrays it is, `None` for a constant.
-    key_outputs: which outputs are keys, or may be legacy ones.
+    out_paths: the tree path of each output leaf, `""` for a lone one.
+    out_avals: the shape and dtype of each output leaf.
+    argument: for each input, its index in the arrays of the call, `None` for a constant.
+    key_outputs: the indices of the outputs that are keys, or may be legacy keys.
     keys_left: the variables of the keys that are in refs at the end.
-    lineage_slice: what the draws' keys and the key outputs are made of.
-    slice: the same, and what decides which draws are reached: what must be run for them.
-    place: the lines of the target's function, where it is written in Python.
-    host_draws: draws from NumPy's or Python's generators while tracing: the library, the
+    lineage_slice: what the keys of draws, the key outputs and `keys_left` are made of.
+    slice: the same, with what decides which draws are reached, so that it can be run.
+    donates: whether a jitted function in the program donates arguments, so that their memory is
+        reused.
+    place: the lines of the target's function, `None` if its source is not found.
+    host_draws: the draws from NumPy's or Python's generators while tracing: the library, the
         function (or the generator's name), and the place.
-    donates: some jitted function in the program takes its arguments' memory.
+    gaps: the vmaps that could not be kept, the hooks that failed, and the draws from NumPy's or
+        Python's generators that may be another thread's.
     """
 
     jaxpr: Jaxpr
@@ -64,7 +68,7 @@ class Trace:
     gaps: tuple[Gap, ...]
 
     def at(self, path: Sequence[tuple[int, int]]) -> At:
-        """The equation to which a path leads: by which equations, and which of their jaxprs."""
+        """The equation at `path`, an `EqnPath`."""
         at: At | None = None
         jaxpr: Any = self.jaxpr
         for index, number in path:
@@ -82,10 +86,10 @@ class Trace:
 
 
 def trace_program(call: ArrayCall, generators: Sequence[Any] | None = None) -> Trace:
-    """Trace `call` with `jax.make_jaxpr`; raises whatever the user's function raises.
+    """Trace `call` with `jax.make_jaxpr`.
 
-    Where the doctor itself fails, it raises `AnalysisFault`. `generators` are NumPy's, where
-    somebody has looked for them already.
+    `generators` is the result of `host_rng.generators()`, if the caller already has it. Raises
+    whatever the user's function raises, and `AnalysisFault` for an error in jaxrng-doctor.
     """
     users: list[Exception] = []
     try:
@@ -98,7 +102,7 @@ def trace_program(call: ArrayCall, generators: Sequence[Any] | None = None) -> T
 
 
 def _traced(call: ArrayCall, generators: Sequence[Any] | None, users: list[Exception]) -> Trace:
-    """The trace. An error that came while the user's function was traced is added to `users`."""
+    """The trace. Exceptions from tracing the user's function are also added to `users`."""
 
     def program(*arrays: Any) -> Any:
         return call.call(*arrays)
@@ -114,7 +118,7 @@ def _traced(call: ArrayCall, generators: Sequence[Any] | None, users: list[Excep
         program_jaxpr, made = without_refs(program_jaxpr)
     outputs, _ = jax.tree_util.tree_flatten_with_path(shapes)
     consts = [*made, *consts]
-    # What the program leaves in its refs is used, too.
+    # The final contents of refs count as used, too.
     live, used = jaxprs.without_dead_code(program_jaxpr, [True] * len(program_jaxpr.outvars))
     keys_left = tuple(
         v
@@ -154,7 +158,7 @@ def _name(call: ArrayCall, const: Any) -> str:
 
 
 def _donates(jaxpr: AnyJaxpr) -> bool:
-    """Some jitted function in the jaxpr, at any depth, takes the memory of its arguments."""
+    """Whether a jitted function in the jaxpr, at any depth, donates arguments."""
     return any(
         any(eqn.params.get("donated_invars", ())) or any(map(_donates, equations.subjaxprs(eqn)))
         for eqn in equations.open_jaxpr(jaxpr)[0].eqns

@@ -1,7 +1,7 @@
-"""The arrays among what a function returns.
+"""Selects the arrays from the outputs of a function.
 
-A name, a type or a plain function beside the arrays is left out. It holds no noise, and JAX takes
-none of them, though in the user's own call they are fine.
+Names, types and plain functions next to the arrays are left out. They contain no noise, and JAX
+does not accept them as outputs, although they are valid in the user's own call.
 """
 
 from __future__ import annotations
@@ -23,16 +23,20 @@ _NAMES = (str, bytes, type, np.dtype, np.ufunc, enum.Enum)
 
 
 def is_array(leaf: Any) -> bool:
-    """A mutable ref is one too: what it holds goes in, and out. NumPy's texts and dates are not."""
+    """Whether it is an array or a mutable ref, whose content is an input and an output.
+
+    NumPy arrays of strings, objects, dates or time spans do not count.
+    """
     if isinstance(leaf, (np.ndarray, np.generic)):
         return leaf.dtype.kind not in "MOSUm"
     return isinstance(leaf, jax.Array) or is_mutable(leaf)
 
 
 def arrays_alone(outputs: Any, name: str) -> Any:
-    """`outputs` of the function `name` without the leaves that hold no array.
+    """The `outputs` of the function `name`, with `None` for the leaves that contain no arrays.
 
-    Raises `TargetError` where one that JAX does not take may hold some, as a generator does.
+    Raises `TargetError` for a leaf that JAX does not accept and that may contain arrays, such as
+    a generator.
     """
     leaves = _leaves(outputs)
     if all(map(_is_plain, (leaf for _, leaf in leaves))):
@@ -40,13 +44,13 @@ def arrays_alone(outputs: Any, name: str) -> Any:
     for path, leaf in leaves:
         if not (_is_plain(leaf) or _holds_nothing(leaf) or _is_taken(leaf)):
             if inspect.iscoroutine(leaf):
-                leaf.close()  # or Python would complain that nobody has awaited it
+                leaf.close()  # otherwise Python warns that it was never awaited
             raise _refused(name, path, leaf, _HIDDEN)
     return jax.tree_util.tree_map(lambda leaf: None if _holds_nothing(leaf) else leaf, outputs)
 
 
 def _leaves(outputs: Any) -> list[tuple[Any, Any]]:
-    # JAX complains of an iterator unless it is said to be a leaf.
+    # JAX rejects an iterator unless it is declared a leaf.
     found, _ = jax.tree_util.tree_flatten_with_path(
         outputs, is_leaf=lambda node: isinstance(node, Iterator)
     )
@@ -54,7 +58,7 @@ def _leaves(outputs: Any) -> list[tuple[Any, Any]]:
 
 
 def arrays_only(outputs: Any, name: str) -> Any:
-    """`outputs`, all of which `jax.vmap` can map; raises `TargetError` otherwise."""
+    """The `outputs`, unchanged. Raises `TargetError` if there is a leaf that `jax.vmap` rejects."""
     for path, leaf in _leaves(outputs):
         if not (_is_plain(leaf) or _is_taken(leaf)):
             raise _refused(name, path, leaf, "which jax.vmap does not map")
@@ -77,7 +81,7 @@ def _is_plain(leaf: Any) -> bool:
 
 
 def _is_taken(leaf: Any) -> bool:
-    """Whether it is an array to JAX, which knows more kinds of them than we do."""
+    """Whether JAX accepts it as an array; it accepts more kinds than `is_array`."""
     if isinstance(leaf, Iterator):
         return False
     try:
@@ -88,7 +92,7 @@ def _is_taken(leaf: Any) -> bool:
 
 
 def _holds_nothing(leaf: Any) -> bool:
-    """Whether it is a name or a function, and of a kind that has nothing from the call in it."""
+    """Whether it is a name, a type or a function that cannot contain values from the call."""
     if isinstance(leaf, _NAMES) or (isinstance(leaf, np.ndarray) and leaf.dtype.kind in "SU"):
         return True
     if isinstance(leaf, types.FunctionType):

@@ -1,7 +1,7 @@
-"""What the draws of a program depend on: a backward slice, through every nested jaxpr.
+"""Finds what the draws of a program depend on: a backward slice, through every nested jaxpr.
 
-Most equations have nothing to do with a key. Lineage and ledger follow only those
-in the slice: the draws, the scopes around them, and what their keys are made of.
+Most equations have nothing to do with a key. The lineage analysis and the ledger only follow the
+slice: the draws, the scopes around them, and what their keys are made of.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Literal = equations.Literal
 
 
 class Everything:
-    """No slice: all equations of each jaxpr."""
+    """Stands in for a slice, and contains all equations of each jaxpr."""
 
     def __init__(self, draws: Draws) -> None:
         self.draws = draws
@@ -32,13 +32,13 @@ class Everything:
 class Slice:
     """The relevant equations of each jaxpr, and its relevant inputs.
 
-    `wanted` are outputs of the program that matter beside its draws, and `left` variables that do,
-    as what the program leaves in refs. To run the slice
-    (`to_run`), what decides whether and how often a draw is reached must be there too;
-    what its key is made of can be found without.
+    `wanted` are the outputs of the program that matter besides its draws, and `left` the variables
+    that do, such as what the program leaves in refs. With `to_run`, the slice also contains what
+    decides whether and how often a draw is reached. That is needed to run the slice, but not to
+    find what the keys are made of.
 
-    A jaxpr that occurs several times has one answer, for the union of what is
-    asked of it: a superset costs time, never a wrong verdict.
+    A jaxpr that occurs several times has one slice, for the union of what its callers need: a
+    superset costs time, but does not change any result.
     """
 
     def __init__(
@@ -59,40 +59,40 @@ class Slice:
         self._inputs: dict[int, frozenset[int]] = {}
         self._equations: dict[int, tuple[int, ...]] = {}
         self._vars: dict[int, set[Any]] = {}
-        # A jaxpr that is asked for more by a later caller may need more inputs of an
-        # earlier one, so the passes repeat until nothing grows (it only ever grows).
+        # If a later caller needs more outputs of a jaxpr, an earlier caller may have to provide
+        # more inputs. So passes are repeated until nothing grows; nothing ever shrinks.
         while self._grew:
             self._grew = False
             self._visited.clear()
             self._visit(program, wanted)
 
     def equations(self, jaxpr: AnyJaxpr) -> tuple[int, ...]:
-        """Indices of the relevant equations, in program order."""
+        """The indices of the relevant equations, in program order."""
         return self._equations[id(equations.open_jaxpr(jaxpr)[0])]
 
     def inputs(self, jaxpr: AnyJaxpr) -> frozenset[int]:
-        """Indices of the inputs on which anything relevant depends."""
+        """The indices of the inputs on which anything relevant depends."""
         return self._inputs[id(equations.open_jaxpr(jaxpr)[0])]
 
     def outputs(self, jaxpr: AnyJaxpr) -> frozenset[int]:
-        """Indices of the outputs that somebody relevant uses."""
+        """The indices of the outputs that something relevant uses."""
         return self._asked[id(equations.open_jaxpr(jaxpr)[0])]
 
     def reached(self, jaxpr: AnyJaxpr) -> bool:
-        """The slice was taken of this jaxpr too: it is inside of no draw, and of nothing opaque."""
+        """Whether this jaxpr was sliced, too: it is not inside a draw or an opaque equation."""
         return id(equations.open_jaxpr(jaxpr)[0]) in self._equations
 
     def needed(self, jaxpr: AnyJaxpr, var: Var) -> bool:
         return var in self._vars[id(equations.open_jaxpr(jaxpr)[0])]
 
     def _visit(self, jaxpr: AnyJaxpr, wanted: Iterable[int]) -> frozenset[int]:
-        """Slice `jaxpr` for its draws and the outputs `wanted`; the inputs they need."""
+        """Slice `jaxpr` for its draws and the outputs `wanted`; return the inputs they need."""
         inner = equations.open_jaxpr(jaxpr)[0]
         before = self._asked.get(id(inner), frozenset())
         asked = before | frozenset(wanted)
         if asked == before and id(inner) in self._visited:
             return self._inputs[id(inner)]
-        # An earlier caller of this pass has gone on with a smaller answer.
+        # An earlier caller in this pass has used a smaller result.
         self._grew |= id(inner) in self._visited
         self._visited.add(id(inner))
         needed = {v for i in asked if not isinstance(v := inner.outvars[i], Literal)}
@@ -117,7 +117,7 @@ class Slice:
         return self._inputs[id(inner)]
 
     def _operands(self, eqn: Eqn, outs: list[int]) -> Iterable[int]:
-        """The operands that the draws in `eqn` and its outputs `outs` need."""
+        """The indices of the operands that the draws in `eqn` and its outputs `outs` need."""
         every = range(len(eqn.invars))
         if eqn.primitive in self.draws.inert:
             return every

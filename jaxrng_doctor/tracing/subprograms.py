@@ -1,9 +1,9 @@
-"""How an equation runs the programs that it holds: `vmap`, `scan` and the like, described once.
+"""Describes how equations such as `vmap` and `scan` run the jaxprs that they contain.
 
-`control(eqn)` says of which kind an equation is, and `bodies(control)` how each of its jaxprs gets
-its inputs and gives its outputs. `walk.py` follows values through programs by this description.
-To add a kind: a class here, its case in `control` and in `bodies`, and how its keys are computed
-in `analysis/keys/evaluator.py`.
+`control(eqn)` returns the kind of an equation, and `bodies(control)` how each of its jaxprs gets
+its inputs and returns its outputs. `walk.py` uses this to follow values through programs. To add
+a kind, add a class here, its cases in `control`, `bodies` and `scopes`, and the computation of
+its keys in `analysis/keys/evaluator.py`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from jaxrng_doctor.tracing.loop_primitives import PREFIX
 from jaxrng_doctor.tracing.meshes import MeshDims, shard_map_dims
 
 EqnPath = tuple[tuple[int, int], ...]
-"""The way to an equation of a program: at each level its index, and which of its jaxprs."""
+"""The path to an equation: at each level an equation's index, and which of its jaxprs is next."""
 
-# Equinox's primitives that hand on or choose between their operands, and draw nothing.
+# Equinox's primitives that return their operands or select from them, and do not draw.
 _EQUINOX = frozenset({"nonbatchable", "nontraceable", "select_if_vmap"})
 
 
@@ -40,7 +40,7 @@ class Call:
 class Map:
     """The jaxpr is applied to each example: a kept vmap, or a pmap (`is_device`).
 
-    Axes have an entry for each operand and output, `None` where it is not mapped.
+    `in_axes` has an entry for each operand, `out_axes` for each output; `None` if it is not mapped.
     """
 
     body: AnyJaxpr
@@ -55,8 +55,8 @@ class Map:
 class ShardMap:
     """The jaxpr is applied on each device of a mesh to its block of the operands.
 
-    axes: the mesh axes with their sizes. ins, outs: for each operand and output, which
-    mesh axes cut which of its dimensions.
+    axes: the mesh axes with their sizes.
+    ins, outs: for each operand and output, the mesh axes over which its dimensions are split.
     """
 
     body: AnyJaxpr
@@ -69,7 +69,7 @@ class ShardMap:
 class Scan:
     """The jaxpr maps (consts, carry, x) to (carry, y) `length` times.
 
-    Operands are consts, carry and xs in that order; outputs are carry and ys.
+    The operands are consts, carry and xs, in that order; the outputs are carry and ys.
     """
 
     body: AnyJaxpr
@@ -81,9 +81,9 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class While:
-    """`body` maps (body consts, carry) to carry while `condition`(condition consts, carry).
+    """`body` maps (body consts, carry) to carry while `condition`(condition consts, carry) holds.
 
-    Operands are condition consts, body consts and carry in that order.
+    The operands are condition consts, body consts and carry, in that order.
     """
 
     condition: AnyJaxpr
@@ -101,22 +101,22 @@ class Cond:
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """What is done with the operands and the jaxprs is unknown: a gap where a key is concerned."""
+    """It is unknown what is done with the operands and the jaxprs: a gap if a key is involved."""
 
     bodies: tuple[Any, ...]
 
 
 Scoped = Map | ShardMap | Scan | While
-"""What opens scopes."""
+"""The kinds of equations that open scopes."""
 
 Entered = Call | Cond | Scoped
-"""What can be followed into."""
+"""The kinds of equations whose jaxprs can be followed."""
 
 Control = Entered | Opaque
 
 
 def control(eqn: Eqn) -> Control | None:
-    """How an equation uses the jaxprs that it holds; `None` for a function of its operands."""
+    """How an equation uses the jaxprs that it contains; `None` for a function of its operands."""
     name, params = eqn.primitive.name.removeprefix(PREFIX), eqn.params
     held = equations.subjaxprs(eqn)
     if not held:
@@ -151,7 +151,7 @@ def control(eqn: Eqn) -> Control | None:
 
 
 def entered(eqn: Eqn) -> tuple[Any, ...]:
-    """The jaxprs that an equation runs, in the order in which a path numbers them."""
+    """The jaxprs that an equation runs, in the order of their numbers in an `EqnPath`."""
     inside = control(eqn)
     if inside is None or isinstance(inside, Opaque):
         return ()
@@ -165,28 +165,28 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Along:
-    """One slice of an array along `axis` for each example or step."""
+    """One slice of an array along `axis` per example or step."""
 
     axis: int
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What a device holds of an array, which the mesh axes in `dims` cut."""
+    """A device's block of an array that is split over the mesh axes in `dims`."""
 
     dims: MeshDims
 
 
 @dataclass(frozen=True, slots=True)
 class Carry:
-    """The carried value number `index`: before the first step the operand, then the output."""
+    """The carried value `index`: the operand before the first step, then the body's output."""
 
     index: int
 
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """Whether the loop goes on."""
+    """Whether the loop continues."""
 
 
 How = Whole | Along | Block | Carry | Test
@@ -194,7 +194,7 @@ WHOLE, TEST = Whole(), Test()
 
 
 def differs(how: How, axis: Any) -> bool:
-    """Examples, steps or devices along `axis` may get different values."""
+    """Whether examples, steps or devices along `axis` may get different values."""
     match how:
         case Along():
             return True
@@ -208,10 +208,11 @@ def differs(how: How, axis: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """One jaxpr of an equation. `number` is its own in an `EqnPath`.
+    """One jaxpr of an equation. `number` is its number in an `EqnPath`.
 
-    ins: for each input, the index of the operand and how it goes in. outs: for each output, how
-    the equation's output of the same index is made of it; a `Test` is no output of the equation.
+    ins: for each input, the index of the operand, and how the input is made from it.
+    outs: for each output, how the equation's output of the same index is made from it; a `Test`
+        is not an output of the equation.
     """
 
     jaxpr: AnyJaxpr
@@ -283,7 +284,7 @@ def _whole(jaxpr: AnyJaxpr) -> tuple[How, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One scope that an equation opens. `size` is `None` where it is not known beforehand."""
+    """One scope that an equation opens. `size` is `None` if it is only known at run time."""
 
     kind: ScopeKind
     size: int | None
@@ -291,7 +292,7 @@ class Scope:
 
 
 def scopes(inside: Entered) -> tuple[Scope, ...]:
-    """The scopes around the bodies, outermost first: for a device map one for each mesh axis."""
+    """The scopes around the bodies, outermost first; a `ShardMap` has one for each mesh axis."""
     match inside:
         case Call() | Cond():
             return ()
@@ -308,9 +309,9 @@ def scopes(inside: Entered) -> tuple[Scope, ...]:
 
 
 def _computes(eqn: Eqn) -> bool:
-    """It does nothing but compute, at any depth: a `scatter-add`, with the addition as its jaxpr.
+    """Whether it only computes, at any depth, such as a `scatter-add`, whose jaxpr is the addition.
 
-    Not so where something inside draws, splits a key, is unknown or keeps a state (a kernel).
+    It does not if something inside draws, splits a key, is unknown or has state (a kernel).
     """
     name = eqn.primitive.name
     if name in primitives.DRAWING or name in (primitives.SPLIT, primitives.KEYLESS):
@@ -325,9 +326,10 @@ def _computes(eqn: Eqn) -> bool:
 
 @functools.cache
 def is_opaque(primitive: Primitive) -> bool:
-    """What an equation without jaxprs does is unknown: another library's primitive, a callback.
+    """Whether it is unknown what an equation of this primitive, without jaxprs, does.
 
-    JAX's own, and ours, are attributes of modules (0.6 to 0.12).
+    This holds for callbacks and for primitives of other libraries. Those of JAX and jaxrng-doctor
+    are attributes of modules (0.6 to 0.12).
     """
     if primitive.name in _EQUINOX:
         return False
@@ -336,7 +338,10 @@ def is_opaque(primitive: Primitive) -> bool:
 
 @functools.lru_cache(maxsize=1)
 def _known(modules: int) -> dict[int, Any]:
-    """The primitives of JAX and the doctor, by `id`, while so many modules are imported."""
+    """The primitives of JAX and jaxrng-doctor, by `id`.
+
+    `modules` is the number of imported modules: the cached result is only valid for this number.
+    """
     del modules
     own = ("jax", __name__.partition(".")[0])
     values = (

@@ -1,4 +1,4 @@
-"""Whether this thread keeps vmaps and loops visible, and what it noticed meanwhile."""
+"""Records whether this thread keeps vmaps and loops, and the gaps that it finds meanwhile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxrng_doctor.model.findings import Gap
 
 @dataclass
 class Keeping:
-    """What was noticed while vmaps and loops were kept."""
+    """The gaps that are found while vmaps and loops are kept."""
 
     gaps: list[Gap] = field(default_factory=list)
 
@@ -22,14 +22,14 @@ _state = threading.local()
 
 
 def current() -> Keeping | None:
-    """What this thread notes, `None` if it keeps nothing."""
+    """The notes of this thread, `None` if it does not keep vmaps and loops."""
     keeping: Keeping | None = getattr(_state, "keeping", None)
     return keeping
 
 
 @contextlib.contextmanager
 def noting() -> Iterator[Keeping]:
-    """Keep, in this thread, until the context closes."""
+    """While open, keep vmaps and loops in this thread; failures of hooks are added to the gaps."""
     notes = Keeping()
     with _as_current(notes), receiving_faults(lambda message: notes.gaps.append(Gap(message))):
         yield notes
@@ -37,7 +37,7 @@ def noting() -> Iterator[Keeping]:
 
 @contextlib.contextmanager
 def ordinary() -> Iterator[None]:
-    """Let vmaps and loops of this thread be what they always are, also inside `noting()`."""
+    """While open, do not keep vmaps and loops in this thread, even inside `noting()`."""
     with _as_current(None):
         yield
 

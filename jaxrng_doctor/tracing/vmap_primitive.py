@@ -1,10 +1,9 @@
-"""A vmap that stays visible: one equation that holds the jaxpr of one example.
+"""Keeps vmaps: each becomes one equation that contains the jaxpr of one example.
 
-JAX dissolves a `vmap` while it traces: what is left are batched equations that no
-longer say what was mapped. While `keeping_vmaps()` is open, each call of a mapped
-function is staged instead as one equation of the primitive below. All that JAX may
-do to that equation (run, compile, differentiate, batch it) it does to the ordinary
-vmap of the same jaxpr.
+JAX transforms a `vmap` away while it traces: the batched equations that are left do not show what
+was mapped. While `keeping_vmaps()` is open, each call of a mapped function is staged instead as
+one equation of the primitive below. Whatever JAX does to that equation (run, compile,
+differentiate, batch it) is done to the ordinary vmap of the same jaxpr.
 """
 
 from __future__ import annotations
@@ -42,13 +41,13 @@ kept_vmap.multiple_results = True
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the user wrote at a vmap, as far as that is known.
+    """A vmap in the user's code, as far as it is known.
 
-    `operands` has an entry for each input of the kept equation: the name of the
-    argument that it is (`"params['w']"`), or `None` for a captured value.
-    `basis` marks the vmaps inside `jacfwd`, `jacrev` and `hessian`, whose axis runs
-    over basis vectors, not over examples. `via` is the module of the library that
-    called `jax.vmap` for the user, `""` where none did.
+    `function` is the name of the mapped function. `operands` has an entry for each input of the
+    kept equation: the name of the argument (`"params['w']"`), or `None` for a captured value.
+    `in_axes` has the name and the mapped axis of each argument. `basis`: the vmap is inside
+    `jacfwd`, `jacrev` or `hessian`, so its axis runs over basis vectors, not over examples. `via`
+    is the module of the library that called `jax.vmap` for the user, `""` if none did.
     """
 
     place: Place | None
@@ -61,10 +60,10 @@ class Site:
 
 @contextlib.contextmanager
 def keeping_vmaps() -> Iterator[Keeping]:
-    """Stage every vmap and drawing loop of this thread whole; yields what could not be kept.
+    """Stage every vmap and every loop with draws of this thread whole; yield the gaps.
 
-    Traces made inside are cached by JAX under another key than ordinary ones
-    (`set_xla_metadata` is part of the key), so that neither ever sees the other's.
+    JAX caches traces that are made inside separately from ordinary ones, because
+    `set_xla_metadata` is part of the cache key. So neither kind is used in place of the other.
     """
     with (
         vmaps.intercepting_vmap(_take),
@@ -92,12 +91,12 @@ def _take(call: VmapCall, ordinary: Callable[[], list[Any]]) -> list[Any]:
         return ordinary()
     try:
         return _stage(call, made)
-    except _SpecialOutput:  # JAX's own; a draw in it is a gap by its name stack
+    except _SpecialOutput:  # a vmap of JAX's own; its name stack makes a draw in it a gap
         return ordinary()
 
 
 class _SpecialOutput(Exception):
-    """An axis of an output is none that a user can give, such as one to sum over."""
+    """The axis of an output is not one that a user can give, such as an axis to sum over."""
 
 
 def _stage(call: VmapCall, made: vmap_sites.VmapSite) -> list[Any]:
@@ -109,8 +108,8 @@ def _stage(call: VmapCall, made: vmap_sites.VmapSite) -> list[Any]:
     names = list(names) if len(names) == len(call.args) else [""] * len(call.args)
 
     def one_example(*examples: Any) -> list[Any]:
-        # What is not mapped goes in as it is, a Python number stays a Python number:
-        # code that branches on it works under the real vmap, so it must work here.
+        # Unmapped values are passed unchanged. A Python number stays a Python number: code that
+        # branches on it works under the ordinary vmap, so it must work here.
         values = list(call.args)
         for i, example in zip(mapped, examples, strict=True):
             values[i] = example
@@ -149,7 +148,7 @@ def _stage(call: VmapCall, made: vmap_sites.VmapSite) -> list[Any]:
         "site": site,
     }
     if None in out_axes:
-        # Only the ordinary vmap knows whether such an output is really not batched.
+        # Only the ordinary vmap can check that such an output is really not batched.
         jax.eval_shape(lambda *xs: _run(*xs, **params), *operands)
     return list(kept_vmap.bind(*operands, **params))
 
@@ -161,7 +160,7 @@ def _plain_out_axes(call: VmapCall, jaxpr: Jaxpr) -> tuple[int | None, ...]:
             raise _SpecialOutput
         rank = var.aval.ndim + 1
         if axis is not None and not -rank <= axis < rank:
-            # In the words of JAX's own check, which would come too late here.
+            # The same message as from JAX's check, which would be made too late here.
             raise ValueError(f"axis {axis} is out of bounds for array of dimension {rank}")
         axes.append(None if axis is None else axis % rank)
     return tuple(axes)
@@ -169,14 +168,14 @@ def _plain_out_axes(call: VmapCall, jaxpr: Jaxpr) -> tuple[int | None, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A mapped axis, of as much of JAX's `AxisData` as `as_ordinary` needs."""
+    """A mapped axis, with the fields of JAX's `AxisData` that `as_ordinary` needs."""
 
     size: int
     name: Any = None
     spmd_name: Any = None
 
 
-# -- what JAX does to the equation, it does to the ordinary vmap -----------------------
+# -- JAX's rules for the equation, by means of the ordinary vmap -----------------------
 
 
 def as_ordinary(
@@ -196,7 +195,7 @@ def as_ordinary(
         with thread_state.ordinary():
             if args and any(d is not None for d in in_axes):
                 return jax.vmap(body, tuple(in_axes), out_axes, **options)(*args)
-            # vmap wants an argument, and one that is mapped, even where nothing is.
+            # `jax.vmap` requires a mapped argument, even if nothing is mapped.
             axes = (0, *in_axes)
             every = jax.numpy.arange(axis_data.size, dtype="int32")
             return jax.vmap(lambda _, *rest: body(*rest), axes, out_axes, **options)(every, *args)
@@ -220,8 +219,8 @@ def _abstract_eval(*_: Any, jaxpr: AnyJaxpr, out_axes: Any, axis: Any, **__: Any
 
 
 def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
-    # As a jit: JAX 0.6.0 cannot batch a custom_vjp that is being differentiated meanwhile,
-    # but it can batch a jit that holds one.
+    # As a jit: JAX 0.6.0 cannot batch a custom_vjp while it is being differentiated, but it can
+    # batch a jit that contains one.
     example = jax.jit(jex_core.jaxpr_as_fun(params["jaxpr"]))
 
     def run(*args: Any) -> Any:
@@ -239,7 +238,7 @@ def _batch(axis_data: Any, args: Sequence[Any], dims: Sequence[Any], **params: A
     def one_example(*examples: Any) -> list[Any]:
         return list(_run(*examples, **params))
 
-    # As a jaxpr: JAX then knows which outputs depend on no batched operand.
+    # As a jaxpr: JAX then knows which outputs do not depend on a batched operand.
     debug_info = equations.open_jaxpr(params["jaxpr"])[0].debug_info
     call = VmapCall(one_example, debug_info, axis_data, tuple(dims), tuple, tuple(args))
     avals = [
@@ -273,13 +272,13 @@ def _transpose(cotangents: Sequence[Any], *args: Any, **params: Any) -> list[Any
 def _discharge(
     args: Sequence[Any], *, jaxpr: AnyJaxpr, in_axes: Any, out_axes: Any, axis: Any, site: Site
 ) -> tuple[list[Any], list[Any]]:
-    """What each operand is afterwards (`None`: what it was), and the outputs."""
+    """The final content of each operand that is a written ref, else `None`; and the outputs."""
     pure, consts = jaxprs.discharged(jaxpr, axis)
     own = pure.invars[len(consts) :]
     invars = equations.open_jaxpr(jaxpr)[0].invars
     refs = [i for i, var in enumerate(invars) if equations.is_ref(var.aval)]
     ends = zip(refs, pure.outvars[len(out_axes) :], strict=True)
-    # A loop gives each ref back, also one that it only reads, as another value.
+    # A loop returns each ref, also one that it only reads, as a new value.
     writes = jaxprs.written_refs(jaxpr)
     written = {i: end for i, end in ends if end is not own[i] and i in writes}
     if any(in_axes[i] is None for i in written):
@@ -300,7 +299,7 @@ def _discharge(
 
 
 def _dce(used_outputs: Sequence[bool], *rest: Any) -> tuple[list[bool], Any]:
-    eqn = rest[-1]  # 0.12 passes which inputs are live before it
+    eqn = rest[-1]  # 0.12 also passes, before it, which inputs are live
     params = eqn.params
     jaxpr, used_inputs = jaxprs.without_dead_code(params["jaxpr"], used_outputs)
     if not any(used_outputs) and not jaxpr.effects:
@@ -337,5 +336,5 @@ mlir.register_lowering(kept_vmap, mlir.lower_fun(_run, multiple_results=True))
 
 
 def _is_plain_axis(axis: object) -> bool:
-    """An `int` or `None`, not one of the special axis specs (jumbles, hijax)."""
+    """Whether it is an `int` or `None`, not one of the special axis specs (jumbles, hijax)."""
     return axis is None or type(axis) is int

@@ -1,7 +1,7 @@
-"""Where each vmap was written: `jax.vmap` wrapped, only to remember its caller.
+"""Records where each vmap was written: wraps `jax.vmap` to record the place of its call.
 
-The trace sees a mapped function being called; the line that a reader looks for is
-the one that says `jax.vmap(…, in_axes=…)`, which may stand far from the call.
+The trace only sees the call of the mapped function. A report should show the line with
+`jax.vmap(…, in_axes=…)`, which may be far from that call.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ _state = threading.local()
 
 @dataclass(frozen=True, slots=True)
 class VmapSite:
-    """What is known of the vmap that is being called: where it was written, or by what name.
+    """Information about the vmap that is being called: where it was written, or its names.
 
-    `via` is the module of the library that called `jax.vmap` for the user, `""` where none did.
+    `function` and `names` are the names of the mapped function and of its arguments, given only
+    for a vmap that jaxrng-doctor makes. `via` is the module of the library that called `jax.vmap`
+    for the user, `""` if none did.
     """
 
     place: Place | None
@@ -39,7 +41,7 @@ class VmapSite:
 
 @contextlib.contextmanager
 def described(function: str, names: tuple[str, ...]) -> Iterator[None]:
-    """The next vmap is the doctor's own, of the user's `function` with arguments `names`."""
+    """While open, the next vmap is internal: of the user's `function` with arguments `names`."""
     _state.made = VmapSite(None, function, names)
     try:
         yield
@@ -61,9 +63,9 @@ _RECORDING = patches.attribute(jax, "vmap", _recording)
 
 @contextlib.contextmanager
 def recording_vmaps() -> Iterator[None]:
-    """While open, `jax.vmap` remembers on which line it was called; it maps as always.
+    """While open, `jax.vmap` records the place where it is called; otherwise it is unchanged.
 
-    Functions mapped inside keep their memory for good. Nested use is harmless.
+    Functions that are mapped inside keep their record for good. Nested use is harmless.
     """
     with _RECORDING:
         yield
@@ -88,14 +90,17 @@ def _remembering(mapped: Callable[..., Any], made: VmapSite) -> Callable[..., An
 
 
 def pop() -> VmapSite:
-    """What is known of the vmap that is being called now; its place is at worst the call's."""
+    """The site of the vmap that is being called; without a record, the place is that of the call.
+
+    The record is removed, so that it is not used for another vmap.
+    """
     made: VmapSite | None = getattr(_state, "made", None)
     _state.made = None
     return made or _made_here()
 
 
 def called_by_jacobian() -> bool:
-    """The vmap being called belongs to `jacfwd`, `jacrev` or `hessian`: it maps over a basis."""
+    """Whether `jacfwd`, `jacrev` or `hessian` calls the current vmap, which maps over a basis."""
     frame = sys._getframe(1)
     while frame is not None:
         path, name = frame.f_code.co_filename, frame.f_code.co_name

@@ -1,9 +1,9 @@
-"""Walks through a program and the programs that its equations hold.
+"""Walks through a program and the jaxprs that its equations contain.
 
-Forward, `Walk` runs a program on abstract values: what a kind of value is, and what an equation
-makes of it, a subclass says; how values enter and leave a vmap, a loop or a branch is said here,
-once, from the description in `subprograms.py`. Loops are run until what they carry no longer
-changes. Backward, `demanded` says which operands the outputs of an equation need.
+Forward, `Walk` runs a program on abstract values. Subclasses define the values and what equations
+do with them. How values enter and leave a vmap, a loop or a branch is defined here, from the
+description in `subprograms.py`. Loops are repeated until the carried values no longer change.
+Backward, `demanded` finds the operands that the outputs of an equation need.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class Here(Generic[S]):
-    """Where a walk is: the path to the jaxpr, the equation that holds it, the scopes around."""
+    """Where a walk is: the path to the jaxpr, the equation that contains it, the scopes around it.
+
+    In the program's own jaxpr, the path is empty and there is no equation.
+    """
 
     path: EqnPath = ()
     parent: At | None = None
@@ -46,18 +49,18 @@ class Here(Generic[S]):
 
 
 class Walk(ABC, Generic[V, S]):
-    """One pass over a program, forward. `V` is the abstract value, `S` what stands for a scope.
+    """One forward pass over a program. `V` is the type of abstract values, `S` that of scopes.
 
-    By default a value stays what it is on its way into scopes and out of them.
+    By default, values do not change when they enter or leave a scope.
     """
 
     nothing: V
-    """The value of what is not followed: literals and constants, unless `constant` says more."""
+    """The value of what is not followed, and of literals and constants by default."""
 
     def __init__(self) -> None:
         self._results: dict[Hashable, list[V]] = {}
 
-    # -- what a subclass says ----------------------------------------------------------
+    # -- to be defined by subclasses ---------------------------------------------------
 
     @abstractmethod
     def transfer(self, at: At, ins: Sequence[V], here: Here[S]) -> Sequence[V]:
@@ -65,7 +68,7 @@ class Walk(ABC, Generic[V, S]):
 
     @abstractmethod
     def chosen(self, at: At, index: V, outs: Sequence[V]) -> V:
-        """An output of a `cond`, of which each branch gives one of `outs`."""
+        """One output of a `cond` with the given `index`; `outs` has its value in each branch."""
 
     @abstractmethod
     def fixed_point(
@@ -76,7 +79,11 @@ class Walk(ABC, Generic[V, S]):
         init: Sequence[V],
         step: Callable[[Sequence[V]], list[V]],
     ) -> tuple[Sequence[V], list[V]]:
-        """The carried values as every step sees them, and what the body makes of these."""
+        """The carried values that hold for every step, and the outputs of the body for them.
+
+        `init` are the carried values before the loop. `step` runs the body on carried values and
+        returns its outputs.
+        """
 
     def constant(self, atom: Atom, value: Any) -> V:
         """The value of a literal or of a constant of a jaxpr."""
@@ -95,12 +102,12 @@ class Walk(ABC, Generic[V, S]):
         return self.enter(at, inside, ins, here)
 
     def key_of(self, jaxpr: Jaxpr, args: Sequence[V], here: Here[S]) -> Hashable | None:
-        """Under which the outputs of an open jaxpr are remembered; `None` to run it each time."""
+        """The cache key for the outputs of an open jaxpr; `None` to run it each time."""
         del here
         return id(jaxpr), tuple(args)
 
     def recalls(self) -> bool:
-        """Whether a jaxpr whose outputs are remembered is not run again."""
+        """Whether cached outputs are used, so that the jaxpr is not run again."""
         return True
 
     def opened(
@@ -111,29 +118,33 @@ class Walk(ABC, Generic[V, S]):
         return ()
 
     def into(self, at: At, inside: Entered, how: How, value: V) -> V:
-        """What one example, step or device sees of an operand."""
+        """What one example, step or device gets of an operand."""
         del at, inside, how
         return value
 
     def out_of(self, at: At, inside: Entered, how: How, value: V) -> V:
-        """An output of an equation, made of what one example, step or device gives."""
+        """An output of an equation, made from what one example, step or device returns."""
         del at, inside, how
         return value
 
     def branch(self, index: V, number: int, count: int) -> contextlib.AbstractContextManager[None]:
-        """Is open while the branch `number` of `count` is followed."""
+        """A context that is open while the branch `number` of `count` is followed."""
         del index, number, count
         return contextlib.nullcontext()
 
     def after_loop(
         self, at: At, inside: Scan | While, start: V, carried: V, out: V, test: V | None
     ) -> V:
-        """A carried value after the loop. `test` is whether it goes on, `None` for a scan."""
+        """A carried value after the loop.
+
+        `start` is its value before the loop, `carried` the one that holds for every step, and
+        `out` the body's output. `test` is the value of the loop's condition, `None` for a scan.
+        """
         del at, inside, start, carried, test
         return out
 
     def left(self, jaxpr: Jaxpr, env: dict[Any, V], here: Here[S]) -> None:
-        """Hears of the values of all variables of a jaxpr that was run."""
+        """Called with the values of all variables of a jaxpr after it was run."""
 
     # -- the driver --------------------------------------------------------------------
 
@@ -227,11 +238,11 @@ class Walk(ABC, Generic[V, S]):
 
 
 class JoiningWalk(Walk[V, None]):
-    """A walk whose values can be joined: a finite lattice, so that loops come to a fixed point."""
+    """A walk whose values form a finite lattice, so that loops reach a fixed point."""
 
     @abstractmethod
     def join(self, values: Sequence[V]) -> V:
-        """A value that is one of these, and nobody knows which."""
+        """The value of something that is one of `values`, if it is unknown which."""
 
     def chosen(self, at: At, index: V, outs: Sequence[V]) -> V:
         del at
@@ -262,10 +273,11 @@ def demanded(
     *,
     decides: bool,
 ) -> set[int]:
-    """The operands that the outputs `outs` of an equation need, and whatever `visit` finds inside.
+    """The operands that the outputs `outs` of an equation, and whatever `visit` finds inside, need.
 
-    `visit(jaxpr, wanted)` returns the inputs that those outputs of a jaxpr need. With `decides`
-    what decides whether, and how often, a jaxpr runs is needed too.
+    `visit(jaxpr, wanted)` returns the inputs of a jaxpr that its outputs `wanted` need. With
+    `decides`, what decides whether, and how often, a jaxpr runs is needed too. Operands, inputs
+    and outputs are given by their indices.
     """
     every, wanted = bodies(inside), set(outs)
     decides = decides or bool(wanted)
@@ -283,7 +295,7 @@ def demanded(
         if carried <= wanted:
             break
         wanted |= carried
-    # What every step makes anew is still what went in where there is no step.
+    # Without any step, even a carried value that each step replaces is the initial one.
     starts = (pair for body in every for pair in body.ins)
     operands |= {o for o, how in starts if isinstance(how, Carry) and how.index in wanted}
     return operands

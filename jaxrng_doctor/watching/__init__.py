@@ -1,1 +1,1 @@
-"""A running program: what it compiles is examined, and the keys that it draws from are noted."""
+"""Watches a running program: examines the functions that it compiles, and records their keys."""

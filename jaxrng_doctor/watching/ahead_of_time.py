@@ -1,7 +1,7 @@
-"""Notes which functions that were compiled ahead of time are called more than once.
+"""Notes functions that were compiled ahead of time and are called more than once.
 
-They pass nothing that every other call of a jitted function passes. What a first call draws from is
-examined as it is lowered.
+Such calls do not reach the hooks for jitted calls. `lower` does, so what a single call draws from
+is examined.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ from jaxrng_doctor.jax_internals.equations import function_of
 from jaxrng_doctor.jax_internals.patches import Patch, attribute, together
 from jaxrng_doctor.tracing.draws import Draws
 
-# What draws, once it is lowered and compiled, with the name of the function.
+# The `Lowered` and `Compiled` objects that draw or split, with the name of the function.
 _drawing: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 _called: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 @contextlib.contextmanager
 def each_call_of_compiled(note: Callable[[str], None]) -> Iterator[None]:
-    """While open, `note(name)` for each call but the first, of what draws and is compiled then."""
+    """While open, call `note(name)` for each call but the first of a function that uses keys.
+
+    This includes only functions that were lowered and compiled while such a context was open.
+    """
     _called.clear()
     with _noting(note):
         yield

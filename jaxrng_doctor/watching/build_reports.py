@@ -1,4 +1,4 @@
-"""The reports of a watched program, built at its end from its functions and their calls."""
+"""Builds the reports of a watched program at its end, from its functions and their calls."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from jaxrng_doctor.watching.compiled_function import Compiled
 from jaxrng_doctor.watching.merge_reports import known_by
 
 ACROSS = "across calls"
-"""The name under which the keys that repeat from call to call are reported."""
+"""The name of the target with the keys that repeat across calls."""
 
 BETWEEN = "between processes"
-"""The name under which is reported what only several processes together show."""
+"""The name of the target with what only several processes together show."""
 
 
 def of_functions(
@@ -32,10 +32,10 @@ def of_functions(
     *,
     detail: bool,
 ) -> Iterator[TargetReport]:
-    """The report of each function; `detail` is that of `doctor.detailed`.
+    """The report of each function; with `detail`, it has the data of `examine.detailed`.
 
-    A constant key that was `repeated` in several calls is reported for the calls, and not for the
-    function too.
+    A constant key that is `repeated` in several calls is reported for the calls, and not again for
+    the function.
     """
     known: set[Any] = set()
     seen = {use.place for r in repeated for use in (r.first, r.second) if not use.is_split}
@@ -57,7 +57,10 @@ def of_functions(
 def _of_function(
     function: Compiled, repeated: Collection[Place | None], choices: Choices, known: set[Any]
 ) -> TargetReport:
-    """What two signatures of one function share is reported once: `known` has what was before."""
+    """The report of one function, without the findings in `known`; its new ones are added there.
+
+    Two signatures of a function often have the same findings.
+    """
     facts = function.diagnosis.facts
     draws = [replace(d, constant=None) if d.place in repeated else d for d in facts.draws]
     judged, unjudged = judge(replace(facts, draws=tuple(draws)), choices.select)
@@ -84,7 +87,7 @@ def _unjudged(what: str, error: Exception) -> Gap:
 
 
 def nothing_judged(what: str, error: Exception, choices: Choices) -> TargetReport:
-    """The report where the doctor failed to make one."""
+    """The report after an internal error: only a gap."""
     return TargetReport(ACROSS, gaps=(_unjudged(what, error),), choices=choices)
 
 
@@ -97,7 +100,10 @@ def of_several(
     detail: bool,
     draws: Sequence[Draw] = (),
 ) -> TargetReport:
-    """The report of what only several calls or processes show; `draws` are outside of functions."""
+    """The report of what only several calls or processes show.
+
+    `draws` are the eager ones, outside of compiled functions.
+    """
     judged, unjudged = judge(facts, choices.select)
     findings, suppressed = apply(judged, choices)
     findings, unseen = with_pictures(findings) if detail else (findings, ())

@@ -1,6 +1,6 @@
-"""The keys that follow from a key that is split more than once.
+"""The children of keys that are split more than once.
 
-Two splits of one key give the same children, and these again: that is no further finding.
+Two splits of one key return the same children. That these repeat is not a further finding.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ import jax
 import numpy as np
 
 _MOST = 1 << 20
-"""Of so many children in all it is known whose they are."""
+"""The maximum number of children to compute, for all keys together."""
 
 _FIRST = 1 << 10
-"""So many of one key: under partitionable threefry the same, however many are asked for."""
+"""The maximum number of children of one key.
+
+With partitionable threefry, the first children are the same for any number of children.
+"""
 
 
 def children_of(keys: Sequence[bytes]) -> dict[bytes, set[bytes]]:
-    """The first children of each key, all as the bytes of their words.
+    """The first children of each threefry key; keys are given as the bytes of their words.
 
-    Of keys that are not threefry's none is known.
+    The sets are empty for keys of other impls, and for all keys if there are too many.
     """
     known = [key for key in keys if len(key) == 8]
     if not known or len(known) * 2 > _MOST:

@@ -1,7 +1,7 @@
 """One compiled function of a watched program, examined at its first call.
 
-It is traced a second time, with every vmap visible, after JAX has traced it for itself;
-and the small arrays that its keys are made of are kept from each call.
+It is traced a second time, with every vmap visible, after JAX has traced it. The small arrays that
+its keys are computed from are kept from each call.
 """
 
 from __future__ import annotations
@@ -55,16 +55,19 @@ from jaxrng_doctor.watching.sharded_arrays import SPREAD, here, is_spread, sampl
 from jaxrng_doctor.watching.transformed import Transformed
 
 MOST_WORDS = 1 << 16
-"""Calls of functions whose keys are made of larger arrays are not compared: too much to keep."""
+"""The maximum total size, in elements, of the arrays that keys are computed from.
+
+Calls with larger ones are not compared: keeping them would take too much memory.
+"""
 
 
 @dataclass(frozen=True)
 class RecordedCall:
-    """One call: its number in the program, the way to it, what its keys are made of.
+    """One call: its number in the program, its stack, and the values that its keys are made of.
 
-    `vmaps` says which eager vmaps around it each of the values has an axis of, in front.
-    `data` has samples of its other arrays, by input; `None` where nobody asked for them.
-    `in_full`: what draws from several keys at once, its vmap dissolved, draws from each of them.
+    `vmaps`: for each value, the eager vmaps around the call that it has a leading axis for.
+    `data`: samples of the other arrays, by input; `None` unless requested.
+    `in_full`: a draw from several keys at once, whose vmap was transformed away, uses all of them.
     """
 
     number: int
@@ -77,12 +80,15 @@ class RecordedCall:
 
 @dataclass
 class Compiled:
-    """A function for one signature. `flat` says which leaf of a call each key input is.
+    """A function for one signature.
 
-    `argument` says so of each input of the program; it is `None` for what it captured.
-    `fixed` are the key inputs that are the same for all calls, at the others is `None`. `refs`
-    are the numbers of those that a mutable ref holds, another value at each call.
-    `computes`: this process has all that the keys are made of.
+    `argument`: for each input of the program, the index of the leaf of a call that it is; `None`
+    for a captured constant. `flat`: the same for each key input, that is, each input that keys
+    depend on. `fixed`: the values of the key inputs in the examined call, used in each call where
+    `flat` is `None`; for one of `refs`, the ref itself. `refs`: the indices of the key inputs that
+    mutable refs hold, which may change from call to call. If calls are not compared, all of `flat`
+    is `None` and `refs` is empty. `computes`: this process has all arrays that the keys are made
+    of. `if_called_again`: the gap to report if the function is called again.
     """
 
     name: str
@@ -99,7 +105,7 @@ class Compiled:
 
     @property
     def compares_calls(self) -> bool:
-        """Its keys come from its arguments or refs; else they are the same in each call."""
+        """Whether its keys depend on its arguments or refs; else they are the same in each call."""
         return any(j is not None for j in self.flat) or bool(self.refs)
 
     @property
@@ -108,11 +114,11 @@ class Compiled:
 
     @property
     def draws_out_of_sight(self) -> bool:
-        """It draws where only a trace comes, and not even that knows how often."""
+        """Whether a draw is visible only in a trace, which does not show how often it is made."""
         return any(_is_out_of_sight(use) for use in self.diagnosis.draws)
 
     def vmaps_of(self, leaves: Sequence[tuple[Any, ...]]) -> tuple[tuple[Any, ...], ...]:
-        """The vmaps of the values that `values_of` makes, from those of the leaves."""
+        """The vmaps of the values that `values_of` returns, from those of the leaves."""
         return tuple(() if j is None else leaves[j] for j in self.flat)
 
     def values_of(
@@ -121,10 +127,11 @@ class Compiled:
         donated: Sequence[bool] = (),
         before: Mapping[int, Any] = MappingProxyType({}),
     ) -> tuple[Any, ...]:
-        """What the keys of a call are made of, of its leaves; copied if the call takes these.
+        """The values of the key inputs for a call with these leaves; `None` if taken from `fixed`.
 
-        If it was made already, `before` has what was in its refs, by their `id`. Raises
-        `Spread` where some of it is cut up over several processes.
+        Leaves that are `donated` are copied. If the call was already made, `before` has the
+        contents that its refs had before it, by the `id` of the ref. Raises `Spread` if a value
+        is sharded over several processes.
         """
         values: list[Any] = [
             None if j is None else jnp.array(leaves[j]) if donated and donated[j] else leaves[j]
@@ -136,7 +143,7 @@ class Compiled:
         return tuple(map(here, values) if distributed() else values)
 
     def data_of(self, leaves: Sequence[Any]) -> dict[int, Any]:
-        """Samples of those leaves of a call that no key is made of, by input of the program."""
+        """Samples of the leaves of a call that no key depends on, by input of the program."""
         every = {i: leaves[j] for i, j in self._data.items() if j is not None}
         return _samples(every)
 
@@ -148,13 +155,13 @@ class Compiled:
 
     @functools.cached_property
     def _data(self) -> dict[int, int | None]:
-        """The inputs that no key is made of, each with the leaf of a call that it is."""
+        """The inputs that no key depends on, with the index of the leaf; `None` if captured."""
         trace = self.program.trace
         of_keys = trace.lineage_slice.inputs(trace.jaxpr)
         return {i: j for i, j in enumerate(self.argument) if i not in of_keys}
 
     def start(self, call: RecordedCall) -> Any:
-        """The keys of a call, being computed: for `program.finish`."""
+        """Start computing the keys of a call; `program.finish` takes the result."""
         values = zip(self.fixed, call.values, strict=True)
         return self.program.start([old if new is None else new for old, new in values], call.vmaps)
 
@@ -162,18 +169,19 @@ class Compiled:
 def compiled(
     call: JitCall, *, moved: bool, loop: Transformed | None = None, detail: bool = False
 ) -> Compiled | None:
-    """Examine the function of `call`; `None` where it uses no key and is not anybody's to mend.
+    """Examine the function of `call`; `None` if it uses no key or is an internal of JAX.
 
-    `moved`: a host generator was drawn from while JAX traced it. `loop` is the loop that
-    JAX makes the call for: it is examined where the call no longer shows its vmaps. With
-    `detail` the diagnosis keeps its keys, those of all variables. Raises whatever goes
-    wrong: the function is traced again, and may not like it.
+    `moved`: a host generator was drawn from while JAX traced the function, which is then examined
+    in any case. `loop`: the loop that JAX makes the call for. It is examined instead if the call,
+    whose vmaps have been transformed away, has gaps, or if JAX folds constants; in both cases only
+    if the loop itself has no gaps. With `detail`, the diagnosis keeps the computed keys, of all
+    variables. Raises any exception of the second trace and of the analysis.
     """
     if not (moved or may_use_keys(call)):
         return None
     name = function_of(call.jaxpr)[0]
     found = _examined(name, call.jaxpr, _array_call(name, call), len(call.flat), detail)
-    if is_dispatched(call):  # JAX names no line for it, but it is here
+    if is_dispatched(call):  # JAX records no line for it: it is made here
         at = place_here()
         gaps = tuple(replace(gap, place=gap.place or at) for gap in found.diagnosis.gaps)
         found = replace(found, diagnosis=replace(found.diagnosis, gaps=gaps))
@@ -182,7 +190,7 @@ def compiled(
     whole = transformed(loop, detail=detail)
     if whole is None or whole.diagnosis.gaps:
         return found
-    # What its body has captured may be another value in another call.
+    # Its body may have captured values that differ in another call.
     seen_once = Gap(f"calls of {loop.title} after the first are not compared")
     return replace(
         whole, jaxpr=call.jaxpr, flat=(None,) * len(whole.flat), if_called_again=seen_once
@@ -190,12 +198,13 @@ def compiled(
 
 
 def may_use_keys(call: JitCall) -> bool:
-    """It draws or splits, or hides what it does with a key.
+    """Whether it draws or splits, or passes a key to an equation that cannot be followed.
 
-    Of JAX's own, only loops and branches that the program runs itself.
+    Always true while JAX folds constants, except in `jax.random`. Of JAX's own functions, only
+    loops and branches that the program runs eagerly count.
     """
-    # What the functions of `jax.random` are made of is seen as they are called. What the program
-    # jits itself, as `jax.jit(jax.random.normal)`, is not.
+    # The jitted parts of the functions of `jax.random` are noted when those are called. A sampler
+    # that the program itself jits, such as `jax.jit(jax.random.normal)`, is not.
     if outermost_sampler() is not None:
         return False
     draws, inner = Draws(), open_jaxpr(call.jaxpr)[0]
@@ -218,7 +227,8 @@ def _is_out_of_sight(use: Use) -> bool:
             if not in_loop:
                 return False
         elif is_loop(at.eqn):
-            # JAX traces a loop's body with its vmaps dissolved: all examples take both branches.
+            # JAX traces a loop's body with its vmaps transformed away: every example takes both
+            # branches.
             if in_vmap and isinstance(control(at.eqn), (Cond, While)):
                 return True
             in_loop = True
@@ -228,10 +238,10 @@ def _is_out_of_sight(use: Use) -> bool:
 
 
 def transformed(call: Transformed, *, detail: bool = False) -> Compiled | None:
-    """Examine a function that was transformed, and is called outside of compiled ones.
+    """Examine a transformed function that is called outside of compiled functions.
 
-    `detail` is that of `compiled`.
-    Raises whatever goes wrong; `None` where it draws nothing.
+    `None` if it has neither draws nor gaps. `detail`: see `compiled`. Raises any exception of the
+    trace and of the analysis.
     """
     array = array_call(Target(call.title, call.fun, call.args, call.kwargs))
     found = _examined(call.title, None, array, len(array.arrays), detail)
@@ -245,7 +255,7 @@ def _examined(
     with preserving_host_rng(known), _silence():
         trace = trace_program(array, known)
     program = KeyProgram(trace)
-    # jit takes the leaves in this very order, the static ones left out.
+    # jit passes the leaves in this order, without the static ones.
     has_all = len(array.arrays) == leaves
     flat = tuple(trace.argument[i] if has_all else None for i in program.wanted)
     fixed = tuple(trace.values[i] for i in program.wanted)
@@ -257,7 +267,7 @@ def _examined(
         fixed = tuple(old if i in refs else values[i] for i, old in enumerate(fixed))
     compute = (lambda: all_keys(trace)) if detail else (lambda: program.compute(values))
     diagnosis = diagnose(trace, run=is_here, compute=compute)
-    if not detail:  # there are as many of them as functions, as long as the program runs
+    if not detail:  # else one per function is kept for as long as the program runs
         diagnosis = replace(diagnosis, ledger=Ledger())
     sizes = [np.size(x) for i, x in enumerate(values) if flat[i] is not None or i in refs]
     why = ""
@@ -280,7 +290,7 @@ def _samples(values: Mapping[int, Any]) -> dict[int, Any]:
 
 
 def _array_call(name: str, call: JitCall) -> ArrayCall:
-    """The call as a function of what jit traces: arrays, and Python's numbers too."""
+    """The call as a function of everything that jit traces: arrays and Python numbers."""
     fn = jax.jit(call.fun, static_argnums=call.static_argnums, static_argnames=call.static_argnames)
     target = Target(name, fn, call.args, dict(sorted(call.kwargs.items())))
     names = parameter_names(target)
@@ -297,7 +307,7 @@ _state = threading.local()
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """In this thread: the program has said already what it says while it is traced."""
+    """Discard what this thread prints: the program already prints it when JAX traces it."""
     with contextlib.ExitStack() as stack:
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "__dict__"):

@@ -1,7 +1,7 @@
-"""Draws with equal keys in several processes, from the first calls of each.
+"""Finds draws with equal keys in several processes, from the first calls of each.
 
-Equal keys alone are no fault: parameters must be equal in all processes. They are one where
-the numbers meet data that each process has for itself.
+Equal keys alone are not a fault: parameters must be equal in all processes. They are a fault if the
+drawn numbers are combined with data that differs between the processes.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _MOST_NAMES = 3
 
 @dataclass(frozen=True, slots=True)
 class FirstCall:
-    """One call: a digest of each draw's keys and of each input's data, `b""` where unknown."""
+    """One call: a digest of each draw's keys and of each input's data; `b""` if there is none."""
 
     keys: tuple[bytes, ...]
     data: tuple[bytes, ...]
 
 
 FirstCalls = dict[Any, tuple[FirstCall, ...]]
-"""The first calls of each function in one process, by what it is known by in all of them."""
+"""The first calls of each function in one process, by `_known_by`."""
 
 
 def first_calls(functions: Sequence[Compiled]) -> FirstCalls:
-    """Of the functions that draw; computes their keys, and waits for the samples."""
+    """The sampled calls of each function. Computes their keys and waits for the samples."""
     return {
         known: tuple(_first_call(function, call) for function, call in calls)
         for known, calls in _by_function(functions).items()
@@ -98,7 +98,7 @@ def _shared(
 ) -> tuple[tuple[int, ...], list[int]] | None:
     """The processes in which one call draws from the same keys, and the inputs that differ.
 
-    `None` where the numbers meet nothing that differs.
+    `None` if the drawn numbers are not combined with data that differs.
     """
     groups: dict[bytes, list[int]] = defaultdict(list)
     for process, call in sorted(same.items()):
@@ -114,7 +114,7 @@ def _shared(
 
 
 def _by_function(functions: Sequence[Compiled]) -> dict[Any, list[tuple[Compiled, RecordedCall]]]:
-    """The calls of which the data were kept, in their order."""
+    """The calls whose data was sampled, in order, by the `_known_by` of their function."""
     found: dict[Any, list[tuple[Compiled, RecordedCall]]] = defaultdict(list)
     for function in functions:
         for call in function.calls:
@@ -124,7 +124,7 @@ def _by_function(functions: Sequence[Compiled]) -> dict[Any, list[tuple[Compiled
 
 
 def _known_by(function: Compiled) -> Any:
-    """What a function is known by in all processes: plain data."""
+    """What identifies a function in all processes: plain data."""
     draws = tuple((d.sampler, d.place, d.shape) for d in function.diagnosis.facts.draws)
     shapes = tuple(str(aval_of(value)) for value in function.program.trace.values)
     return function.name, draws, shapes

@@ -1,8 +1,8 @@
-"""Notes a repeated call without JAX's slow path.
+"""Notes repeated calls without JAX's slow path.
 
-A call that is to be noted may not be served by JAX's C++ cache, which runs no hook; and the way
-through Python takes longer than many a step. So the function is jitted a second time, with a
-C++ cache of its own: the call is noted, and served from there.
+A call that is noted must not be served directly from JAX's C++ cache, which runs no hook, but JAX's
+path through Python takes longer than many training steps. So the function is jitted a second time,
+with a separate C++ cache: the hook notes the call, and serves it from that cache.
 """
 
 from __future__ import annotations
@@ -16,39 +16,45 @@ from jaxrng_doctor.jax_internals import running
 from jaxrng_doctor.jax_internals.calldata import JitCall
 
 _MOST_DROPPED = 8
-"""A function that is called in turn with other signatures stays on the slow way."""
+"""The number of dropped shortcuts after which a function stays on the slow path.
+
+Such a function is called with alternating signatures.
+"""
 
 
 class Noted(Protocol):
-    """A call that somebody notes. Neither raises."""
+    """A call that a listener notes. Its methods raise no `Exception`."""
 
     def made(self) -> bool:
-        """The call was made; whether its like is to be noted again the next time."""
+        """The call was made. Return whether the next call of its signature is to be noted too."""
 
     def again(self, leaves: Sequence[Any]) -> Callable[[], None]:
-        """Its like is about to be called with these leaves; what is returned notes it then."""
+        """A call of the same signature is about to be made with these leaves.
+
+        Return a function that notes it, to be called once it was made.
+        """
 
 
 class Shortcut:
-    """A jitted function for the one signature of `call`, and those who note its calls."""
+    """A second jit of the function of `call`, for its signature; `noted` record its calls."""
 
     def __init__(self, call: JitCall, noted: Sequence[Noted]) -> None:
         self.noted = noted
         self.jaxpr = call.jaxpr
-        self.held = call.fun, call.info  # so that an `id` stays theirs
+        self.held = call.fun, call.info  # keeps their `id`s valid
         self.call = running.second_jit(call)
         self._generation = running.generation()
         self._static = frozenset(call.static_argnums), frozenset(call.static_argnames)
         self._count = len(call.flat)
         leaves = self.leaves(call.args, call.kwargs)
-        # Where JAX orders the arguments in another way, nobody knows which leaf is which.
+        # If JAX orders the arguments in another way, it is unknown which leaf is which.
         self.fits = leaves is not None and all(map(_is, leaves, call.flat))
 
     def is_current(self) -> bool:
         return self._generation is running.generation()
 
     def leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any] | None:
-        """The leaves of what is traced; `None` where there are not as many as there were."""
+        """The leaves of the traced arguments; `None` if their number differs from `call`'s."""
         numbers, names = self._static
         if numbers or names:
             static = {i % len(args) for i in numbers if -len(args) <= i < len(args)}
@@ -63,7 +69,7 @@ def _is(one: Any, other: Any) -> bool:
 
 
 class Shortcuts:
-    """Those of all functions, by JAX's record of their jit."""
+    """The shortcuts of all functions, by the `id`s of a function and of JAX's record of its jit."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, int], Shortcut] = {}
@@ -77,7 +83,7 @@ class Shortcuts:
         return None
 
     def add(self, call: JitCall, noted: Sequence[Noted]) -> None:
-        """From the next call on; not for functions whose signature changes all the time."""
+        """Use a shortcut from the next call on, unless the signature keeps changing."""
         key = id(call.fun), id(call.info)
         if key not in self._known and len(self._dropped.get(key, ())) < _MOST_DROPPED:
             shortcut = Shortcut(call, noted)

@@ -1,7 +1,7 @@
-"""What a watched program does: its jitted calls and its draws outside of them, as they come.
+"""Reports the jitted calls of a watched program, and its draws outside of them, as they happen.
 
-Hooks in JAX hand each to the open `Listener`s. Nothing that the program computes changes:
-a call is shown after JAX has traced it, and noted once it was made.
+Hooks in JAX pass each of them to the open `Listener`s. The results of the program do not change:
+a listener gets a call after JAX has traced it, and notes it once it was made.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from jaxrng_doctor.watching.transformed import CALLING, MAKING, OF_JAX, Transfor
 
 _NO_USES = frozenset({"clone", "fold_in", "key_data", "key_impl", "wrap_key_data"})
 
-# What JAX compiles by itself, after it has traced the function with its vmaps dissolved.
+# JAX itself compiles these, after it has traced the body with its vmaps transformed away.
 _LOOPING = ("cond", "fori_loop", "map", "scan", "switch", "while_loop")
 
 _state = threading.local()
@@ -46,60 +46,61 @@ _numbers = itertools.count(1)
 
 
 class Listener(Protocol):
-    """Somebody who watches. None of these raises anything."""
+    """An observer of the program. Its methods raise no `Exception`."""
 
     def jitted(self, call: JitCall, loop: Transformed | None) -> Noted | None:
-        """A call of a jitted function, from outside of any other, is about to be made.
+        """A call of a jitted function outside of any other transformation is about to be made.
 
-        `loop` is the loop or branch that JAX makes it for, where nothing else compiles that.
+        `loop` is the loop or branch that JAX makes it for, if the program runs one eagerly.
         """
 
     def jitted_within(self, call: JitCall, around: tuple[int, str] | None) -> None:
-        """A call of a jitted function inside of an eager vmap or derivative is about to be made.
+        """A call of a jitted function inside an eager vmap or derivative is about to be made.
 
-        Its arguments are what these hand to it. `around` is that of `used`.
+        Its arguments are what these pass to it. `around`: see `used`.
         """
 
     def looped_within(self, loop: LoopCall, around: tuple[int, str] | None) -> None:
-        """A loop or branch inside of an eager vmap or derivative is about to be made.
+        """A loop or branch inside an eager vmap or derivative is about to be run.
 
-        `around` is that of `used`.
+        `around`: see `used`.
         """
 
     def looped(self, loop: LoopCall) -> Noted | None:
-        """A checkpoint that nothing is around is about to be called."""
+        """A `checkpoint` outside of any other transformation is about to be called."""
 
     def transformed(self, call: Transformed) -> None:
-        """A function made by `jax.vmap` or `jax.grad` is called outside of compiled functions."""
+        """A function made by `jax.vmap`, `jax.grad` or the like is about to be called eagerly."""
 
     def returned(self, error: Exception | None) -> None:
-        """The call of a transformed function has ended, and has raised `error`."""
+        """The call of a transformed function has ended; `error` is what it raised, if anything."""
 
     def used(self, op: str, key: Any, around: tuple[int, str] | None) -> None:
-        """A key is drawn from or split outside of compiled functions; in a vmap, all its keys.
+        """A key is drawn from or split outside of compiled functions.
 
-        `op` is the function's name in `jax.random`. `around`: the number and the title of the
-        transformed call that it is in.
+        `key`: the key, or in a vmap the keys of all examples. `op`: the name of the function in
+        `jax.random`. `around`: the number and the title of the transformed call around it.
         """
 
     def drew_while_tracing(self, library: str, source: str, is_alone: bool) -> None:
-        """A function, `"name at file:line"`, drew from NumPy's or Python's generators.
+        """A function drew from the generators of `library`, NumPy or Python, while it was traced.
 
-        Unless it `is_alone`, another thread may have drawn instead.
+        `source` is `"name at file:line"`. Unless `is_alone`, another thread may have drawn
+        instead.
         """
 
     def missed(self, what: str) -> None:
-        """Something was seen too late to be followed."""
+        """`what` happens at the current line, and is not followed."""
 
     def gap(self, message: str, place: Place | None = None) -> None:
-        """Something cannot be followed, or a part of the doctor has failed."""
+        """Something cannot be followed, or there was an internal error."""
 
 
 @contextlib.contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Hand everything that happens in the program to `listener`, in all threads."""
+    """Pass everything that happens in the program to `listener`, in all threads."""
     hooks: dict[str, Callable[[], Any]] = {
-        # The first: it looks for JAX's primitives by a trace.
+        # First, because it looks for JAX's primitives by a trace.
         "loops": lambda: each_eager_loop(_looped, _checkpointing),
         "traces": lambda: running.each_trace(_trace_begins, _trace_ends),
         "jitted calls": lambda: running.each_jit_call(_jitted),
@@ -116,17 +117,17 @@ def listening(listener: Listener) -> Iterator[None]:
         for what, hook in hooks.items():
             patches.enter(stack, f"watching {what}", hook)
         _open.append(listener)
-        _forget()  # what was called before anybody listened
+        _forget()  # functions called earlier may bypass the hooks
         try:
             yield
         finally:
             _open.remove(listener)
-            _forget()  # what went the slow way would stay on it for good
+            _forget()  # else functions stay on the slow path
 
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
-    """What this thread does inside is the doctor's own work, not the program's."""
+    """Ignore what this thread does: it is the work of jaxrng-doctor, not of the program."""
     before = getattr(_state, "paused", False)
     _state.paused = True
     try:
@@ -137,7 +138,7 @@ def paused() -> Iterator[None]:
 
 @contextlib.contextmanager
 def apart() -> Iterator[None]:
-    """What happens inside is not for the one who has begun to listen last."""
+    """Pass nothing to the listener that was opened last."""
     left = _open.pop()
     _forget()
     try:
@@ -152,7 +153,7 @@ def _is_paused() -> bool:
 
 
 def _in_device_map() -> bool:
-    """In a call of one, whose draws are known from its arguments."""
+    """Whether a device map is being called: its draws are known from its arguments."""
     return getattr(_state, "in_device_map", False)
 
 
@@ -163,7 +164,7 @@ def _forget() -> None:
 
 
 def _trace_begins(source: str) -> tuple[str, Standing] | None:
-    if source.partition(" at ")[2].startswith(JAX_DIR):  # such as what it makes of a loop's body
+    if source.partition(" at ")[2].startswith(JAX_DIR):  # such as for the body of a loop
         source = loop.source if (loop := getattr(_state, "loop", None)) else ""
     return (source, Standing()) if source and not _is_paused() else None
 
@@ -180,14 +181,14 @@ def _jitted(call: JitCall, plain: bool) -> None:
         return
     around = getattr(_state, "around", None)
     if is_dispatched(call) and (around is not None or not plain):
-        return  # of what was shown already
+        return  # part of something that was already reported
     if not plain:
         for listener in _open:
             listener.jitted_within(call, around)
     else:
         loop = getattr(_state, "loop", None)
         noted = [listener.jitted(call, loop) for listener in list(_open)]
-        # `lower` and `eval_shape` come by here too, and run nothing.
+        # `lower` and `eval_shape` get here too, but run nothing.
         coming = _state.coming if getattr(_state, "runs", 0) else []
         _state.coming = [*coming, (call, [each for each in noted if each is not None])]
 
@@ -200,13 +201,13 @@ def _run_begins(jaxpr: AnyJaxpr) -> Any:
 
 
 def _run_ends(coming: Any, jaxpr: AnyJaxpr) -> None:
-    """What has run is what was `coming`, and no call that JAX has made within, which came later."""
+    """The call that ran is the one that was `coming`, not a later one that JAX made during it."""
     _state.runs -= 1
     _state.pending = None if jaxpr is None else coming or _coming(jaxpr)
 
 
 def _coming(jaxpr: AnyJaxpr) -> Any:
-    """The latest call of this jaxpr that was coming."""
+    """Return the latest coming call of this jaxpr, and remove it and later ones; `None` if none."""
     coming = getattr(_state, "coming", [])
     for index in reversed(range(len(coming))):
         if coming[index][0].jaxpr is jaxpr:
@@ -223,16 +224,16 @@ def _made() -> bool:
     wanted = [each for each in noted if each.made()]
     if getattr(_state, "is_serving", False):
         _state.served = call.jaxpr
-        return False  # a shortcut is left to C++ from now on
+        return False  # from now on, C++ serves the shortcut
     if wanted:
-        # Without a shortcut its like takes the slow way, and is noted all the same.
+        # Without a shortcut, such calls take the slow path and are still noted.
         with paused(), harmless("serving calls of its like"):
             _shortcuts.add(call, wanted)
     return bool(wanted)
 
 
 def _serve(fun: Any, info: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The outputs of a call that is noted like one before it, in a tuple; else `None`."""
+    """The outputs of a call, in a tuple of one, if it has a shortcut; else `None`."""
     if getattr(_state, "is_serving", False) or _is_paused() or not running.is_plain():
         return None
     shortcut = _shortcuts.get(fun, info)
@@ -245,7 +246,7 @@ def _serve(fun: Any, info: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         outs = shortcut.call(*args, **kwargs)
     finally:
         _state.is_serving = False
-    if _state.served is None:  # it never came to Python: it was the signature of the shortcut
+    if _state.served is None:  # C++ served it, so it has the signature of the shortcut
         for note in notes:
             note()
     elif _state.served is not shortcut.jaxpr:
@@ -261,12 +262,12 @@ def _looped(loop: LoopCall) -> None:
 
 @contextlib.contextmanager
 def _checkpointing(loop: LoopCall) -> Iterator[None]:
-    """A checkpoint that nothing is around, while it runs."""
+    """Report a `checkpoint` outside of any other transformation; open while it runs."""
     if _is_paused() or _in_device_map():
         yield
         return
     noted = [listener.looped(loop) for listener in _open]
-    with paused():  # what JAX makes of its parts is known from the whole
+    with paused():  # JAX's calls for its parts are known from the whole
         yield
     for each in filter(None, noted):
         each.made()
@@ -295,7 +296,7 @@ def _used(function: str, key: Any, plain: bool) -> None:
     for listener in _open:
         if is_within and around is None:
             listener.missed(f"{what} that was not seen being made")
-        if leaks:  # to note it would be to keep its tracers
+        if leaks:  # noting it would keep its tracers
             listener.missed(f"{what} while JAX checks for leaked tracers")
         elif value is not None:
             listener.used(function, value, around)
@@ -303,10 +304,13 @@ def _used(function: str, key: Any, plain: bool) -> None:
 
 @contextlib.contextmanager
 def showing_transformations() -> Iterator[None]:
-    """Show each function that is transformed from now on, as it is called, to who listens then."""
+    """Report the calls of functions that are transformed while this is open.
+
+    Each call is passed to the listeners that are open at that time.
+    """
     with contextlib.ExitStack() as stack:
         for name in MAKING:
-            if hasattr(jax, name):  # up to 0.7 shard_map is not there
+            if hasattr(jax, name):  # there is no `jax.shard_map` up to 0.7
                 stack.enter_context(_patch(name, _making))
         for name in OF_JAX:
             home = running.home_of_transformations
@@ -332,14 +336,14 @@ def _making(name: str, original: Any) -> Callable[..., Any]:
         if not callable(made):
             return made
         if fun is None:
-            return _making(name, made)  # a decorator, which takes the function later
+            return _making(name, made)  # a decorator that takes the function later
 
         @functools.wraps(made)
         def transformed(*xs: Any, **options: Any) -> Any:
             with unseen, _shown(name, fun, made, xs, options):
                 return made(*xs, **options)
 
-        if hasattr(made, "lower"):  # what `pmap` returns on 0.6, which `wraps` cannot look into
+        if hasattr(made, "lower"):  # on 0.6, `wraps` cannot copy it from what `pmap` returns
             transformed.lower = made.lower  # type: ignore[attr-defined]
         return transformed
 
@@ -366,7 +370,7 @@ def _looping(name: str, original: Any) -> Callable[..., Any]:
                 listener.missed(f"{name} under jax_disable_jit and jax_scan3")
             body = next(filter(callable, reversed([*args, *kwargs.values()])), original)
             if name == "map" and (len(args) > 2 or kwargs.get("batch_size") is not None):
-                # Partly a loop, partly an eager vmap.
+                # With a batch size it is partly a loop, partly an eager vmap.
                 with _shown(name, body, original, args, kwargs):
                     return original(*args, **kwargs)
             _state.loop = Transformed(name, body, original, args, kwargs)
@@ -380,8 +384,8 @@ def _looping(name: str, original: Any) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def _shown(name: str, original: Any, fun: Any, args: Any, kwargs: Any) -> Iterator[None]:
-    # What a transformation of JAX's own is made of is known from the whole, and how it splits a key
-    # or draws is its own affair.
+    # A transformation inside another one is known from the whole. One inside a sampler is an
+    # implementation detail of that.
     is_heard = bool(_open) and not _is_paused() and getattr(_state, "around", None) is None
     if not (is_heard and running.is_plain()) or outermost_sampler() is not None:
         yield

@@ -1,4 +1,4 @@
-"""NumPy's and Python's random numbers that were drawn while JAX traced a function."""
+"""The draws from NumPy's and Python's generators while JAX traced a function."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from jaxrng_doctor.tracing.host_rng import doubt
 from jaxrng_doctor.tracing.places import is_users
 
 Source = tuple[str, str]
-"""The name of a function, and its file."""
+"""The name of a function and the path of its file."""
 
 
 class HostDraws:
-    """Those of one program, by the function that was traced."""
+    """The host draws of one program, by the function that was traced."""
 
     def __init__(self) -> None:
         self._found: dict[Source, tuple[HostDrawFacts, bool]] = {}
@@ -23,7 +23,7 @@ class HostDraws:
         return source in self._found
 
     def note(self, library: str, source: str, is_alone: bool) -> None:
-        """As `Listener.drew_while_tracing` says."""
+        """Note a draw; see `Listener.drew_while_tracing`."""
         name, _, where = source.partition(" at ")
         path, _, line = where.rpartition(":")
         is_place = line.isdecimal() and is_users(path)
@@ -31,9 +31,10 @@ class HostDraws:
         self._found[name, path] = HostDrawFacts(library, "", place), is_alone
 
     def but(self, known: Collection[Source]) -> tuple[tuple[HostDrawFacts, ...], list[str]]:
-        """The draws, and what is doubtful of others; but for functions that are `known`.
+        """The draws, and messages about uncertain ones, except in the functions that are `known`.
 
-        A second trace showed their lines, unless there was none, or it drew nothing any more.
+        The second trace of those has shown the lines of the draws. For the others there was no
+        second trace, or it drew nothing.
         """
         drew = [draw for source, draw in self._found.items() if source not in known]
         doubts = [doubt(draw.library) for draw, is_alone in drew if not is_alone]

@@ -1,6 +1,6 @@
-"""The values of a jitted call inside of an eager vmap or derivative.
+"""The values of a jitted call inside an eager vmap or derivative.
 
-The vmap or derivative hands tracers to it, which hold the values of all examples.
+The vmap or derivative passes tracers to the call, which hold the values of all examples.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from jaxrng_doctor.jax_internals.tracers import concrete, vmaps_of
 
 @dataclass(frozen=True)
 class InnerCall:
-    """The leaves of the call, with an axis in front for each of `vmaps`, as `vmaps_of` says.
+    """A call for all examples.
 
-    `example` is the call for the first example; `around` is the number and the title of the
-    transformed call that it is in. `in_full` is that of `RecordedCall`.
+    `example`: the call for the first example. `leaves`: the leaves of the call, each with a leading
+    axis for each of its `vmaps`, see `vmaps_of`. `way`: the stack of the call. `around`: the number
+    and the title of the transformed call around it. `in_full`: see `RecordedCall`.
     """
 
     example: JitCall
@@ -34,7 +35,7 @@ class InnerCall:
 def inner_call(
     call: JitCall, way: tuple[Frame, ...], around: tuple[int, str] | None, in_full: bool
 ) -> InnerCall | None:
-    """`None` where only compiled code knows the values."""
+    """The call with its values; `None` if only the compiled code has these."""
     leaves = tuple(map(concrete, call.flat))
     if any(leaf is None for leaf in leaves):
         return None

@@ -1,7 +1,7 @@
-"""Sends values between the processes of one program, at their end.
+"""Sends values from the processes of one program to process 0, at their end.
 
-It goes through the store of `jax.distributed`, which process 0 keeps. Anybody who reaches that
-store can write to it, so that only plain data of the doctor's own is read from there.
+It uses the key-value store of `jax.distributed`, which process 0 hosts. Anyone who can reach that
+store can write to it, so only plain data is read from it.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 SECONDS = 30.0
-"""So long the first process waits for all others together; JAX takes one for dead after 100."""
+"""How long process 0 waits for all others together; JAX considers a process dead after 100 s."""
 
 _FOLDER = "jaxrng_doctor"
 _CLOSED = f"{_FOLDER}/closed"
-_PART = 1 << 20  # bytes; a message of over 4 MiB is refused (seen on 0.6)
-_POLL = 0.5  # s, so that Ctrl-C is heard
-_PATIENCE = 2.0  # s, before a word is said
+_PART = 1 << 20  # bytes; messages over 4 MiB are refused (seen on 0.6)
+_POLL = 0.5  # s; Ctrl-C takes effect in between
+_PATIENCE = 2.0  # s, until a message is printed
 
 
 class Mailbox:
-    """`client` is that of `jax.distributed`, of process `index`. All may raise whatever it does."""
+    """The messages of the processes. `client`: that of `jax.distributed` in process `index`.
+
+    All methods propagate the exceptions of the client.
+    """
 
     def __init__(self, client: Any, index: int) -> None:
         self._client = client
@@ -33,17 +36,18 @@ class Mailbox:
         self._told = False
 
     def post(self, value: Any) -> bool:
-        """Leave `value` for process 0; false if that does not look for it any more."""
+        """Store `value` for process 0; return whether process 0 still reads it."""
         content = pickle.dumps(value)
         parts = [content[start : start + _PART] for start in range(0, len(content), _PART)]
         for number, part in enumerate(parts):
             self._client.key_value_set_bytes(_part(self._index, number), part)
         self._client.key_value_set_bytes(_count(self._index), str(len(parts)).encode())
-        # In this order, and process 0 in the other: one of the two sees what the other has done.
+        # This process writes the count, then looks for `_CLOSED`; process 0 does the reverse.
+        # So at least one of the two sees what the other has written.
         return not self._has(_CLOSED)
 
     def collect(self, senders: Iterable[int]) -> Iterator[tuple[int, Any]]:
-        """What each of `senders` has posted, or the exception that came in its place."""
+        """Each of `senders` with what it has posted, or with the exception if that failed."""
         until = time.monotonic() + SECONDS
         missing = []
         for sender in senders:
@@ -59,7 +63,7 @@ class Mailbox:
             yield sender, self._read(sender) if late else TimeoutError("it was not there in time")
 
     def _wait(self, key: str, until: float) -> tuple[float, bool]:
-        """Whether the key came before `until`; with Ctrl-C, nobody waits from then on."""
+        """The deadline for the next key, and whether this one was set; Ctrl-C ends all waiting."""
         try:
             while (left := until - time.monotonic()) > 0:
                 if self._came(key, min(left, _POLL)):
@@ -100,7 +104,7 @@ class Mailbox:
 
 
 class _PlainData(pickle.Unpickler):
-    """Makes nothing but the doctor's own dataclasses, and what Python's literals are made of."""
+    """Unpickles only the dataclasses of jaxrng-doctor and the types of Python's literals."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.partition(".")[0] == __name__.partition(".")[0]:

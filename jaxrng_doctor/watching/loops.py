@@ -1,4 +1,4 @@
-"""A loop or branch inside of an eager vmap or derivative, as a call of a jitted function."""
+"""Turns a loop or branch inside an eager vmap or derivative into a call of a jitted function."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ from jaxrng_doctor.tracing.eager_loops import LoopCall
 from jaxrng_doctor.tracing.returned_values import is_array
 
 MOST = 256
-"""So many different ones are known apart. JAX compiles each anew, which takes far longer."""
+"""The maximum number of loops to distinguish. JAX compiles each, which takes far longer."""
 
 _INFO = SimpleNamespace(static_argnums=(), static_argnames=())
 
 
 class TooMany(Exception):
-    """There are more different ones than are kept."""
+    """There are more than `MOST` different loops."""
 
 
 class Loops:
-    """Those of one program, by what they do.
+    """The loops of one program; those that do the same have the same jaxpr.
 
-    Where a program makes its loop's body anew for each call, JAX traces it anew for each call.
+    If the program creates the body of a loop anew for each call, JAX traces it anew for each call.
     """
 
     def __init__(self) -> None:
         self._by_id: dict[Any, Any] = {}
         self._by_text: dict[Any, Any] = {}
-        self._bodies: list[Any] = []  # so that an `id` stays theirs
+        self._bodies: list[Any] = []  # keeps their `id`s valid
         self._captured: list[Any] = []
 
     def call_of(self, loop: LoopCall) -> JitCall | None:
-        """`None` where it uses no key. Raises `TooMany`."""
+        """The loop as a jitted call; `None` if it uses no key. Raises `TooMany`."""
         bodies = loop.bodies
         others = {name: x for name, x in loop.params.items() if not _holds_jaxprs(x)}
-        known = (loop.primitive.name, *map(id, bodies), str(others))  # such as a scan's length
+        known = (loop.primitive.name, *map(id, bodies), str(others))  # such as the length of a scan
         if known not in self._by_id:
             if len(self._by_id) >= MOST:
-                self._by_id.clear()  # what they do stays known
+                self._by_id.clear()  # `_by_text` keeps the jaxprs
                 self._bodies.clear()
             self._by_id[known] = self._jaxpr(loop, bodies)
             self._bodies.extend(bodies)
@@ -80,7 +80,10 @@ class Loops:
 
 
 def _function(loop: LoopCall) -> Any:
-    """It is kept, and must not keep what the loop was given: JAX looks for leaked tracers."""
+    """A function that binds the primitive.
+
+    It is kept, so it must not refer to the arguments of the loop: JAX checks for leaked tracers.
+    """
     primitive, params = loop.primitive, loop.params
 
     def run(*args: Any) -> Any:
@@ -91,7 +94,10 @@ def _function(loop: LoopCall) -> Any:
 
 
 def _as_array(x: Any) -> Any:
-    """NumPy's constants come in a class of JAX's own, which is no array for it (0.7 and 0.8)."""
+    """`x`, or the array in a NumPy constant.
+
+    JAX wraps these in its own class, which it does not treat as an array type (0.7 and 0.8).
+    """
     return x if is_array(x) or not hasattr(x, "__array__") else np.asarray(x)
 
 
@@ -100,7 +106,7 @@ def _holds_jaxprs(param: Any) -> bool:
 
 
 def _captured(jaxpr: AnyJaxpr) -> Iterator[Any]:
-    """The arrays in a jaxpr, which its text does not show."""
+    """The constant arrays in a jaxpr, whose values its text does not show."""
     inner, consts = open_jaxpr(jaxpr)
     yield from consts
     for eqn in inner.eqns:

@@ -1,7 +1,7 @@
 """Merges the reports of several processes into one.
 
-What several processes found is reported once, and what process 0 has not seen, with a word
-on who has.
+What several processes found is reported once. What process 0 did not find is reported with the
+processes that found it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MOST_NAMED = 4
 
 
 def known_by(finding: Finding) -> Any:
-    """What a finding is known by in all signatures of a function, and in all processes."""
+    """What identifies a finding in all signatures of a function, and in all processes."""
     return finding.code, finding.place, finding.message
 
 
@@ -32,7 +32,7 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
 def merged(
     own: Sequence[TargetReport], others: Mapping[int, Sequence[TargetReport]], count: int
 ) -> tuple[TargetReport, ...]:
-    """The targets of process 0, of `count`, and what only those of `others` have."""
+    """The targets of process 0, `own`, with what only `others` have; `count` processes in total."""
     targets = list(own)
     at: dict[Any, int] = {}
     for number, target in enumerate(own):
@@ -56,7 +56,7 @@ def merged(
 def _new(
     kind: str, key: Callable[[Any], Any], others: Mapping[int, Sequence[TargetReport]]
 ) -> list[tuple[TargetReport, Any, list[int]]]:
-    """Each thing of one kind with its target, and the processes that have it."""
+    """Each item of one kind, such as each gap, with its target and the processes that have it."""
     found: dict[Any, tuple[TargetReport, Any, list[int]]] = {}
     for process, targets in others.items():
         for target in targets:

@@ -1,7 +1,7 @@
-"""Begins something at the moment when a program imports JAX.
+"""Calls a function when a program imports JAX.
 
-JAX reads its settings from the environment as it is imported (`JAX_ENABLE_X64`), and a program
-may write them there until then. So nobody imports it before the program does.
+JAX reads settings such as `JAX_ENABLE_X64` from the environment when it is imported, and a program
+may set them until then. So jaxrng-doctor must not import JAX before the program does.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 
 @contextlib.contextmanager
 def once_jax_is_imported(begin: Callable[[], None]) -> Iterator[None]:
-    """`begin()` is called when JAX has been imported, at once if it is there already.
+    """Call `begin()` when JAX has been imported, immediately if it already is.
 
-    Not at all if that does not happen while this is open.
+    If JAX is not imported while this is open, `begin()` is not called.
     """
     finder = _Finder(begin)
     finder.open()
@@ -30,10 +30,10 @@ def once_jax_is_imported(begin: Callable[[], None]) -> Iterator[None]:
 
 
 class _Finder:
-    """Finds what the others find, and looks on when that is JAX.
+    """Delegates to the other finders, and calls `begin` once JAX has been imported.
 
-    Also when it is a module of the doctor's own: where that imports JAX, it is still unfinished
-    itself, and `begin` may need it.
+    It also waits for the modules of jaxrng-doctor: one that imports JAX is not yet completely
+    imported itself at that time, and `begin` may need it.
     """
 
     def __init__(self, begin: Callable[[], None]) -> None:
@@ -60,7 +60,7 @@ class _Finder:
         return None
 
     def _look_on(self, spec: ModuleSpec) -> None:
-        loader: Any = spec.loader  # each module has one of its own
+        loader: Any = spec.loader  # not shared with other modules
         execute = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:

@@ -1,4 +1,4 @@
-"""A jitted call that is seen: its keys are noted once it was made, and those of its like again."""
+"""A jitted call and later calls of its signature, whose keys are noted once they were made."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jaxrng_doctor.watching.transformed import Transformed
 
 
 class Notes(Protocol):
-    """What keeps the calls of a program's functions."""
+    """What records the calls of a program's functions: the part of `Recorder` that is used here."""
 
     def first(self, call: JitCall, loop: Transformed | None) -> Compiled | None: ...
 
@@ -32,7 +32,10 @@ class Notes(Protocol):
 
 
 class NotedCall:
-    """A jitted call, to be noted once it was made, and its like again. `function` if known."""
+    """A jitted call and later calls of its signature, each to be noted once it was made.
+
+    `function`: its function, if that is already examined.
+    """
 
     def __init__(
         self,
@@ -72,10 +75,10 @@ class NotedCall:
 
 
 def _in_refs(values: Sequence[Any]) -> dict[int, Any]:
-    """What is in those of the values that are mutable refs, by their `id`."""
+    """The contents of the mutable refs among the values, by the `id` of the ref."""
     found: dict[int, Any] = {}
     for value in filter(is_mutable, values):
-        # One that was freed is of no use to the call either.
+        # A ref that was freed cannot be read; the call fails, too.
         with hooks.paused(), contextlib.suppress(Exception):
             found[id(value)] = value[...]
     return found

@@ -1,6 +1,6 @@
 """Compares the processes of `jax.distributed`: process 0 reports for all.
 
-The others hand theirs over, with what is needed to compare keys between processes.
+The others send it their reports, and what is needed to compare keys between processes.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ Targets = tuple[TargetReport, ...]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a process hands over."""
+    """What a process sends to process 0: its reports and its first calls."""
 
     targets: Targets
     calls: FirstCalls
 
 
 class ProcessMerge:
-    """The end of a watched program. `detail` is that of `Recorder`.
+    """Merges the reports of all processes at the end of a watched program.
 
-    `process`: the number of a process for which process 0 reports, else 0.
-    `handed_over`: process 0 has it.
+    `detail`: see `Recorder`. `process`: the number of this process if it sends its reports to
+    process 0, else 0. `handed_over`: whether process 0 reads them.
     """
 
     def __init__(self, *, detail: bool = False) -> None:
@@ -43,7 +43,7 @@ class ProcessMerge:
         self.handed_over = False
 
     def merge(self, targets: Targets, functions: Sequence[Compiled], choices: Choices) -> Targets:
-        """What this process reports; raises nothing, and waits for half a minute."""
+        """The reports of this process. Waits for up to half a minute; raises no `Exception`."""
         found = distributed()
         if found is None:
             return targets

@@ -1,4 +1,4 @@
-"""Where the program is: the frames of the running stack that matter."""
+"""The relevant frames of the running stack: where the program is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from jaxrng_doctor.tracing.places import is_machinery, is_users, python_stack, u
 
 
 def way_here() -> tuple[Frame, ...]:
-    """The way here, innermost first: the user's frame, or where a library came here, all of it."""
+    """The frames that led here, innermost first, without those of JAX and jaxrng-doctor.
+
+    Only the innermost frame if it is the user's; all of them if it is a library's.
+    """
     found: list[Frame] = []
     for frame in python_stack():
         if not is_machinery(frame.code.co_filename):
@@ -25,12 +28,12 @@ def way_here() -> tuple[Frame, ...]:
 
 
 def place_here() -> Place | None:
-    """The user's line that led here."""
+    """The user's line that led here; `None` if there is none."""
     return users_place(way_here())
 
 
 class Ways:
-    """The ways to what a program does, each kept once: in a loop they are the same ones."""
+    """The stacks of a program's calls. Each is kept once: a loop repeats the same ones."""
 
     def __init__(self) -> None:
         self._known: dict[Any, tuple[Frame, ...]] = {}
@@ -41,13 +44,13 @@ class Ways:
 
 
 def asks_for_shapes() -> bool:
-    """`jax.eval_shape` traces a function: nothing is drawn."""
+    """Whether `jax.eval_shape` is tracing a function: nothing is drawn."""
     stack = itertools.takewhile(lambda f: is_machinery(f.code.co_filename), python_stack())
     return any(frame.code.co_name in stacks.SHAPE_CALLS for frame in stack)
 
 
 def outermost_sampler() -> Any:
-    """The running frame of the function of `jax.random` that the user called."""
+    """The running frame of the `jax.random` function that the user called, if any."""
     frame, found = sys._getframe(1), None
     while frame is not None and not is_users(frame.f_code.co_filename):
         if is_sampler_file(frame.f_code.co_filename):

@@ -1,4 +1,4 @@
-"""Notes what a watched program does, and says at the end what is wrong with it."""
+"""Records what a watched program does, and reports its findings at the end."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ from jaxrng_doctor.watching.sharded_arrays import SPREAD, Spread
 from jaxrng_doctor.watching.transformed import Transformed
 
 FIRST_CALLS = 8
-"""Of so many calls of each function the data are sampled, to be compared between processes."""
+"""How many calls of each function have their data sampled, to be compared between processes."""
 
 MOST_CALLS = 1 << 20
-"""So many calls and draws are kept to be compared, of a few hundred bytes each."""
+"""The maximum number of calls and draws kept for comparison, of a few hundred bytes each."""
 
 
 class Recorder:
-    """A `Listener`. `key_values`: keep the keys of each call, to find those that come twice.
+    """A `Listener` that records calls and reports findings.
 
-    `detail`: keep also what the details of a report are made of, see `doctor.detailed`.
-    `samples`: in a program of several processes, keep samples of each function's first calls.
-    With `stop_at` it raises `FirstFinding` into the program as soon as there is a finding as
-    grave as that, which must be among those that `new` leaves.
+    `key_values`: keep the keys of each call, to find keys that repeat. `detail`: also keep the data
+    for detailed reports, see `examine.detailed`. `samples`: in a program of several processes, keep
+    samples of each function's first calls. With `stop_at`, it raises `FirstFinding` in the program
+    at the first finding of at least that severity, among the findings that `new` returns.
     """
 
     def __init__(
@@ -86,16 +86,16 @@ class Recorder:
         self._stop_at = stop_at
         self._new = new
         self._functions: dict[Any, Compiled | None] = {}
-        self._held: list[Any] = []  # so that an `id` stays theirs
+        self._held: list[Any] = []  # keeps their `id`s valid
         self._arrays = Held()
         self._waiting: dict[int, JitCall] = {}
         self._eager: list[EagerUse] = []
-        self._gaps: dict[Gap, None] = {}  # each once: a loop comes by again and again
+        self._gaps: dict[Gap, None] = {}  # a set: loops repeat them
         self._host_draws = HostDraws()
         self._ways = Ways()
-        self._others: dict[Any, list[Any]] = {}  # what device maps were called with first
-        self._within: dict[Any, int] = {}  # the numbers of calls that were transformed
-        self._inner: set[int] = set()  # functions that only transformed ones call, whose they are
+        self._others: dict[Any, list[Any]] = {}  # device maps: what else the first call got
+        self._within: dict[Any, int] = {}  # the numbers of transformed calls
+        self._inner: set[int] = set()  # called only in transformed functions, which report them
         self._owed: dict[int, list[InnerCall]] = {}
         self._loops = Loops()
         self._numbers = itertools.count(1)
@@ -116,7 +116,7 @@ class Recorder:
         elif asks_for_shapes():
             return None
         else:
-            # Not before it was made: compiled code names the lines that it was first traced from.
+            # Examined only after the call: compiled code names the lines of its first trace.
             self._waiting[known] = call
         return NotedCall(self, call, loop, function)
 
@@ -124,7 +124,7 @@ class Recorder:
         """The function of `call`, examined if this is the first call of its signature."""
         known = id(call.jaxpr)
         if known in self._functions:
-            return self._functions[known]  # as in every step of a loop
+            return self._functions[known]  # such as in every step of a loop
         self._waiting.pop(known, None)
         source = function_of(call.jaxpr)
         moved = source in self._host_draws
@@ -144,7 +144,7 @@ class Recorder:
             self._function(known, call.jaxpr, "", lambda: None)
         function, inner = self._functions.get(known), None
         if known in self._functions and (function is None or not self.notes(function)):
-            return  # as most of what is called in there: JAX's own functions
+            return  # most calls in there are of JAX's own functions
         if asks_for_shapes():
             return
         try:
@@ -160,7 +160,7 @@ class Recorder:
         if function is not None:
             self._note_inner(function, inner)
             return
-        # Not before it was made, and outside of what is around it.
+        # Examined only after the call, outside of the transformation around it.
         if known not in self._waiting:
             self._waiting[known] = inner.example
             if around is not None:
@@ -196,7 +196,7 @@ class Recorder:
         if error is None:
             note()
         if error is not None and known and self._functions.get(known, self) is None:
-            # If it was that too which kept it from being examined, the program itself is at fault.
+            # If it failed to be examined for the same reason, the program itself is at fault.
             self._gaps.pop(build_reports.not_examined(known[0], error), None)
             del self._functions[known]
         for known in list(self._owed):
@@ -232,7 +232,7 @@ class Recorder:
         if call.is_device_map:
             if not are_same(call.others(), self._others.setdefault(known, call.others())):
                 self.gap(f"calls of {call.title} with other values than arrays are not compared")
-            elif self.notes(function):  # it may take any of them
+            elif self.notes(function):  # it may donate any of them
                 self._latest.note = self.prepared(function, leaves, (True,) * len(leaves), {})
         elif again and function.draws_out_of_sight:
             why = "in a loop it draws for some examples of a vmap"
@@ -247,7 +247,7 @@ class Recorder:
         self._gaps[Gap(message, place)] = None
 
     def notes(self, function: Compiled) -> bool:
-        """The keys of its next call are known, and worth keeping."""
+        """Whether the keys of its next call are to be kept, and can be computed."""
         is_known = function.if_called_again is None or not function.calls
         return self.key_values and function.computes and is_known
 
@@ -258,7 +258,7 @@ class Recorder:
         donated: Sequence[bool],
         before: Mapping[int, Any],
     ) -> Callable[[], None]:
-        """What notes a call with these leaves, once it was made."""
+        """A function that notes a call with these leaves, to be called once it was made."""
         self._arrays.before_donation(leaves, donated)
         try:
             with hooks.paused() if donated or function.refs else contextlib.nullcontext():
@@ -266,12 +266,12 @@ class Recorder:
         except Spread:
             return functools.partial(self._uncompared, function.name, SPREAD)
         except Exception as error:
-            # Of no use to the call either, as an array that was donated before; else it is a gap.
+            # If an array was donated before, the call fails, too, and this function is not called.
             return functools.partial(self._uncompared, function.name, error)
         return functools.partial(self.note, function, values, self._data_of(function, leaves))
 
     def _data_of(self, function: Compiled, leaves: Sequence[Any]) -> dict[int, Any] | None:
-        """Samples of the data of a call, if it is one of the first and other processes run too."""
+        """Samples of the data of a first call in a program of several processes; else `None`."""
         if not self._samples or len(function.calls) >= FIRST_CALLS or not distributed():
             return None
         try:
@@ -296,9 +296,9 @@ class Recorder:
         self._stop_if_repeated(made.number)
 
     def _number(self, around: tuple[int, str] | None = None) -> int | None:
-        """Of the next call, `None` where so many are kept that more would fill the memory.
+        """The number of the next call; `None` after `MOST_CALLS` calls, to bound the memory.
 
-        All that is in one transformed call, `around`, has one number.
+        Everything inside one transformed call, `around`, has the same number.
         """
         with self._lock:
             number = self._within.get(around) or next(self._numbers)
@@ -323,7 +323,7 @@ class Recorder:
                 try:
                     self._functions[known] = examine()
                 except (Exception, SystemExit) as error:
-                    # The program goes on as if nobody looked; that nobody could is in the report.
+                    # The program continues as if it were not watched; the report has a gap.
                     self._functions[known] = None
                     self._gaps[build_reports.not_examined(name, error)] = None
                 found = self._functions[known]
@@ -342,7 +342,7 @@ class Recorder:
             return
         outermost = outermost_sampler()
         if outermost is not None and outermost is getattr(self._latest, "frame", None):
-            return  # a sampler that calls another one
+            return  # one sampler calls another: this is one draw
         self._latest.frame = outermost
         number = self._number(around)
         if number is None:
@@ -354,13 +354,13 @@ class Recorder:
         self._stop_if_repeated(number)
 
     def _stop_if_repeated(self, number: int) -> None:
-        # Ever more rarely: each time all keys are compared.
+        # Only when the number of calls has doubled, because all keys are compared each time.
         if self._stop_at and number.bit_count() == 1:
             with self._lock, hooks.paused():
                 self._stop_if_found(ProgramFacts(repeated=self._repeated(self.functions())))
 
     def _repeated(self, functions: Sequence[Compiled]) -> tuple[Repeated, ...]:
-        """The keys that come twice; where they cannot be compared, none and a gap."""
+        """The keys that repeat across calls; none, and a gap, if they cannot be compared."""
         try:
             lost = [self._arrays.lose(function.calls) for function in functions]
             if self._arrays.lose(self._eager) or any(lost):
@@ -378,16 +378,16 @@ class Recorder:
                 raise FirstFinding
 
     def functions(self) -> list[Compiled]:
-        """Those that draw, as far as they could be examined."""
+        """The functions that could be examined, without those that use no key."""
         return [f for f in self._functions.values() if f is not None]
 
     # -- at the end ------------------------------------------------------------------------
 
     def reports(self) -> tuple[TargetReport, ...]:
-        """A report for each function that draws, and one of what only several calls show."""
+        """A report for each function that uses keys, and one of what only several calls show."""
         self._stop_at = None
         for call in list(self._waiting.values()):
-            self.first(call)  # it was lowered, and never called by its name
+            self.first(call)  # it was lowered, but never called directly
         with self._lock, hooks.paused():
             functions = self.functions()
             shown = [f for known, f in self._functions.items() if f and known not in self._inner]

@@ -1,4 +1,4 @@
-"""Keys that repeat across the calls of a program."""
+"""Finds the keys that repeat across the calls of a program."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ from jaxrng_doctor.watching.compiled_function import Compiled
 
 @dataclass(frozen=True)
 class EagerUse:
-    """A draw or split outside of compiled functions, `op` its name in `jax.random`.
+    """A draw or split outside of compiled functions.
 
-    `function` is the transformed one that it is in, and its key is the only one of its `values`.
+    `number`: that of its call in the program. `op`: its name in `jax.random`. `way`: its stack.
+    `values`: only its key. `function`: the transformed call around it, `""` if there is none.
     """
 
     number: int
@@ -39,7 +40,7 @@ class EagerUse:
 
 
 def repeated_keys(functions: Sequence[Compiled], eager: Sequence[EagerUse]) -> tuple[Repeated, ...]:
-    """Every key used in more than one call; those of one pair of uses together."""
+    """Every key that is used in more than one call, grouped by the pair of uses."""
     by_width: dict[int, list[_Uses]] = defaultdict(list)
     for uses in (*_of_eager(eager), *_of_functions(functions)):
         by_width[uses.keys.shape[1]].append(uses)
@@ -71,9 +72,10 @@ def _repeated(pair: Sequence[_Pair], ways: Mapping[int, tuple[Frame, ...]]) -> R
 
 @dataclass(frozen=True)
 class _Uses:
-    """Keys that were used: uint32, shape (uses, words); the call of each, shape (uses,).
+    """Keys that were used, either all by draws or, with `are_splits`, all by splits.
 
-    `use` makes the words for one of them, which few need. They are all draws, or all splits.
+    `keys`: uint32, shape (uses, words). `calls`: the number of the call of each, shape (uses,).
+    `use`: creates the `CallUse` of one of them by its index; few are needed.
     """
 
     keys: np.ndarray
@@ -83,9 +85,9 @@ class _Uses:
 
 
 def _shared(sources: Sequence[_Uses]) -> Iterator[tuple[bytes, list[CallUse]]]:
-    """Each key of more than one call, the first such call first, with one use of each call.
+    """Each key of more than one call, ordered by its first call, with one use of each call.
 
-    Where it is both drawn from and split in one call, with one use of each kind.
+    If a call both draws from the key and splits it, there is one use of each kind.
     """
     keys = np.concatenate([uses.keys for uses in sources])
     calls = np.concatenate([uses.calls for uses in sources])
@@ -95,7 +97,7 @@ def _shared(sources: Sequence[_Uses]) -> Iterator[tuple[bytes, list[CallUse]]]:
     order = np.lexsort((kinds, calls, numbers))
     number, call, kind = numbers[order], calls[order], kinds[order]
     is_next = np.diff(number, prepend=-1) != 0
-    # The first use of a key in its call.
+    # The first use of each kind of a key in a call.
     alone = is_next | (np.diff(call, prepend=-1) != 0) | (np.diff(kind, prepend=False))
     order, is_next, call = order[alone], is_next[alone], call[alone]
     begin = np.flatnonzero(is_next)
@@ -111,10 +113,11 @@ def _shared(sources: Sequence[_Uses]) -> Iterator[tuple[bytes, list[CallUse]]]:
 def _after_splits(
     shared: Mapping[bytes, Sequence[CallUse]], drawn: Mapping[bytes, Sequence[CallUse]]
 ) -> Iterator[_Pair]:
-    """Those of the keys in `shared` that are split; `drawn` has those that several calls draw from.
+    """The pairs of uses of a key in `shared` of which at least one is a split.
 
-    Not what only follows: neither the children of a key that is split twice, nor that key itself,
-    if one of its children is drawn from once more after the second split.
+    `drawn` has the keys that several calls draw from. Consequences are left out: the children of a
+    key that is split twice, and that key itself if one of its children is drawn from again after
+    the second split.
     """
     pairs = [(key, *pair) for key, uses in shared.items() for pair in _after_split(uses)]
     again = {key: [use.number for use in uses if use.is_split][1:2] for key, uses in shared.items()}
@@ -123,7 +126,7 @@ def _after_splits(
     parents = {child: key for key, found in children.items() for child in found}
     for key, first, second in pairs:
         follows = key in parents and second.number >= again[parents[key]][0]
-        # A child's second use may follow from the second split, if that came before.
+        # If a child is drawn from again after the second split, the child is reported instead.
         is_new = (
             first.is_split
             and second.is_split
@@ -138,14 +141,17 @@ def _after_splits(
 
 
 def _after_split(uses: Sequence[CallUse]) -> Iterator[tuple[CallUse, CallUse]]:
-    """The pairs, in different calls, of which one is a split: a draw and a split before all."""
+    """The pairs of uses in different calls of which at least one is a split.
+
+    A draw and a split if there are both; else two splits.
+    """
     first = uses[0]
     others = [use for use in uses if use.number != first.number]
     mixed = next((use for use in others if use.is_split != first.is_split), None)
     if mixed is not None:
         yield first, mixed
     elif all(use.is_split for use in uses):
-        # One that splits in each of its calls shows in what is drawn from the children.
+        # A split at one place, repeated in several calls, shows in the draws from its children.
         seen = {first.place}
         for second in others:
             if second.place not in seen:
@@ -158,7 +164,7 @@ def _where(use: CallUse) -> Any:
 
 
 def call_use(use: EagerUse) -> CallUse:
-    """A use that is a call of its own."""
+    """The `CallUse` of an eager use, which counts as a separate call."""
     place = users_place(use.way)
     op = use.op if use.op == "split" else f"jax.random.{use.op}"
     return CallUse(op, place, use.function, place, use.number)
@@ -189,7 +195,7 @@ def _of_functions(functions: Sequence[Compiled]) -> Iterator[_Uses]:
 
 
 def _of_calls(function: Compiled, numbers: Sequence[int]) -> Iterator[_Uses]:
-    """What each call uses; the keys of calls with the very same arrays are computed once."""
+    """The uses of each call. The keys of calls with identical arrays are computed once."""
     started: dict[Any, Any] = {}
     ids = [(tuple(map(id, call.values)), call.vmaps) for call in function.calls]
     for call, each in zip(function.calls, ids, strict=True):
@@ -206,16 +212,16 @@ def _of_calls(function: Compiled, numbers: Sequence[int]) -> Iterator[_Uses]:
 
 
 _WORDS = {"fry": 2, **dict.fromkeys(RBG, 4)}
-"""How many words the keys of an implementation have."""
+"""The number of words of a key, by impl."""
 
 
 def _own_uses(diagnosis: Diagnosis) -> Iterator[tuple[str, Place | None, EqnPath, int]]:
-    """Its draws and splits, with how many words their keys have, 0 where nobody knows.
+    """The draws and splits of a function: op, place, path, and number of words of a key.
 
-    Not the splits of which nothing uses a child.
+    The number is 0 if unknown. Splits of which no child is used are left out.
     """
     for use, facts in zip(diagnosis.draws, diagnosis.facts.draws, strict=True):
-        # What draws from several keys at once has lost its vmap, and with it which examples draw.
+        # A draw from several keys at once has lost its vmap, and so which of its examples draw.
         yield facts.sampler, facts.place, use.path, _WORDS.get(facts.impl, 0)
     for use in diagnosis.splits:
         split = use_facts(use)
@@ -224,7 +230,10 @@ def _own_uses(diagnosis: Diagnosis) -> Iterator[tuple[str, Place | None, EqnPath
 
 
 def _one_by_one(table: KeyTable, width: int) -> KeyTable:
-    """The keys of `width` words, uint32 of shape (*scope sizes, keys, words of a key)."""
+    """The table with a separate row for each key of `width` words; unchanged if `width` is 0.
+
+    words: uint32, shape (*scope sizes, keys, words of a key).
+    """
     if not width:
         return table
     count = table.words.shape[-1] // width
@@ -254,5 +263,5 @@ def _of_use(
 
 
 def hexadecimal(key: bytes) -> str:
-    """The words of a key, as they are shown."""
+    """The words of a key, as shown in reports."""
     return " ".join(f"{word:08x}" for word in np.frombuffer(key, np.uint32).tolist())

@@ -1,6 +1,6 @@
-"""The small arrays that keys are made of, kept from each call until they are read at the end.
+"""Keeps the small arrays that the keys of each call are computed from until they are read.
 
-Until then the program may give one away (donation), or write into it where it is NumPy's.
+Until then the program may donate one, or write into it if it is a NumPy array.
 """
 
 from __future__ import annotations
@@ -26,32 +26,35 @@ LOST = "their keys have been donated or deleted since"
 
 
 class Held:
-    """The arrays of one program. None is copied but those that would be lost."""
+    """The arrays of one program. Only those that would otherwise be lost are copied."""
 
     def __init__(self) -> None:
-        self._kept: set[int] = set()  # the `id`s of what others hold
-        # With what each is a copy of, so that an `id` stays its own.
+        self._kept: set[int] = set()  # the `id`s of arrays that recorded uses hold
+        # By the `id` of the original, which is held too, so that the `id` stays valid.
         self._copies: dict[int, tuple[Any, Any]] = {}
 
     def keep(self, value: Any) -> Any:
-        """What to hold of `value`."""
+        """`value`, or a copy if it is a NumPy array: what the caller is to hold."""
         if isinstance(value, np.ndarray):
             return value.copy()
         self._kept.add(id(key_words(value)))
         return value
 
     def before_donation(self, leaves: Sequence[Any], donated: Sequence[bool]) -> None:
-        """A call is about to be made that takes those of the leaves."""
+        """Copy the leaves that are kept and that the next call donates."""
         for leaf, is_taken in zip(leaves, donated, strict=False):
             words = key_words(leaf)
             known = id(words)
             if is_taken and known in self._kept and known not in self._copies:
-                # One that was taken before is of no use to the call either.
+                # An array that was donated before cannot be copied; the call fails, too.
                 with hooks.paused(), contextlib.suppress(Exception):
                     self._copies[known] = words, jnp.array(leaf)
 
     def lose(self, uses: list[_Use]) -> bool:
-        """Give the uses what is left of their values; whether some had to be left out for that."""
+        """Replace donated values by their copies, and remove the uses with values that are lost.
+
+        Return whether any use was removed.
+        """
         left = [self._left(use) if self._copies else use for use in uses]
         left = [use for use in left if not any(map(_is_lost, use.values))]
         is_less = len(left) < len(uses)
@@ -70,7 +73,7 @@ def _is_lost(value: Any) -> bool:
 
 
 def are_same(one: Sequence[Any], other: Sequence[Any]) -> bool:
-    """They are the very same objects, or equal numbers and texts."""
+    """Whether the values are pairwise identical objects, or equal numbers or strings."""
     return len(one) == len(other) and all(map(_is_same, one, other))
 
 

@@ -19,14 +19,14 @@ from typing import Any
 from jaxrng_doctor._util.paths import OWN_DIR
 from jaxrng_doctor.model.errors import FirstFinding, UsageError
 
-INTERRUPTED = 130  # as a shell says it: 128 and the number of SIGINT
+INTERRUPTED = 130  # as in a shell: 128 plus the number of SIGINT
 
 
 def program(name: str, arguments: Sequence[str], *, is_module: bool) -> Callable[[], int]:
-    """What runs the program, and returns its exit code.
+    """A function that runs the program and returns its exit code.
 
-    From here on `sys.argv` and `sys.path` are the program's. Raises `UsageError` where
-    there is no such script; where there is no such module, what is returned does.
+    Sets `sys.argv` and `sys.path` for the program. Raises `UsageError` if there is no such script;
+    if there is no such module, the returned function raises it.
     """
     sys.argv = [name, *arguments]
     if is_module:
@@ -47,13 +47,13 @@ def program(name: str, arguments: Sequence[str], *, is_module: bool) -> Callable
 
 def _first_on_path(folder: str, *, holds_main: bool = False) -> None:
     if not sys.flags.safe_path:
-        sys.path[0] = folder  # the first is where the doctor itself was started
+        sys.path[0] = folder  # the first is that of jaxrng-doctor
     elif holds_main:
         sys.path.insert(0, folder)
 
 
 def _folder(name: str) -> Callable[[], int]:
-    """What runs a folder or zip file with a `__main__.py` in it."""
+    """A function that runs a folder or zip file with a `__main__.py`, and returns its exit code."""
     spec = importlib.machinery.PathFinder.find_spec("__main__", [name])
     if spec is None:
         raise UsageError(f"{name} has no __main__.py", "run: jaxrng-doctor run script.py")
@@ -62,7 +62,7 @@ def _folder(name: str) -> Callable[[], int]:
 
 
 def _run_module(name: str) -> None:
-    spec = importlib.util.find_spec(name)  # which imports the packages that it is in
+    spec = importlib.util.find_spec(name)  # imports the parent packages
     if spec is not None and spec.submodule_search_locations is not None:
         _run_module(f"{name}.__main__")
     elif spec is None or spec.loader is None:
@@ -90,13 +90,16 @@ def _run_spec(spec: importlib.machinery.ModuleSpec) -> None:
 
 def _run_script(code: bytes, path: str) -> None:
     loader = importlib.machinery.SourceFileLoader("__main__", path)
-    # Not with this file's own `from __future__`.
+    # Without the `from __future__` imports of this file.
     compiled = compile(code, path, "exec", dont_inherit=True)
     _run(compiled, __file__=path, __cached__=None, __loader__=loader)
 
 
 def _run(code: Any, **attributes: Any) -> None:
-    """Not by `runpy`, whose module is gone before the program's own threads and exit handlers."""
+    """Run `code` as `__main__`.
+
+    `runpy` would remove the module before the program's threads and exit handlers have run.
+    """
     main = types.ModuleType("__main__")
     main.__dict__.update(attributes, __builtins__=builtins)
     if sys.version_info < (3, 14):
@@ -139,10 +142,10 @@ def _ended(run: Callable[[], object]) -> int:
 
 
 def _wait_for_threads() -> None:
-    """As Python does before it ends: what they draw is the program's too."""
+    """Wait for threads, as Python does before it exits: their draws are the program's, too."""
     finish_executors = getattr(concurrent.futures.thread, "_python_exit", None)
     if finish_executors is None:
-        return  # their threads would never end
+        return  # the threads of executors would never end
     finish_executors()
     own = threading.current_thread()
     while others := [t for t in threading.enumerate() if t is not own and not t.daemon]:
@@ -151,7 +154,7 @@ def _wait_for_threads() -> None:
 
 
 def _print(error: BaseException) -> None:
-    """The traceback as the program alone would have had it, by its own hook if it has one."""
+    """Print the traceback as without jaxrng-doctor, by the program's own hook if it has one."""
     frame = error.__traceback__
     while frame is not None and _is_ours(frame.tb_frame.f_code.co_filename):
         frame = frame.tb_next
@@ -163,5 +166,5 @@ def _print(error: BaseException) -> None:
 
 
 def _is_ours(path: str) -> bool:
-    # A package that is imported on the way to a module is run by Python's own machinery.
+    # The parent packages of a module are imported by Python's import system.
     return path.startswith((OWN_DIR, "<frozen ")) or path == importlib.util.__file__

@@ -1,6 +1,6 @@
-"""Arrays of one process among several: what of them is here, and samples of the data in them.
+"""Arrays in a program of several processes: the local part of them, and samples of their data.
 
-The samples are small arrays, which are taken without waiting for the device.
+The samples are small arrays, taken without waiting for the device.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ SPREAD = "its keys are made of arrays that are cut up over several processes"
 
 
 class Spread(Exception):
-    """Of an array that all of it is wanted of, this process has only a part."""
+    """This process has only a part of an array that is needed as a whole."""
 
 
 def is_spread(value: Any) -> bool:
-    """An array is cut up over several processes, and none has all of it."""
+    """Whether the value is an array that is sharded over several processes: none has all of it."""
     return (
         isinstance(value, jax.Array)
         and not value.is_fully_addressable
@@ -34,7 +34,7 @@ def is_spread(value: Any) -> bool:
 
 
 def here(value: Any) -> Any:
-    """The value as this process alone has it; raises `Spread` where it has but a part."""
+    """The value as a local one; raises `Spread` if this process has only a part of it."""
     if is_spread(value):
         raise Spread
     if not isinstance(value, jax.Array) or value.is_fully_addressable:
@@ -43,9 +43,10 @@ def here(value: Any) -> Any:
 
 
 def sample(value: Any) -> Any:
-    """About 256 of an array's elements, from all over it, or of its first shard.
+    """About 256 elements from all over an array, or from its first shard.
 
-    `None` for what is no data of this process: scalars, keys, arrays of several processes.
+    `None` for what is not data of this process: scalars, keys, arrays of several processes; and for
+    empty and deleted arrays.
     """
     if np.ndim(value) == 0 or np.size(value) == 0 or not hasattr(value, "dtype"):
         return None
@@ -60,7 +61,7 @@ def sample(value: Any) -> Any:
 
 
 def digest(sample: Any) -> bytes:
-    """Of a sample or of key words: equal only where these are."""
+    """The digest of a sample or of key words: equal only if these are equal."""
     array = np.asarray(sample)
     content = f"{array.dtype}{array.shape}".encode() + array.tobytes()
     return hashlib.blake2b(content, digest_size=16).digest()
@@ -72,4 +73,5 @@ def _elements(array: jax.Array) -> jax.Array:
 
 
 def _step(size: int) -> int:
-    return (size // _ELEMENTS) | 1  # not the width of a matrix, whose first column may be empty
+    # Odd, to avoid the width of a matrix, which would give its first column: that may be empty.
+    return (size // _ELEMENTS) | 1

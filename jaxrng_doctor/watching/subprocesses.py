@@ -1,7 +1,7 @@
-"""Processes that a watched program starts: what they draw is not seen, which is a gap.
+"""Reports gaps for the processes that a watched program starts, whose draws are not seen.
 
-One that is forked off has a copy of the hooks, and lets its parent know that it draws. One that
-is started afresh has none.
+A forked process has a copy of the hooks, and signals to its parent that it draws. A process that is
+started in another way has no hooks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jaxrng_doctor.watching.compiled_function import may_use_keys
 from jaxrng_doctor.watching.program_stack import place_here
 
 _MANAGERS = "multiprocessing.managers"
-"""Where the processes are from that hold objects for others, and run nothing of the user's."""
+"""The module of the processes that hold objects for others, and run no code of the user."""
 
 _watched: list[tuple[list[Any], mmap.mmap]] = []
 
@@ -30,16 +30,16 @@ _watched: list[tuple[list[Any], mmap.mmap]] = []
 def other_processes(
     gap: Callable[[str, Place | None], None], listeners: list[Any]
 ) -> Iterator[None]:
-    """While open, `gap(message, place)` for processes that are not followed.
+    """While open, call `gap(message, place)` for processes that are not followed.
 
-    `listeners` are those of this process; one more is among them in what it forks off.
+    `listeners`: those of this process. In a process that it forks, one is added.
     """
-    drew = mmap.mmap(-1, 1)  # shared with all that is forked off
+    drew = mmap.mmap(-1, 1)  # shared with forked processes
 
     def starting(original: Any) -> Callable[..., Any]:
         def start(process: Any, *args: Any, **kwargs: Any) -> Any:
             with unseen:
-                with harmless("watching processes"):  # once started, it forgets its target
+                with harmless("watching processes"):  # after the start it has no target
                     if _is_afresh(process):
                         gap("a process that is started here was not followed", place_here())
                 return original(process, *args, **kwargs)
@@ -73,7 +73,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Telling:
-    """Listens in a process that was forked off, and only lets its parent know that it draws."""
+    """A listener in a forked process, which only signals to its parent that it draws."""
 
     def __init__(self, drew: mmap.mmap) -> None:
         self._drew = drew
@@ -90,6 +90,6 @@ class _Telling:
     jitted_within = jitted
 
     def _ignore(self, *_: Any) -> None:
-        """Nothing that its parent has to know."""
+        """Ignore what is not a draw."""
 
     returned = missed = gap = _ignore

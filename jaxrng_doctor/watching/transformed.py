@@ -1,4 +1,4 @@
-"""A function that JAX has transformed, as it is called outside of compiled functions."""
+"""A call of a function that JAX has transformed, outside of compiled functions."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ import jax
 
 from jaxrng_doctor.tracing.returned_values import is_array
 
-# What returns a function that is transformed, and what calls the given one at once.
+# Those in `MAKING` return a transformed function; those in `CALLING` call the given one directly.
 MAKING = ("grad", "hessian", "jacfwd", "jacrev", "pmap", "shard_map", "value_and_grad", "vmap")
-OF_JAX = ("grad", "value_and_grad", "vmap")  # for functions of the user's that JAX is given
+OF_JAX = ("grad", "value_and_grad", "vmap")  # as used inside JAX, on functions of the user
 CALLING = ("jvp", "linearize", "vjp")
 DEVICE_MAPS = ("pmap", "shard_map")
 
 
 @dataclass(frozen=True, slots=True)
 class Transformed:
-    """A call of `fun`, which `original` was transformed into."""
+    """A call of `fun`, which the transformation `name` made from `original`.
+
+    For `jvp`, `linearize` and `vjp`, both are the given function. For a loop, `fun` is the function
+    of `jax.lax` and `original` is the body.
+    """
 
     name: str
     original: Any
@@ -31,7 +35,7 @@ class Transformed:
 
     @property
     def title(self) -> str:
-        """Such as `grad(loss)`."""
+        """The transformation and the function, such as `grad(loss)`."""
         return f"{self.name}({getattr(self.original, '__name__', type(self.original).__name__)})"
 
     @property
@@ -42,23 +46,23 @@ class Transformed:
 
     @property
     def is_device_map(self) -> bool:
-        """It is compiled: nothing shows its draws but the call itself."""
+        """Whether it is compiled as a whole: its draws are known only from the call itself."""
         return self.name in (*DEVICE_MAPS, "map")
 
     def arrays(self) -> list[Any]:
-        """The arrays among its arguments, as `array_call` has them."""
+        """The arrays among its arguments, in the order of `array_call`."""
         return [x for x in jax.tree_util.tree_leaves((self.args, self.kwargs)) if is_array(x)]
 
     def known_by(self) -> tuple[tuple[Any, ...], Any]:
-        """What its like has in common with it, the name first; and what must stay for that."""
+        """What identifies calls like it, the name first; and the objects to keep for its `id`s."""
         shapes = tuple((x.shape, str(x.dtype)) for x in self.arrays())
         held = _codes(self.original)
         if self.is_device_map:
-            held = (*held, self.fun)  # it is compiled for that one
+            held = (*held, self.fun)  # it is compiled for that function
         return (self.name, shapes, *map(id, held)), (held, self.fun)
 
     def others(self) -> list[Any]:
-        """What is no array among its arguments."""
+        """The leaves of its arguments that are not arrays."""
         return [x for x in jax.tree_util.tree_leaves((self.args, self.kwargs)) if not is_array(x)]
 
 
@@ -66,9 +70,10 @@ _MOST_CODES = 16
 
 
 def _codes(fun: Any) -> tuple[Any, ...]:
-    """The code of a function, and that of the functions that it wraps, for as far as that goes.
+    """The code objects of a function and of the functions that it wraps, at most `_MOST_CODES`.
 
-    Two functions that one decorator, or `jax.grad`, has made of two have the same code.
+    All functions that a decorator, or `jax.grad`, returns have the same code: only the wrapped
+    functions distinguish them. A callable without code stands in for its code.
     """
     found: list[Any] = []
     waiting = [fun]
@@ -85,6 +90,6 @@ def _codes(fun: Any) -> tuple[Any, ...]:
             continue
         found.append(code)
         for cell in getattr(each, "__closure__", None) or ():
-            with contextlib.suppress(ValueError):  # not yet filled
+            with contextlib.suppress(ValueError):  # an empty cell
                 waiting += [cell.cell_contents] if callable(cell.cell_contents) else []
     return tuple(found)
