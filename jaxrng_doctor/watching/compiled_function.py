@@ -243,7 +243,9 @@ def transformed(call: Transformed, *, detail: bool = False) -> Compiled | None:
     `None` if it has neither draws nor gaps. `detail`: see `compiled`. Raises any exception of the
     trace and of the analysis.
     """
-    array = array_call(Target(call.title, call.fun, call.args, call.kwargs))
+    # JAX flattens a dict by its sorted keys, and so does `Transformed.arrays`.
+    kwargs = dict(sorted(call.kwargs.items()))
+    array = array_call(Target(call.title, call.fun, call.args, kwargs))
     found = _examined(call.title, None, array, len(array.arrays), detail)
     return found if found.diagnosis.facts.draws or found.diagnosis.gaps else None
 

@@ -82,3 +82,31 @@ def test_calls_of_a_device_map_are_compared(write, run_cli, kind, keys):
         )
     else:
         assert "0 gaps" in done.stderr
+
+
+NAMED = """
+    import sys
+
+    import jax
+    import jax.numpy as jnp
+
+    @jax.pmap
+    def noisy(x, *, scale, key):
+        return scale * x + jax.random.normal(key)
+
+    x = jnp.zeros(2)
+    seed = 0
+    for _ in range(2):
+        noisy(x, scale=x, key=jax.random.split(jax.random.key(seed)))
+        seed += sys.argv[1] == "fresh"
+"""
+
+
+@pytest.mark.parametrize("keys", ["fresh", "again"])
+def test_keys_by_name_are_compared_in_whatever_order_they_are_given(write, run_cli, keys):
+    write("script.py", NAMED)
+
+    done = run_cli("run", "script.py", keys, env=TWO)
+
+    assert done.stderr.count("error[RNG014]") == (keys == "again"), done.stderr
+    assert "0 gaps" in done.stderr
