@@ -181,7 +181,7 @@ def watching(
                     targets = merge.merge(targets, recorder.functions(), choices)
             except Exception as error:  # an internal error must not fail the program
                 targets = (nothing_judged("the program", error, choices),)
-            model_report.Report.__init__(report, targets, __version__, jax.__version__)
+            report._fill(targets)
 
 
 def _in_detail(asked: bool | None) -> bool:

@@ -73,6 +73,11 @@ class Report:
             together = tuple(x for target in self.targets for x in getattr(target, name))
             object.__setattr__(self, name, together)
 
+    def _fill(self, targets: tuple[TargetReport, ...]) -> None:
+        """Set the results of a report that `watch` yielded before they were known."""
+        object.__setattr__(self, "targets", targets)
+        self.__post_init__()
+
     @property
     def failures(self) -> tuple[Failure, ...]:
         return tuple(t.failure for t in self.targets if t.failure is not None)
