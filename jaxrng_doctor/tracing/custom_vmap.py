@@ -105,13 +105,37 @@ class _Batch:
             return
         used = (a for eqn in eqns for a in eqn.invars if not isinstance(a, equations.Literal))
         ins = list(dict.fromkeys(a for a in used if a not in made))
-        piece = equations.part(self.jaxpr, ins, outs, eqns)
         axes = tuple(0 if v in self.mapped else None for v in ins)
         out_axes = tuple(0 if v in self.mapped else None for v in outs)
-        fun = jex_core.jaxpr_as_fun(piece)
         args = tuple(self.env[v] for v in ins)
-        values = self.stage_piece(lambda *xs: list(fun(*xs)), args, axes, out_axes)
+        values = self.stage_piece(self._function(ins, outs, eqns), args, axes, out_axes)
         self.env.update(zip(outs, values, strict=True))
+
+    def _function(
+        self, ins: list[Any], outs: list[Any], eqns: Sequence[Eqn]
+    ) -> Callable[..., list[Any]]:
+        """The equations as a function. A rule in them is not used, so its body takes its place."""
+        used = {*outs, *(a for e in eqns for a in e.invars if not isinstance(a, equations.Literal))}
+
+        def function(*values: Any) -> list[Any]:
+            env = dict(zip(ins, values, strict=True))
+            start = 0
+            for index in [*(i for i, eqn in enumerate(eqns) if has_rule(eqn)), len(eqns)]:
+                before = eqns[start:index]
+                made = [v for eqn in before for v in eqn.outvars if v in used]
+                piece = equations.part(self.jaxpr, list(env), made, list(before))
+                env.update(zip(made, jex_core.jaxpr_as_fun(piece)(*env.values()), strict=True))
+                if index < len(eqns):
+                    eqn = eqns[index]
+                    body = jex_core.jaxpr_as_fun(eqn.params["call"])
+                    args = [
+                        a.val if isinstance(a, equations.Literal) else env[a] for a in eqn.invars
+                    ]
+                    env.update(zip(eqn.outvars, body(*args), strict=True))
+                start = index + 1
+            return [env[v] for v in outs]
+
+        return function
 
     def _rule(self, eqn: Eqn) -> None:
         values = [self._read(atom) for atom in eqn.invars]

@@ -1,4 +1,4 @@
-"""Draws in places that are easily overlooked: found at fault there, and healthy ones left alone."""
+"""Draws in places that are easily overlooked: bad ones are flagged, good ones are not."""
 
 import jax
 import jax.numpy as jnp
@@ -141,6 +141,26 @@ def in_a_vmap_rule(x, key):
         return jax.vmap(lambda row: row + jax.random.normal(key, (3,)))(rows), True  # RNG001
 
     return jax.vmap(noise, in_axes=(0, None))(x, key)
+
+
+def with_a_vmap_rule_that_no_mapped_value_reaches(x, key):
+    @custom_vmap
+    def inner(key):
+        return jax.random.normal(key, (3,))  # RNG001
+
+    @inner.def_vmap
+    def _(size, mapped, key):
+        return inner(key), False
+
+    @custom_vmap
+    def noise(key):
+        return 2 * inner(key)
+
+    @noise.def_vmap
+    def _(size, mapped, key):
+        return noise(key), False
+
+    return jax.vmap(lambda row: jnp.sin(row) + noise(key))(x)
 
 
 def beside_a_vmap_rule(x, key):
