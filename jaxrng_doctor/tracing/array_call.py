@@ -143,7 +143,7 @@ def _surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
         seen = inspect.getclosurevars(plain)
     except (TypeError, ValueError):
         return {}
-    return {**seen.nonlocals, **getattr(plain, "__globals__", {})}
+    return {**getattr(plain, "__globals__", {}), **seen.nonlocals}
 
 
 def _lines(fn: Callable[..., Any]) -> Place | None:
