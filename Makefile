@@ -1,4 +1,4 @@
-# All that is done to this project is a target here; `make` alone lists them.
+# All development tasks of this project are targets here; `make` alone lists them.
 
 PYTHON ?= python3
 OLDEST_JAX := jax==0.6.0 jaxlib==0.6.0
@@ -12,7 +12,7 @@ OLDEST_MADE := .venv-oldest/made
 NEWEST_MADE := .venv-newest/made
 SITE_MADE := .venv-site/made
 
-# The newest Python on the PATH or in pyenv that is newer than PYTHON; nothing where there is none.
+# The newest Python on the PATH or in pyenv that is newer than PYTHON; empty if there is none.
 define find_newest_python
 for version in 3.14 3.13 3.12; do \
   for python in "$$(command -v python$$version)" "$$(pyenv prefix $$version 2>/dev/null)/bin/python"; do \
@@ -23,17 +23,17 @@ for version in 3.14 3.13 3.12; do \
 done; true
 endef
 
-# What another JAX can change. The command line, configuration, reports and pages are alike on all,
-# and so is what is marked `one_jax`.
+# The tests that depend on the JAX version. The command line, configuration, reports and pages are
+# the same on all versions, and so are tests that are marked `one_jax`.
 JAX_TESTS := tests/trace tests/lineage tests/rules tests/target tests/test_samplers.py tests/test_samples.py \
   tests/test_ledger.py tests/test_outcome.py tests/test_api.py tests/test_refs.py tests/test_patches.py \
   tests/test_threads.py tests/test_canaries.py tests/test_selfcheck.py tests/test_jax_settings.py \
   tests/watching tests/inspect/test_listings.py
 
-# JAX's rewrites of scan, checkpoint and custom rules, which will be its defaults.
+# JAX's rewrites of scan, checkpoint and custom rules, which will become its defaults.
 JAX_NEXT := JAX_SCAN3=1 JAX_REMAT3=1 JAX_CUSTOM_VJP3=1
 
-# What comes with either kind of keys: on the oldest with legacy keys, on the newest with typed ones.
+# Tests with both kinds of keys run with legacy keys on the oldest JAX, with typed ones on the newest.
 without = not no-run and not (findings_are_the_comments and $(1))
 
 .DEFAULT_GOAL := help
@@ -49,17 +49,17 @@ demo: $(MADE) ## check a function with shared noise, which fails, and its correc
 	echo; \
 	if [ $$bad -eq 1 ]; then echo "batch_shared has shared noise: the check failed (exit code 1), as expected."; \
 	else echo "batch_shared has shared noise: exit code 1 was expected."; fi; \
-	if [ $$good -eq 0 ]; then echo "batch_split has noise of its own for each example: the check passed (exit code 0), as expected."; \
+	if [ $$good -eq 0 ]; then echo "batch_split has separate noise for each example: the check passed (exit code 0), as expected."; \
 	else echo "batch_split is correct: exit code 0 was expected."; fi; \
 	[ $$bad -eq 1 ] && [ $$good -eq 0 ]
 
 test: $(MADE) ## run the tests
 	$(BIN)/pytest -n 2
 
-test-oldest: $(OLDEST_MADE) ## run what depends on JAX on the oldest that is supported
+test-oldest: $(OLDEST_MADE) ## run the tests that depend on JAX on the oldest supported version
 	.venv-oldest/bin/pytest -n 2 -m 'not one_jax' -k '$(call without,typed)' $(JAX_TESTS)
 
-test-newest: ## run what depends on JAX on the newest Python here, and with it on the newest JAX
+test-newest: ## run the tests that depend on JAX on the newest Python here, with the newest JAX
 	@python="$(NEWEST_PYTHON)"; \
 	if [ -z "$$python" ]; then echo "skipped: no newer Python here than $$($(PYTHON) -V)"; \
 	else $(MAKE) --no-print-directory NEWEST_PYTHON="$$python" $(NEWEST_MADE) && echo ".venv-newest/bin/pytest" && \
@@ -69,7 +69,7 @@ test-newest: ## run what depends on JAX on the newest Python here, and with it o
 	  env $(JAX_NEXT) .venv-newest/bin/pytest -n 2 -m 'not one_jax' -k '$(call without,legacy)' \
 	    $(JAX_TESTS); fi
 
-matrix: ## run what depends on JAX on each version, and write docs/compatibility.md (hours)
+matrix: ## run the tests that depend on JAX on each version, and write docs/compatibility.md (hours)
 	$(PYTHON) .ci/matrix -n 2 -m 'not one_jax' -k '$(call without,legacy)' $(JAX_TESTS)
 
 test-frameworks: $(NEWEST_MADE) ## run the tests of programs that use Flax, Equinox, Haiku and others
@@ -78,16 +78,16 @@ test-frameworks: $(NEWEST_MADE) ## run the tests of programs that use Flax, Equi
 test-wheel: $(MADE) ## build the wheel, and use it in an empty environment outside of this tree
 	.ci/try-wheel $(BIN)/python
 
-check: lint types layers stale test ## all that must hold before a commit
+check: lint types layers stale test ## run all checks that must pass before a commit
 
-lint: $(MADE) ## ruff: faults and format
+lint: $(MADE) ## ruff: lint and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: $(MADE) ## mypy
 	$(BIN)/mypy
 
-layers: $(MADE) ## import-linter: who may import whom
+layers: $(MADE) ## import-linter: which modules may import which
 	$(BIN)/lint-imports
 
 docs: $(MADE) $(NEWEST_MADE) ## generate the reference pages and pictures, and refresh all shown outputs
@@ -103,7 +103,7 @@ site: $(SITE_MADE) ## build the documentation in .venv-site/html; a warning or a
 test-site: $(MADE) site ## build the documentation, and open it in a browser
 	SITE=.venv-site/html $(BIN)/pytest -n 2 tests/test_site.py
 
-stale: $(MADE) ## fail where `make docs` would change something, or the changelog contradicts the version
+stale: $(MADE) ## fail if `make docs` would change something, or the changelog contradicts the version
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python .ci/release.py
 
@@ -111,15 +111,15 @@ new-rule: $(MADE) ## write a rule's skeleton, its case file and its page: CODE=R
 	$(BIN)/python .ci/new-rule "$(CODE)" "$(NAME)"
 	$(BIN)/python docs/generate.py
 
-mutants: $(MADE) ## change the package at 300 random places: do the tests notice? (hours)
+mutants: $(MADE) ## change the package at 300 random places, and report what no test notices (hours)
 	$(BIN)/python .ci/mutate --count 300 --seed 0 --jobs 2
 
-fuzz: $(MADE) ## compare the verdict with an oracle on programs written at random (hours)
+fuzz: $(MADE) ## compare the verdict with an oracle on randomly generated programs (hours)
 	$(BIN)/python -m tests.fuzz --count 10000 --seed 0
 	$(BIN)/python -m tests.fuzz --count 2000 --seed 0 --derived
 	$(BIN)/python -m tests.fuzz --count 2000 --seed 0 --family all
 
-bench: $(MADE) ## measure, and print the ratios (minutes)
+bench: $(MADE) ## run the benchmarks, and print the ratios (minutes)
 	$(BIN)/python benchmarks/split_vs_batch.py
 	$(BIN)/python benchmarks/million.py
 	$(BIN)/python benchmarks/lineage.py
@@ -135,7 +135,7 @@ clean: ## remove the environments and the caches
 	rm -rf .venv .venv-oldest .venv-newest .venv-site .venv-jax* .matrix .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamps: an environment is made once, and again when what it is made from changes.
+# Stamp files: an environment is created once, and updated when pyproject.toml changes.
 $(MADE): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade -e '.[dev]'
@@ -152,7 +152,7 @@ $(SITE_MADE): pyproject.toml
 	.venv-site/bin/pip install --quiet -e '.[docs]'
 	@touch $@
 
-# With the frameworks, unless one of them would not have the newest JAX: then that is told.
+# With the frameworks; fails if one of them does not allow the newest JAX.
 $(NEWEST_MADE): pyproject.toml
 	$(or $(NEWEST_PYTHON),$(PYTHON)) -m venv .venv-newest
 	.venv-newest/bin/pip install --quiet --upgrade -e '.[test]'

@@ -1,7 +1,8 @@
-"""Whether the version, the changelog and the recipes agree: in comes a folder, out come faults.
+"""Checks that the version, the changelog and the recipes agree, and prints what is wrong.
 
-Without flags they must not contradict each other. With `--release` the version must be one that
-can be released now: it has a dated part in the changelog, and nothing is left under Unreleased.
+Without flags, they must not contradict each other. With `--release`, the version must be ready for
+release: it has a dated section in the changelog, and nothing is left under Unreleased. Exit code 1
+if something is wrong.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _HEADING = re.compile(r"^## \[(.*?)\](?: - (\d{4}-\d\d-\d\d))?$", re.MULTILINE)
 
 
 def faults(root: Path, *, releasing: bool) -> list[str]:
-    """What is wrong, a sentence each."""
+    """A message for each thing that is wrong."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     place = project["tool"]["hatch"]["version"]["path"]
     source = (root / place).read_text(encoding="utf-8")
@@ -25,7 +26,7 @@ def faults(root: Path, *, releasing: bool) -> list[str]:
     version = found[1] if found else ""
     wrong = []
     if "version" not in project["project"].get("dynamic", []):
-        wrong.append(f"pyproject.toml gives a version of its own beside that of {place}")
+        wrong.append(f"pyproject.toml gives a second version, besides that of {place}")
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
         wrong.append(f"{place}: the version {version!r} is not MAJOR.MINOR.PATCH")
         return wrong

@@ -1,7 +1,7 @@
-"""A hundred targets: with one worker and with two, and as a hundred commands of one each.
+"""Time of checking 100 targets with one worker, with two, and as 100 commands of one target.
 
-Nothing comes in. Out go the wall-clock seconds of each way, and the ratios. Of the commands of
-one target each, ten are timed, and stand for the hundred.
+Prints the wall-clock seconds of each way, and the ratios. Of the 100 commands only ten are timed;
+their median is multiplied by 100.
 """
 
 import os
@@ -67,5 +67,5 @@ def main():
 
 
 if __name__ == "__main__":
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has its bytecode
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     main()

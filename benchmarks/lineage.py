@@ -1,8 +1,8 @@
-"""What lineage and rules cost, beside the trace that they read and JAX's own key-reuse checker.
+"""Time of lineage and rules, compared with the trace that they read and JAX's key-reuse checker.
 
-Nothing comes in. For flat and for deeply nested programs of growing size, the processor seconds
-of `jax.make_jaxpr`, of lineage and rules on the same program, and of `key_reuse` on the same
-jaxpr go out, as ratios: medians of several runs that take turns in one process.
+Measures flat and deeply nested programs of increasing size: the CPU seconds of `jax.make_jaxpr`,
+of lineage and rules on the same program, and of `key_reuse` on the same jaxpr. Prints the seconds
+of the trace and the ratios, as medians of several interleaved runs in one process.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from jaxrng_doctor.tracing.slices import Slice
 
 SIZES = (100, 1_000, 10_000, 100_000)
 DRAWS_EVERY = 100
-"""One split and one draw among so many equations: most have nothing to do with a key."""
+"""The number of equations per split and draw: most equations have nothing to do with a key."""
 
 
 def flat(size):
@@ -70,19 +70,19 @@ def _deeper(inner):
 
 
 def seconds(work):
-    gc.collect()  # or what others have left behind would be looked through at the cost of this
+    gc.collect()  # else `work` would pay for the garbage of earlier runs
     start = time.process_time()
     result = work()
     return time.process_time() - start, result
 
 
 def measure(program, runs):
-    """Medians of the processor seconds of the trace, of lineage and rules, and of `key_reuse`."""
+    """The number of equations, and median CPU seconds of trace, lineage and rules, `key_reuse`."""
     arguments = (jnp.ones(3), jax.random.key(0))
     taken = {"trace": [], "doctor": [], "key_reuse": []}
     equations = 0
     for _ in range(runs):
-        # A new function each time: JAX would remember the trace of the same one.
+        # A new function each time, because JAX caches the trace of a function.
         spent, jaxpr = seconds(lambda: jax.make_jaxpr(lambda *a: program(*a))(*arguments))
         taken["trace"].append(spent)
         trace = trace_program(array_call(Target("program", program, arguments)))
@@ -95,7 +95,7 @@ def measure(program, runs):
 
         spent, judged = seconds(analyse)
         if any(judged):
-            raise RuntimeError(f"the program should be healthy, and has {judged}")
+            raise RuntimeError(f"the program should be clean, and has {judged}")
         taken["doctor"].append(spent)
         spent, _ = seconds(lambda jaxpr=jaxpr: key_reuse(jaxpr))
         taken["key_reuse"].append(spent)
@@ -105,13 +105,13 @@ def measure(program, runs):
 
 
 def key_reuse(jaxpr):
-    """JAX's own checker, which stops where it believes to see a fault: then its time is short."""
+    """Run JAX's own checker. It stops at the first error, and then takes little time."""
     with contextlib.suppress(jax.errors.KeyReuseError):
         check_key_reuse_jaxpr(jaxpr.jaxpr)
 
 
 def count(jaxpr):
-    """The equations of a jaxpr and of those inside of it."""
+    """The number of equations of a jaxpr and of the jaxprs inside it."""
     total = 0
     for eqn in jaxpr.eqns:
         total += 1

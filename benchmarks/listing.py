@@ -1,8 +1,8 @@
-"""What `jaxrng-doctor inspect` costs, beside the trace that it reads.
+"""Time of `jaxrng-doctor inspect`, compared with the trace that it reads.
 
-Nothing comes in. For flat and for deeply nested programs of growing size, the processor seconds of
-the trace go out, and by how many more the whole answer comes later, in each format, folded and
-with all equations: medians of several runs that take turns in one process. It should stay below a
+Measures flat and deeply nested programs of increasing size. Prints the CPU seconds of the trace,
+and the additional CPU seconds until the listing is rendered, for each format, folded and with all
+equations. All are medians of several runs in one process. The additional time should stay below a
 second.
 """
 
@@ -32,11 +32,11 @@ def seconds(work):
 
 
 def measure(program, every, runs):
-    """The equations, and medians of the seconds of the trace, and of the answer in each format."""
+    """The number of equations, and median seconds of the trace and of the output in each format."""
     arguments = (jnp.ones(3), jax.random.key(0))
     traces, answers, equations = [], {name: [] for name in FORMATS}, 0
     for _ in range(runs):
-        # A new function each time: JAX would remember the trace of the same one.
+        # A new function each time, because JAX caches the trace of a function.
         target = Target("program", lambda *a: program(*a), arguments)
         spent, _ = seconds(lambda target=target: trace_program(array_call(target)))
         traces.append(spent)
@@ -44,7 +44,7 @@ def measure(program, every, runs):
         target = Target("program", lambda *a: program(*a), arguments)
         listed, listing = seconds(lambda target=target: examine.inspect(target, every=every))
         for name, render in FORMATS.items():
-            with gc_paused():  # as the command has it
+            with gc_paused():  # like the command
                 spent, _ = seconds(
                     lambda render=render, listing=listing: render(
                         [listing], RenderOptions(), lineage=False

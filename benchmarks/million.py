@@ -1,8 +1,8 @@
-"""What `jaxrng-doctor check` costs on a million examples, beside the bare call under `jax.vmap`.
+"""Cost of `jaxrng-doctor check` on a million examples, compared with the bare call of `jax.vmap`.
 
-Nothing comes in. Seconds and peak megabytes of each way go out, and their differences. Every run
-is a process of its own; the ways take turns, and the medians are printed. The peak is the largest
-resident set of the process or of one that it waited for.
+Prints the median seconds and peak megabytes of each way, and their differences. Each run is a
+separate process, and the runs of the two ways are interleaved. The peak is the largest resident
+set of the process or of a child process that it waited for.
 """
 
 import os

@@ -1,8 +1,8 @@
-"""One draw of the whole batch's shape against a split key an example: time and memory.
+"""Time and memory of one draw for the whole batch, compared with a split key for each example.
 
-Nothing comes in. A table goes out, one line a batch size: milliseconds of each way, medians of
-runs that take turns in this process, and megabytes that XLA's buffers need beside the arguments
-(outputs and temporaries of the compiled program). The ratios are split keys over one draw.
+Prints a table with one line per batch size: milliseconds of each way, as medians of interleaved
+runs in this process, and megabytes of XLA's buffers without the arguments (outputs and temporaries
+of the compiled program). The ratios are split keys over one draw.
 """
 
 import statistics

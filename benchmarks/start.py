@@ -1,8 +1,8 @@
-"""How soon the doctor answers: the commands that need no JAX, and a check of one small target.
+"""Start-up time of jaxrng-doctor: commands that do not need JAX, and a check of one small target.
 
-Nothing comes in. Out go wall-clock seconds of whole processes: of `--help`, `rules` and
-`explain` beside those of a Python that does nothing, and of `check` beside a bare script that
-imports JAX, traces the same function and runs it. The commands take turns.
+Prints wall-clock seconds of whole processes: of `--help`, `rules` and `explain` compared with a
+Python that does nothing, and of `check` compared with a bare script that imports JAX, traces the
+same function and runs it. The runs are interleaved.
 """
 
 import os
@@ -71,5 +71,5 @@ def side_by_side(folder, what, base, commands):
 
 
 if __name__ == "__main__":
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has its bytecode
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     main()

@@ -1,9 +1,9 @@
-"""What watching costs a program: a steady training loop, and the start.
+"""Overhead of watching a program: in a steady training loop, and for a whole small program.
 
-Nothing comes in. Out go ratios: the wall-clock time of a loop of compiled steps of about a
-millisecond, watched with and without the keys of each call, against the same loop alone, in
-pairs that take turns in one process; and the time of a whole small program under
-`jaxrng-doctor run` against `python`.
+Prints two kinds of ratios of wall-clock times. The first is of a loop of compiled steps of about a
+millisecond, watched with and without the keys of each call, to the same loop unwatched, in
+interleaved pairs in one process. The second is of a whole small program under `jaxrng-doctor run`
+to `python`.
 """
 
 import os
@@ -54,7 +54,7 @@ def make_step(size):
 
 
 def loop(step, size, keys):
-    """The seconds of one pass, after one step that compiles and is examined."""
+    """The seconds of one pass, after a first step, which compiles and is examined."""
     w = step(jnp.eye(size), keys[0]).block_until_ready()
     start = time.perf_counter()
     for key in keys[1:]:
@@ -64,7 +64,7 @@ def loop(step, size, keys):
 
 
 def a_millisecond(keys):
-    """A step, and its size, that takes about a millisecond on this machine."""
+    """A step that takes about a millisecond on this machine, and its size."""
     for size in range(64, 2048, 32):
         step = make_step(size)
         if loop(step, size, keys[:50]) / 49 > 1e-3:
@@ -83,7 +83,7 @@ def steady():
             with jaxrng_doctor.watch(key_values=key_values) as report:
                 seen = loop(step, size, keys)
             if report.findings or report.gaps:
-                raise RuntimeError(f"the program should be healthy:\n{report}")
+                raise RuntimeError(f"the program should be clean:\n{report}")
             ratios[key_values].append(seen / alone)
     each_step = 1e3 * alone / STEPS
     print(f"{STEPS:,} steps of {each_step:.2f} ms: watched / alone, median of {PAIRS} pairs")
@@ -112,6 +112,6 @@ def start():
 
 
 if __name__ == "__main__":
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has its bytecode
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     steady()
     start()

@@ -1,7 +1,7 @@
-"""A real browser for the tests of pages: in comes a page's text, out comes the open page.
+"""A headless Chromium for the tests that open HTML pages.
 
-`python tests/browser.py` installs one where it can, and says what it did; the Makefile calls it.
-Chromium is taken from $CHROMIUM, from the PATH, or from where Playwright keeps its own.
+`python tests/browser.py` installs one if possible and prints the outcome; the Makefile calls it.
+Chromium is taken from `$CHROMIUM`, from the PATH, or from Playwright's installation, in this order.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-"""What Linux distributions call it."""
+"""The names of the Chromium executable in Linux distributions."""
 
 ABSENT = (
     "NO BROWSER: pages are not tested. `python tests/browser.py` tries to install one; or put "
@@ -25,7 +25,7 @@ ABSENT = (
 
 
 def find(playwright: Any) -> str | None:
-    """The path of a Chromium, or `None` where there is none."""
+    """The path of a Chromium executable, or `None` if there is none."""
     named = os.environ.get("CHROMIUM")
     on_path = next(filter(None, map(shutil.which, NAMES)), None)
     own = Path(playwright.chromium.executable_path)
@@ -34,7 +34,7 @@ def find(playwright: Any) -> str | None:
 
 @contextlib.contextmanager
 def started() -> Iterator[Any]:
-    """A headless Chromium; `None` where there is none."""
+    """A headless Chromium, or `None` if there is none."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -42,7 +42,7 @@ def started() -> Iterator[Any]:
         if path is None:
             yield None
             return
-        # Chromium's own sandbox does not start for root, as containers have it.
+        # Chromium's sandbox does not start for root, the usual user in a container.
         sandbox = os.geteuid() != 0 if hasattr(os, "geteuid") else True
         chromium = playwright.chromium.launch(executable_path=path, chromium_sandbox=sandbox)
         try:
@@ -52,7 +52,7 @@ def started() -> Iterator[Any]:
 
 
 def install() -> str:
-    """Install a Chromium unless there is one; returns a line that says how it went."""
+    """Install Chromium unless it is available; return a line about the outcome."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -1,8 +1,8 @@
-"""The recipes of `docs/how-to/ci.md` on the side of GitHub and pip, for tests that really try them.
+"""Helpers for tests that run the recipes of `docs/how-to/ci.md` without GitHub and PyPI.
 
-The doctor is built as it is released and installed by the real tools. What it depends on is lent:
-a folder on `PYTHONPATH` that shows the packages of this environment, all but the doctor itself, so
-that nothing is downloaded.
+jaxrng-doctor is built as for a release and installed with the real tools. Its dependencies come
+from a folder on `PYTHONPATH` with links to the packages of this environment, without jaxrng-doctor
+itself, so nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def recipes() -> dict[str, list[str]]:
-    """The files that `docs/how-to/ci.md` shows, by name: a name can come more than once."""
+    """Return the files that `docs/how-to/ci.md` shows, by name; a name may occur more than once."""
     text = (ROOT / "docs" / "how-to" / "ci.md").read_text(encoding="utf-8")
     found: dict[str, list[str]] = {}
     for block in re.findall(r"^```\w+\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
@@ -29,7 +29,7 @@ def recipes() -> dict[str, list[str]]:
 
 
 def build(folder: Path, kind: str, source: Path = ROOT) -> Path:
-    """The `wheel` or `sdist` of this project, made in `folder` by the tools of this environment."""
+    """Build the `wheel` or `sdist` of this project in `folder`, without isolation."""
     subprocess.run(
         [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", folder, source],
         check=True,
@@ -40,7 +40,7 @@ def build(folder: Path, kind: str, source: Path = ROOT) -> Path:
 
 
 def lend(folder: Path) -> Path:
-    """A folder that shows the packages of this environment, without the doctor and without pip."""
+    """Link the packages of this environment, except jaxrng-doctor and pip, into a new folder."""
     folder.mkdir()
     folders = [Path(path) for path in sys.path if path.endswith("-packages")]
     for packages in filter(Path.is_dir, folders):
@@ -52,7 +52,7 @@ def lend(folder: Path) -> Path:
 
 
 def borrowing(lent: Path, wheels: Path, home: Path) -> dict[str, str]:
-    """The environment in which installing the doctor takes it from `wheels`, and nothing else."""
+    """Return the environment in which pip installs jaxrng-doctor from `wheels` and nothing else."""
     names = ("PATH", "LANG", "JAX_PLATFORMS", "TMPDIR")
     kept = {name: os.environ[name] for name in names if name in os.environ}
     return {
@@ -63,18 +63,18 @@ def borrowing(lent: Path, wheels: Path, home: Path) -> dict[str, str]:
         "PIP_NO_INDEX": "1",
         "PIP_NO_DEPS": "1",
         "PIP_FIND_LINKS": str(wheels),
-        "PIP_NO_BUILD_ISOLATION": "0",  # which is how pip spells that there is none
+        "PIP_NO_BUILD_ISOLATION": "0",  # to pip, 0 means no build isolation
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
 
 
 def expression(text: str, values: Mapping[str, str]) -> str:
-    """`${{ name }}` in a text, as GitHub fills it in; raises `KeyError` for an unknown name."""
+    """Replace each `${{ name }}` as GitHub does. Raise `KeyError` for an unknown name."""
     return re.sub(r"\$\{\{ *([\w.-]+) *\}\}", lambda match: values[match[1]], text)
 
 
 def condition(text: str, values: Mapping[str, str]) -> bool:
-    """An `if:` made of `==`, `!=` and `&&`."""
+    """Evaluate an `if:` made of `==`, `!=` and `&&`."""
     inside = text.strip().removeprefix("${{").removesuffix("}}")
     return all(_holds(part.strip(), values) for part in inside.split("&&"))
 
@@ -86,6 +86,6 @@ def _holds(part: str, values: Mapping[str, str]) -> bool:
 
 
 def outputs(file: Path) -> dict[str, str]:
-    """What a step has written to `GITHUB_OUTPUT`."""
+    """Return the outputs that a step has written to `GITHUB_OUTPUT`."""
     pairs: list[Any] = [line.split("=", 1) for line in file.read_text().splitlines()]
     return dict(pairs)

@@ -1,6 +1,6 @@
-"""JAX's coming defaults, and what JAX itself cannot run under them yet.
+"""JAX's upcoming defaults, and the programs that JAX itself cannot run under them yet.
 
-Tests of such programs are skipped there, and say why.
+Tests of such programs are skipped, with a reason.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import pytest
 COMING = any(os.environ.get(name) == "1" for name in ("JAX_SCAN3", "JAX_REMAT3", "JAX_CUSTOM_VJP3"))
 SCAN3 = os.environ.get("JAX_SCAN3") == "1"
 
-# Seen with JAX 0.12.0.1: the new scan has neither `vmap` nor `grad` yet, carries no typed keys, and
-# none runs in an eager `shard_map`.
+# As of JAX 0.12.0.1, the new scan supports neither `vmap` nor `grad`, cannot carry typed keys, and
+# does not run in an eager `shard_map`.
 _REFUSALS = re.compile(
     r"for (vmap|grad) support, subclass <class 'jax\._src\."
     r"|Eager shard_map cannot return a `jax\.Ref`"
@@ -28,7 +28,7 @@ _REFUSALS = re.compile(
 
 @contextlib.contextmanager
 def skipping_refusals() -> Iterator[None]:
-    """Skip the test where JAX raises inside, under its coming defaults, that it cannot do that."""
+    """Skip the test if JAX, under its upcoming defaults, raises that it does not support this."""
     try:
         yield
     except AssertionError:
@@ -40,7 +40,7 @@ def skipping_refusals() -> Iterator[None]:
 
 
 def skip_if_refused(fn: Callable[..., Any], *args: Any) -> None:
-    """Skip the test if JAX alone cannot run `fn(*args)` under its coming defaults."""
+    """Skip the test if JAX alone cannot run `fn(*args)` under its upcoming defaults."""
     if COMING:
         with skipping_refusals():
             fn(*args)

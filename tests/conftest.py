@@ -1,4 +1,4 @@
-"""Fixtures of all tests: a real `jaxrng-doctor` process, and folders of user modules."""
+"""Fixtures for all tests, such as a real `jaxrng-doctor` process and a folder of user modules."""
 
 from __future__ import annotations
 
@@ -22,19 +22,22 @@ import xla_flags
 
 xla_flags.set_flags()
 
-# A shell that runs the tests in the background has it ignored, and so would what they start.
+# Shells let background jobs ignore SIGINT, and the processes that the tests start inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
 COMPILED = "JAXRNG_TESTS_COMPILED"
-"""Names the folder of what is compiled, while the tests run."""
+"""The environment variable that names the compilation cache of this test run."""
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what JAX consists of from the doctor's searches for generators among all objects."""
+    """Share a compilation cache, and freeze JAX's objects so that `gc.get_objects` omits them.
+
+    jaxrng-doctor searches all objects for random generators.
+    """
     if COMPILED not in os.environ:  # the workers of xdist inherit it
         folder = tempfile.TemporaryDirectory()
         config.add_cleanup(folder.cleanup)
@@ -46,14 +49,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Generator[None, object, object]:
-    """What JAX cannot run is no fault of ours."""
+    """Skip the test of a program that JAX itself cannot run under its upcoming defaults."""
     with coming.skipping_refusals():
         return (yield)
 
 
 @pytest.fixture(scope="session")
 def cli_environment() -> dict[str, str]:
-    """The environment of a process in which the package need not be installed."""
+    """The environment of a process that can import the package even if it is not installed."""
     quiet = {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "PYTHONWARNINGS"}
     inherited = {name: value for name, value in os.environ.items() if name not in quiet}
     path = os.pathsep.join(filter(None, [str(ROOT), inherited.get("PYTHONPATH", "")]))
@@ -62,7 +65,7 @@ def cli_environment() -> dict[str, str]:
 
 @pytest.fixture
 def run_cli(tmp_path: Path, cli_environment: dict[str, str]) -> RunCli:
-    """Run `python -m jaxrng_doctor ARGS` in `cwd`, by default the test's own folder."""
+    """Run `python -m jaxrng_doctor ARGS` in `cwd`, by default `tmp_path`."""
 
     def run(
         *args: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
@@ -83,7 +86,7 @@ def run_cli(tmp_path: Path, cli_environment: dict[str, str]) -> RunCli:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """A running browser. Without one tests are skipped, and in CI they fail."""
+    """A running browser. Without one, tests are skipped; in CI they fail."""
     with browser.started() as chromium:
         if chromium is None and os.environ.get("CI") == "true":
             pytest.fail(browser.ABSENT)
@@ -94,7 +97,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[str, str], Path]:
-    """Write a file, given its path and its indented text, into the test's own folder."""
+    """Write a file into `tmp_path`, given its relative path and its indented text."""
 
     def write_file(name: str, text: str) -> Path:
         path = tmp_path / name
@@ -107,7 +110,7 @@ def write(tmp_path: Path) -> Callable[[str, str], Path]:
 
 @pytest.fixture
 def fresh_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The test's own folder as the current one; what is imported from it is forgotten after."""
+    """Change to `tmp_path`; afterwards restore `sys.path` and drop modules imported from there."""
     monkeypatch.chdir(tmp_path)
     path, modules = list(sys.path), set(sys.modules)
     yield tmp_path
@@ -123,7 +126,7 @@ _run = itertools.count(1)
 
 @pytest.fixture(autouse=True)
 def _few_objects() -> Iterator[None]:
-    """JAX keeps what it has traced, for good: among millions of objects each search takes long."""
+    """Clear JAX's caches now and then: they keep all traces, which slows searches of objects."""
     yield
     if next(_run) % 32 == 0:
         sys.modules["jax"].clear_caches()

@@ -1,4 +1,4 @@
-"""Faults put into the doctor itself: any of its functions, rules or hooks made to fail."""
+"""Fault injection: makes any function, rule or hook of jaxrng-doctor fail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from jaxrng_doctor.jax_internals import patches
 
 TOLD = "injected"
 
-# What reads what a user typed, and shows what was found: its faults are those of a command.
+# These parse user input or show results. If they fail, the command fails.
 _NO_STAGES = (
     "__main__",
     "_util",
@@ -40,11 +40,11 @@ _NO_STAGES = (
 
 
 class Injected(Exception):
-    """Not to be seen by any program."""
+    """The error that a broken part raises. Checked programs must never see it."""
 
 
 def fail(*_: Any, **__: Any) -> Any:
-    """What a broken part does."""
+    """The replacement for a broken part."""
     raise Injected(TOLD)
 
 
@@ -53,7 +53,7 @@ hits: Counter[str] = Counter()
 
 
 def stages() -> list[str]:
-    """The functions and methods of the modules of the analysis: `"module:name"`."""
+    """The functions and methods of the analysis modules, as `"module:name"`."""
     return list(_stages())
 
 
@@ -84,7 +84,7 @@ def _public(names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _function(value: Any, module: str) -> types.FunctionType | None:
-    """The function that a value of a module is, whatever is wrapped around it there."""
+    """The unwrapped function behind a value, or `None` if `module` does not define it."""
     if isinstance(value, (classmethod, staticmethod)):
         value = value.__func__
     elif isinstance(value, (property, functools.cached_property)):
@@ -100,7 +100,7 @@ def _file(module: str) -> str | None:
 
 @contextlib.contextmanager
 def broken(stage: str) -> Iterator[None]:
-    """The stage, or another function, fails when it is called, whoever has imported it."""
+    """Make a stage, or another function, fail when it is called, in whichever module."""
     function = _stages().get(stage) or _named(stage)
     before, hits[stage] = function.__code__, 0
     function.__code__ = _failing(stage, before.co_freevars)
@@ -120,7 +120,7 @@ def _named(title: str) -> types.FunctionType:
 
 @functools.cache
 def _failing(stage: str, freevars: tuple[str, ...]) -> types.CodeType:
-    """Code that fails, to be put into a function with these free variables."""
+    """A code object that fails, for a function with these free variables."""
     names = ", ".join(freevars)
     source = f"""
 def around({names}):
@@ -138,7 +138,7 @@ def around({names}):
 
 
 def called(run: Callable[[], object]) -> list[str]:
-    """The stages that a program comes by."""
+    """The stages that `run` calls, in the order of their first calls."""
     by_code = {function.__code__: stage for stage, function in _stages().items()}
     seen: dict[str, None] = {}
 
@@ -157,7 +157,7 @@ def called(run: Callable[[], object]) -> list[str]:
 
 @contextlib.contextmanager
 def broken_rule(code: str) -> Iterator[None]:
-    """The rule fails on every program."""
+    """Make the rule fail on every program."""
     before = rules.RULES
     rules.RULES = tuple(replace(r, check=fail) if r.code == code else r for r in before)
     try:
@@ -167,7 +167,7 @@ def broken_rule(code: str) -> Iterator[None]:
 
 
 def hooks(run: Callable[[], object]) -> list[str]:
-    """The patched places that a program comes by."""
+    """The patched places whose handlers `run` calls, in the order of their first calls."""
     with broken_hook(None, "never") as counted:
         run()
     return list(counted)
@@ -175,9 +175,9 @@ def hooks(run: Callable[[], object]) -> list[str]:
 
 @contextlib.contextmanager
 def broken_hook(title: str | None, when: str) -> Iterator[Counter[str]]:
-    """The handlers of a patched place, `None` for all, fail `"before"` they go on or `"after"`.
+    """Make the handlers of a patched place, `None` for all, fail `"before"` or `"after"` they run.
 
-    Yields how often those of each place were called.
+    `"never"` makes none fail. Yields the number of calls of the handlers, by place.
     """
     counted: Counter[str] = Counter()
     original = patches.Handler.__init__

@@ -1,7 +1,7 @@
-"""`--add-ignores`: comments are written, and nothing else of a file changes.
+"""`--add-ignores` writes comments, and changes nothing else in a file.
 
-The property that each nasty source is held to: the file means the same to Python, to the letter
-of every place in it; without the comments it is what it was; and a second run finds nothing.
+For each nasty source: Python parses the file into the same syntax tree with the same positions,
+the text without the new comments is the old text, and a second run adds nothing.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def parsed(content: bytes) -> ast.Module:
 
 
 def inserted(old: str, new: str) -> str:
-    """The one piece of text without which `new` is `old`."""
+    """The single piece of text that `new` has and `old` does not."""
     pairs = enumerate(zip(old, new, strict=False))
     at = next((n for n, (one, other) in pairs if one != other), len(old))
     end = at + len(new) - len(old)
@@ -146,7 +146,7 @@ def test_nothing_else_changes(tmp_path: Path, name: str, codes: list[str]) -> No
     for old, new in zip(lines_of(before), lines_of(after), strict=True):
         assert old == new or ADDED.fullmatch(inserted(old, new))
     assert [p.name for p in tmp_path.iterdir()] == ["nasty.py"]
-    # What a process that knows nothing of this reads.
+    # As a new process reads the file.
     linecache.clearcache()
     assert all(comment_for(f) is not None for f in found)
 
@@ -215,7 +215,7 @@ def test_what_is_left_alone_and_said(tmp_path: Path) -> None:
         path.write_text("draw(key)\n")
     found = [finding(draws(path)[0]) for path in files.values()]
     for f in found:
-        comment_for(f)  # as the doctor did when it judged
+        comment_for(f)  # the check has read the file before
     files["read-only"].chmod(0o444)
     files["has changed since"].write_text("# new\ndraw(key)\n")
     cell = finding(Place("<cell 7>", 1))
@@ -233,7 +233,7 @@ def test_what_is_left_alone_and_said(tmp_path: Path) -> None:
 
 
 def _reason(files: dict[str, Path]) -> Callable[[str], int]:
-    """Lines in the order of the files, others last."""
+    """A sort key: lines in the order of `files`, others last."""
     names = [path.name for path in files.values()]
     return lambda line: next(
         (n for n, name in enumerate(names) if name in line and "RNG900" not in line), 99
@@ -251,7 +251,7 @@ def test_a_librarys_draw_is_ignored_at_the_users_vmap(tmp_path: Path) -> None:
 
 
 def test_a_file_that_would_not_stay_the_same_is_left(tmp_path: Path, monkeypatch) -> None:
-    """The guard itself: here the lines for comments are wrong, and a string would change."""
+    """Tests the guard: the lines for comments are wrong here, so one would change a string."""
     path = tmp_path / "a.py"
     path.write_text("x = draw('''\n''')\n")
     monkeypatch.setattr(source, "lines_for_comments", lambda path: {1})

@@ -1,4 +1,4 @@
-"""The benchmarks that reach into the package run, on programs of a small size."""
+"""The benchmarks that use internals of the package run, on small programs."""
 
 import re
 import subprocess
@@ -22,5 +22,5 @@ def test_a_benchmark_measures_a_small_program(name, rows, cli_environment):
 
     assert done.returncode == 0, done.stderr
     sizes = re.findall(r"^ +([\d,]+) ", done.stdout, re.MULTILINE)
-    assert len(sizes) == rows  # flat and nested, and each with `--all`
+    assert len(sizes) == rows  # flat and nested; listing.py also with `--all`
     assert all(int(size.replace(",", "")) >= 100 for size in sizes)

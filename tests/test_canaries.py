@@ -1,4 +1,4 @@
-"""What the doctor takes for granted of JAX: where it no longer holds, reports say so."""
+"""The assumptions about JAX internals: reports have a gap for each one that no longer holds."""
 
 import contextlib
 import importlib.util
@@ -22,7 +22,7 @@ from jaxrng_doctor.jax_internals.facts import FACTS
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch, tmp_path):
-    """Nothing is known of JAX yet, nor afterwards."""
+    """Forget which facts hold, before and after the test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     jax.clear_caches()
     canaries.forget()
@@ -32,7 +32,7 @@ def fresh(monkeypatch, tmp_path):
 
 
 def recode(monkeypatch, function, change):
-    """Give a function, and those within it, the code that `change` makes of it."""
+    """Apply `change` to the code of a function and of the functions within it."""
 
     def changed(code):
         inner = [changed(c) if isinstance(c, types.CodeType) else c for c in code.co_consts]
@@ -43,12 +43,12 @@ def recode(monkeypatch, function, change):
 
 
 def renaming(old, new="renamed"):
-    """The function called `old` has another name."""
+    """A change for `recode`: the function called `old` gets another name."""
     return lambda code: code.replace(co_name=new) if code.co_name == old else code
 
 
 def not_using(old, new="renamed"):
-    """What was looked up under one name is looked up under another."""
+    """A change for `recode`: the code looks up the name `new` instead of `old`."""
     return lambda code: code.replace(
         co_names=tuple(new if name == old else name for name in code.co_names)
     )
@@ -286,7 +286,7 @@ def test_a_folder_that_cannot_be_written_is_no_fault(monkeypatch, tmp_path):
 def test_settings_are_part_of_what_is_remembered():
     canaries.broken(watch=True)
     with jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64():
-        pass  # a context of this thread only, which changes no setting of the process
+        pass  # a setting of this thread only, not of the process
     assert remembered.all_hold()
     before = jax.config.jax_numpy_rank_promotion
     jax.config.update("jax_numpy_rank_promotion", "warn")

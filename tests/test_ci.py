@@ -1,4 +1,4 @@
-"""The recipes for CI, each tried with the real tool as far as one machine allows."""
+"""The recipes for CI, run with the real tools as far as one machine allows."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def noisy(x, key):
 
 @pytest.fixture(scope="session")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An environment in which pip installs this very doctor, and what it needs is there."""
+    """An environment in which pip installs this jaxrng-doctor, and which has its dependencies."""
     folder = tmp_path_factory.mktemp("tools")
     wheels = folder / "wheels"
     build(wheels, "wheel")
@@ -67,7 +67,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with one function that shares its noise."""
+    """A project with one function, which draws the same noise for every example."""
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "pyproject.toml").write_text(PROJECT)
@@ -76,7 +76,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def tool(name: str) -> str:
-    """The path of a tool of this environment; the test is skipped where there is none."""
+    """The path of a tool of this environment; the test is skipped if it is missing."""
     found = shutil.which(
         name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     )
@@ -104,7 +104,7 @@ def run(
 def convicts_and_acquits(
     attempt: Callable[[], subprocess.CompletedProcess[str]], project: Path
 ) -> None:
-    """The recipe fails where noise is shared, saying so, and passes where it is not."""
+    """Assert that the recipe reports RNG001 and fails, and passes once the keys are split."""
     done = attempt()
     assert done.returncode != 0, done.stdout
     assert "RNG001" in done.stdout
@@ -140,7 +140,7 @@ def test_pre_commit(tools: dict[str, str], project: Path, tmp_path: Path, which:
             == 0
         )
     else:
-        # The files as they are now, whether committed or not, in a repository of their own.
+        # A separate repository with the current files, committed or not.
         names = run([git, "ls-files", "-z", "-co", "--exclude-standard"], ROOT, dict(os.environ))
         ours = tmp_path / "jaxrng-doctor"
         for name in filter(None, names.stdout.split("\0")):
@@ -162,7 +162,7 @@ def test_tox(tools: dict[str, str], project: Path) -> None:
     tox = tool("tox")
     (recipe,) = recipes()["tox.ini"]
     (project / "tox.ini").write_text(recipe)
-    # tox passes no PYTHONPATH on, and would download what builds the project itself.
+    # tox does not pass PYTHONPATH on, and would download the build backend of the project.
     overrides = [f"set_env=PYTHONPATH={tools['PYTHONPATH']}", "package=skip"]
     options = [part for each in overrides for part in ("-x", f"testenv:jaxrng.{each}")]
     convicts_and_acquits(lambda: run([tox, "run", *options], project, tools), project)
@@ -208,7 +208,7 @@ class Runner:
     summary: str = ""
 
     def __call__(self, **inputs: str) -> tuple[bool, dict[str, str]]:
-        """Whether it passed, and its outputs."""
+        """Run the steps; return whether they passed, and the outputs of the action."""
         action = yaml.safe_load((ROOT / "action.yml").read_text())
         assert action["runs"]["using"] == "composite"
         unknown = set(inputs) - set(action["inputs"])
@@ -254,7 +254,7 @@ class Runner:
 
 @pytest.fixture(scope="module")
 def with_action(tools: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A virtual environment that all runs of the action share, as a job would."""
+    """A virtual environment that all runs of the action share, as in a job."""
     return in_a_venv(tmp_path_factory.mktemp("action") / "venv", tools)
 
 

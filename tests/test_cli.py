@@ -1,4 +1,4 @@
-"""The command line as a user meets it: a real process, its two streams and its exit code."""
+"""The command line as users see it: a real process, its two streams and its exit code."""
 
 from __future__ import annotations
 
@@ -326,7 +326,7 @@ def test_a_reader_that_has_left(
 
 
 class Terminal(io.StringIO):
-    """A stream that takes itself for a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True

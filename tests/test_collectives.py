@@ -1,4 +1,4 @@
-"""What a collective gives each device, computed on one, is what `shard_map` gives it."""
+"""Collectives computed on one device give each device the same values as `shard_map`."""
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +49,7 @@ KEYS = jax.random.split(jax.random.key(3), (4, 3))
 
 
 def on_devices(f, values, axes):
-    """JAX's own answer, from as many devices; one result a device."""
+    """The results of `shard_map` on four devices, one per device."""
     devices = np.array(jax.devices()[:4]).reshape(list(axes.values()))
     spec = P(tuple(axes))
     program = shard_map(
@@ -110,7 +110,7 @@ def test_typed_keys():
 
 
 def test_what_is_broadcast_from_one_device_is_alike_on_all():
-    """`lax.pbroadcast` has no CPU form: there is nothing to compare with, and it is not run."""
+    """`lax.pbroadcast` has no CPU lowering, so it is not run and there is no result to compare."""
     mesh = Mesh(np.array(jax.devices()[:4]), ("d",))
 
     def program(x, keys):

@@ -1,9 +1,9 @@
-"""Examples against each other: every number against a double loop over the pairs."""
+"""The comparison of examples gives the same numbers as a double loop over all pairs."""
 
 import math
 from itertools import combinations
 
-import jax.numpy  # noqa: F401  makes bfloat16 a dtype of NumPy
+import jax.numpy  # noqa: F401  registers bfloat16 with NumPy
 import numpy as np
 import pytest
 
@@ -33,7 +33,7 @@ def slowly(array, axis):
 
 
 def with_repeats(dtype, shape, axis):
-    """Random examples, most of them twice or more."""
+    """Random examples, most of which occur at least twice."""
     rng = np.random.default_rng(len(shape))
     few = rng.integers(-3 if np.dtype(dtype).kind in "ifc" else 0, 3, shape).astype(dtype)
     return np.take(few, rng.integers(0, (shape[axis] + 1) // 2, shape[axis]), axis)

@@ -1,4 +1,4 @@
-"""`docs/compatibility.md` has every row of `make matrix`, and all is well in each."""
+"""`docs/compatibility.md` has every row of `make matrix`, and each row passed."""
 
 import importlib.util
 import re

@@ -1,4 +1,4 @@
-"""The settings of `pyproject.toml`, and what is said of those that are wrong."""
+"""The settings of `pyproject.toml`, and the error messages for invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of an `Evidence` against counting in plain Python."""
+"""The counts of an `Evidence` equal those of plain Python."""
 
 from itertools import product
 
@@ -13,7 +13,7 @@ WORDS = [1, 2, 4]
 
 
 def random_table(shape, words, seed, reached=1.0):
-    """Keys of which many are equal: words from {0, 1}, and only the last word ever differs."""
+    """Keys, many of them equal, and which are reached. Only the last word varies: 0, 1 or 2."""
     rng = np.random.default_rng(seed)
     table = np.full((*shape, words), 2**32 - 1, np.uint32)
     table[..., -1] = rng.integers(0, 3, shape)
@@ -21,13 +21,13 @@ def random_table(shape, words, seed, reached=1.0):
 
 
 def slowly(table, reached, indices):
-    """`(examples, distinct)` of the draws at `indices` that were reached."""
+    """The `(examples, distinct)` counts of the reached draws at `indices`."""
     keys = [tuple(table[i]) for i in indices if reached[i]]
     return len(keys), len(set(keys))
 
 
 def lines(shape, axis):
-    """For each index of the other axes, the indices along `axis`."""
+    """Yield each index of the other axes with the full indices along `axis`."""
     others = [range(n) for i, n in enumerate(shape) if i != axis]
     for at in product(*others):
         yield at, [(*at[:axis], i, *at[axis:]) for i in range(shape[axis])]

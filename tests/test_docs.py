@@ -1,10 +1,11 @@
-"""Generated pages are up to date, and the examples on a rule's page are judged as it says.
+"""Generated pages are up to date, and the examples on a rule's page have the stated findings.
 
 An "Example" in a rule's docstring is the body of a function of `x` (f32[32,10]) and `key` that
 returns the value of its last line; `jax`, `jnp`, `np`, `lax`, `random` and `add_noise(x, key)` are
-known. Where the last line assigns, all that is assigned to a single name is returned; where it
-ends a function, that is called with arguments named like its parameters. "Use instead" may use
-the functions of "Example"; where it is functions only, they take the place of those.
+defined. If the last line is an assignment, all values assigned to a single name are returned; if
+it ends a function, that function is called with arguments named like its parameters. "Use instead"
+may use the functions of "Example"; if it consists of functions only, they replace those of the
+same name.
 """
 
 import ast
@@ -76,7 +77,7 @@ def snippets(rule, section):
 
 
 def as_program(snippet):
-    """A module whose `program(x, key)` does what the snippet does, and returns what it ends in."""
+    """A module whose `program(x, key)` runs the snippet and returns its result."""
     nodes = ast.parse(snippet).body
     lines = snippet.splitlines(keepends=True)
     match nodes[-1]:
@@ -105,7 +106,7 @@ def functions_of(snippet):
 
 
 def cured(example, cure):
-    """The program that "Use instead" means, given the one of "Example"."""
+    """The program of a "Use instead" snippet, given the "Example"."""
     old, new = functions_of(example), functions_of(cure)
     if not old or len(new) < len(ast.parse(cure).body):
         return "".join(old.values()) + cure
@@ -116,7 +117,7 @@ def cured(example, cure):
 
 @pytest.fixture(scope="module")
 def verdicts(tmp_path_factory, cli_environment):
-    """What the doctor says of each snippet, by rule, section and number; two devices are there."""
+    """The report of each snippet, by rule code, section and number, checked with two devices."""
     folder = tmp_path_factory.mktemp("snippets")
     names = {}
     watched = {}
@@ -133,7 +134,7 @@ def verdicts(tmp_path_factory, cli_environment):
                     continue
                 path.write_text(as_program(snippet), encoding="utf-8")
                 names[f"{path.name}:program"] = key
-    # There are faults whose run does not end.
+    # Some of the bad examples do not terminate.
     flags = ["--arg", "x=f32[32,10]", "--timeout", "10", "--format", "json"]
     done = subprocess.run(
         [sys.executable, "-m", "jaxrng_doctor", "check", *names, *flags],
@@ -150,13 +151,13 @@ def verdicts(tmp_path_factory, cli_environment):
 
 
 WATCHED = {"RNG014"}
-"""The rules of which a single call shows nothing."""
+"""The rules that need several calls: their snippets are run as scripts."""
 
 SCRIPT = "import jax\nimport jax.numpy as jnp\n\nparams = jnp.zeros(3)\n\n"
 
 
 def verdict_on_script(path, environment):
-    """What `run` says of a script, all of its functions together."""
+    """The report of `run` on a script, with all targets merged into one."""
     done = subprocess.run(
         [sys.executable, "-m", "jaxrng_doctor", "run", "--format", "json", path],
         env=environment,
@@ -171,7 +172,7 @@ def verdict_on_script(path, environment):
 
 
 def said_of(rule, section, verdicts):
-    """The verdicts on each snippet of a section, of which there is at least one."""
+    """The reports of the snippets of a section, which has at least one."""
     said = [verdicts[rule.code, section, n] for n in range(len(snippets(rule, section)))]
     assert said
     return said
@@ -231,7 +232,7 @@ def test_every_link_leads_somewhere(page):
 
 
 def anchors(page):
-    """The names of a page's headings in links, as GitHub and the site make them."""
+    """The anchors of a page's headings, as GitHub and the site generate them."""
     text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
@@ -239,7 +240,7 @@ def anchors(page):
 
 @pytest.mark.parametrize("page", [ROOT / "docs/architecture.md", *EXPLANATIONS], ids=name_of)
 def test_every_module_that_is_named_exists(page):
-    """A path with a slash that starts in a package, or is that of a test or a page."""
+    """Checks the paths with a slash, relative to the package or to the repository."""
     text = page.read_text(encoding="utf-8")
     named = re.findall(r"`((?:\w+/)+(?:\w+\.\w+)?)`", text)
     roots = [ROOT / "jaxrng_doctor", ROOT]

@@ -1,4 +1,4 @@
-"""What there is to read about rules, and what a shell offers: real processes, real shells."""
+"""`rules`, `explain` and shell completion, with real processes and real shells."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_markdown_is_the_page_in_docs(run_cli: RunCli) -> None:
     parts = done.stdout.split("# RNG005")
     for code, part in zip(("RNG001", "RNG005"), (parts[0], f"# RNG005{parts[1]}"), strict=True):
         page = (ROOT / "docs" / "rules" / f"{code}.md").read_text(encoding="utf-8")
-        _, _, page = page.partition("\n")  # where it is made from
+        _, _, page = page.partition("\n")  # the comment that names its source
         assert part.strip() == page.replace(" [All rules](README.md)", "").strip()
 
 
@@ -90,14 +90,14 @@ def test_the_short_flag_for_help(run_cli: RunCli) -> None:
 
 
 def test_zsh_takes_the_script_for_one_of_fpath(run_cli: RunCli) -> None:
-    # By its first line compinit knows what a file is for.
+    # compinit reads from the first line of a file which command it completes.
     assert run_cli("completion", "zsh").stdout.startswith("#compdef jaxrng-doctor\n")
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh")
 def test_what_zsh_offers_first(tmp_path: Path, cli_environment: dict[str, str]) -> None:
     environment = with_command(tmp_path, cli_environment)
-    # Only the line editor may complete: the function that offers something to it is a stand-in.
+    # zsh completes in its line editor only, so `_arguments` is replaced by one that prints.
     asks = f"""
         jaxrng-doctor completion zsh > {tmp_path}/_jaxrng-doctor
         fpath=({tmp_path} $fpath)
@@ -119,7 +119,7 @@ def test_what_zsh_offers_first(tmp_path: Path, cli_environment: dict[str, str]) 
 
 
 def with_command(tmp_path: Path, environment: dict[str, str]) -> dict[str, str]:
-    """The environment, with `jaxrng-doctor` on its `PATH`."""
+    """The environment with `jaxrng-doctor` on its `PATH`."""
     command = tmp_path / "jaxrng-doctor"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m jaxrng_doctor "$@"\n')
     command.chmod(0o755)

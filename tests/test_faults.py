@@ -1,4 +1,4 @@
-"""Every part of the doctor made to fail: the program is what it was, the report is not complete."""
+"""If a part of jaxrng-doctor fails, programs compute the same, and the report is incomplete."""
 
 import functools
 
@@ -90,7 +90,7 @@ def check(name):
     return jaxrng_doctor.check(TARGETS[name], (X, KEY), detail=name == "shared")
 
 
-# -- programs, to be watched: each returns what it computes ----------------------------------
+# -- programs to watch; each returns what it computes ----------------------------------------
 
 
 def eager():
@@ -191,7 +191,7 @@ PROGRAMS = {
 
 
 def run(name):
-    """What the program computes, as NumPy's arrays; and what becomes of NumPy's own numbers."""
+    """The outputs of the program as NumPy arrays, and the next number of NumPy's generator."""
     np.random.seed(0)
     outs = jax.tree.map(np.asarray, PROGRAMS[name]())
     return outs, np.random.normal()
@@ -208,13 +208,13 @@ def watch(name):
 
 # -- the stages -------------------------------------------------------------------------------
 
-# What calls the function that is examined: its faults are told as those of the function.
+# These call the checked function: their faults are reported as faults of the function.
 AS_THE_FUNCTION = {"tracing.returned_values:arrays_alone", "tracing.program:trace_program"}
 
-# What tells of faults.
+# This reports faults.
 TELLING = {"watching.recorder:Recorder.gap"}
 
-# What only shows that fewer examples draw than it seems: without it an error stays one.
+# This can only prove that fewer examples draw: if it fails, a finding remains.
 ONLY_ACQUITTING = {"analysis.lineage.transfers.elementwise:elementwise"}
 
 MODULES = sorted({stage.partition(":")[0] for stage in faults.stages()})
@@ -222,10 +222,10 @@ MODULES = sorted({stage.partition(":")[0] for stage in faults.stages()})
 
 @functools.cache
 def ways(see, names, parts=faults.called):
-    """The first of the programs by which each part is called, when `see` is given its name."""
+    """For each part, the first of the programs `names` with which `see` calls it."""
     found = {}
     for name in names:
-        see(name)  # what is done once in a process is done
+        see(name)  # does what is done only once per process
         for part in parts(functools.partial(see, name)):
             found.setdefault(part, name)
     return found
@@ -239,7 +239,7 @@ def of_module(module, see, programs):
 
 @functools.cache
 def healthy(see, name):
-    """The gaps where nothing fails."""
+    """The messages of the gaps without a fault."""
     report = see(name)
     return messages(report[1] if isinstance(report, tuple) else report)
 
@@ -249,7 +249,7 @@ def messages(report):
 
 
 def is_told(report, usual):
-    """There is a gap, or a failure, which is not the usual one."""
+    """Whether the report is incomplete, with a failure or a gap that is not in `usual`."""
     return not report.complete and bool(report.failures or messages(report) - usual)
 
 
@@ -327,7 +327,7 @@ def test_a_watched_program_goes_on_where_a_hook_fails(when):
 
 # -- the rules --------------------------------------------------------------------------------
 
-# It is judged when all reports are there, and has no facts of its own.
+# RNG900 does not check programs: it is applied once all reports are made.
 JUDGED = [code for code in CODES if code != "RNG900"]
 
 

@@ -1,4 +1,4 @@
-"""Real processes of a doctor that fails within: programs and tests end as they would without it."""
+"""Internal errors in real processes: programs and tests end as they would without jaxrng-doctor."""
 
 import functools
 import json
@@ -67,7 +67,7 @@ def test_program(stage):
     assert test_faults.is_same(test_faults.run(name), EXPECTED[name])
 """
 
-# One of each kind: what hears of a call, follows, proves, judges, tells, and looks at JAX.
+# One of each kind: they record calls, trace, compute keys, apply rules, report, and check JAX.
 STAGES = [
     "watching.recorder:Recorder.jitted",
     "watching.recorder:Recorder.reports",
@@ -89,7 +89,7 @@ CHECK = ("-m", "jaxrng_doctor", "check", "program.py:step", *ARGUMENTS)
 
 @pytest.fixture(scope="module")
 def ended(cli_environment, tmp_path_factory):
-    """What came of a Python process, in a folder with the program."""
+    """A cached function that runs Python in a folder with the program."""
     folder = tmp_path_factory.mktemp("faulty")
     (folder / "sitecustomize.py").write_text(BREAKING)
     (folder / "program.py").write_text(PROGRAM)

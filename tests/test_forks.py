@@ -1,4 +1,4 @@
-"""Targets that fork or exit: each verdict is told once, under its own name; real processes."""
+"""Targets that fork or exit, in real processes: each is reported once, under its own name."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_fork_takes_no_other_targets_verdict(body, write, run_cli):
     assert told == [("forks.py:a_fork", None, []), ("forks.py:b", None, ["RNG001"])]
     assert done.returncode == 1
     assert report["summary"]["complete"]
-    assert time.monotonic() - started < 55  # nobody waits for a child that sleeps
+    assert time.monotonic() - started < 55  # a sleeping child is not waited for
 
 
 def test_a_fork_while_the_target_runs_takes_no_verdict_either(write, run_cli):

@@ -1,4 +1,4 @@
-"""Patterns of files: the examples of ruff's documentation, and patterns that its users write."""
+"""File patterns: the examples in ruff's documentation, and patterns that ruff users write."""
 
 import subprocess
 import sys
@@ -51,7 +51,7 @@ def test_a_file_outside_is_known_by_its_whole_path_and_its_name():
 
 
 def test_the_projects_own_folder_is_no_match(tmp_path):
-    """A project that lies in a folder called `tests` is not one big test."""
+    """In a project whose folder is called `tests`, the pattern `tests` does not match all files."""
     folder = tmp_path / "tests"
     assert not matches(str(folder / "noise.py"), "tests", str(folder))
     assert not matches(str(folder / "noise.py"), "*tests", str(folder))
@@ -67,7 +67,7 @@ def test_a_link_is_the_file_that_it_leads_to(tmp_path):
     "part", ["**/", "**/a*/", "*a", "{a,b}", "{a,*}/", "{**/,*a}"], ids=lambda part: repr(part)
 )
 def test_no_pattern_takes_long(part, cli_environment):
-    """A matcher that tries every way to fit the pattern would take years on these."""
+    """A matcher that backtracks would take years on these patterns."""
     asks = (
         "from jaxrng_doctor.suppression.globs import matches\n"
         f"print(matches('/project/' + 'a/' * 60 + 'b.py', {part!r} * 60 + 'c.py', '/project'))"

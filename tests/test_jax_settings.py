@@ -1,4 +1,4 @@
-"""JAX's settings that would disturb an examination, or that an examination would disturb."""
+"""Checks and watches under JAX settings that could interfere with them."""
 
 import subprocess
 import sys
@@ -41,8 +41,8 @@ print(*sorted({f.code for f in report.findings})[:1], report.complete)
 """
 CHECKED = ["RNG001 True 0", "True 0", "RNG001 True 0"]
 
-# The first code that `watch` finds. Where nothing is compiled, a loop makes so many calls of its
-# body, and where JAX looks for keys that are used twice, it raises.
+# For each watch, the first code and whether it is complete. With JAX_DISABLE_JIT, a loop calls its
+# body once per step. With JAX_DEBUG_KEY_REUSE, JAX raises in the loop.
 SETTINGS = {
     "JAX_DEFAULT_MATMUL_PRECISION=high": ["RNG001 True", "RNG003 True"],
     "EAGER_CONSTANT_FOLDING=1": ["RNG001 True", "RNG003 True"],
@@ -60,7 +60,7 @@ SETTINGS = {
 }
 
 
-if SCAN3:  # its loops are followed in part, which is told
+if SCAN3:  # its loops are followed only in part, which is reported
     SETTINGS["EAGER_CONSTANT_FOLDING=1"] = ["RNG001 True", "RNG003 False"]
     SETTINGS["JAX_DISABLE_JIT=1"] = ["RNG001 True", "False"]
 
@@ -76,6 +76,6 @@ def test_verdicts_under_a_setting_of_jax(setting, cli_environment):
         timeout=120,
         check=False,
     )
-    refused = setting == "JAX_DEBUG_KEY_REUSE=1"  # by JAX, where the key of the loop comes again
+    refused = setting == "JAX_DEBUG_KEY_REUSE=1"  # by JAX, because the loop reuses its key
     assert ("KeyReuseError" in done.stderr) == refused, done.stderr
     assert [line.strip() for line in done.stdout.splitlines()] == CHECKED + SETTINGS[setting]

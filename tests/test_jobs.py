@@ -1,4 +1,4 @@
-"""Worker processes, as a user meets them: crashes, hangs, many targets, Ctrl-C; real processes."""
+"""Real worker processes: crashes, hangs, many targets, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def targets_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def alive(pid: int) -> bool:
-    """Whether the process runs; one that is dead and not yet waited for does not."""
+    """Whether the process is running. A zombie is not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -117,7 +117,7 @@ def gone(pids: list[int], within: float) -> bool:
 def bad(
     tmp_path_factory: pytest.TempPathFactory, cli_environment: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """All that can go wrong, in one call with one worker."""
+    """One check, with one worker, of targets that fail in every way and of good ones."""
     folder = tmp_path_factory.mktemp("bad")
     (folder / "bad.py").write_text(BAD)
     (folder / "falls.py").write_text("import ctypes\nctypes.string_at(0)\n")
@@ -215,7 +215,7 @@ def test_what_hangs_is_reported_and_the_others_go_on(run_cli: RunCli, write: Wri
     }
     assert targets["hangs:hangs"]["failure"]["stage"] == "trace"
     assert "tracing hangs:hangs timed out after" in targets["hangs:hangs"]["failure"]["message"]
-    # Of what hangs as it is run, all but the comparison is known.
+    # If a target hangs while it is run, only its comparison is missing.
     assert targets["hangs:runs_on"]["failure"] is None
     assert "timed out after 8 s" in targets["hangs:runs_on"]["comparison"]["unavailable"]
     for name in ("runs_on", "good"):
@@ -387,7 +387,7 @@ time.sleep(600)
 def busy(
     write: Write, cli_environment: dict[str, str]
 ) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
-    """A doctor with two workers that hang, each with a child; and the ids of all four."""
+    """A check with two hanging workers, each with a child process, and the ids of all four."""
     folder = write("one.py", SLOW).parent
     write("two.py", SLOW)
     files = [folder / "one.pids", folder / "two.pids"]

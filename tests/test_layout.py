@@ -1,7 +1,7 @@
-"""What ruff and import-linter cannot say about the package's layout, held by reading its files.
+"""Checks of the package's layout that ruff and import-linter cannot express.
 
-Who imports whom is in `pyproject.toml`, under `tool.importlinter`, and what is banned under
-`tool.ruff`.
+The rules for imports between packages are in `pyproject.toml` under `tool.importlinter`, the banned
+names under `tool.ruff`.
 """
 
 import ast
@@ -25,7 +25,7 @@ def parsed(module):
 
 
 def modules_where(holds):
-    """The modules in which `holds` is true of at least one node, relative to the package."""
+    """The modules, relative to the package, with at least one node for which `holds` is true."""
     return {
         module.relative_to(PACKAGE).as_posix()
         for module in MODULES
@@ -33,7 +33,7 @@ def modules_where(holds):
     }
 
 
-# What JAX calls its own functions, files, axes, scopes and primitives, without a public name.
+# JAX's internal names of functions, files, axes, scopes and primitives.
 JAX_NAMES = {
     *("vmap_f", "jacfun", "cache_miss", "fun_remat", "body_no_carry"),
     *("api.py", "pjit.py", "dispatch.py", "loops.py", "pmap.py", "ad_checkpoint.py", "batching.py"),
@@ -45,7 +45,7 @@ JAX_ATTRIBUTES = {"batch_dim", "primal", "parent_trace", "call_wrapped", "_base_
 
 
 def knows_jaxs_names(node):
-    """A string that is one of `JAX_NAMES`, or an attribute that is one of `JAX_ATTRIBUTES`."""
+    """Whether a node is a string in `JAX_NAMES` or an attribute in `JAX_ATTRIBUTES`."""
     match node:
         case ast.Constant(value=str(text)):
             return text in JAX_NAMES
@@ -68,13 +68,13 @@ def test_one_package_knows_jaxs_own_names():
 
 
 def patches_foreign_code(tree):
-    """`setattr(…)`, or an assignment to an attribute of what the module has imported."""
+    """Yield the lines that call `setattr` or `delattr`, or assign to an attribute of an import."""
     imported = {
         (alias.asname or alias.name).partition(".")[0]
         for node in ast.walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
-    } - {"sys"}  # whose streams and arguments Python lets each program set
+    } - {"sys"}  # programs may set its streams and arguments
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Name(id="setattr" | "delattr")):
@@ -106,7 +106,7 @@ def test_each_way_to_patch_is_noticed(code):
 
 
 def test_only_the_registry_patches():
-    # The others write to the function that declares an example, and to a magic's arguments.
+    # The other two write to a function that declares an example, and to a magic's arguments.
     own = {"jax_internals/patches.py", "checking/targets/examples.py", "frontends/notebook.py"}
     found = {
         f"{module.relative_to(PACKAGE).as_posix()}:{line}"
@@ -117,7 +117,7 @@ def test_only_the_registry_patches():
 
 
 def test_no_module_imports_in_a_circle():
-    """What is imported for type checkers alone counts, too."""
+    """Imports for type checkers only are included."""
     graph = grimp.build_graph("jaxrng_doctor", cache_dir=None)
     imports = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
     assert len(imports) > 200
@@ -125,7 +125,7 @@ def test_no_module_imports_in_a_circle():
 
 
 def test_rooms():
-    """What is on the top level of the package, but for the files that Python asks for."""
+    """The top level has at most 12 packages, and no modules but those that Python requires."""
     files = {"__init__.py", "__main__.py", "py.typed"}
     rooms = {module.relative_to(PACKAGE).parts[0] for module in MODULES} - files
     assert len(rooms) <= 12

@@ -1,7 +1,7 @@
 """The computed keys of every draw are those that plain Python loops use.
 
-Each program is written once, against a set of loops: JAX's own, from which the ledger
-computes its tables, or loops in plain Python that note the key of each draw.
+Each program is written once, for an interchangeable set of loops: JAX's own, from which the key
+tables are computed, or plain Python loops that record the key of each draw.
 """
 
 from types import SimpleNamespace
@@ -31,7 +31,7 @@ JAX_LOOPS = SimpleNamespace(
 
 
 class PythonLoops:
-    """The same loops without JAX. `noted` has for each draw, by label, its key at each index."""
+    """The same loops in plain Python. `noted` maps each draw's label to its keys by index."""
 
     def __init__(self):
         self.noted, self.index = {}, ()
@@ -90,7 +90,7 @@ class PythonLoops:
 
 
 # -- programs ------------------------------------------------------------------------------
-# `f` has the loops, `key` is one key; each returns something that every draw is part of.
+# `f` has the loops, `key` is one key. The result of a program depends on all of its draws.
 
 
 def mapped(f, key):
@@ -266,7 +266,7 @@ KEYS = {
 
 
 def tables(fn, *args):
-    """The `KeyTable` of each draw, in the order of the program."""
+    """The `KeyTable` of each draw, in program order."""
     trace = trace_program(array_call(Target("fn", fn, args)))
     engine = Engine(trace)
     engine.run()
@@ -274,7 +274,7 @@ def tables(fn, *args):
     return [keys[draw.path] for draw in engine.draws]
 
 
-# Under vmap, rbg draws are not those of a loop: where a draw decides, the loops differ.
+# Under a vmap, rbg draws differ from those of a loop, and so does a loop that a draw ends.
 RUNS = [
     pytest.param(program, make, id=f"{program.__name__}-{kind}")
     for program in PROGRAMS

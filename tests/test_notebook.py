@@ -1,4 +1,4 @@
-"""A notebook, executed for real by a kernel: what its cells show, and of which lines they speak."""
+"""Notebooks, executed by a real kernel: the outputs of their cells, and the lines they refer to."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CELLS = {
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory, cli_environment):
-    """The outputs of each cell, of a notebook that a process of its own has executed."""
+    """The outputs of each cell of a notebook, which a separate process has executed."""
     folder = tmp_path_factory.mktemp("notebook")
     cells = [nbformat.v4.new_code_cell(text) for text in CELLS.values()]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "noise.ipynb")
@@ -69,7 +69,7 @@ def outputs(tmp_path_factory, cli_environment):
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=folder,
-        # A kernel's history is nobody's business but its own.
+        # The kernel keeps its history and its connection files in this folder.
         env={**cli_environment, "IPYTHONDIR": str(folder), "JUPYTER_RUNTIME_DIR": str(folder)},
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""First against last: the function is run, and its outputs are compared as numpy would."""
+"""The comparison: the function is run, and the outputs of its examples are compared as by NumPy."""
 
 import threading
 import time
@@ -199,7 +199,7 @@ def noisy_batch(x, key):
 
 @pytest.fixture
 def wanted():
-    """What a run waits for; it is still waiting, in a thread, when it has been given up."""
+    """An event that a run waits for, in a thread that continues after the run has timed out."""
     event = threading.Event()
     yield event
     event.set()

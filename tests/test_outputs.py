@@ -1,4 +1,4 @@
-"""What is not an array in what a function returns: left out where it holds none, else told."""
+"""Outputs that are not arrays: they are ignored if they hold no arrays, and an error otherwise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Mode(enum.Enum):
 
 @dataclass
 class Result:
-    """No tree to JAX."""
+    """A class that is not registered as a pytree."""
 
     noise: jax.Array
 

@@ -1,4 +1,4 @@
-"""What is released: the wheel and the sdist, and the types as a user's mypy sees them."""
+"""Releases: the wheel and the sdist, and the types as a user's mypy sees them."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_mypy_in_another_project_sees_the_types(wheel: Path, tmp_path: Path) -> 
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "uses.py"],
         cwd=tmp_path,
-        # As mypy finds what is installed: by the path, where only py.typed says that it may look.
+        # mypy treats the package as an installed one: it reads the types only because of py.typed.
         env={"PATH": "", "PYTHONPATH": str(installed)},
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""The registry of patches: one dispatcher for a place, gone with its last handler."""
+"""The registry of patches: one dispatcher per place, removed with its last handler."""
 
 import gc
 import subprocess

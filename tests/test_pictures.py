@@ -1,4 +1,4 @@
-"""The pictures of noise: the numbers are those that JAX gives for the keys, row by row."""
+"""Pictures of noise: each row has the numbers that JAX draws from its key."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def picture_of(fn, *args, code, **options):
 
 
 def close(rows, expected):
-    # A picture keeps four digits.
+    # Pictures keep four digits.
     return np.testing.assert_allclose(rows, expected, rtol=1e-3, atol=1e-6)
 
 
@@ -214,7 +214,7 @@ def test_a_watched_program_has_pictures_too():
     close(finding.picture.shared, noisy(jnp.zeros((5, 3)), KEY))
     (target,) = [t for t in report.targets if t.listing is not None]
     assert target.target == "noisy"
-    # One key has one letter: the program's argument, and what the draws are made from.
+    # The program's argument and the key of the draws are the same, so they have the same letter.
     key = next(v.key for v in target.listing.inputs if v.key is not None)
     (draw,) = [node for node in target.listing.tree if node.kind == "draw"]
     assert set(draw.key.strip) == set(key.strip)

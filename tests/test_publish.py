@@ -1,4 +1,4 @@
-"""`--format` and `--output`: several reports of one command, as a user meets them."""
+"""`--format` and `--output`: several reports from one command."""
 
 from __future__ import annotations
 

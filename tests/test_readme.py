@@ -1,4 +1,4 @@
-"""README is short, and what it says of the project is so; tests/test_shown.py runs its commands."""
+"""README is short, and its statements are true. tests/test_shown.py runs its commands."""
 
 import re
 import sys
@@ -13,7 +13,7 @@ import shown  # noqa: E402
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 SET_UP = {"make demo", "make test", "pip install '.[html]'"}
-"""The commands that make an environment; they are not run by a test."""
+"""The commands that set up an environment. Tests do not run them."""
 
 
 def test_it_is_short():

@@ -1,6 +1,6 @@
-"""Keys that a mutable ref holds: what is found, and that nobody's refs are changed by looking.
+"""Keys in mutable refs: what is found, and that a check leaves refs unchanged.
 
-Which keys are drawn from is computed a second time by plain Python loops on ordinary refs.
+The keys of the draws are also computed by plain Python loops on ordinary refs.
 """
 
 import jax
@@ -21,7 +21,7 @@ RUN = pytest.mark.parametrize("run", [True, False], ids=["run", "no-run"])
 
 
 class PlainLoops(PythonLoops):
-    """Loops in plain Python, also over the elements of refs."""
+    """Loops in plain Python that also map the elements of refs."""
 
     def vmap(self, fn, in_axes=0):
         del in_axes
@@ -46,12 +46,12 @@ class PlainLoops(PythonLoops):
 
 
 def following(ref):
-    """A fresh key; the ref holds the next one."""
+    """Split the key in `ref`: store the first child in `ref` and return the second."""
     ref[...], own = jax.random.split(ref[...])
     return own
 
 
-# -- the stateful rng: what a program yields it returns ----------------------------------------
+# -- the stateful rng; the values that a program yields are its outputs ------------------------
 
 
 def in_plain_code(f, rng):
@@ -86,7 +86,7 @@ def in_a_loop_in_a_loop(f, rng):
 
 
 def in_one_of_two_branches(f, rng):
-    # JAX numbers the branches from the false one.
+    # JAX numbers the false branch first.
     taken = [lambda: f.draw("b", rng.key(2)[0]), lambda: f.draw("a", rng.key())]
     yield f.cond(X[1, 1] > 1, *taken)
     yield f.draw("c", rng.key())
@@ -143,7 +143,7 @@ STATEFUL = [
 ]  # fmt: skip
 
 
-# -- keys in refs of one's own ------------------------------------------------------------
+# -- keys in hand-made refs ---------------------------------------------------------------
 
 
 def a_key_that_follows(f, key):
@@ -195,7 +195,7 @@ def test_the_keys_are_those_of_plain_loops(program, make):
         assert computed == plain.noted.get(label, {})
 
 
-# -- what is wrong with them ----------------------------------------------------------------
+# -- findings -------------------------------------------------------------------------------
 
 
 def healthy(rng):
@@ -320,7 +320,7 @@ def test_what_is_found(program, codes, where, run):
 
 
 def _skip_where_jax_alone_fails(program):
-    """JAX 0.11.2 has no eager gradient of a loop over a ref with a key of NumPy's words."""
+    """Skip for JAX 0.11.2: no eager gradient of a loop over a ref with a key of NumPy words."""
     try:
         program(stateful_rng(0))
     except AttributeError as error:
@@ -372,9 +372,9 @@ def test_refs_are_as_they_were_after_the_comparison_of_examples():
     assert (jax.random.key_data(key[...]) == jax.random.key_data(jax.random.key(0))).all()
 
 
-# -- what stays a gap -----------------------------------------------------------------------
+# -- gaps -----------------------------------------------------------------------------------
 
-SECRET = "what a key is made of is kept in a mutable ref, which is not followed"
+SECRET = "a key is derived from a mutable ref, which is not followed"
 
 
 def written_by_every_example(rng):
@@ -404,11 +404,11 @@ def test_what_cannot_be_discharged_is_a_gap(program, where):
     assert report.failures == ()
 
 
-# -- a running program ----------------------------------------------------------------------
+# -- watched programs -----------------------------------------------------------------------
 
 
 def watched(program):
-    """What the program computes alone, which is what it computes watched; and the codes."""
+    """The codes found by a watch, under which the program must compute the same as alone."""
     alone = program()
     with jaxrng_doctor.watch() as report:
         seen = program()

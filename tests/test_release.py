@@ -1,4 +1,4 @@
-"""`make release-check`: it passes on this tree, and sees each way in which one can disagree."""
+"""`make release-check` passes on this tree, and reports each kind of inconsistency."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DATED = "## [Unreleased]\n\n## [0.1.0] - 2030-01-02\n\n- All.\n"
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """This project, as far as a release goes, with a changelog that is ready for one."""
+    """The files of this project that matter to a release, with a changelog ready for one."""
     for name in ("pyproject.toml", "docs/how-to/ci.md", "jaxrng_doctor/_util/version.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
@@ -59,7 +59,7 @@ def test_what_is_ready_can_be_released(tree: Path) -> None:
         ("CHANGELOG.md", "- All.", "## [0.0.1] - 2029-01-01\n## [0.0.2] - 2029-02-01", "in order"),
         ("jaxrng_doctor/_util/version.py", '"0.1.0"', '"0.1"', "not MAJOR.MINOR.PATCH"),
         ("jaxrng_doctor/_util/version.py", '"0.1.0"', '"0.1.1"', "docs/how-to/ci.md names v0.1.0"),
-        ("pyproject.toml", 'dynamic = ["version"]', 'version = "9"', "a version of its own"),
+        ("pyproject.toml", 'dynamic = ["version"]', 'version = "9"', "a second version"),
     ],
 )
 def test_what_disagrees_is_told(tree: Path, file: str, old: str, new: str, words: str) -> None:

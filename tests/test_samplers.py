@@ -1,4 +1,4 @@
-"""Every public sampler of `jax.random`: convicted under one key, acquitted under split keys."""
+"""Every public sampler of `jax.random` is flagged with a shared key, and not with split keys."""
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +51,7 @@ SAMPLERS = {
     "wald": lambda key: jax.random.wald(key, 1.0, (2,)),
     "weibull_min": lambda key: jax.random.weibull_min(key, 1.0, 2.0, (2,)),
 }
-"""An example call of each: what it draws is all but certain to differ for different keys."""
+"""An example call of each. Different keys almost certainly draw different numbers."""
 
 NOT_SAMPLERS = {
     "Key", "PRNGKey", "clone", "fold_in", "key", "key_data", "key_dtype", "key_impl",
@@ -70,7 +70,7 @@ def test_every_public_sampler_is_in_the_table():
 
 
 def with_both_keys(name):
-    """A function of a typed and of a legacy key; jitted only because it compiles faster."""
+    """A function of a typed and a legacy key, jitted only because that compiles faster."""
     sampler = SAMPLERS[name]
     return jax.jit(lambda typed, legacy: (sampler(typed), sampler(legacy)))
 
@@ -113,7 +113,7 @@ def test_split_keys_are_acquitted(name):
 @pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
 @pytest.mark.parametrize("name", [*SAMPLERS, "split"])
 def test_how_jax_draws_outside_of_compiled_code_is_its_own_affair(name, impl):
-    # Its two halves are equal, and JAX splits a key of this kind by a vmap over them.
+    # Both halves of the key are equal, and JAX splits an rbg key by a vmap over its halves.
     key = jax.random.wrap_key_data(jnp.zeros(4 if impl == "rbg" else 2, "uint32"), impl=impl)
     if name == "poisson" and impl == "rbg":
         pytest.skip("JAX has no such sampler for keys of this kind")

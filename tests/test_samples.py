@@ -1,8 +1,8 @@
-"""The samples run as plain scripts, and the doctor finds in each exactly what its comments say.
+"""The samples run as plain scripts, and the findings in each are exactly its comments.
 
-A sample makes its keys by `jax.random.key(` and declares them as `"key"` or `"key[...]"`. That is
-all of the convention: with both replaced, by `jax.random.PRNGKey(` and `"prngkey..."`, the same
-text on the same lines is a sample of legacy keys. What must stay typed says `"key<fry>"`.
+A sample creates its keys with `jax.random.key(` and declares them as `"key"` or `"key[...]"`. With
+these replaced by `jax.random.PRNGKey(` and `"prngkey..."`, the same text on the same lines is a
+sample of legacy keys. A key that must stay typed is declared as `"key<fry>"`.
 """
 
 import json

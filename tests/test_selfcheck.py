@@ -35,7 +35,7 @@ def test_as_json(run_cli):
 
 @pytest.mark.parametrize("what", ["verdict", "failure", "fact"])
 def test_what_is_wrong_is_shown_and_fails(what, monkeypatch, capsys, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # where nothing is known of this JAX
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # an empty cache of known facts
     right = {"shared_under_vmap": ("RNG001",)}
     monkeypatch.setattr(selfcheck_programs, "WATCHED", {})
     monkeypatch.setattr(
@@ -53,7 +53,7 @@ def test_what_is_wrong_is_shown_and_fails(what, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(canaries, "_known", known)
     assert command.selfcheck("terminal") == 1
     failed = [line for line in capsys.readouterr().out.splitlines() if "FAILED" in line]
-    # A fact that does not hold is a gap in the program's report too.
+    # A fact that does not hold is also a gap in the program's report.
     wanted = ["shared_under_vmap", *(["vmap cannot"] if what == "fact" else [])]
     assert [name in line for name, line in zip(wanted, failed, strict=True)] == [True] * len(wanted)
 

@@ -1,8 +1,8 @@
-"""What README and the pages show is so: commands are run, outputs compared, Python is run.
+"""README and the pages are correct: their commands and Python code run, and outputs match.
 
-Each command runs in a folder with the files that its page has shown before it, and with those of
-README. A line `…` in a shown output stands for any number of lines. `python docs/refresh.py` writes
-the outputs again.
+Each command runs in a folder with the files that its page shows before it and those of README. A
+line `…` in a shown output stands for any number of lines. `python docs/refresh.py` rewrites the
+outputs.
 """
 
 import os
@@ -40,7 +40,7 @@ def prose_of(text):
     return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
-# The field notes tell of other people's programs; decision records tell of commands in general.
+# The field notes are about other people's programs, decision records about commands in general.
 WRITTEN = [
     path
     for path in [shown.README, *sorted(ROOT.glob("docs/**/*.md"))]
@@ -50,7 +50,7 @@ TEXTS = {name_of(path): read(path) for path in WRITTEN}
 
 
 def needed(step):
-    """The files that a command needs: what it names, what that imports, and the settings."""
+    """The files that a command needs: those that it names, their imports, and the settings."""
     names = {name for name in step.files if name in step.command}
     while more := {
         name
@@ -63,7 +63,7 @@ def needed(step):
 
 
 def once(texts):
-    """The shown commands that print something, each once with all pages that show it."""
+    """The shown commands with output, each once, with all steps that show it."""
     found = {}
     for page, text in texts.items():
         for step in shown.steps(text, GIVEN):
@@ -111,7 +111,7 @@ WITHOUT_TARGET = re.compile(r"jaxrng-doctor (?:check|inspect|run)(?: --[a-z-]+(?
 
 @pytest.fixture
 def folder(tmp_path):
-    """The files that README and the how-to pages show."""
+    """A folder with the files that README and the page on arguments show."""
     return shown.filled(tmp_path, {**GIVEN, **shown.files(ARGUMENTS)})
 
 
@@ -142,7 +142,7 @@ def test_there_are_commands_on_the_pages():
 
 @pytest.mark.parametrize("command", dict.fromkeys(command for command, _ in INLINE))
 def test_a_command_in_the_text_works(command, folder):
-    """One that names no file of the page is a name of a command: it has to exist."""
+    """Commands with placeholders or without their files are run with `--help`: they must exist."""
     if PLACEHOLDER.search(command):
         command = f"{PLACEHOLDER.split(command)[0]} --help"
     elif command in ("jaxrng-doctor run", "jaxrng-doctor inspect", "jaxrng-doctor run train.py"):
@@ -154,7 +154,7 @@ def test_a_command_in_the_text_works(command, folder):
 
 def test_completion_is_shown_as_it_is_tested():
     (block,) = (b for b in shown.blocks(COMMAND_LINE) if b.language == "sh")
-    assert block.text == "source <(jaxrng-doctor completion bash)\n"  # it is in test_explain.py
+    assert block.text == "source <(jaxrng-doctor completion bash)\n"  # test_explain.py runs it
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

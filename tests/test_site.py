@@ -1,7 +1,7 @@
-"""The documentation as a site: it builds without a warning, and looks right in a real browser.
+"""The documentation site: it builds without warnings, and looks right in a real browser.
 
-Sphinx is taken from this environment, or from the one that `make site` makes. Where it is missing
-the tests are skipped; `make test-site` has it, and opens the site that it has built (`SITE`).
+Sphinx is taken from this environment, or from the one that `make site` creates. Without it, the
+tests are skipped. `make test-site` has it, and tests the site that it has built (`SITE`).
 """
 
 import functools
@@ -28,7 +28,7 @@ NARROW, WIDE = (390, 844), (1400, 900)
 
 
 def sphinx_python():
-    """The interpreter that has Sphinx and what docs/conf.py names."""
+    """The interpreter of an environment with Sphinx and the extensions in docs/conf.py."""
     if all(importlib.util.find_spec(name) for name in TOOLS):
         return sys.executable
     made = ROOT / ".venv-site" / "bin" / "python"
@@ -38,7 +38,7 @@ def sphinx_python():
 
 
 def build(source, folder):
-    """The warnings of a strict build as `make site` runs it, and its exit code."""
+    """The warnings and the exit code of a strict build, as `make site` runs it."""
     strict = ["-W", "--keep-going", "-n", "-q", "-d", folder / "doctrees"]
     done = subprocess.run(
         [
@@ -71,7 +71,7 @@ def html(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(html):
-    """The address of a server of the built site."""
+    """The address of a server for the built site."""
     handler = functools.partial(QuietHandler, directory=html)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -88,7 +88,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def visit(chromium, address):
-    """Open a page of the site; at the end nothing had failed, and nothing came from elsewhere."""
+    """Open a page of the site; fail if it has errors or requests anything from another host."""
     contexts, faults = [], []
 
     def open_page(name, size=WIDE, scheme="light"):
@@ -146,7 +146,7 @@ def test_a_broken_link_fails_the_build(link, warning, tmp_path):
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_fits_the_screen(visit, name, size):
-    """It does not scroll sideways, its pictures are there, and the text is not clipped."""
+    """The page does not scroll sideways, and its pictures and its heading are visible."""
     page = visit(name, size)
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
     pictures = page.locator(".bd-content img").evaluate_all(
@@ -157,7 +157,7 @@ def test_a_page_fits_the_screen(visit, name, size):
 
 
 def contrast(page, selector):
-    """The lowest contrast of a text of these elements with what is behind it (WCAG 2)."""
+    """The lowest contrast (WCAG 2) of the text of these elements with its background."""
     return page.locator(selector).evaluate_all("""all => {
         const channels = text => text.match(/[\\d.]+/g).map(Number);
         const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
@@ -196,7 +196,7 @@ def test_text_can_be_read(visit, name, scheme):
 
 
 def colours(page, selector):
-    """The colours of the pixels of an element, from its screenshot, by how many there are."""
+    """The median, lowest and highest brightness of an element's pixels, from a screenshot."""
     from base64 import b64encode
 
     shot = b64encode(page.locator(selector).first.screenshot()).decode()

@@ -85,7 +85,7 @@ def test_comments_are_tokens(cell):
 
 
 def running_place(text, **names):
-    """The place that Python itself reports for the call of `here` in `text`."""
+    """The places that Python itself reports for the calls of `here` in `text`."""
     import sys
 
     places = []

@@ -1,4 +1,4 @@
-"""What could not be followed is told as such, and fails where the user asked for that."""
+"""Gaps are always reported, and fail a check with `--strict`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which findings are reported, which are called intended, and in what order."""
+"""Which findings are reported, which are suppressed, and in what order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def finding(code="RNG001", line=1, column=None, scopes=(), path=PATH, **more):
 
 
 def reason(*findings, **options):
-    """The reason for which the only finding was suppressed, `None` where it was not."""
+    """The reason why the only finding is suppressed, or `None` if it is not."""
     told, suppressed = policy.apply(findings, Choices(**options))
     assert len(told) + len(suppressed) == 1
     return suppressed[0].reason if suppressed else None
@@ -118,7 +118,7 @@ def test_expect_same_is_about_sharing_only(text):
     assert [f.code for f in told] == ["RNG005"]
     assert [(s.finding.code, s.by) for s in suppressed] == [(c, "expect") for c in codes[:3]]
     assert policy.apply(findings, Choices())[0] == tuple(findings)
-    # A comment's reason is worth more than the bare word that all is meant.
+    # A comment, which has a reason, takes precedence over `expect`.
     assert reason(finding(line=2), expect="same") == "meant"
 
 

@@ -1,4 +1,4 @@
-"""What is called intended or known, as a user meets it: real projects and real processes."""
+"""Suppressed findings and baselines, with real projects and real processes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ args = {{ x = "f32[3]" }}
 
 @pytest.fixture
 def project(write: Write) -> Callable[[str, str], Path]:
-    """Two files with a finding each, `RNG005`, and these settings."""
+    """A function that writes two files with one RNG005 finding each, and the given settings."""
 
     def make(settings: str = "", overrides: str = "") -> Path:
         write("lab/one.py", TWICE.format(name="one"))
@@ -64,7 +64,7 @@ def read(done: subprocess.CompletedProcess[str]) -> Any:
 
 
 def told(document: Any) -> dict[str, list[str]]:
-    """What is told of each target: codes, and for what is suppressed how."""
+    """For each target, the codes of its findings, and why findings are suppressed."""
     return {
         target["target"].rpartition(":")[2]: [
             *(f["code"] for f in target["findings"]),
@@ -166,10 +166,10 @@ def test_what_suppresses_nothing(run_cli: RunCli, write: Write) -> None:
         6: "`# jaxrng: ignore` suppresses nothing",
         7: "`# jaxrng: ignore[RNG001]` suppresses nothing",
     }
-    # Another function of the file may need it.
+    # Another function in the file may need the comment.
     document = read(run_cli("check", "fresh.py:model.call", *call))
     assert told(document) == {"model.call": []}
-    # What was not executed, or not asked for, judges no comment.
+    # Without a run, or with other rules selected, comments are not reported as unused.
     assert told(read(run_cli("check", "fresh.py:good", *call, "--no-run"))) == {"good": []}
     assert told(read(run_cli("check", "fresh.py:good", *call, "--select", "RNG003"))) == {
         "good": []
@@ -204,7 +204,7 @@ def test_a_baseline(run_cli: RunCli, project: Any, write: Write) -> None:
     assert "line" not in baseline.read_text()
     assert str(folder) not in baseline.read_text()
 
-    # Lines move, a comment comes, the statement is laid out anew: known. Another one: new.
+    # A finding stays known if its line moves and its layout changes. Another finding is new.
     moved = '"""Moved."""\n\n\n' + TWICE.format(name="one").replace("key,", "key,  ")
     more = "\n\ndef other(key):\n    return jax.random.bits(key) + jax.random.bits(key)\n"
     write("lab/one.py", moved + more)
@@ -219,9 +219,9 @@ def test_a_baseline(run_cli: RunCli, project: Any, write: Write) -> None:
     new = run_cli("check", "lab/one.py:one", "lab/one.py:other", "--format", "json")
     assert told(read(new)) == {"one": ["RNG005 by baseline "], "other": ["RNG005"]}
     assert new.returncode == 1
-    assert "known.json" not in new.stderr  # only a part was checked
+    assert "known.json" not in new.stderr  # only some targets were checked
 
-    # What was fixed is told, and how to take it out; the same text is written again.
+    # Fixed findings are reported, with how to remove them. The other entry stays the same.
     write(
         "lab/one.py", "import jax\n\ndef one(x, key):\n    return jax.random.normal(key, x.shape)\n"
     )
@@ -250,7 +250,7 @@ def test_a_baseline_for_a_program_that_is_run(run_cli: RunCli, write: Write) -> 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "there is no baseline known.json\nrun: jaxrng-doctor check --write-baseline"),
+        (None, "no such baseline: known.json\nrun: jaxrng-doctor check --write-baseline"),
         ("[tool]", "known.json is not a baseline"),
         ("{}", "known.json is not a baseline"),
         ('{"version": 99, "fingerprints": 1, "findings": []}', "of another version"),

@@ -1,4 +1,7 @@
-"""Checks, watches and traces that overlap in threads in any order: verdicts, and nothing left."""
+"""Checks, watches and traces that overlap in threads, in any order, find what they should.
+
+Afterwards no patch is left.
+"""
 
 import queue
 import threading
@@ -21,7 +24,7 @@ def shared(x, key):
 
 
 def check(step):
-    """Begins, and ends in its second step, in the middle of its trace."""
+    """A check whose first step ends in the middle of its trace."""
 
     def slow(x, key):
         step()
@@ -42,19 +45,19 @@ def loss(x):
 
 
 def watch(step):
-    """Draws in its second step, from one key in two calls of a function with a loop."""
+    """A watch whose second step draws from one key in two calls of a function with a loop."""
     with jaxrng_doctor.watch() as report:
         step()
         jax.grad(loss)(1.0)
         jax.grad(loss)(1.0)
         step()
-    # A watch sees all threads: what the others trace, it judges too.
+    # A watch covers all threads, and so also checks what the others trace.
     assert {"RNG014"} <= {f.code for f in report.findings} <= {"RNG001", "RNG014"}
     assert not report.gaps
 
 
 def trace(step):
-    """Keeps the vmaps of its thread, from its first step to its third."""
+    """A trace that keeps the vmaps of its thread, from its first step to its third."""
     with keeping_vmaps():
         step()
         kept = jax.make_jaxpr(shared)(jnp.zeros(3), jax.random.key(0))
@@ -63,14 +66,14 @@ def trace(step):
 
 
 def plain(step):
-    """Nobody's: its vmap is the ordinary one."""
+    """An ordinary trace, in which no vmap is kept."""
     step()
     jaxpr = jax.make_jaxpr(shared)(jnp.zeros(3), jax.random.key(0))
     assert "kept_vmap" not in {eqn.primitive.name for eqn in jaxpr.eqns}
 
 
 class Actor:
-    """A thread that takes one step at a time."""
+    """A thread that runs one step at a time."""
 
     def __init__(self, act):
         self._go, self._done = queue.Queue(), queue.Queue()
@@ -98,7 +101,7 @@ class Actor:
                 self._thread.join(WAIT)
 
     def finish(self):
-        """The error that it ended with, `None` if it ended well."""
+        """Run the remaining steps; return the error that ended the thread, or `None`."""
         while self._thread.is_alive():
             self.next()
         return self._error

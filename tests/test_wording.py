@@ -64,16 +64,6 @@ IDIOMS = [
     Idiom(r"\bin words\b|\bin a phrase\b", "as text, describes", "says in words what it is"),
 ]
 
-STILL_TO_DO = [
-    "jaxrng_doctor/analysis",
-    "jaxrng_doctor/jax_internals",
-    "jaxrng_doctor/rules",
-    "jaxrng_doctor/suppression",
-    "jaxrng_doctor/tracing",
-    "jaxrng_doctor/watching",
-]
-"""Files and folders that are not checked yet. Remove an entry once it has no more such phrases."""
-
 NEWLINE = "\n"
 PROSE = (tokenize.STRING, tokenize.COMMENT, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING))
 
@@ -83,12 +73,8 @@ def files() -> list[Path]:
     return sorted([*sources, ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 
 
-def is_still_to_do(file: Path) -> bool:
-    return any(file.is_relative_to(ROOT / name) for name in STILL_TO_DO)
-
-
 def prose(text: str, suffix: str) -> Iterator[tuple[int, str]]:
-    """Pieces of prose with their first line: all of a text, for Python its strings and comments."""
+    """Pieces of prose with their first line: a whole text, or Python strings and comments."""
     if suffix != ".py":
         yield 1, text
         return
@@ -115,14 +101,8 @@ def idioms_of(file: Path) -> list[str]:
 
 
 def test_prose_has_no_idioms_to_avoid() -> None:
-    found = [one for file in files() if not is_still_to_do(file) for one in idioms_of(file)]
+    found = [one for file in files() for one in idioms_of(file)]
     assert not found, "\n".join(found)
-
-
-@pytest.mark.parametrize("name", STILL_TO_DO)
-def test_what_is_still_to_do_has_idioms(name: str) -> None:
-    found = [file for file in files() if file.is_relative_to(ROOT / name) and idioms_of(file)]
-    assert found, f"{name} is done: remove it from STILL_TO_DO"
 
 
 def test_the_glossary_has_no_idioms_to_avoid() -> None:

@@ -1,20 +1,20 @@
-"""What XLA is told before JAX is first used, by the tests and by `python -m tests.fuzz`."""
+"""The XLA settings of the tests and of `python -m tests.fuzz`, made before JAX is first used."""
 
 from __future__ import annotations
 
 import os
 from importlib.metadata import version
 
-# Four devices for shard_map and pmap, in this process and in those that it starts.
+# Four devices for shard_map and pmap, in this process and its child processes.
 FOUR = "--xla_force_host_platform_device_count=4"
 SLOW = "--xla_cpu_use_fusion_emitters=false"
 
 
 def set_flags() -> None:
-    """Have four devices, and compile fast what runs once, for a moment.
+    """Set up four devices, and make compilation fast, as most programs run only once and briefly.
 
-    Most of the time of these tests goes into compiling. The flags halve that for jaxlib 0.10;
-    0.6 takes no less with them, and 0.12 has the second no more.
+    Most of the time of these tests is spent compiling. The flags halve that with jaxlib 0.10. They
+    save nothing with 0.6, and 0.12 no longer has the one in `SLOW`.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     wanted = [FOUR, *([SLOW] if version("jaxlib").startswith("0.10.") else [])]
@@ -24,9 +24,10 @@ def set_flags() -> None:
 
 
 def share_compiled(folder: str) -> None:
-    """Have all workers of a test run compile once what is the same, to the last line number.
+    """Share compiled programs among the workers of a test run, if equal including line numbers.
 
-    It saves a sixth of the time with jaxlib 0.10. With 0.6 a few programs compute other numbers.
+    This saves a sixth of the time with jaxlib 0.10. With 0.6, a few programs compute different
+    numbers.
     """
     if not version("jaxlib").startswith("0.10."):
         return

@@ -1,1 +1,1 @@
-"""What a traced program does with its keys: lineage, computed keys, facts."""
+"""Analyzes a traced program: lineage of its keys, computed keys, facts for rules, listings."""

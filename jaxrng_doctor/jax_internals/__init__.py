@@ -1,1 +1,1 @@
-"""All that the doctor knows of JAX's private parts: only this package imports `jax._src`."""
+"""Everything that depends on JAX's private API: only this package imports `jax._src`."""

@@ -1,4 +1,4 @@
-"""What JAX's own functions are given, in one shape for every version: plain data."""
+"""The arguments of JAX's internal functions as plain data, in one form for every JAX version."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxrng_doctor.jax_internals.equations import AnyJaxpr
 
 @dataclass(frozen=True, slots=True)
 class VmapCall:
-    """What `jax.vmap` hands to its one worker function, all of it flattened.
+    """The arguments that `jax.vmap` passes to the function that does its work, flattened.
 
     `fun` takes the per-example values of `args` and returns the list of outputs.
     `out_axes` may be called once `fun` has run.
@@ -27,11 +27,11 @@ class VmapCall:
 
 @dataclass(frozen=True, slots=True)
 class JitCall:
-    """A call of a jitted function from ordinary Python, once it has been traced.
+    """A call of a jitted function from ordinary Python, after it was traced.
 
-    `info` is JAX's own record of what the jit was given. `flat` are the leaves of its
-    arguments, static ones left out; `donated` marks those whose memory the call takes.
-    `jaxpr` is one and the same object for all calls of one signature.
+    `info` is JAX's record of the arguments of `jax.jit`. `flat` are the leaves of the
+    call's arguments without the static ones; `donated` marks those whose memory the call
+    takes over. `jaxpr` is the same object for all calls with one signature.
     """
 
     fun: Callable[..., Any]

@@ -1,6 +1,6 @@
-"""Whether JAX is still as the doctor takes it for: tried once in a process.
+"""Tests once per process whether JAX is still as jaxrng-doctor assumes.
 
-A JAX that has changed must not make the doctor blind in silence.
+If JAX has changed, jaxrng-doctor must not miss findings silently.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from jaxrng_doctor.jax_internals.settings import own_settings
 
 
 def broken(*, watch: bool = False) -> tuple[str, ...]:
-    """What no longer holds of all that a check, or `watch`ing, rests on: a sentence for each.
+    """A sentence for each fact that does not hold and that a check, or `watch`ing, depends on.
 
-    Tried once in a process, and not again where all of them held under the very same JAX. Never
-    raises.
+    Each fact is tried once per process, or not at all if all are remembered to hold for this JAX.
+    Never raises.
     """
-    if not running.is_plain():  # asked from within a trace: it will be asked again
+    if not running.is_plain():  # called inside a trace: a later call tries the facts
         return ()
     if remembered.all_hold():
         return ()
@@ -38,7 +38,7 @@ _known: dict[str, str | None] = {}
 
 
 def tried(fact: Fact) -> str | None:
-    """`None` where the fact holds, else what it raised, in brackets, if it did."""
+    """`None` if the fact holds, else the exception it raised, in parentheses, or `""`."""
     if fact.name not in _known:
         try:
             with own_settings():
@@ -51,6 +51,6 @@ def tried(fact: Fact) -> str | None:
 
 
 def forget() -> None:
-    """Try each fact again."""
+    """Forget the results, so that each fact is tried again."""
     _known.clear()
     forget_traces()

@@ -1,7 +1,7 @@
-"""The rules that users give for derivatives, `custom_vjp` and `custom_jvp`: seen where they run.
+"""Intercepts the derivative rules of `custom_vjp` and `custom_jvp`, and locates their equations.
 
-JAX says that all of a rule is where the function was called: it calls the rule with that place
-in force. Each function says on which versions its line was seen to work.
+JAX gives all equations of a rule the location of the function's call, because it sets that location
+before it calls the rule. Docstrings name the JAX versions that a function was tested on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jax._src import source_info_util as _source
 
 from jaxrng_doctor.jax_internals.patches import Patch, attribute, together
 
-# The attributes in which `defvjp` and `defjvp` keep the rules (0.6 to 0.12).
+# The attributes in which `defvjp` and `defjvp` store the rules (0.6 to 0.12).
 _RULES = {jax.custom_vjp: ("fwd", "bwd"), jax.custom_jvp: ("jvp",)}
 
 Around = Callable[[str], AbstractContextManager[Any]]
@@ -24,10 +24,10 @@ Around = Callable[[str], AbstractContextManager[Any]]
 
 @functools.cache
 def intercepting_rules(wanted: Callable[[], bool], call: Around, within: Around) -> Patch:
-    """While open and `wanted()`, calls and rules are run inside of a context.
+    """While open and `wanted()`, run functions with rules, and the rules, inside a context.
 
-    A call of a function that has rules is run inside of `call(name)`, and each of its rules
-    inside of `within(name)`, with the names of both functions (0.6 to 0.12, also with JAX's flag
+    A call of a function with rules runs inside `call(name)`, and each of its rules inside
+    `within(name)`; `name` is that of the function or the rule (0.6 to 0.12, also with JAX's flag
     `jax_custom_vjp3`).
     """
 
@@ -45,8 +45,8 @@ def intercepting_rules(wanted: Callable[[], bool], call: Around, within: Around)
         def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
             if not wanted():
                 return original(self, *args, **kwargs)
-            # A copy: the user's own function stays as it is. Not `copy.copy`, which asks the
-            # copy for attributes that it does not have yet.
+            # Use a copy, so that the user's function does not change. `copy.copy` would look up
+            # attributes that the copy does not have yet.
             copied = object.__new__(type(self))
             vars(copied).update(vars(self))
             names = next(names for kind, names in _RULES.items() if isinstance(self, kind))
@@ -62,9 +62,10 @@ def intercepting_rules(wanted: Callable[[], bool], call: Around, within: Around)
 
 @contextmanager
 def _at_its_own_place() -> Iterator[None]:
-    """Equations are where Python is, and not where JAX has said before (0.6 to 0.12).
+    """While open, equations get the location of the Python code, not JAX's (0.6 to 0.12).
 
-    Where JAX has no such place any more they stay at the call, and a finding names the rule.
+    If JAX no longer sets a location this way, they keep that of the call, and a finding names the
+    rule.
     """
     try:
         state = _source._source_info_context

@@ -1,7 +1,7 @@
-"""Reading jaxprs and equations: what differs between JAX versions, in one shape, by public names.
+"""Reads jaxprs and equations by public names, with one interface for all JAX versions.
 
-JAX's own data (jaxprs, equations, tracebacks), under names that hold for every supported
-version. What needs more than that is in `jaxprs.py`.
+The data (jaxprs, equations, tracebacks) is JAX's own, under names that hold for every supported
+version. What needs private API is in `jaxprs.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import jax
 from jax.extend import core as jex_core
 
-# What the package knows of JAX's own classes (0.6 to 0.12): their annotations change.
+# The parts of JAX's classes that this package uses (0.6 to 0.12). JAX's annotations change.
 
 
 class Atom(Protocol):
@@ -25,11 +25,11 @@ class Atom(Protocol):
 
 
 class Var(Atom, Protocol):
-    """A variable of a jaxpr. It can be hashed, and is in one jaxpr only."""
+    """A variable of a jaxpr. It is hashable, and belongs to one jaxpr only."""
 
 
 class Primitive(Protocol):
-    """What an equation does."""
+    """The operation of an equation."""
 
     def __hash__(self) -> int: ...
 
@@ -69,7 +69,7 @@ class Eqn(Protocol):
 
 
 class Jaxpr(Protocol):
-    """A program, open: the values of its `constvars` are elsewhere."""
+    """An open program: the values of its `constvars` are stored elsewhere."""
 
     @property
     def eqns(self) -> list[Eqn]: ...
@@ -93,7 +93,7 @@ class Jaxpr(Protocol):
 
 
 class ClosedJaxpr(Protocol):
-    """A program with the values of its constants. From JAX 0.11 on it is a `Jaxpr`, too."""
+    """A program with the values of its constants. From JAX 0.11 on it is also a `Jaxpr`."""
 
     @property
     def jaxpr(self) -> Jaxpr: ...
@@ -143,48 +143,48 @@ HIDDEN = "_prim"
 
 
 def _hidden(params: dict[str, Any]) -> list[Any]:
-    """The jaxprs that such an object holds among its own parameters, as they are or traced."""
+    """The jaxprs among the parameters of a `HIDDEN` object, also those of traced functions."""
     values = getattr(params.get(HIDDEN), "params", {}).values()
     jaxprs = [v if hasattr(v, "eqns") else getattr(v, "jaxpr", None) for v in values]
     return [jaxpr for jaxpr in jaxprs if hasattr(jaxpr, "eqns")]
 
 
 def source_of(jaxpr: AnyJaxpr) -> str:
-    """The function that a jaxpr was traced from, `"name at file:line"` (0.6 to 0.12), or `""`."""
+    """The function that a jaxpr was traced from, `"name at file:line"`, or `""` (0.6 to 0.12)."""
     debug = getattr(open_jaxpr(jaxpr)[0], "debug_info", None)
     return getattr(debug, "func_src_info", None) or ""
 
 
 def function_of(jaxpr: AnyJaxpr) -> tuple[str, str]:
-    """Name and file of the function that a jaxpr was traced from; `""` where unknown."""
+    """Name and file of the function that a jaxpr was traced from; `""` if unknown."""
     debug = getattr(open_jaxpr(jaxpr)[0], "debug_info", None)
     return source_of(jaxpr).split(" at ")[0], getattr(debug, "func_filename", None) or ""
 
 
 def is_ref(aval: Any) -> bool:
-    """A mutable reference, such as `jax.new_ref` returns (0.6 to 0.12)."""
+    """Whether `aval` is that of a mutable ref, such as `jax.new_ref` returns (0.6 to 0.12)."""
     return hasattr(aval, "inner_aval")
 
 
 def is_mutable(value: object) -> bool:
-    """A mutable reference itself, as `jax.new_ref` returns it outside of a trace (0.6 to 0.12)."""
+    """Whether `value` is a mutable ref, as `jax.new_ref` returns outside traces (0.6 to 0.12)."""
     return is_ref(getattr(value, "aval", None))
 
 
 def content(value: Any) -> Any:
-    """A value, or what the mutable ref holds now."""
+    """The current value of a mutable ref; any other value unchanged."""
     return value[...] if is_mutable(value) else value
 
 
 def is_stateful(eqn: Eqn) -> bool:
-    """The equation makes, reads or writes a mutable reference."""
+    """Whether the equation creates, reads or writes a mutable ref."""
     return any(is_ref(atom.aval) for atom in (*eqn.invars, *eqn.outvars))
 
 
 def scan_counts(eqn: Eqn) -> tuple[int, int]:
-    """How many consts and how many carried values a scan has; the rest is scanned over.
+    """The numbers of consts and of carried values of a scan; its other inputs are scanned over.
 
-    Counts are parameters up to 0.10; 0.12 has a tree of them, `ft_in`.
+    The numbers are parameters up to 0.10; 0.12 has a tree of them, `ft_in`.
     """
     if "num_consts" in eqn.params:
         return eqn.params["num_consts"], eqn.params["num_carry"]
@@ -192,16 +192,16 @@ def scan_counts(eqn: Eqn) -> tuple[int, int]:
     return len(list(consts)), len(list(carry))
 
 
-# They change over which mesh axes a value is said to vary, and not the value. `lax.pbroadcast`,
-# which does, has one of these names, and a `source`.
+# They change the mesh axes that a value's type varies over, and not the value. `lax.pbroadcast`,
+# which changes the value, also has one of these names, and a `source`.
 _TYPES_ONLY = frozenset({"pbroadcast", "pcast", "pvary", "reduced_vary_cast"})
 
 
 def evaluate(eqn: Eqn, values: Sequence[Any]) -> list[Any]:
-    """The outputs of one equation, under the settings that it was traced with (0.6 to 0.12)."""
+    """The outputs of one equation, computed with the settings of its trace (0.6 to 0.12)."""
     if eqn.primitive.name in _TYPES_ONLY and "source" not in eqn.params:
         return list(values)
-    # Where the equation comes out of a shard_map, its shardings speak of a mesh that is not here.
+    # The shardings of an equation from a shard_map refer to a mesh that does not exist here.
     params = {**eqn.params, **({"sharding": None} if "sharding" in eqn.params else {})}
     bound = eqn.primitive.get_bind_params(params)
     subfuns, params = bound if isinstance(bound, tuple) else ([], bound)
@@ -211,45 +211,45 @@ def evaluate(eqn: Eqn, values: Sequence[Any]) -> list[Any]:
 
 
 def vmaps_on_name_stack(eqn: Eqn) -> int:
-    """How many vmaps JAX itself says this equation was batched by (0.6 to 0.12).
+    """The number of vmaps that batched this equation, according to JAX (0.6 to 0.12).
 
     Each jaxpr counts from its own root: an equation inside an inner jit does not
-    repeat the vmaps of the equation that calls it.
+    include the vmaps of the equation that calls it.
     """
     stack = getattr(eqn.source_info.name_stack, "stack", ())
     return sum(getattr(entry, "name", None) == "vmap" for entry in stack)
 
 
 def scope_names(eqns: Iterable[Any]) -> Iterator[str]:
-    """The names of scopes and transformations on equations, the outermost first (0.6 to 0.12)."""
+    """The names of the scopes and transformations of equations, outermost first (0.6 to 0.12)."""
     for eqn in eqns:
         for entry in getattr(eqn.source_info.name_stack, "stack", ()):
             yield str(getattr(entry, "name", ""))
 
 
 def is_recomputation(eqn: Eqn) -> bool:
-    """A `checkpoint` body that is run a second time for the backward pass (0.6 to 0.12)."""
+    """Whether `eqn` runs a `checkpoint` body again, for the backward pass (0.6 to 0.12)."""
     return bool(eqn.params.get("differentiated")) and "prevent_cse" in eqn.params
 
 
 def is_transposed(eqn: Eqn) -> bool:
-    """The backward pass of a derivative made it (0.6 to 0.12). See `vmaps_on_name_stack`."""
+    """Whether a derivative's backward pass made `eqn` (0.6 to 0.12); see `vmaps_on_name_stack`."""
     stack = getattr(eqn.source_info.name_stack, "stack", ())
     return any(getattr(entry, "name", None) == "transpose" for entry in stack)
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One Python frame: its code, and the index of the instruction it stood at."""
+    """One Python frame: its code, and the index of the instruction that it was executing."""
 
     code: CodeType
     lasti: int
 
 
 def frames(eqn: Eqn) -> Iterator[Frame]:
-    """The Python stack at which an equation was made, innermost first (0.6 to 0.12).
+    """The Python stack at which an equation was made, innermost frame first (0.6 to 0.12).
 
-    It can go beyond the enclosing jit, to the call that traced it first.
+    It can extend beyond the enclosing jit, to the call that first traced it.
     """
     traceback = eqn.source_info.traceback
     if traceback is not None:
@@ -257,7 +257,7 @@ def frames(eqn: Eqn) -> Iterator[Frame]:
 
 
 def part(jaxpr: Jaxpr, invars: list[Any], outvars: list[Any], eqns: list[Any]) -> Any:
-    """Some equations of an open jaxpr as a closed one of their own (0.6 to 0.12)."""
+    """Some equations of an open jaxpr as a separate closed jaxpr (0.6 to 0.12)."""
     names = tuple("" for _ in invars), tuple("" for _ in outvars)
     info = jaxpr.debug_info._replace(arg_names=names[0], result_paths=names[1])
     return closed(
@@ -266,5 +266,5 @@ def part(jaxpr: Jaxpr, invars: list[Any], outvars: list[Any], eqns: list[Any]) -
 
 
 def closed(jaxpr: AnyJaxpr) -> Any:
-    """An open jaxpr without constants, closed: from 0.11 on a jaxpr is its own closed form."""
+    """An open jaxpr without constants as a closed one; from 0.11 on both are the same object."""
     return jaxpr if hasattr(jaxpr, "consts") else jex_core.ClosedJaxpr(jaxpr, ())

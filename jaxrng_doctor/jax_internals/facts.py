@@ -1,6 +1,7 @@
-"""What the doctor takes for granted of JAX's private parts, each with a tiny program to try it.
+"""Assumptions about JAX's private API, each with a tiny program that tests it.
 
-Nothing is compiled, and nothing is run on arrays of the program's. `canaries.py` tries them.
+The programs compile nothing, and run nothing on arrays of the checked program. `canaries.py` tries
+the facts.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ from jaxrng_doctor.jax_internals.patches import attribute, calling_function, tog
 
 @dataclass(frozen=True)
 class Fact:
-    """Something that JAX does not promise. `lost` is what cannot be found where it does not hold.
+    """Something that JAX does not guarantee. `lost` describes what is missed if it does not hold.
 
-    `holds` tries it; what it raises counts as "no". `watch`: only watching a program needs it.
+    `holds` tries it; an exception counts as `False`. `watch`: only watching a program needs it.
     """
 
     name: str
@@ -85,7 +86,7 @@ def _trace(program: Callable[..., Any], *avals: Any) -> Any:
 
 
 def forget_traces() -> None:
-    """Trace the programs again."""
+    """Forget the traces, so that the programs are traced again."""
     _trace.cache_clear()
 
 
@@ -102,12 +103,12 @@ def _first(jaxpr: AnyJaxpr, name: str) -> Any:
 
 
 def _nested(code: CodeType, name: str) -> CodeType | None:
-    """The code of a function that is written within another one."""
+    """The code of the function `name` that is defined inside another one, if there is one."""
     inner = [const for const in code.co_consts if isinstance(const, CodeType)]
     return next(filter(None, (c if c.co_name == name else _nested(c, name) for c in inner)), None)
 
 
-# -- what they show ---------------------------------------------------------------------------
+# -- the tests --------------------------------------------------------------------------------
 
 
 def _vmaps() -> bool:
@@ -124,7 +125,7 @@ def _vmaps() -> bool:
 
 
 def _jacobians() -> bool:
-    # Both are called through wrappers: what counts is which code the functions have.
+    # Both are called through wrappers, so look for their code on the stack.
     stack: list[tuple[str, str]] = []
 
     def seeing(x: Any) -> Any:
@@ -144,7 +145,10 @@ def _frames() -> Iterator[Any]:
 
 
 def _callers(names: dict[Any, int], program: Callable[..., Any], *avals: Any) -> list[str]:
-    """The functions that bind these primitives, each so far above the call of `bind`."""
+    """The names of the functions that bind these primitives.
+
+    `names` has the number of frames that each function is above the caller of `bind`.
+    """
     seen: list[str] = []
 
     def noting(above: int) -> Callable[[Any], Callable[..., Any]]:
@@ -173,9 +177,9 @@ def _loop_functions() -> bool:
 
 
 def _pmaps() -> bool:
-    # One is read, not called: that would have JAX look for devices before the program does.
+    # Read the code of a pmap, because a call would make JAX look for devices before the program.
     if _pmap is None:
-        return True  # of this JAX it is a primitive
+        return True  # in this JAX, a pmap is a primitive
     cached: Any = _pmap._cached_shard_map
     held = (cached, *(cell.cell_contents for cell in cached.__closure__ or ()))
     codes = [made.__code__ for made in held if isinstance(made, FunctionType)]
@@ -265,7 +269,7 @@ def _rules() -> bool:
 def _refs() -> bool:
     new_ref = getattr(jax, "new_ref", None)
     if new_ref is None:
-        return True  # this JAX has none, or under another name
+        return True  # this JAX has no refs, or under another name
 
     def program(x: Any) -> Any:
         ref = new_ref(x)
@@ -295,7 +299,7 @@ def _tracers() -> bool:
 
     def mapped(y: Any) -> Any:
         shapes.append((np.shape(y.val), y.batch_dim, hasattr(y._trace, "tag")))
-        raise _Seen  # before JAX makes an array of it
+        raise _Seen  # before JAX converts it to an array
 
     def derived(y: Any) -> Any:
         shapes.append(np.shape(y.primal))
@@ -309,7 +313,7 @@ def _tracers() -> bool:
 
 
 class _Seen(Exception):
-    """Enough of a function has run."""
+    """Raised to stop a function that has run far enough."""
 
 
 def _traces() -> bool:

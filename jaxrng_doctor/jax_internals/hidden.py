@@ -1,7 +1,7 @@
-"""Equations that hold an object in place of jaxprs: what they hold, and what they do.
+"""Converts equations that hold an object in place of jaxprs to equations that hold jaxprs.
 
-JAX calls such an object a `HiPrim` (0.10 to 0.12). `lax.custom_root` makes one in 0.12, and with
-`jax_scan3`, `jax_remat3`, `jax_custom_vjp3` so do `scan`, `checkpoint` and `custom_vjp`.
+JAX calls such an object a `HiPrim` (0.10 to 0.12). `lax.custom_root` makes one in 0.12; with
+`jax_scan3`, `jax_remat3`, `jax_custom_vjp3`, `scan`, `checkpoint` and `custom_vjp` do too.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ checkpoint_p = _ad_checkpoint.remat_p
 
 HIDING = "call_hi_primitive"
 
-_CHECKPOINT = "RematTraced"  # its class, with `jax_remat3` (0.12)
-_SCAN = "Scan3"  # its class, with `jax_scan3` (0.12)
-_SCAN_BODY = "body_no_carry"  # JAX's own function around the user's, in which the body is traced
+_CHECKPOINT = "RematTraced"  # the object's class, with `jax_remat3` (0.12)
+_SCAN = "Scan3"  # the object's class, with `jax_scan3` (0.12)
+_SCAN_BODY = "body_no_carry"  # JAX's wrapper of the user's function, which is traced as the body
 RECOMPUTED = "rematted_computation"
-"""The name scope of what is run again for the backward pass (0.6 to 0.12)."""
+"""The name scope of what is recomputed for the backward pass (0.6 to 0.12)."""
 
 
-# JAX's function that the user's call of a checkpoint goes to, and how far it is above the call of
-# `bind` (0.6 to 0.12; the second with `jax_remat3`).
+# JAX's function that a user's call of a checkpoint runs, and the number of frames that it is above
+# the caller of `bind` (0.6 to 0.12; the second with `jax_remat3`).
 CHECKPOINT_CALLERS = {checkpoint_p: ("fun_remat", 0)}
 with contextlib.suppress(ImportError):
     from jax._src.hijax import call_hi_primitive_p as _hidden_p  # from 0.10 on
@@ -39,14 +39,14 @@ with contextlib.suppress(ImportError):
 
 
 def is_checkpoint(params: dict[str, Any]) -> bool:
-    """They are those of a call of a `checkpoint` (0.12)."""
+    """Whether the parameters are those of a call of a `checkpoint` (0.12)."""
     return type(params.get(HIDDEN)).__name__ == _CHECKPOINT
 
 
 def shown(eqn: Eqn) -> Any:
-    """The same as an equation that holds jaxprs: a checkpoint, a scan or a jit.
+    """The equation as one that holds jaxprs: a checkpoint, a scan or, by tracing it, a jit.
 
-    Raises whatever goes wrong where it is none of these, and cannot be traced.
+    Raises whatever error occurs if it cannot be converted.
     """
     holder = eqn.params[HIDDEN]
     made = {_CHECKPOINT: _as_checkpoint, _SCAN: _as_scan}.get(type(holder).__name__, _as_jit)
@@ -64,9 +64,9 @@ def _as_checkpoint(eqn: Eqn, holder: Any) -> Any:
 
 
 def _as_scan(eqn: Eqn, holder: Any) -> Any:
-    """What it carries is in refs, which are among its consts.
+    """The equation as a scan. Its carry is in refs, which are among its consts.
 
-    In a derivative consts and what is scanned over come mixed.
+    In a derivative, consts and scanned-over operands are mixed, so the consts are moved first.
     """
     from jax._src import flattree as _flattree
 
@@ -92,7 +92,7 @@ def _as_scan(eqn: Eqn, holder: Any) -> Any:
 
 
 def _scanned_function(jaxpr: Jaxpr) -> str:
-    """The user's or a library's function that a scan's body calls, as JAX writes it, or `""`."""
+    """The user's or library's function in a scan's body, as `"name at file:line"`, or `""`."""
     for eqn in jaxpr.eqns:
         outermost = None
         for frame in frames(eqn):

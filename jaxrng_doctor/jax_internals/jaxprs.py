@@ -1,6 +1,6 @@
-"""Reads and makes jaxprs by what JAX keeps private, in one shape for every supported version.
+"""Reads and makes jaxprs through JAX's private API, with one interface for all JAX versions.
 
-Each function says on which versions its line was seen to work.
+Docstrings name the JAX versions that a function was tested on.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Eqn, Jaxpr, Primitive
 from jaxrng_doctor.jax_internals.patches import item
 
-# `pjit` up to 0.6, `jit` later; only the second is among JAX's public primitives.
+# Named `pjit` up to 0.6, `jit` later; only the latter is among JAX's public primitives.
 pjit_p = next(p for p in _pe.custom_staging_rules if p.name in ("jit", "pjit"))
 
 # -- jaxprs -----------------------------------------------------------------------
 
 
 def constants_as_inputs(jaxpr: AnyJaxpr) -> tuple[Any, list[Any]]:
-    """An open jaxpr whose constants are its first inputs, and their values (0.6 to 0.12)."""
+    """The jaxpr, open, with its constants as first inputs, and their values (0.6 to 0.12)."""
     inner, consts = equations.open_jaxpr(jaxpr)
     return _pe.convert_constvars_jaxpr(inner), list(consts)
 
@@ -38,13 +38,13 @@ def constants_as_inputs(jaxpr: AnyJaxpr) -> tuple[Any, list[Any]]:
 dce_rules = _pe.dce_rules
 batch_jaxpr = _batching.batch_jaxpr2  # (jaxpr, axis_data, in_axes) -> jaxpr, out_axes
 batchers = _batching.fancy_primitive_batchers
-"""primitive -> rule(axis_data, args, dims, **params), which knows the axis it batches over."""
+"""Batching rules that take the axis: primitive -> rule(axis_data, args, dims, **params)."""
 
 
 def batched(eqn: Eqn, values: Sequence[Any], dims: Sequence[int | None]) -> Any:
-    """The outputs of an equation for a whole batch, and their batch axes, both in a tuple.
+    """The outputs of an equation for a whole batch and their batch axes, as a pair.
 
-    Rules that know nothing of the axis are in a table of their own up to 0.6.
+    Up to 0.6, rules that do not take the axis are in a separate table.
     """
     rule = batchers.get(eqn.primitive)
     if rule is None:
@@ -53,9 +53,9 @@ def batched(eqn: Eqn, values: Sequence[Any], dims: Sequence[int | None]) -> Any:
 
 
 def without_dead_code(jaxpr: AnyJaxpr, used_outputs: Sequence[bool]) -> tuple[Any, list[bool]]:
-    """The jaxpr (open) without what nothing uses, and which inputs are left (0.6 to 0.12).
+    """The jaxpr, open, without dead code, and whether it kept each input (0.6 to 0.12).
 
-    Splits stay: to split a key is to use it, whatever becomes of the children.
+    Splits are kept, because a split uses its key even if nothing uses the children.
     """
     before, _state.splits_stay = getattr(_state, "splits_stay", False), True
     try:
@@ -71,9 +71,9 @@ _state = threading.local()
 
 def _staying(original: Any) -> Callable[..., Any]:
     def stays(used_outputs: Sequence[bool], *rest: Any) -> Any:
-        if not getattr(_state, "splits_stay", False):  # what another thread traces meanwhile
+        if not getattr(_state, "splits_stay", False):  # a trace of another thread
             return (original or _pe._default_dce_rule)(used_outputs, *rest)
-        eqn = rest[-1]  # 0.12 passes which inputs are live before it
+        eqn = rest[-1]  # 0.12 also passes which inputs are live, before the equation
         return [True] * len(eqn.invars), eqn
 
     return stays
@@ -83,17 +83,17 @@ _SPLITS_STAY = item(dce_rules, jex_primitives.random_split_p, _staying)
 
 
 def key_words(key: Any) -> Any:
-    """The uint32 words of a concrete key, without an operation of JAX's (0.6 to 0.12)."""
+    """The uint32 words of a concrete key, without running a JAX operation (0.6 to 0.12)."""
     return getattr(key, "_base_array", key)
 
 
 def aval_of(value: Any) -> Any:
-    """The abstract value, with its weak type (0.6 to 0.12)."""
+    """The abstract value of `value`, with its weak type (0.6 to 0.12)."""
     return _core.typeof(value)
 
 
 def zero_tangent(primal: Any) -> Any:
-    """The symbolic zero for an output that has no derivative, such as an integer (0.6 to 0.12)."""
+    """The symbolic zero tangent of a value without a derivative, such as an int (0.6 to 0.12)."""
     return ad.Zero(_core.typeof(primal).to_tangent_aval())
 
 
@@ -107,7 +107,7 @@ def batched_aval(aval: Any, axis: int | None, axis_data: Any) -> Any:
 
 @contextlib.contextmanager
 def in_axis(data: Any) -> Iterator[None]:
-    """The scope of a vmap's axis, `data` JAX's record of it (0.6 to 0.12)."""
+    """While open, a vmap's axis name is bound; `data` is JAX's `AxisData` (0.6 to 0.12)."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(_core.extend_axis_env_nd([(data.name, data.size)]))
         stack.enter_context(_core.add_spmd_axis_names(data.spmd_name))
@@ -117,10 +117,10 @@ def in_axis(data: Any) -> Iterator[None]:
 
 
 def effects_outside(jaxpr: Jaxpr, axis_name: Any, invars: Sequence[Any] | None = None) -> Any:
-    """The effects that a kept vmap of `jaxpr` has: all but those of its own axis name.
+    """The effects of a kept vmap of `jaxpr`: all except those on its axis name.
 
-    Those on mutable refs name an operand by its position, or from 0.10 on in a finished
-    equation, whose `invars` are then given, by its variable.
+    Effects on mutable refs name an operand by its position. From 0.10 on, those of a finished
+    equation name it by its variable: then `invars` are the variables of the equation.
     """
     effects = jaxpr.effects
     if hasattr(_core, "positional_effects"):
@@ -134,15 +134,16 @@ def effects_outside(jaxpr: Jaxpr, axis_name: Any, invars: Sequence[Any] | None =
 
 
 def has_state(jaxpr: Jaxpr) -> bool:
-    """An open jaxpr reads, writes or makes a mutable ref, at any depth (0.6 to 0.12)."""
+    """Whether an open jaxpr creates, reads or writes a mutable ref, at any depth (0.6 to 0.12)."""
     refs = any(equations.is_ref(var.aval) for var in jaxpr.invars)
     return refs or _core.internal_mutable_array_effect in jaxpr.effects
 
 
 def written_refs(jaxpr: AnyJaxpr) -> set[int]:
-    """The positions of the refs that a closed jaxpr without constants writes into, at any depth.
+    """The positions of the inputs of a closed jaxpr without constants that it writes to.
 
-    An effect names its ref by its position, or from 0.10 on by its variable (0.6 to 0.12).
+    The inputs are refs, and the writes are at any depth. An effect names its ref by its position,
+    or from 0.10 on by its variable (0.6 to 0.12).
     """
     inner, _ = equations.open_jaxpr(jaxpr)
     at = {var: index for index, var in enumerate(inner.invars)}
@@ -152,10 +153,10 @@ def written_refs(jaxpr: AnyJaxpr) -> set[int]:
 
 
 def discharged(jaxpr: AnyJaxpr, axis_data: Any = None) -> tuple[Any, list[Any]]:
-    """A closed jaxpr with values in place of refs, open; and the values of its first inputs.
+    """A closed jaxpr with values in place of refs, now open, and the values of its first inputs.
 
-    Behind its outputs are those of the refs among its inputs at the end, in their order. A body
-    of a vmap is in the scope of its axis (0.6 to 0.12).
+    After its outputs come the final values of the refs among its inputs, in the order of the
+    inputs. For the body of a vmap, `axis_data` is needed to bind its axis name (0.6 to 0.12).
     """
     with contextlib.nullcontext() if axis_data is None else in_axis(axis_data):
         if "consts" in inspect.signature(_discharge.discharge_state).parameters:  # up to 0.6
@@ -174,23 +175,23 @@ _RULES: list[dict[Any, Any]] = [
 
 
 def discharge_like(primitive: Primitive, original: Any) -> None:
-    """State is discharged by the rule of `original`, which makes that of it (0.6 to 0.12)."""
+    """Discharge state with the rule of `original`, which binds `original` (0.6 to 0.12)."""
     for rules in _RULES:
         if original in rules:
             rules[primitive] = rules[original]
 
 
 def register_lowering(primitive: Any, run: Callable[..., list[Any]]) -> None:
-    """What computes an equation whose jaxpr holds others' hidden ones (0.10 to 0.12)."""
+    """Register `run` for equations whose jaxpr contains `HiPrim` equations (0.10 to 0.12)."""
     primitive.to_lojax = run
 
 
 def register_discharge(
     primitive: Primitive, rule: Callable[..., tuple[list[Any], list[Any]]]
 ) -> None:
-    """State is discharged by `rule(values, **params)`, as `DischargeRule` of JAX's says.
+    """Discharge state with `rule(values, **params)`, which returns what JAX's `DischargeRule` does.
 
-    Rules get two lists of types before the values, or one context from 0.12 on.
+    JAX passes two lists of avals before the values, or one context from 0.12 on.
     """
     first = 1 if hasattr(_discharge, "DischargeContext") else 2
     _RULES[0][primitive] = lambda *args, **params: rule(args[first:], **params)

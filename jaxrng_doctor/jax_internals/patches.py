@@ -1,8 +1,8 @@
-"""The registry of all that is patched in somebody else's code: one dispatcher for one place.
+"""The registry of all patches of other packages' code, with one dispatcher per place.
 
 A place is an attribute of a module, class or object, or an item of a dict. While at least one
 handler is registered for it, the place holds a dispatcher, which calls the handlers, the latest
-first, and the original last. Handlers come and go in any order and in any thread.
+first, and the original last. Handlers can be added and removed in any order and in any thread.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from jaxrng_doctor._util.paths import OWN_DIR
 from jaxrng_doctor._util.tracebacks import in_a_line, unseen
 
 Make = Callable[[Any], Callable[..., Any]]
-"""Gets what a handler may call in the end, and returns the handler. The handler itself has to see
-from which thread it is called."""
+"""Takes the function below a handler (`None` if there is none) and returns the handler.
+
+A handler is called in every thread, and has to check itself which thread it is in.
+"""
 
 _MISSING: Any = object()
 _lock = threading.RLock()
@@ -46,11 +48,11 @@ class _Place:
         return f"{home}.{self.name}"
 
     def raw(self) -> Any:
-        """What the owner itself holds there, `_MISSING` if it only inherits it."""
+        """The owner's own value, `_MISSING` if it has none or only inherits one."""
         return (self.owner if self.is_item else vars(self.owner)).get(self.name, _MISSING)
 
     def value(self) -> Any:
-        """What is called there, `None` where no rule is. Raises `AttributeError`."""
+        """The value, `None` for a missing item. Raises `AttributeError` for a missing attribute."""
         return self.owner.get(self.name) if self.is_item else getattr(self.owner, self.name)
 
     def put(self, raw: Any) -> None:
@@ -68,7 +70,7 @@ class _Place:
 
 @dataclass(slots=True)
 class _Call:
-    """One call of a handler: what came of the call that it made itself."""
+    """One call of a handler, with the result (in a tuple) or error of the function it called."""
 
     handler: Handler
     outcome: tuple[Any, ...] = ()
@@ -79,7 +81,7 @@ _state = threading.local()
 
 
 def _running() -> list[_Call]:
-    """The calls of handlers that run in this thread, the latest last."""
+    """The handler calls that are running in this thread, the latest last."""
     if not hasattr(_state, "calls"):
         _state.calls = []
     calls: list[_Call] = _state.calls
@@ -87,10 +89,10 @@ def _running() -> list[_Call]:
 
 
 class Handler:
-    """One of the handlers of a place, between the dispatcher and what is `below` it.
+    """One of the handlers of a place, between the dispatcher and the function `below`.
 
-    A handler that fails is reported, and the call is what it would have been without it. What the
-    call itself raises is raised.
+    If the handler fails, the failure is reported, and the call has the result that it would have
+    without the handler. Exceptions of the call itself are raised.
     """
 
     def __init__(self, make: Make, below: Any, title: str) -> None:
@@ -111,7 +113,7 @@ class Handler:
             return result
 
     def theirs(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """`function`, for the handler to call: what it raises, the call itself raises."""
+        """`function`, wrapped for the handler to call: its exceptions are those of the call."""
 
         def run(*args: Any, **kwargs: Any) -> Any:
             with unseen:
@@ -149,13 +151,13 @@ class Handler:
             except Exception as error:
                 if in_a_line(error) != in_a_line(fault):
                     failed(f"the hook on {self.title}", fault)
-                raise  # else it was the program's own, which the hook had called in another way
+                raise  # if equal, the program raised both: the hook called it in another way
             failed(f"the hook on {self.title}", fault)
             return result
 
 
 class _Slot:
-    """A place, what it held before, and its handlers."""
+    """A place with its original value and its handlers."""
 
     def __init__(self, place: _Place) -> None:
         self.place = place
@@ -172,7 +174,7 @@ class _Slot:
             self.dispatcher = functools.wraps(self.original)(dispatch)
 
     def holds(self) -> bool:
-        """The place still holds what it is known to hold: nobody else has patched it since."""
+        """Whether the slot has handlers, or other code has not patched the place meanwhile."""
         now = self.place.raw()
         return bool(self.handlers) or now is self.raw or now is self.dispatcher
 
@@ -191,8 +193,8 @@ class _Slot:
             each.below = below
             below = each
         self.top = below
-        # Where somebody else has patched the place meanwhile, that stays; the dispatcher, which
-        # that may call, only calls the original from now on.
+        # If other code has patched the place meanwhile, its patch stays. It may call the
+        # dispatcher, which only calls the original from now on.
         if not self.handlers and self.place.raw() is self.dispatcher:
             if self.raw is _MISSING:
                 self.place.remove()
@@ -200,27 +202,27 @@ class _Slot:
                 self.place.put(self.raw)
 
 
-# A slot lives as long as its dispatcher: `from jax import vmap` may have taken it to stay, while
-# that of a stream goes with the stream.
+# A slot lives as long as its dispatcher. `from jax import vmap` may keep the dispatcher forever;
+# that of a stream is freed with the stream.
 _slots: weakref.WeakValueDictionary[tuple[int, Any, bool], _Slot] = weakref.WeakValueDictionary()
 
 
 def _slot(place: _Place) -> _Slot:
     found = _slots.get(place.key)
     if found is None or not found.holds():
-        # The owner is held by it, so that its `id` stays its own.
+        # The slot holds the owner, so the `id` in the key is not reused.
         found = _slots[place.key] = _Slot(place)
     return found
 
 
 def patched() -> list[tuple[str, Handler]]:
-    """All handlers that are registered now, with the places that they are at."""
+    """All registered handlers, each with the title of its place."""
     with _lock:
         return [(s.place.title, handler) for s in _slots.values() for handler in s.handlers]
 
 
 class Patch:
-    """Handlers that are registered while at least one `with` block is open, in any thread."""
+    """Handlers that are registered while at least one `with` block is open in any thread."""
 
     def __init__(self, *hooks: tuple[_Place, Make]) -> None:
         self._hooks = hooks
@@ -236,7 +238,7 @@ class Patch:
                 try:
                     slot = _slot(place)
                     self._registered.append((slot, slot.add(make)))
-                except Exception as error:  # it is not there, or cannot be replaced
+                except Exception as error:  # the place does not exist or cannot be patched
                     failed(f"the hook on {place.title}", error)
 
     def __exit__(
@@ -253,24 +255,24 @@ class Patch:
 
 
 def attribute(owner: object, name: str, make: Make) -> Patch:
-    """A patch of `owner.name`; `make` gets the original and returns the handler."""
+    """A patch of `owner.name`; `make` takes the original and returns the handler."""
     return Patch((_Place(owner, name), make))
 
 
 def item(owner: dict[Any, Any], key: Any, make: Make) -> Patch:
-    """A patch of `owner[key]`; `make` gets the original, `None` where there is none."""
+    """A patch of `owner[key]`; `make` takes the original, `None` if there is none."""
     return Patch((_Place(owner, key, is_item=True), make))
 
 
 def together(*patches: Patch) -> Patch:
-    """Several as one."""
+    """One patch with the handlers of several."""
     return Patch(*(hook for patch in patches for hook in patch._hooks))
 
 
 def calling_function(above: int = 0) -> str:
-    """The name of the function that has called the patched one, past all that is the doctor's.
+    """The name of the function that called the patched one, skipping frames of jaxrng-doctor.
 
-    Or of the one so many calls `above` it.
+    With `above`, the name of the function that many frames further out. `""` if there is none.
     """
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(OWN_DIR):
@@ -280,14 +282,14 @@ def calling_function(above: int = 0) -> str:
     return "" if frame is None else frame.f_code.co_name
 
 
-# -- faults of the handlers ---------------------------------------------------------------
+# -- failures of handlers -----------------------------------------------------------------
 
 _receivers: list[Callable[[str], None]] = []
 
 
 @contextlib.contextmanager
 def receiving_faults(receive: Callable[[str], None]) -> Iterator[None]:
-    """While open, `receive(message)` for each handler that fails, in whatever thread."""
+    """While open, call `receive(message)` for each handler that fails, in any thread."""
     _receivers.append(receive)
     try:
         yield
@@ -297,7 +299,7 @@ def receiving_faults(receive: Callable[[str], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def harmless(what: str) -> Iterator[None]:
-    """What fails inside is the doctor's own, is reported, and is not the program's to know."""
+    """Report exceptions of jaxrng-doctor's code inside, and do not raise them in the program."""
     try:
         yield
     except Exception as error:
@@ -305,12 +307,12 @@ def harmless(what: str) -> Iterator[None]:
 
 
 def enter(stack: contextlib.ExitStack, what: str, opening: Callable[[], Any]) -> None:
-    """Enter a context of the doctor's; that this fails is reported, and no more."""
+    """Enter a context of jaxrng-doctor on `stack`; a failure is only reported."""
     with harmless(what):
         stack.enter_context(opening())
 
 
 def failed(what: str, error: BaseException) -> None:
-    """Report that a part of the doctor has failed: the program goes on as if it were not there."""
+    """Report that a part of jaxrng-doctor has failed; the program continues without it."""
     for receive in tuple(_receivers):
         receive(f"{what} failed: {in_a_line(error)}")

@@ -1,4 +1,4 @@
-"""Names of JAX's primitives that the doctor knows something of, each seen on 0.6 to 0.12.
+"""Names of the JAX primitives that jaxrng-doctor treats specially, tested on JAX 0.6 to 0.12.
 
 Those that make and derive keys (`random_split`, …) are public, in `jax.extend.core.primitives`.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 from jaxrng_doctor.jax_internals import hidden
 
 JIT = ("jit", "pjit")
-"""A jitted function that is called in another: the second up to 0.6."""
+"""A jitted function that is called inside another one: the second up to 0.6."""
 
 PMAP = "xla_pmap"
-"""A pmap up to 0.7; later one is a `shard_map`."""
+"""A pmap up to 0.7; later a pmap is a `shard_map`."""
 
 SHARD_MAP = "shard_map"
 
@@ -29,12 +29,15 @@ DRAWING: dict[str, tuple[int, ...]] = {
     "threefry2x32": (0, 1),
     "threefry4x32": (0, 1, 2, 3),
 }
-"""What draws -> the operands that are its key. Those that count take a key's words apart."""
+"""The primitives that draw -> the indices of the operands that are the key.
+
+Counter-based ones (`philox…`, `threefry…`) take the words of the key as separate operands.
+"""
 
 HIDING = hidden.HIDING
 
 OUTSIDE = frozenset({"call_exported", "ffi_call", "io_callback", "pure_callback", HIDING})
-"""What runs code that is in no jaxpr."""
+"""The primitives that run code that is in no jaxpr."""
 
 CALLS = frozenset(
     {
@@ -53,10 +56,13 @@ CALLS = frozenset(
         "remat2",
     }
 )
-"""What holds one jaxpr that takes the operands and returns the outputs as they are."""
+"""The primitives that hold one jaxpr with the inputs and outputs of the equation."""
 
 WITH_RULES = frozenset({"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"})
-"""What has rules of the user's: outside of compiled functions JAX runs it and them in Python."""
+"""The primitives with user-defined derivative rules.
+
+Outside of compiled functions, JAX runs the function and its rules in Python.
+"""
 
 PUBLIC_NAMES = {"shuffle": "permutation"}
-"""The jitted part of a sampler is called `_normal` for `normal`, except for these."""
+"""The jitted parts of samplers that are not named like `_normal` of `normal` -> the samplers."""

@@ -1,7 +1,8 @@
-"""That all facts held, kept in the user's cache folder for the very same JAX, Python and settings.
+"""Remembers in the user's cache folder that all facts hold for this JAX, Python and settings.
 
-To try them takes a tenth of a second, which each process would pay. An answer counts only for
-what it was given for; that a fact does not hold is not kept, but found anew each time.
+Trying the facts takes a tenth of a second, which each process would pay otherwise. A result is
+valid only for the versions, files and settings that it was found with. Facts that do not hold are
+not remembered: each process tries them again.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ _HELD = "all facts held\n"
 
 
 def all_hold() -> bool:
-    """They did, when they were tried under what is here now. Never raises."""
+    """Whether all facts are remembered to hold for this environment. Never raises."""
     with contextlib.suppress(OSError, RuntimeError, ValueError):
         return _file().read_text(encoding="utf-8") == _HELD
     return False
 
 
 def remember() -> None:
-    """They hold. A folder that cannot be written is no fault."""
+    """Remember that all facts hold. Errors, such as an unwritable folder, are ignored."""
     with contextlib.suppress(OSError, RuntimeError, ValueError):
         file = _file()
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +46,7 @@ def _file() -> Path:
 
 
 def folder() -> Path:
-    """The user's folder for caches of this program, as the system's convention has it."""
+    """The cache folder of jaxrng-doctor, by the conventions of the operating system."""
     if named := os.environ.get("XDG_CACHE_HOME"):
         base = Path(named)
     elif sys.platform == "darwin":
@@ -58,7 +59,7 @@ def folder() -> Path:
 
 
 def _digest() -> str:
-    """Of all that the answer rests on: versions, files of JAX and of this package, settings."""
+    """A hash of what the result depends on: versions, settings, files of JAX and this package."""
     digest = hashlib.sha256()
     for part in (__version__, jax.__version__, jaxlib.__version__, sys.version, *_settings()):
         digest.update(part.encode() + b"\0")
@@ -72,7 +73,7 @@ def _settings() -> list[str]:
 
 @functools.cache
 def _of_files() -> bytes:
-    """When each of the files was written, and how long it is: an installed JAX may be changed."""
+    """A hash of the files' modification times and sizes: an installed JAX may be edited."""
     source = Path(jax.__file__).parent / "_src"
     folders = (source, source / "interpreters", source / "lax" / "control_flow", source / "random")
     digest = hashlib.sha256()

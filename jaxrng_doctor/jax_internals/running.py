@@ -1,6 +1,6 @@
-"""Hooks into a running JAX: what it traces, compiles, calls and draws, and in which state it is.
+"""Hooks into what a running JAX traces, compiles, calls and draws, and queries of its state.
 
-Each function says on which versions its line was seen to work.
+Docstrings name the JAX versions that a function was tested on.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from jaxrng_doctor.jax_internals.calldata import JitCall
 from jaxrng_doctor.jax_internals.patches import Patch, attribute, calling_function, together
 
 home_of_transformations = _api
-"""Where JAX itself looks up `vmap` and `grad`, as for `jnp.vectorize` (0.6 to 0.12)."""
+"""The module where JAX looks up `vmap` and `grad`, such as for `jnp.vectorize` (0.6 to 0.12)."""
 
-# Compiled code names the innermost frame that is not JAX's own; ours are no user's either.
+# Compiled code names the innermost frame outside of JAX: exclude ours as well.
 hide_frames_of = _source_info.register_exclusion
 hide_frames_of(OWN_DIR)
-_traceback.register_exclusion(OWN_DIR)  # and errors show the user's lines only
+_traceback.register_exclusion(OWN_DIR)  # so that errors show only the user's lines
 
 
 def is_plain() -> bool:
-    """Nothing is being traced or transformed: ordinary Python calls JAX (0.6 to 0.12).
+    """Whether ordinary Python calls JAX, outside of traces and transformations (0.6 to 0.12).
 
-    `make_jaxpr` calls the jitted function in an axis environment of its own, which is empty.
+    `make_jaxpr` calls the jitted function in a separate axis environment, which is empty.
     """
     if _core.trace_state_clean():
         return True
@@ -49,12 +49,12 @@ def is_plain() -> bool:
 
 
 def is_staging() -> bool:
-    """Operations are being recorded, not computed at once (0.6 to 0.12)."""
+    """Whether operations are recorded rather than computed at once (0.6 to 0.12)."""
     return not isinstance(_core.trace_ctx.trace, _core.EvalTrace)
 
 
 def is_eager() -> bool:
-    """Operations are computed at once, for a vmap or derivative too (0.6 to 0.12)."""
+    """Whether operations are computed at once, also in a vmap or derivative (0.6 to 0.12)."""
     trace = _core.trace_ctx.trace
     while hasattr(trace, "parent_trace") and not isinstance(trace, _pe.DynamicJaxprTrace):
         trace = trace.parent_trace
@@ -62,9 +62,9 @@ def is_eager() -> bool:
 
 
 def distributed() -> tuple[Any, int, int] | None:
-    """The client of `jax.distributed`, the number of this process, and how many there are.
+    """The client of `jax.distributed`, the index of this process, and the number of processes.
 
-    `None` in a program of one process. No client is left after `jax.distributed.shutdown`
+    `None` in a program of one process. The client is `None` after `jax.distributed.shutdown`
     (0.6 to 0.12).
     """
     state = _distributed.global_state
@@ -73,16 +73,16 @@ def distributed() -> tuple[Any, int, int] | None:
 
 
 def _is_shape(x: Any) -> bool:
-    """JAX traces the parts of a new `custom_vjp` as jitted functions of these (0.12)."""
+    """Whether `x` is an aval: JAX traces the parts of a new `custom_vjp` with these (0.12)."""
     return isinstance(x, _core.AbstractValue)
 
 
 @functools.cache
 def each_jit_call(note: Callable[[JitCall, bool], None]) -> Patch:
-    """While open, `note(call, plain)` for each jitted call that C++ cannot serve alone.
+    """While open, call `note(call, plain)` for each jitted call that C++ alone cannot serve.
 
-    It is `plain` where no vmap and no derivative is around it. One function stands in the way of
-    every such call, and of `lower` (0.6 to 0.12).
+    `plain` is whether the call is outside of vmaps and derivatives. The patched function is called
+    for every such call, and for `lower` (0.6 to 0.12).
     """
 
     def replaced(original: Any) -> Callable[..., Any]:
@@ -100,12 +100,13 @@ def each_jit_call(note: Callable[[JitCall, bool], None]) -> Patch:
 
 @functools.cache
 def each_trace(begin: Callable[[str], Any], end: Callable[[Any], None]) -> Patch:
-    """While open, `end(begin(source))` around each trace that ordinary Python starts.
+    """While open, call `end(begin(source))` around each trace that ordinary Python starts.
 
-    `source` is `"name at file:line"` of the traced function. Every jaxpr is made in a new frame
-    of a new `DynamicJaxprTrace`, by `to_jaxpr` of the frame, which takes the trace (0.6 to 0.12).
+    `begin` is called before the trace and `end` after it. `source` is `"name at file:line"` of the
+    traced function. Every jaxpr is made in a new frame of a new `DynamicJaxprTrace`, by `to_jaxpr`
+    of the frame, which takes the trace (0.6 to 0.12).
     """
-    # Weak, as the trace of a function that raises never ends, and another may get its `id`.
+    # Weak keys: the trace of a function that raises never ends, and its `id` may be reused.
     started: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
     def beginning(make: Any) -> Callable[..., Any]:
@@ -132,25 +133,26 @@ def each_trace(begin: Callable[[str], Any], end: Callable[[Any], None]) -> Patch
 
 _INFER = "_infer_params" if hasattr(_pjit, "_infer_params") else "_trace_for_jit"  # 0.9.0, 0.9.1
 
-# What runs a call: it is given what was inferred from 0.9 on, and infers that itself before.
+# The function that runs a call takes the inferred parameters from 0.9 on; before, it infers them.
 _TAKES_INFERRED = hasattr(_pjit, "_run_python_pjit")
 _RUN = "_run_python_pjit" if _TAKES_INFERRED else "_python_pjit_helper"
 JIT_PATH = (_RUN, "_get_fastpath_data", *((_INFER,) if _TAKES_INFERRED else ()))
-"""What `stacks.JIT_CALL` calls for a jitted call, one after the other."""
+"""The functions that `stacks.JIT_CALL` calls for each jitted call."""
 
-_JAXPR = 4  # the index of the jaxpr in what it returns
+_JAXPR = 4  # the index of the jaxpr in the result of `_RUN`
 
 Serve = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], tuple[Any] | None]
 
 
 @functools.cache
 def serving_jit_calls(serve: Serve) -> Patch:
-    """While open, calls that JAX's C++ cache cannot serve alone may be made by `serve`.
+    """While open, `serve` may make the calls that JAX's C++ cache alone cannot serve.
 
     `serve(fun, info, args, kwargs)` returns the outputs in a tuple of one, or `None` to leave
-    the call to JAX. Both functions in its way are replaced: the first alone is slow (0.6 to 0.12).
+    the call to JAX. From 0.9 on, the function that infers a call's parameters is patched too,
+    because it is slow (0.6 to 0.12).
     """
-    fields = 8  # of what JAX returns: what is behind the jaxpr matters to C++ only
+    fields = 8  # the length of JAX's result; only C++ uses what follows the jaxpr
 
     def calling(original: Any) -> Callable[..., Any]:
         def call(fun: Any, *rest: Any, **kwargs: Any) -> Any:
@@ -169,7 +171,7 @@ def serving_jit_calls(serve: Serve) -> Patch:
 
     def inferring(original: Any) -> Callable[..., Any]:
         def infer_params(fun: Any, info: Any, args: Any, kwargs: Any) -> Any:
-            # Not `lower` nor `eval_shape`, which make no call.
+            # Not for `lower` or `eval_shape`, which make no call.
             if calling_function() == stacks.JIT_CALL:
                 served = serve(fun, info, args, kwargs)
                 if served is not None:
@@ -185,10 +187,11 @@ def serving_jit_calls(serve: Serve) -> Patch:
 
 @functools.cache
 def each_jit_run(begin: Callable[[Any], Any], end: Callable[[Any, Any], None]) -> Patch:
-    """While open, `end(begin(jaxpr), jaxpr)` around what runs each call that `each_jit_call` shows.
+    """While open, call `end(begin(jaxpr), jaxpr)` around the run of each call of `each_jit_call`.
 
-    What runs within may be calls of JAX's own, as where it spreads the arguments over devices.
-    Before it runs, the jaxpr is `None` up to 0.8; where it fails, `end` gets `None` (0.6 to 0.12).
+    `begin` is called before the run and `end` after it. JAX may make its own jitted calls inside
+    the run, for example to distribute arguments over devices. `begin` gets `None` up to 0.8; `end`
+    gets `None` if the run fails (0.6 to 0.12).
     """
 
     def running(original: Any) -> Callable[..., Any]:
@@ -218,7 +221,7 @@ _NO_JAXPR = types.SimpleNamespace(effects=(), consts=())
 
 
 def second_jit(call: JitCall) -> Any:
-    """The function of `call` jitted again, not compiled, with its own C++ cache (0.6 to 0.12)."""
+    """The function of `call`, jitted again with its own C++ cache, not compiled (0.6 to 0.12)."""
     _state.cache = type(_pjit._cpp_pjit_cache_fun_only)(capacity=64)
     try:
         with _OWN_CACHE:
@@ -242,9 +245,10 @@ _OWN_CACHE = attribute(_pjit, "_get_cpp_global_cache", _with_own_cache)
 
 
 def generation() -> object:
-    """Another object as soon as JAX's traces are forgotten: `clear_caches`, `f.clear_cache`.
+    """An object that is replaced when JAX drops its traces (`clear_caches`, `f.clear_cache`).
 
-    It is an entry of the cache of traces itself (0.6 to 0.12; without it in 0.9.0, each is new).
+    It is an entry of the trace cache itself (0.6 to 0.12). 0.9.0 does not have this cache, so each
+    call returns a new object.
     """
     cached = getattr(_pjit, "_infer_params_cached", None)
     return object() if cached is None else cached(generation, None, None, (), None)
@@ -252,12 +256,12 @@ def generation() -> object:
 
 @functools.cache
 def slow_path_where(wanted: Callable[[], bool]) -> Patch:
-    """While open, C++ does not keep a call that was just made, if `wanted()` (0.6 to 0.12)."""
+    """While open, C++ does not cache a call that was just made if `wanted()` (0.6 to 0.12)."""
 
     def replaced(original: Any) -> Callable[..., Any]:
         def fastpath_data(*args: Any, **kwargs: Any) -> Any:
             is_slow = _core.trace_state_clean() and wanted()
-            # Without an executable there is nothing for C++ to keep.
+            # Without an executable there is nothing for C++ to cache.
             return None if is_slow or args[0] is None else original(*args, **kwargs)
 
         return fastpath_data
@@ -266,9 +270,10 @@ def slow_path_where(wanted: Callable[[], bool]) -> Patch:
 
 
 def forget_fast_paths() -> None:
-    """The next call of each jitted function is noted too; nothing is traced or compiled again.
+    """Clear JAX's C++ caches of jitted calls, so that the next call of each function is noted.
 
-    `jax.clear_caches` empties these two of its caches in the same way (0.6 to 0.12).
+    Nothing is traced or compiled again. `jax.clear_caches` clears these two caches in the same way
+    (0.6 to 0.12).
     """
     _pjit._cpp_pjit_cache_fun_only.clear()
     _pjit._cpp_pjit_cache_explicit_attributes.clear()
@@ -276,10 +281,10 @@ def forget_fast_paths() -> None:
 
 @functools.cache
 def each_eager_use(note: Callable[[str, Any, bool], None]) -> Patch:
-    """While open, `note(function, key, plain)` for each `jax.random` function that is not staged.
+    """While open, call `note(name, key, plain)` for each eager call of a `jax.random` function.
 
-    It is `plain` where no vmap and no derivative is around it. Each of these functions
-    asks `_check_prng_key` first (0.6 to 0.12).
+    `plain` is whether the call is outside of vmaps and derivatives. Each of these functions
+    calls `_check_prng_key` first (0.6 to 0.12).
     """
 
     def replaced(original: Any) -> Callable[..., Any]:
@@ -297,4 +302,4 @@ def each_eager_use(note: Callable[[str, Any, bool], None]) -> Patch:
 
 
 EAGER_CHECK = "_check_prng_key"
-"""What each function of `jax.random` that takes a key calls first."""
+"""The function that each `jax.random` function with a key argument calls first."""

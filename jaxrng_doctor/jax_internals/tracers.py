@@ -1,4 +1,4 @@
-"""The values behind what an eager vmap or derivative hands to a function."""
+"""The values of the tracers that an eager vmap or derivative passes to a function."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import jax.numpy as jnp
 
 
 def concrete(x: Any) -> Any:
-    """What a tracer of eager vmaps and derivatives holds; `None` if only the compiled code knows.
+    """The value of a tracer of eager vmaps and derivatives; `None` if only compiled code knows it.
 
-    The examples of a vmap are an axis in front. Rests on the names of the tracers'
-    attributes (0.6 to 0.12).
+    Each vmap adds a leading axis with its examples. What is not a tracer is returned unchanged.
+    Depends on the names of the tracers' attributes (0.6 to 0.12).
     """
     if not isinstance(x, jax.core.Tracer):
         return x
@@ -30,10 +30,10 @@ def concrete(x: Any) -> Any:
 
 
 def vmaps_of(x: Any) -> tuple[int, ...]:
-    """The vmaps that `concrete(x)` has an axis in front of, in the order of these axes.
+    """The vmaps that `concrete(x)` has a leading axis for, in the order of these axes.
 
-    A number stands for each vmap, the same for all values of one call (0.6 to 0.12): JAX's tags
-    all compare equal.
+    Each vmap is represented by a number, the same for all values of one call (0.6 to 0.12), because
+    JAX's tags all compare equal.
     """
     if not isinstance(x, jax.core.Tracer):
         return ()
@@ -46,9 +46,9 @@ def vmaps_of(x: Any) -> tuple[int, ...]:
 
 
 def over_vmaps(run: Callable[..., Any], vmaps: Sequence[Sequence[Any]]) -> Callable[..., Any]:
-    """`run` for all examples, whose outputs have the axes of all of the `vmaps` in front.
+    """`run` mapped over all examples; its outputs have a leading axis for each of the `vmaps`.
 
-    These are the `vmaps_of` each of its arguments.
+    `vmaps` has the `vmaps_of` each argument of `run`.
     """
     left = [list(each) for each in vmaps]
     axes = []

@@ -1,6 +1,6 @@
-"""Intercepts `vmap` while a function is traced, and traces the function of one example.
+"""Intercepts `vmap` while a function is traced, and traces the mapped function for one example.
 
-Each function says on which versions its line was seen to work.
+Docstrings name the JAX versions that a function was tested on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jaxrng_doctor.jax_internals.files import is_sampler_file
 from jaxrng_doctor.jax_internals.jaxprs import in_axis, pjit_p
 from jaxrng_doctor.jax_internals.patches import Handler, Patch, attribute, item
 
-# `batch` returns the output axes beside the outputs since it takes `sum_match` (0.9).
+# Since `batch` takes `sum_match` (0.9), it returns the output axes with the outputs.
 _BATCH_RETURNS_AXES = "sum_match" in inspect.signature(_batching.batch).parameters
 
 Take = Callable[[VmapCall, Callable[[], list[Any]]], list[Any]]
@@ -34,7 +34,7 @@ def intercepting_vmap(take: Take) -> Patch:
 
     `jax.vmap`, whenever and under whatever name it was imported, calls `jax._src.interpreters.
     batching.batch(fun, axis_data, in_axes, out_axes).call_wrapped(*args)` (0.6 to 0.12), and
-    nothing else does. So that misses no vmap. `ordinary()` is what JAX would have done.
+    nothing else does. So no vmap is missed. `ordinary()` does what JAX would have done.
     """
 
     def replaced(original: Any) -> Callable[..., Any]:
@@ -49,10 +49,10 @@ def intercepting_vmap(take: Take) -> Patch:
 
 @functools.cache
 def samplers_not_inlined(wanted: Callable[[], bool]) -> Patch:
-    """While open and `wanted()`, calls of jitted samplers stay calls.
+    """While open and `wanted()`, calls of jitted samplers are not inlined.
 
-    From 0.11 on some (`binomial`) are written into their caller's jaxpr as they are
-    traced (`Inline.JAX_EARLY`), by the staging rule of the jit primitive.
+    From 0.11 on, the staging rule of the jit primitive inlines some of them (`binomial`)
+    into the caller's jaxpr while they are traced (`Inline.JAX_EARLY`).
     """
 
     def replaced(rule: Any) -> Callable[..., Any]:
@@ -91,7 +91,7 @@ class _Batched:
         def ordinary() -> list[Any]:
             for store in self.fun.stores:
                 if store is not None:
-                    store.reset()  # what a call that has failed left there
+                    store.reset()  # a failed call may have left a value
             outs = self.ordinary.call_wrapped(*args)
             if _BATCH_RETURNS_AXES:
                 outs, axes = outs
@@ -113,16 +113,16 @@ class _Batched:
             args,
         )
         outs = handler()
-        # JAX's own callers may leave it to `batch` to infer an axis, and need the answer.
+        # JAX's own callers may let `batch` infer an axis, and need the result.
         return (outs, inferred or list(out_axes())) if _BATCH_RETURNS_AXES else outs
 
 
 def trace_in_axis(
     call: VmapCall, fun: Callable[..., list[Any]], avals: Sequence[Any], arg_names: Sequence[str]
 ) -> tuple[Any, list[Any]]:
-    """`fun` as a jaxpr of one example, in the scope of the vmap's axis name, and what it captured.
+    """The jaxpr of `fun` for one example, with the vmap's axis name bound, and the captured values.
 
-    Outer tracers and arrays that `fun` closes over become leading inputs of the
+    Outer tracers and arrays that `fun` closes over become the leading inputs of the
     jaxpr, and are returned in that order (0.6 to 0.12).
     """
     debug_info = call.debug_info._replace(arg_names=tuple(arg_names), result_paths=None)

@@ -1,7 +1,7 @@
 """All rules, each a module of this folder named `rngNNN_its_name.py` that defines `RULE`.
 
-A rule is found by being in the folder: `make new-rule CODE=RNG016 NAME=its-name` adds one.
-Modules whose names begin with an underscore hold what several rules share. No JAX here.
+Every such module is loaded; `make new-rule CODE=RNG016 NAME=its-name` adds one. Modules whose names
+begin with an underscore hold the code that several rules share. Nothing here imports JAX.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ _RULE_MODULE = re.compile(r"rng\d{3}_\w+")
 
 
 def _load(module: str) -> Rule:
-    """The rule of a module, whose name must be made of the rule's code and name."""
+    """The rule of a module, whose name must be made of the rule's code and name.
+
+    Raises `TypeError` if the module defines no rule, `ValueError` if the names do not agree.
+    """
     rule = getattr(importlib.import_module(f"{__name__}.{module}"), "RULE", None)
     if not isinstance(rule, Rule):
         raise TypeError(f"{__name__}.{module} defines no RULE")
@@ -34,13 +37,13 @@ RULES: tuple[Rule, ...] = tuple(
     for found in sorted(module.name for module in pkgutil.iter_modules(__path__))
     if _RULE_MODULE.fullmatch(found)
 )
-"""Sorted by code."""
+"""All rules, sorted by code."""
 
 CODES: tuple[str, ...] = tuple(rule.code for rule in RULES)
 
 
 def rule_of(code: str) -> Rule | None:
-    """The rule with this code."""
+    """The rule with this code, `None` if there is none."""
     return next((rule for rule in RULES if rule.code == code), None)
 
 
@@ -56,8 +59,9 @@ def judge(
 ) -> tuple[tuple[Finding, ...], tuple[Gap, ...]]:
     """The findings of every rule; those of a preview rule only if `select` has its code.
 
-    Of several findings of one rule at one place the gravest and surest is kept.
-    A rule that raises is a gap, and does not stop the others.
+    Of several findings of one rule at one place, with the same scopes and related places, the one
+    with the highest severity, and then confidence, is kept. A rule that raises is a gap, and does
+    not stop the others.
     """
     kept: dict[object, Finding] = {}
     gaps: list[Gap] = []

@@ -1,4 +1,4 @@
-"""Suggested fixes, as code with the names of the user's source where it has them."""
+"""Suggested fixes, as code that uses the names in the user's source where possible."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Written:
 
 
 def own_keys(draw: DrawFacts, facts: ScopeFacts) -> tuple[Help, ...]:
-    """For a key that is shared under a vmap: split the key and map, or draw outside."""
+    """For a key that is shared under a vmap: split it and map over the keys, or draw outside."""
     vmap, cause = facts.vmap, facts.cause
     if vmap is None or cause is None or facts.scope.size is None:
         return ()
@@ -127,7 +127,7 @@ def key_for_each_step(facts: ScopeFacts) -> tuple[Help, ...]:
 
 
 def _key_for_each_element(facts: ScopeFacts) -> tuple[Help, ...]:
-    """For a `lax.map` with a `batch_size`, whose scopes have sizes of batches; else `()`."""
+    """For a `lax.map` with a `batch_size`, whose scopes have the sizes of batches; else `()`."""
     place = facts.scope.place
     call = None if place is None else source.call_at(place)
     if place is None or call is None or len(call.args) != 2:
@@ -164,7 +164,7 @@ def _takes_a_shape(sampler: str) -> bool:
 
 
 def _arguments(vmap: VmapSource) -> list[str]:
-    """The mapped function's arguments, without repetition: `params['w']` is one of `params`."""
+    """The mapped function's arguments, each once: `params['w']` is part of `params`."""
     return list(dict.fromkeys(_root(name) for name, _ in vmap.in_axes))
 
 

@@ -1,7 +1,8 @@
 """Suggested fixes for scopes that a library makes, in terms of the library.
 
 A key that Flax's vmap shares cannot be fixed by an argument of `jax.vmap`, so the module that
-called JAX decides which fix is suggested. To add a library: a function, and a line in `_SETTINGS`.
+called JAX decides which fix is suggested. To add a library, add a function and a line in
+`_SETTINGS`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What several rules ask of the facts, and how they word their findings."""
+"""Queries of the facts, and the wording of findings, that several rules share."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ REFUTED = (
 def shared_scopes(draw: DrawFacts, *kinds: ScopeKind) -> list[ScopeFacts]:
     """The scopes of these kinds that share a key, each considered alone.
 
-    A scope in which at most one example drew with the given inputs is listed only if every scope
-    is such.
+    A scope in which at most one example drew with the given inputs is listed only if all of them
+    are like this.
     """
     shared = [s for s in draw.scopes if s.scope.kind in kinds and is_shared(draw, s)]
     return [s for s in shared if not by_chance(draw, s)] or shared
 
 
 def is_shared(draw: DrawFacts, facts: ScopeFacts) -> bool:
-    """The examples of a scope share a key, or would if several of them drew at a time."""
+    """Whether the examples of a scope share a key, or would if several of them drew at a time."""
     if not facts.is_judged:
         return False
     if facts.repeats:
@@ -52,7 +52,7 @@ def is_shared(draw: DrawFacts, facts: ScopeFacts) -> bool:
 
 
 def by_chance(draw: DrawFacts, facts: ScopeFacts) -> bool:
-    """Nothing is shared, but only because at most one example draws with the given inputs."""
+    """Whether no key is shared only because at most one example draws with the given inputs."""
     return facts.reach == "one this time" and _joint(draw, facts) is None
 
 
@@ -69,7 +69,10 @@ def only_together(draw: DrawFacts) -> Iterator[tuple[Joint, list[ScopeFacts]]]:
 
 
 def code_for(scopes: Sequence[ScopeFacts]) -> str:
-    """The rule that reports scopes that share keys only together: the gravest of their kinds."""
+    """The code of the rule that reports scopes that share keys only together.
+
+    A device map takes precedence over a vmap, and a vmap over a loop.
+    """
     kinds = {s.scope.kind for s in scopes}
     return "RNG004" if "device" in kinds else "RNG002" if "vmap" in kinds else "RNG003"
 
@@ -104,7 +107,7 @@ def worst_of(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> ScopeFacts:
 
 
 def confidence(evidence: Evidence | None) -> Confidence:
-    """How sure a fault is that the trace shows, given the computed keys."""
+    """The confidence of a finding that the trace shows, given the computed keys."""
     if evidence is None or evidence.examples < 2:
         return "inferred"
     return "proven" if repeats(evidence) else "refuted"
@@ -121,7 +124,7 @@ def title(facts: ScopeFacts) -> str:
 
 
 def span(facts: ScopeFacts) -> str:
-    """`32 examples`, or `steps` where their number is unknown."""
+    """`32 examples`, or `steps` if their number is unknown."""
     size = facts.scope.size
     if size is None and facts.evidence is not None and facts.evidence.examples > 1:
         size = facts.evidence.examples
@@ -142,7 +145,7 @@ def same_numbers(facts: ScopeFacts) -> str:
 
 
 def distinct_keys(facts: ScopeFacts) -> str:
-    """How many keys there are if only some are equal; `""` if all are, or it is unknown."""
+    """States how many distinct keys there are if only some are equal; else, or if unknown, `""`."""
     evidence = facts.evidence
     if evidence is None or not 1 < evidence.distinct_keys < evidence.examples:
         return ""
@@ -153,7 +156,7 @@ def distinct_keys(facts: ScopeFacts) -> str:
 
 
 def position(draw: DrawFacts, facts: ScopeFacts) -> str:
-    """`the inner vmap (32)` of two vmaps; `the scan (5)` where there is only one."""
+    """`the inner vmap (32)` of two vmaps; `the scan (5)` if there is only one."""
     kind = facts.called or facts.scope.kind
     if facts.scope.kind == "device" and facts.scope.axis_name:
         return f"the axis '{facts.scope.axis_name}' ({facts.scope.size:,})"
@@ -188,12 +191,12 @@ def scope_by_scope(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> str:
 
 
 def severity(usual: Severity, draw: DrawFacts, worst: ScopeFacts) -> Severity:
-    """The severity of a shared scope: a note where at most one of its examples drew."""
+    """The severity of a shared scope: a note if at most one of its examples drew."""
     return "note" if by_chance(draw, worst) else usual
 
 
 def notes(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> tuple[str, ...]:
-    """What the source does not show: how many examples drew, and a vmap that `check` added."""
+    """Facts that the source does not show: at most one example drew, or `check` added a vmap."""
     found = []
     if any(by_chance(draw, s) for s in shared):
         found.append("with these inputs at most one draws at a time, so no key was shared")
@@ -209,7 +212,7 @@ def related(
     words: Sequence[str],
     unit_words: str,
 ) -> tuple[Related, ...]:
-    """The places of the scopes, and of what their keys are made from, each with a label."""
+    """The places of the scopes, and of the origins of their keys, each with a label."""
     found: list[Related] = []
     every = list(words) * len(shared) if len(words) == 1 else words
     for facts, word in zip(shared, every, strict=True):
@@ -238,7 +241,7 @@ def _origins(cause: Cause, unit_words: str) -> list[Related]:
 
 
 def is_reuse(shared: Shared) -> bool:
-    """Both uses are draws from one key, not from two keys that happen to be equal."""
+    """Whether both uses are draws from one key, not from two keys that happen to be equal."""
     draws = not shared.first.is_split and not shared.second.is_split
     return draws and shared.first.made == shared.second.made
 
@@ -260,8 +263,8 @@ def of_pair(
 ) -> Finding:
     """A finding about two uses of one key, in one call or in several, placed at the second.
 
-    It is only a note if a library makes both uses within one call, because the user cannot change
-    that, and if the given inputs do not reach both uses.
+    It is only a note if a library makes both uses within one call, which the user cannot change,
+    or if the given inputs do not reach both uses.
     """
     inside = shared.library
     unreached = isinstance(shared, Shared) and shared.unreached
@@ -288,13 +291,13 @@ def of_pair(
 
 
 def calls_to(shared: Shared) -> tuple[Related, ...]:
-    """The calls that lead to the two uses, if both are at one place or in other functions."""
+    """The calls at which the paths to the two uses diverge, if their places do not show this."""
     words = ("called here", "and again here, with the same key")
     return tuple(Related(p, w) for p, w in zip(shared.calls, words, strict=False))
 
 
 def calls_of(repeated: Repeated) -> tuple[Related, ...]:
-    """The calls that lead to the two uses, if these are at other places than the uses."""
+    """The calls that lead to the two uses, if they are at other places than the uses."""
     first, second = repeated.first, repeated.second
     calls = [(first.call, "the first call is here"), (second.call, "and the next one here")]
     if first.call == second.call:
@@ -304,7 +307,7 @@ def calls_of(repeated: Repeated) -> tuple[Related, ...]:
 
 
 def use_in_call(use: CallUse) -> str:
-    """Such as `jax.random.normal in train_step`."""
+    """The use and its function, such as `jax.random.normal in train_step`."""
     return f"{use.op} in {use.function}" if use.function else use.op
 
 

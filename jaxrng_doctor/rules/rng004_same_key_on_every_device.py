@@ -129,7 +129,7 @@ def _in_processes(equal: EqualKeysInProcesses) -> Finding:
 
 
 def _listed(processes: Sequence[int]) -> str:
-    """`0, 1 and 2`, or the first eight of more."""
+    """`0, 1 and 2`; only the first eight if there are more."""
     *some, last = map(str, processes[:_NAMED])
     if len(processes) > _NAMED:
         return ", ".join([*some, last, "..."])

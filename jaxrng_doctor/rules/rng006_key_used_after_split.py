@@ -43,7 +43,7 @@ from jaxrng_doctor.rules.rule import Rule
 
 
 def is_after_split(shared: Shared) -> bool:
-    """One use is a split; if both are, they are at two places.
+    """Whether one use is a split, or both are splits at different places.
 
     A helper that splits and is called twice is found by its draws.
     """

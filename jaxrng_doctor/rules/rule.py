@@ -1,4 +1,4 @@
-"""What a rule is: a code, a name, a check of a program, and what follows from a finding."""
+"""Defines a rule: a code, a name, a check of a program, and the effects of its findings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Check = Callable[[ProgramFacts], Iterable[Finding]]
 Stability = Literal["stable", "preview"]
 
 PREFIX = "RNG"
-"""Every code begins with it."""
+"""The prefix of every code."""
 
 PAGES = ""
 """The URL of `docs/rules/`, with a slash at the end; empty while the pages are not published."""
@@ -48,7 +48,7 @@ class Rule:
     stability: Stability = "stable"
 
     def is_on(self, select: Collection[str] | None) -> bool:
-        """Whether the rule takes part at all: always if stable, else only where it is selected."""
+        """Whether the rule is applied: always if stable, else only if `select` has its code."""
         return self.stability == "stable" or self.code in {c.strip().upper() for c in select or ()}
 
     @property
@@ -74,7 +74,7 @@ _IN_PREVIEW = (
 def of_each_draw(check: Callable[[DrawFacts], Iterable[Finding] | Finding | None]) -> Check:
     """The check of a rule that looks at one draw at a time.
 
-    A draw that a backward pass only repeats is left out.
+    A draw that a backward pass only repeats is skipped.
     """
 
     def check_all(program: ProgramFacts) -> Iterator[Finding]:

@@ -1,1 +1,1 @@
-"""Findings that are accepted: ignore comments, settings, and the baseline."""
+"""Suppresses accepted findings: ignore comments, settings, and the baseline."""

@@ -39,15 +39,15 @@ class Acceptance:
         return self.new is not None or self.adds_ignores
 
     def reading_only(self) -> Acceptance:
-        """The same for a process of several, if another one writes."""
+        """A copy that writes nothing, for a process of several of which another one writes."""
         return replace(self, new=None, adds_ignores=False)
 
     def new_among(self, findings: Sequence[Finding]) -> Sequence[Finding]:
-        """The findings that the baseline does not have."""
+        """The findings that are not in the baseline."""
         return baseline.new_among(findings, self.known, str(self.project))
 
     def apply(self, report: AnyReport, *, complete: bool) -> AnyReport:
-        """The report with the accepted findings suppressed; writes what was asked for.
+        """The report with the accepted findings suppressed. Also writes what was requested.
 
         What was written, and what could not be, is printed to stderr. `complete`: the report is of
         the whole program, so an entry of the baseline without a finding is stale.
@@ -82,9 +82,10 @@ def load_acceptance(
     new: Path | None = None,
     adds_ignores: bool = False,
 ) -> Acceptance:
-    """Reads the baseline at `path`, unless a `new` one is to be written.
+    """Read the baseline at `path`, unless a `new` one is to be written.
 
-    Raises `UsageError` if it cannot be read, or the new one would overwrite another file.
+    Raises `UsageError` if it cannot be read, or if the new one cannot be written or would overwrite
+    a file that is not a baseline.
     """
     if new is not None:
         check_writable(new, f"--write-baseline {new}")

@@ -53,7 +53,7 @@ def read(path: Path, shown: str) -> dict[str, Entry]:
     """
     again = f"run: jaxrng-doctor check --write-baseline {shown}"
     if not path.is_file():
-        raise UsageError(f"there is no baseline {shown}", again)
+        raise UsageError(f"no such baseline: {shown}", again)
     if not is_one(path):
         raise UsageError(f"{shown} is not a baseline", "--write-baseline writes one")
     document = json.loads(path.read_text(encoding="utf-8"))

@@ -15,8 +15,8 @@ from jaxrng_doctor.model.findings import Finding, Place
 from jaxrng_doctor.rules import rule_of
 from jaxrng_doctor.rules.rule import PREFIX
 
-# A bracket that is never closed, or a code without brackets, is a slip. It must not be read as a
-# comment without codes, which suppresses every rule.
+# An unclosed bracket, or a code without brackets, is a slip. It must not be read as a comment
+# without codes, which suppresses every rule.
 _IGNORE = re.compile(
     rf"#\s*jaxrng\s*:\s*ignore(?P<file>-file)?\b(?!-(?!{PREFIX}\d))"
     rf"(?:\s*\[(?P<codes>[^\]#]*)\]|(?P<slip>[^\w#]*(?:\[|{PREFIX}\d+)))?"
@@ -29,8 +29,8 @@ _IGNORE = re.compile(
 class Ignore:
     """One ignore comment. `codes` is `None` if it names none, and so suppresses all rules.
 
-    It does not suppress a rule about comments: it would hide that it suppresses nothing itself.
-    `slip` is the text of a comment whose codes are not in brackets: it suppresses nothing.
+    A comment without codes does not suppress rules about comments, which would hide that it is
+    unused. `slip` is the text of a comment whose codes are not in brackets: it suppresses nothing.
     """
 
     line: int

@@ -1,8 +1,8 @@
-"""Fingerprints, which identify a finding although its line number changes.
+"""Fingerprints, which identify a finding even if its line number changes.
 
 A fingerprint is made of the code, the path relative to a folder, the enclosing function, the text
-of the statement without comments and layout, and a number among the findings that agree in all
-that. It has no line number, so edits elsewhere in the file do not change it.
+of the statement without comments and layout, and a number among the findings that agree in all of
+these. It has no line number, so edits elsewhere in the file do not change it.
 """
 
 from __future__ import annotations

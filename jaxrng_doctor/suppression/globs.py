@@ -1,10 +1,10 @@
-"""Whether a file matches a pattern of `exclude` or `per-file-ignores`, as in ruff's settings.
+"""Matches files against patterns of `exclude` and `per-file-ignores`, as in ruff's settings.
 
 `*` crosses folders, `**/` is any number of folders or none, `{a,b}` is either, and a leading `!`
-negates the pattern. A pattern of a folder matches every file in it.
+negates the pattern. A pattern that matches a folder matches every file in it.
 
-No pattern takes long: the matcher keeps the set of positions that a pattern's beginning can reach,
-so its time grows with the length of the pattern times that of the path.
+No pattern takes long: the matcher keeps the set of positions that a pattern's prefix can reach, so
+its time is at most proportional to the length of the pattern times that of the path.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 _Part = str | list[list["_Part"]]
-"""`*`, `**/`, what stands for one character (`a`, `?`, `[a-z]`), or the alternatives of braces."""
+"""`*`, `**/`, a pattern of one character (`a`, `?`, `[a-z]`), or the alternatives of braces."""
 
 _TOKEN = re.compile(r"\*\*/|\[!?\]?[^\]]*\]|.", re.DOTALL)
 
@@ -32,7 +32,7 @@ def matches(path: str, pattern: str, folder: str) -> bool:
 
 
 def _names(path: str, folder: str) -> list[str]:
-    """What a pattern may match: the file and each folder around it, up to `folder`."""
+    """The names that a pattern may match: of the file and each folder around it, up to `folder`."""
     real, root = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
     whole = [real, *real.parents]
     names = [p.as_posix() for p in whole if not (folder and root.is_relative_to(p))]
@@ -44,7 +44,7 @@ def _names(path: str, folder: str) -> list[str]:
 
 def _parsed(pattern: str) -> list[_Part]:
     """The parts of a pattern; a brace or comma that belongs to no pair of braces is a character."""
-    # A list of alternatives for each brace that is open, inside the whole pattern.
+    # One list of alternatives for the whole pattern, and one for each open brace.
     groups: list[list[list[_Part]]] = [[[]]]
     for token in _TOKEN.findall(pattern.removeprefix("./")):
         if token == "{":

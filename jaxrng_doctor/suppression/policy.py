@@ -1,6 +1,7 @@
-"""Which findings are reported, which are suppressed, and in what order; decided nowhere else.
+"""Decides which findings are reported, which are suppressed, and in what order.
 
-It depends on the user's settings, and on the ignore comments in the source.
+This depends on the user's settings and the ignore comments in the source. No other module decides
+it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def apply(
 
 
 def _suppressed(finding: Finding, choices: Choices) -> Suppressed | None:
-    """How the finding is suppressed: a comment, which has a reason, goes before a setting."""
+    """How the finding is suppressed, if it is. A comment has a reason, so it precedes a setting."""
     if (found := comment_for(finding)) is not None:
         place, comment = found
         by: SuppressedBy = "file-comment" if comment.whole_file else "comment"
@@ -60,9 +61,10 @@ def _in(finding: Finding, pattern: str, choices: Choices) -> bool:
 def unused(reports: Sequence[TargetReport]) -> Iterator[tuple[int, Place, Ignore]]:
     """The ignore comments that suppressed nothing in any report.
 
-    Yields the number of the report, the comment's place, and the comment. A report with a gap, a
-    failure or no run judges no comment. Each of the others judges the comments inside its function;
-    together they judge those for a file of which every function was checked.
+    Yields the number of the report, the comment's place, and the comment. Reports with a gap or a
+    failure, or without a run, decide about no comment. Each of the others decides about the
+    comments inside its function; together they decide about `ignore-file` comments in files of
+    which every function was checked.
     """
     used = {(s.comment.path, s.comment.line) for r in reports for s in r.suppressed if s.comment}
     complete = [

@@ -1,6 +1,6 @@
-"""Unused ignore comments, which only the reports of all targets together show.
+"""Reports unused ignore comments, which takes the reports of all targets together.
 
-No JAX, so that one process can complete the reports that others made.
+Does not import JAX, so that one process can complete the reports that others made.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from jaxrng_doctor.suppression.policy import apply, unused
 
 
 def finish(reports: Sequence[TargetReport]) -> tuple[TargetReport, ...]:
-    """The reports of all targets, with findings for the ignore comments that suppress nothing."""
+    """The reports of all targets, with findings for the ignore comments that suppress nothing.
+
+    Never raises: an error is a gap in each report.
+    """
     try:
         return _finished(reports)
     except Exception as error:

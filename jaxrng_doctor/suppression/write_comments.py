@@ -42,7 +42,7 @@ def add_ignores(report: AnyReport, project: Path) -> tuple[AnyReport, list[str]]
     """Write the comments into the files under the folder `project`.
 
     Returns the report with the findings that they suppress, and lines for the user: what was
-    written, and which findings got no comment, and why.
+    written, which findings got no comment, and why.
     """
     files: dict[str, Wanted] = {}
     for finding in report.findings:
@@ -86,7 +86,7 @@ def with_ignores(text: str, path: str, wanted: Wanted) -> str:
 
 
 def _is_used_now(finding: Finding, written: Mapping[str, Wanted]) -> bool:
-    """Whether the finding is about an unused comment, which codes were added to."""
+    """Whether the finding is about an unused comment to which codes were added."""
     place = finding.place
     if place is None or not _is_about_a_comment(finding):
         return False
@@ -107,7 +107,7 @@ def _place(finding: Finding, project: Path) -> Place | None:
 
 
 def _hindrance(path: str, project: Path) -> str:
-    """Why a file must not be changed; `""` if it may be."""
+    """The reason why a file must not be changed; `""` if it may be."""
     if not os.path.isfile(path):
         return "it is in no file"
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(project)):

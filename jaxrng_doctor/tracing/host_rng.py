@@ -90,8 +90,8 @@ _MODULES = {"NumPy": "numpy.random", "Python": "random"}
 
 def doubt(library: str) -> str:
     """The message of the gap for draws that may be another thread's."""
-    moved = f"a generator of {library}'s moved while a function was traced"
-    return f"{moved}: its draws, or another thread's"
+    changed = f"the state of a {library} generator changed while a function was traced"
+    return f"{changed}, by its draws or by another thread"
 
 
 def _own_states() -> dict[str, Any]:

@@ -154,7 +154,7 @@ def _traced(call: ArrayCall, generators: Sequence[Any] | None, users: list[Excep
 
 
 def _name(call: ArrayCall, const: Any) -> str:
-    return call.name_of(const) or ("what a ref holds" if equations.is_mutable(const) else "")
+    return call.name_of(const) or ("the content of a ref" if equations.is_mutable(const) else "")
 
 
 def _donates(jaxpr: AnyJaxpr) -> bool:

@@ -60,7 +60,7 @@ class Mailbox:
             self._client.key_value_set_bytes(_CLOSED, b"1")
         for sender in missing:
             late = self._has(_count(sender))
-            yield sender, self._read(sender) if late else TimeoutError("it was not there in time")
+            yield sender, self._read(sender) if late else TimeoutError("it did not arrive in time")
 
     def _wait(self, key: str, until: float) -> tuple[float, bool]:
         """The deadline for the next key, and whether this one was set; Ctrl-C ends all waiting."""
@@ -111,7 +111,7 @@ class _PlainData(pickle.Unpickler):
             found = super().find_class(module, name)
             if isinstance(found, type) and dataclasses.is_dataclass(found):
                 return found
-        raise pickle.UnpicklingError(f"{module}.{name} is no data of the doctor's")
+        raise pickle.UnpicklingError(f"{module}.{name} is not part of a report")
 
 
 def _part(sender: int, number: int) -> str:

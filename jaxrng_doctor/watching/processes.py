@@ -67,7 +67,7 @@ class ProcessMerge:
                 self.process = index
                 own = (*targets, self._between(gaps, choices))
                 self.handed_over = mailbox.post(Summary(own, first))
-                why = "" if self.handed_over else "process 0 waited no longer"
+                why = "" if self.handed_over else "process 0 stopped waiting"
             except Exception as error:
                 why = in_a_line(error)
         if why:
@@ -98,7 +98,7 @@ def _collected(mailbox: Mailbox, count: int, gaps: list[Gap]) -> dict[int, Summa
             found[index] = came
         else:
             why = in_a_line(came)
-            gaps.append(Gap(f"process {index} of {count} has handed over no report: {why}"))
+            gaps.append(Gap(f"process {index} of {count} handed over no report: {why}"))
     return found
 
 

@@ -17,7 +17,7 @@ from jaxrng_doctor.tracing.draws import may_be_key
 _ELEMENTS = 256
 
 
-SPREAD = "its keys are made of arrays that are cut up over several processes"
+SPREAD = "its keys are derived from arrays that are split across processes"
 
 
 class Spread(Exception):

@@ -1,4 +1,4 @@
-"""Programs as users of a library write them: the fault is theirs, and so is the line."""
+"""Checks of programs that use a library: the fault is the user's, and so is the reported line."""
 
 import pytest
 
@@ -7,9 +7,9 @@ import jaxrng_doctor
 
 @pytest.fixture
 def convicted(request):
-    """Check a faulty program: its one kind of error, proven, on lines of the test's own file.
+    """Check a faulty program: it has one kind of error, proven, on lines of the test's own file.
 
-    Each such line says `# draws` at its end. Returns the first finding.
+    Each such line ends with `# draws`. Returns the first finding.
     """
     lines = request.path.read_text(encoding="utf-8").splitlines()
 
@@ -29,7 +29,7 @@ def convicted(request):
 
 @pytest.fixture
 def acquitted():
-    """Check a healthy program: it draws, nothing is found, nothing was left out."""
+    """Check a clean program: it draws, and has no gaps and no findings except the given notes."""
 
     def check(fn, *args, notes=()):
         report = jaxrng_doctor.check(fn, args)

@@ -1,4 +1,4 @@
-"""BlackJAX: chains side by side, and the steps of one chain."""
+"""BlackJAX: parallel chains, and the steps of one chain."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Distrax: samples of distributions, each of which wants a seed of its own."""
+"""Distrax: samples of distributions, each of which needs its own seed."""
 
 import warnings
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # what it imports is behind the times
+    warnings.simplefilter("ignore")  # its dependencies are outdated
     distrax = pytest.importorskip("distrax")
 
 X = jnp.arange(8.0)

@@ -1,4 +1,4 @@
-"""Flax linen: lifted vmap and scan, dropout under `jax.vmap`, streams that fall back."""
+"""Flax linen: lifted vmap and scan, dropout under `jax.vmap`, one key for all streams."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""NumPyro: the `seed` handler inside and outside of a vmap, and chains side by side."""
+"""NumPyro: the `seed` handler inside and outside a vmap, and parallel chains."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Optax: `add_noise`, whose key lives in the optimizer's state."""
+"""Optax: `add_noise`, whose key is in the state of the optimizer."""
 
 import jax
 import jax.numpy as jnp

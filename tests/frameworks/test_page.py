@@ -1,4 +1,4 @@
-"""The programs of docs/how-to/frameworks.md: `shared` is reported, `fixed` is not."""
+"""The programs in docs/how-to/frameworks.md: `shared` is reported, `fixed` is not."""
 
 import importlib.util
 import sys

@@ -1,4 +1,4 @@
-"""Training loops and chains of the frameworks: watched, they compute what they do alone."""
+"""Training loops and chains of the frameworks compute the same when they are watched."""
 
 import importlib
 

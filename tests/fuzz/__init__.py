@@ -1,1 +1,1 @@
-"""Random programs, an oracle that runs them in plain Python, and the doctor held against it."""
+"""Compares jaxrng-doctor with an oracle that runs random programs in plain Python."""

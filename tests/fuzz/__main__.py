@@ -1,6 +1,6 @@
-"""`python -m tests.fuzz --count 10000 --seed 0`: many programs, and each disagreement shrunk.
+"""`python -m tests.fuzz --count 10000 --seed 0`: check many programs, and shrink disagreements.
 
-With `--family NAME` (or `all`) those of a family, of which a disagreement is printed as it is.
+With `--family NAME` (or `all`), check the programs of a family; disagreements are not shrunk.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def main() -> int:
     parser.add_argument("--family", choices=["all", *FAMILIES], help="programs of a family")
     options = parser.parse_args()
     set_flags()
-    jax.config.update("jax_disable_most_optimizations", True)  # each is compiled to run once
-    gc.freeze()  # what is imported need not be searched for generators by each check
+    jax.config.update("jax_disable_most_optimizations", True)  # each program runs once
+    gc.freeze()  # so that checks do not search the imported objects for generators
     if options.family:
         names = FAMILIES if options.family == "all" else [options.family]
         seeds = range(options.seed, options.seed + options.count)
@@ -57,7 +57,7 @@ def main() -> int:
                 print("shrunk:", *told, sep="\n  ")
                 print(render(small).text, flush=True)
         if done % 50 == 0:
-            jax.clear_caches()  # or compiled programs fill the memory
+            jax.clear_caches()  # otherwise compiled programs fill the memory
             rate = (time.monotonic() - start) / done
             print(f"{done} programs, {len(wrong)} wrong, {rate:.2f} s each", file=sys.stderr)
     print(f"{options.count} programs, {skipped} too long, {len(wrong)} disagreements: {wrong}")
@@ -65,7 +65,7 @@ def main() -> int:
 
 
 def _family(name: str, seeds: range) -> int:
-    """Judge a family's programs, print what became of them, and return the disagreements."""
+    """Check the programs of a family, print the results, and return how many disagree."""
     wrong, faulty, gaps, start = [], 0, 0, time.monotonic()
     for done, seed in enumerate(seeds, start=1):
         verdict = FAMILIES[name].verdict(seed)

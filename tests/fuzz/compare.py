@@ -1,4 +1,4 @@
-"""The doctor held against the oracle: in comes a program, out come their disagreements in words."""
+"""Finds the disagreements of jaxrng-doctor and the oracle about a program, as text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from tests.fuzz.tree import Program, Source, Var, render
 CODES = ("RNG001", "RNG002", "RNG003")
 VMAP_CODES = frozenset({"RNG001", "RNG002"})
 
-# First against last is no part of a verdict, and compiling every sampler takes most of the time.
+# The comparison of outputs is not part of a verdict, and compiling every sampler for it takes most
+# of the time.
 NOT_COMPARED = mock.patch(
     "jaxrng_doctor.checking.compare_outputs.compare",
     return_value=Comparison(unavailable="not compared"),
@@ -33,9 +34,10 @@ NOT_COMPARED = mock.patch(
 
 
 def disagreements(program: Program) -> list[str]:
-    """Where the doctor is not of the oracle's opinion, with the run and without; `[]` if nowhere.
+    """The disagreements of jaxrng-doctor and the oracle, with the run and without it.
 
-    Raises `TooLong` if the oracle gives up.
+    Raises:
+        TooLong: The oracle gives up.
     """
     by_where = Oracle(program).notes
     notes = list(by_where.values())
@@ -62,7 +64,7 @@ def disagreements(program: Program) -> list[str]:
 
 
 def load(source: Source, folder: Path) -> Callable[..., Any]:
-    """The function `program` of a module with this text, written into the folder."""
+    """Write a module with this text into the folder, import it, and return its `program`."""
     name = "fuzz_" + hashlib.sha256(source.text.encode()).hexdigest()[:12]
     path = folder / f"{name}.py"
     path.write_text(source.text, encoding="utf-8")
@@ -87,7 +89,7 @@ def _argument(var: Var, value: Any) -> Any:
     return jnp.asarray(value) if var.legacy else jax.random.wrap_key_data(jnp.asarray(value))
 
 
-# -- draw by draw --------------------------------------------------------------------------
+# -- draws ---------------------------------------------------------------------------------
 
 
 def _matched(
@@ -95,7 +97,7 @@ def _matched(
     source: Source,
     report: Any,
 ) -> tuple[list[tuple[Note, Draw]], list[str]]:
-    """Each draw of the oracle with the doctor's: by line, and in the order of the program."""
+    """The oracle's draws paired with jaxrng-doctor's, by line and program order; and mismatches."""
     seen: dict[int, list[Draw]] = defaultdict(list)
     for draw in report.draws:
         seen[draw.place.line if draw.place else 0].append(draw)
@@ -152,10 +154,10 @@ def _without_run(notes: list[Note], source: Source, report: Any) -> list[str]:
     return told + _findings(notes, source, report, proven=False)
 
 
-# -- finding by finding --------------------------------------------------------------------
+# -- findings ------------------------------------------------------------------------------
 
 _Where = tuple[int, tuple[int, ...]]
-"""A draw's line and its scopes' lines: what the doctor tells once."""
+"""The line of a draw and the lines of its scopes: each is reported once."""
 
 
 def _where(note: Note, source: Source) -> _Where:
@@ -163,7 +165,7 @@ def _where(note: Note, source: Source) -> _Where:
 
 
 def _findings(notes: list[Note], source: Source, report: Any, *, proven: bool) -> list[str]:
-    """The set of findings, by draw: each code that must be there, and none that must not."""
+    """The disagreements about findings: those that are refuted, false or missing, by draw."""
     must: dict[_Where, set[frozenset[str]]] = defaultdict(set)
     may: dict[_Where, set[str]] = defaultdict(set)
     for note in notes:
@@ -191,7 +193,7 @@ def _findings(notes: list[Note], source: Source, report: Any, *, proven: bool) -
 
 
 def _expected(note: Note) -> list[frozenset[str]]:
-    """Sets of codes; one of each set must be found."""
+    """Sets of codes; at least one code of each set must be found."""
     truths = list(zip(note.scopes, _truths(note), strict=True))
     guilty = [(kind, truth) for (kind, _, _), truth in truths if truth.judged and truth.equal]
     expected = []
@@ -212,7 +214,7 @@ def _expected(note: Note) -> list[frozenset[str]]:
 
 
 def _allowed(note: Note) -> set[str]:
-    """Codes that nobody can contradict: equal keys elsewhere, or too few draws to tell."""
+    """Codes that may be found: keys are equal elsewhere, or there are too few draws to decide."""
     allowed: set[str] = set()
     for (kind, _, size), truth in zip(note.scopes, _truths(note), strict=True):
         if (truth.judged and truth.equal) or (not truth.judged and size not in (0, 1)):

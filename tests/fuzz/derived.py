@@ -1,7 +1,7 @@
-"""Derivatives, checkpoints and jits around parts of a program, which draws as it did without.
+"""Wraps parts of a program in derivatives, checkpoints and jits, which do not change its draws.
 
-In comes a program, out comes the same one, changed. That is done by a generator of its own: what
-the program of a seed draws from which key stays as it was.
+The wrapped parts are chosen by a separate random generator, so that the program of a seed still
+makes the same draws from the same keys.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from tests.fuzz.tree import (
     Wrapped,
 )
 
-_MOST = 4  # more than that in one program only make it slow
-_FIRST_ID = 1_000_000  # no statement of `programs.py` has such a high one
+_MOST = 4  # more in one program only make it slow
+_FIRST_ID = 1_000_000  # higher than the ids of `programs.py`
 
 
 def derived(program: Program, seed: int) -> Program:
-    """The program with some statements, here and there, moved into a function that is wrapped."""
+    """The program, in which some statements are moved into wrapped functions; changed in place."""
     rng = random.Random(f"derived {seed}")
     identity = _FIRST_ID
     for block in blocks(program):
@@ -52,16 +52,16 @@ def _ways(body: Block) -> list[str]:
 
 
 def blocks(program: Program) -> list[Block]:
-    """Every block with a statement in it, the outermost first."""
+    """All blocks that contain a statement, outermost first."""
     found: list[Block] = [program.body, *(helper.body for helper in program.helpers)]
-    for block in found:  # grows as it goes
+    for block in found:  # `found` grows in the loop
         for statement in block:
             found += blocks_of(statement)
     return [block for block in found if block]
 
 
 def blocks_of(statement: Statement) -> list[Block]:
-    """The blocks that a statement holds."""
+    """The blocks that a statement contains."""
     match statement:
         case Vmap() | Loop() | Wrapped():
             return [statement.body]
@@ -72,7 +72,7 @@ def blocks_of(statement: Statement) -> list[Block]:
 
 
 def _bound(statement: Statement) -> list[str]:
-    """The names that a statement leaves behind."""
+    """The names that a statement binds in its block."""
     match statement:
         case Assign() | AxisIndex() | DrawInt():
             return [statement.out]
@@ -87,7 +87,7 @@ def _bound(statement: Statement) -> list[str]:
 
 
 def _turns_unknown_times(body: Block) -> bool:
-    """A loop of which nobody knows how often it turns has no reverse-mode derivative."""
+    """Whether a loop has an unknown number of steps, and so no reverse-mode derivative."""
     for statement in body:
         if isinstance(statement, Loop) and (
             statement.how == "while"

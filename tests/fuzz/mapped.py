@@ -1,7 +1,7 @@
-"""What a key can depend on: in comes a program, out come scopes for each draw.
+"""Finds the scopes that the key of each draw in a program can vary over.
 
-A reading of the text, not a run: both branches, and every step that a loop may make. A key
-that a scope is not named for is the same for all of that scope, whatever the inputs are.
+This reads the text and does not run it: it includes all branches, and every step that a loop
+may make. Over any other scope a key is the same, whatever the inputs are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.fuzz.tree import (
 )
 
 Over = frozenset[int]
-"""Ids of scopes."""
+"""The ids of scopes."""
 
 
 class Mapped:
@@ -75,7 +75,7 @@ class Mapped:
                 self._block(s.body, env, where)
 
     def _loop(self, s: Loop, env: dict[str, Over], where: Where) -> None:
-        # How often a loop turns says what it leaves behind.
+        # What a loop returns depends on its number of steps.
         count = env[s.count] if isinstance(s.count, str) else frozenset[int]()
         env[s.index] = frozenset({s.id})
         for inner, outer in s.xs:

@@ -1,7 +1,7 @@
-"""What a statement of a random program computes: as Python text, and in NumPy for the oracle.
+"""The operations of random programs: as Python text, and in NumPy for the oracle.
 
-Keys are, for the oracle, uint32 arrays of shape (*logical shape, 2), whether they are typed or
-legacy in the program; integers are int64 arrays. An operation acts on the logical shape.
+For the oracle, keys are uint32 arrays of shape (*logical shape, 2), whether they are typed or
+legacy in the program; integers are int64 arrays. Operations act on the logical shape.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Params = dict[str, Any]
 
 @dataclass(frozen=True)
 class Op:
-    """`text(args, params)` is a JAX expression, `value(arrays, params)` what it comes to.
+    """`text(args, params)` is a JAX expression, `value(arrays, params)` computes it in NumPy.
 
-    `params["legacy"]` says that the keys concerned are uint32 arrays.
+    `params["legacy"]` is true if its keys are legacy keys, which are uint32 arrays.
     """
 
     text: Callable[[list[str], Params], str]
@@ -30,7 +30,7 @@ class Op:
 
 
 def words(rows: Any, shape: tuple[int, ...]) -> Array:
-    """Keys given as a list of pairs, as an array of keys of this shape."""
+    """An array of keys of this logical shape, made from pairs of words."""
     return np.array(rows, np.uint32).reshape(*shape, 2)
 
 

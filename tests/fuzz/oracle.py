@@ -1,7 +1,7 @@
-"""The truth: a random program run in plain Python loops, and the key of every draw noted.
+"""The ground truth: runs a random program in plain Python loops, and notes the key of every draw.
 
-No vmap, scan, jit or cond here, and no code of the doctor's. In comes a `Program`, out come its
-draws, each with its scopes and the key at every index of them.
+This module uses no vmap, scan, jit or cond, and no code of jaxrng-doctor. For a `Program` it notes
+the draws, each with its scopes and its key at every index of them.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ MOST_STEPS = 4000
 
 
 class TooLong(Exception):
-    """The program makes more steps than are worth waiting for."""
+    """The program makes more than `MOST_STEPS` steps, which would take too long."""
 
 
 @dataclass
 class Note:
-    """All that one draw did: its key at each index of its scopes that was reached.
+    """The key of one draw at each index of its scopes at which it was reached.
 
-    `scopes` has the kind, the id and the size (`None` where it is not written in the program) of
-    each scope. `mapped` are the scopes that the key may vary over, whatever the inputs.
+    `scopes` has the kind, the id and the size of each scope; the size is `None` for a `while` loop
+    and for a count that is computed. `mapped` are the scopes that the key can vary over.
     """
 
     scopes: list[tuple[str, int, int | None]]
@@ -60,7 +60,7 @@ def _drawn(key: threefry.Key, bound: int) -> int:
 
 
 class Oracle:
-    """Runs a program; `notes` are its draws by their way through it, in the order of the text."""
+    """Runs a program; `notes` has its draws by their path through it, in the order of the text."""
 
     def __init__(self, program: Program) -> None:
         self.helpers = {helper.name: helper for helper in program.helpers}
@@ -75,7 +75,7 @@ class Oracle:
             env[var.name] = np.asarray(value)
         self._block(program.body, env, (), (), {})
 
-    # -- the draws there are, whether reached or not ------------------------------------
+    # -- all draws, whether reached or not ----------------------------------------------
 
     def _outline(
         self, body: Block, where: Where, scopes: tuple[tuple[str, int, int | None], ...]
@@ -152,7 +152,7 @@ class Oracle:
                     env[outer] = inner[name]
             case Call():
                 helper = self.helpers[s.helper]
-                inner = dict(env)  # what is not a parameter is the module's
+                inner = dict(env)  # names that are not parameters are those of the module
                 inner.update(zip(helper.params, [env[a] for a in s.args], strict=True))
                 self._block(helper.body, inner, (*where, ("call", s.id, 0)), index, axes)
                 for outer, name in zip(s.outs, helper.outs, strict=True):
@@ -221,11 +221,15 @@ class Oracle:
 
 @dataclass(frozen=True)
 class Truth:
-    """One draw along one scope, the others held fixed.
+    """One draw along one scope, with the indices of the other scopes fixed.
 
-    judged: it was made at least twice at some index of the others. equal: two of those had equal
-    keys. same: all of them, at every index of the others. counts: the numbers of distinct keys
-    where most are lost, one where ties leave a choice. structural: no key can depend on the scope.
+    Attributes:
+        judged: It was made at least twice at some index of the other scopes.
+        equal: Two of these draws had equal keys.
+        same: All of them had equal keys, at every index of the other scopes.
+        counts: The number of distinct keys at the index that loses the most keys. It has several
+            numbers if there is a tie; any of them is right.
+        structural: The key cannot depend on the scope.
     """
 
     judged: bool
@@ -251,5 +255,5 @@ def along(note: Note, depth: int) -> Truth:
 
 
 def equal_together(note: Note) -> bool:
-    """Two draws at different indices have equal keys."""
+    """Whether two draws at different indices have equal keys."""
     return len(set(note.keys.values())) < len(note.keys)

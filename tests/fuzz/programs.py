@@ -1,6 +1,6 @@
-"""Random programs: in comes a seed, out comes a `Program`, the same for the same seed.
+"""Makes random programs: a `Program` for each seed, always the same for the same seed.
 
-Scopes nest to depth 4 and hold few steps; keys are made in every way that `ops.py` knows.
+Scopes are nested up to 4 deep and have few steps; keys are made by all operations of `ops.py`.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _CHEAP = ("bits", "uniform", "randint", "bernoulli", "normal")
 
 
 def program(seed: int, *, small: bool = False) -> Program:
-    """The program of this seed; a `small` one has few statements, and is checked faster."""
+    """The program of this seed; a `small` one has few statements, so checking it is faster."""
     rng = random.Random(seed)
     statements = rng.choice((1, 2, 3) if small else (2, 4, 7, 11))
     return _Writer(rng, statements, 70 if small else 250).program()
 
 
 class _Writer:
-    """Writes one program. `env` is what is visible where it writes, innermost last."""
+    """Writes one program. `env` has the variables that are visible, innermost last."""
 
     def __init__(self, rng: random.Random, statements: int, most_names: int) -> None:
         self.rng = rng
@@ -92,7 +92,7 @@ class _Writer:
         return [v for v in self.env if v.kind == kind and (rank is None or len(v.shape) == rank)]
 
     def pick(self, found: list[Var]) -> Var:
-        """One of them, rather one that was bound late."""
+        """A random one of them, more often one that was bound late."""
         return found[max(self.rng.randrange(len(found)), self.rng.randrange(len(found)))]
 
     # -- integers ---------------------------------------------------------------------------
@@ -177,7 +177,7 @@ class _Writer:
         return self.assign("to_legacy" if legacy else "to_typed", [key], "key", key.shape, legacy)
 
     def key(self) -> Var:
-        """Any key; now and then of the style that the program does not use elsewhere."""
+        """Any key; sometimes a legacy key in a program of typed keys, or the reverse."""
         found = self.visible("key", 0)
         if found and self.rng.random() < 0.35:
             return self.pick(found)
@@ -384,7 +384,7 @@ class _Writer:
         return self.assign("repeat", [half], shape=(n,), legacy=half.legacy, count=2)
 
     def some(self, n: int, legacy: bool) -> list[Var]:
-        """`n` keys, often the same ones."""
+        """`n` keys, often repeated ones."""
         few = [self.styled(self.key(), legacy) for _ in range(self.rng.choice((1, 2, n)))]
         return [few[i % len(few)] for i in range(n)]
 
@@ -475,7 +475,7 @@ class _Writer:
         return self.block_with(list)[0]
 
     def block_with(self, results: Callable[[], list[Var]]) -> tuple[Block, list[Var]]:
-        """A block of its own names, and what `results` binds at its end."""
+        """A block, and the variables that `results` binds at its end."""
         outer, self.out = self.out, []
         for _ in range(self.rng.choice((1, 2, 2, 3)) + (self.depth == 0)):
             self.statement()
@@ -529,7 +529,7 @@ class _Writer:
     def inside(
         self, size: int, inner: list[tuple[Var, int]], results: Callable[[], list[Var]]
     ) -> tuple[Block, list[Var]]:
-        """A block within one more scope of `size`, with `inner` names bound."""
+        """A block inside one more scope of `size`, in which the `inner` variables are bound."""
         outer, product = list(self.env), self.product
         for var, bound in inner:
             self.bind(var, bound)
@@ -581,7 +581,7 @@ class _Writer:
         self.out.append(Vmap(identity, size, arguments, outs, name, body))
 
     def results(self) -> list[Var]:
-        """What a vmap or a loop's steps hand out beside `acc`."""
+        """What a vmap or the steps of a loop return besides `acc`."""
         if self.rng.random() < 0.6:
             return []
         if self.rng.random() < 0.15:
@@ -589,7 +589,7 @@ class _Writer:
         return [self.key()] if self.rng.random() < 0.75 else [self.keys((self.size(),))]
 
     def operand(self, size: int) -> tuple[Var, int | None]:
-        """An argument of a vmap and its axis: mapped keys most of the time."""
+        """An argument of a vmap and its axis, usually mapped keys."""
         chance = self.rng.random()
         if chance < 0.25:
             found = self.visible("key")
@@ -606,7 +606,7 @@ class _Writer:
         return self.keys((size, other) if axis == 0 else (other, size)), axis
 
     def carried(self) -> list[tuple[Var, Var, int]]:
-        """Names a loop carries: (inner, initial, bound)."""
+        """The variables that a loop carries: (inner, initial, bound)."""
         found = []
         for _ in range(self.rng.choice((0, 1, 1, 2))):
             if self.rng.random() < 0.8:
@@ -619,7 +619,7 @@ class _Writer:
         return found
 
     def next(self, inner: Var) -> Var:
-        """What a carried name is for the next step."""
+        """The value of a carried variable for the next step."""
         if self.rng.random() < 0.2:
             return inner
         if inner.kind == "int":
@@ -775,7 +775,7 @@ class _Writer:
 
 
 def _given(var: Var, choice: object) -> np.ndarray:
-    """The words of a key given as an argument, or the numbers of an array."""
+    """The words of a key argument, or the numbers of an array argument."""
     if var.kind == "int":
         return np.array(choice)
     if not var.shape:

@@ -1,4 +1,4 @@
-"""Programs on which doctor and oracle once disagreed, by what was wrong."""
+"""Programs on which jaxrng-doctor and the oracle once disagreed, by what is special about them."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def _loop(
 
 
 REGRESSIONS: dict[str, Program] = {
-    # Counting failed on an axis of no steps inside one that has some.
+    # Counting failed on an axis of size 0 inside one that is longer.
     "a loop of no steps inside a vmap": _program(
         [
             Vmap(1, 3, [("k", "keys", 0, "0")], [], None, [_loop(2, 0, [Draw(3, "bits", "k")])]),
         ]
     ),
-    # The proof gave up: the carry that goes in is not read, what comes out is.
+    # The proof gave up: the initial carry is not read, but the final one is.
     "a carry that each step makes anew": _program(
         [
             _loop(
@@ -55,7 +55,7 @@ REGRESSIONS: dict[str, Program] = {
             Vmap(3, 3, [("k", "keys", 0, "0")], [], None, [Draw(4, "bits", "k2")]),
         ]
     ),
-    # Among rows without equal keys, the first was counted, whether it drew or not.
+    # If no row had equal keys, the first one was counted, even if it did not draw.
     "drawn in a branch that the first example does not take": _program(
         [
             Vmap(
@@ -93,7 +93,7 @@ REGRESSIONS: dict[str, Program] = {
             ),
         ]
     ),
-    # How often a loop turned differed from step to step of another, and so did what it left.
+    # The inner loop has another number of steps, and so another result, in each outer step.
     "what is left by a loop that turns ever more often": _program(
         [
             _loop(
@@ -115,7 +115,7 @@ REGRESSIONS: dict[str, Program] = {
             ),
         ]
     ),
-    # Seeds that differ give keys that differ, but the first words of all are 0.
+    # Different seeds give different keys, but the first word of all of them is 0.
     "folded with the first word of a key made from a seed": _program(
         [
             Vmap(
@@ -143,7 +143,7 @@ REGRESSIONS: dict[str, Program] = {
             ),
         ]
     ),
-    # The innermost scope that shares the key turned once, and so proved nothing about the outer.
+    # The innermost scope that shares the key made one step, which proves nothing about the outer.
     "shared over a scan, within a loop of one step": _program(
         [
             _do("one", "int_item", "data", index=1),
@@ -181,7 +181,7 @@ REGRESSIONS: dict[str, Program] = {
             ),
         ],
     ),
-    # No scope alone has two draws: one example draws at each step, and each at another.
+    # No scope alone has two draws: one example draws at each step, a different one each time.
     "one constant key, drawn from at different steps by different examples": _program(
         [
             _do("data1", "arange", count=3),
@@ -206,8 +206,8 @@ REGRESSIONS: dict[str, Program] = {
             ),
         ]
     ),
-    # The innermost scope shares its keys by the trace, but only one of its examples ever draws;
-    # which keys are proven to be equal lies in the scopes around it.
+    # By the trace, the innermost scope shares its keys, but only one of its examples ever draws.
+    # The keys that are proven to be equal are equal over the scopes around it.
     "equal keys in a vmap of which one example draws, inside scopes that share together": _program(
         [
             _do("data1", "arange", count=3),

@@ -1,4 +1,4 @@
-"""One key for two draws, by the oracle's notes and by the doctor: out come their disagreements."""
+"""Finds the disagreements of jaxrng-doctor and the oracle about two draws from one key."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ CODES = ("RNG005", "RNG007")
 def disagreements(
     notes: dict[Where, Note], source: Source, report: Any, *, proven: bool
 ) -> list[str]:
-    """Lines on which only one of the two says that a draw's key was drawn from before.
+    """The lines on which only one of them reports a draw from a key that was drawn from before.
 
-    Without the run the doctor may be silent.
+    Without the run, jaxrng-doctor may miss some.
     """
     if "random.clone(" in source.text:
-        return []  # a clone's author wants the same numbers: the doctor asks which of the two it is
+        return []  # clones repeat numbers on purpose, so jaxrng-doctor does not report all of them
     said = {f.place.line: f for f in verdicts(report, proven=proven) if f.code in CODES}
     pairs = [((v, a), (w, b)) for (v, a), (w, b) in combinations(notes.items(), 2)]
     true = {source.at[b.line_of] for (v, a), (w, b) in pairs if _share(v, a, w, b)}
     free = {source.at[n.line_of] for n in notes.values() if not n.keys}
     free |= {source.at[b.line_of] for (_, a), (_, b) in pairs if not a.keys}
-    # The doctor tells also what keys that are made in two ways share in branches that both repeat.
+    # If exclusive branches both repeat keys, jaxrng-doctor also reports a key that they share and
+    # that is derived in two ways.
     either = {source.at[b.line_of] for (v, a), (w, b) in pairs if _have_common(a, b)} - true
     told = [
         f"line {line}: {finding.code} is a false alarm: {finding.message}"
@@ -39,7 +40,7 @@ def disagreements(
 
 
 def verdicts(report: Any, *, proven: bool) -> list[Finding]:
-    """The findings on what has happened: with the run, a note may say what these inputs avoid."""
+    """The findings; with the run, without the notes on reuse that these inputs avoid."""
     return [
         f
         for f in report.findings
@@ -52,7 +53,7 @@ def _have_common(a: Note, b: Note) -> bool:
 
 
 def _share(v: Where, a: Note, w: Where, b: Note) -> bool:
-    """Both drew from one key. In branches of which one is taken that is told of each by itself."""
+    """Whether both drew from one key; exclusive branches that repeat keys are left out."""
     if not _have_common(a, b):
         return False
     return not (_exclusive(v, w) and (_repeats(a) or _repeats(b)))

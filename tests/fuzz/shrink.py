@@ -1,4 +1,4 @@
-"""A smaller program with the same disagreement: statements go while it stays."""
+"""Shrinks a program as long as it keeps a disagreement."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.fuzz.tree import Assign, Block, Call, Cond, Loop, Program, Vmap, Wrap
 
 
 def kinds(told: list[str]) -> set[str]:
-    """What is wrong, without the lines and numbers that shrinking changes."""
+    """The kinds of disagreements, without the lines and numbers, which shrinking changes."""
     return {re.sub(r"[\d\[\], ]+", " ", text.split(" is a false alarm")[0]) for text in told}
 
 
 def shrunk(program: Program, told: list[str], tries: int = 400) -> tuple[Program, list[str]]:
-    """Delete statements, one after the other, until nothing more can go."""
+    """Delete statements one by one until none can be deleted, with at most `tries` attempts."""
     wanted = kinds(told)
     again = True
     while again and tries > 0:
@@ -30,7 +30,7 @@ def shrunk(program: Program, told: list[str], tries: int = 400) -> tuple[Program
             try:
                 now = disagreements(smaller)
             except (KeyError, TooLong, TypeError, ValueError, IndexError):
-                continue  # a name is gone that something else uses, or has another shape
+                continue  # a name that is still used is gone or has another shape
             if wanted & kinds(now):
                 program, told, again = smaller, now, True
                 break
@@ -38,7 +38,7 @@ def shrunk(program: Program, told: list[str], tries: int = 400) -> tuple[Program
 
 
 def _smaller(program: Program) -> Iterator[Program]:
-    """Each program that lacks one thing, the largest things first."""
+    """Programs that lack one part each, the largest parts first."""
     for where in _places(program):
         for change in ("delete", "alias", "outs"):
             new = copy.deepcopy(program)
@@ -59,7 +59,7 @@ def _places(program: Program) -> list[tuple[int, int]]:
 def _blocks(program: Program) -> list[Block]:
     found: list[Block] = [program.body]
     found += [helper.body for helper in program.helpers]
-    for block in found:  # grows as it goes
+    for block in found:  # `found` grows in the loop
         for s in block:
             found += blocks_of(s)
     return [*found, program.module]  # type: ignore[list-item]

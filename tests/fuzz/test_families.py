@@ -1,4 +1,4 @@
-"""The doctor's verdicts on the programs of each family are those of plain Python loops."""
+"""jaxrng-doctor and the oracle in plain Python agree on the programs of each family."""
 
 import jax
 import numpy as np
@@ -12,7 +12,7 @@ AT_ONCE = 5
 
 @pytest.fixture(autouse=True)
 def _forgotten():
-    """What is compiled for these programs is of no use to any other."""
+    """Clear the caches after each test, as no other test uses the compiled programs."""
     yield
     jax.clear_caches()
 
@@ -26,7 +26,7 @@ def test_verdicts_on_programs_of_a_family_are_the_oracles(family, first):
     assert {seed: words for seed, words in told.items() if words} == {}
 
 
-# On which doctor and oracle once disagreed: zeros for the devices that a permutation leaves out.
+# Once a disagreement: devices that a permutation leaves out receive zeros.
 @pytest.mark.parametrize(("family", "seed"), [("devices", 31982)])
 def test_verdicts_on_programs_that_were_misjudged(family, seed):
     assert FAMILIES[family].verdict(seed).told == []

@@ -1,4 +1,4 @@
-"""The doctor's verdicts on random programs are those of an oracle in plain Python."""
+"""jaxrng-doctor and an oracle in plain Python agree on random programs."""
 
 import jax
 import numpy as np
@@ -19,7 +19,7 @@ AT_ONCE = 10
 
 @pytest.fixture
 def forgotten():
-    """What is compiled for these programs is of no use to any other."""
+    """Clear the caches after the test, as no other test uses the compiled programs."""
     yield
     jax.clear_caches()
 
@@ -81,7 +81,7 @@ def test_the_oracles_keys_are_those_of_jax():
 
 
 def test_the_programs_are_of_every_kind():
-    """A fuzz that never draws twice from one key would find nothing."""
+    """Fuzzing without programs that draw twice from one key would find nothing."""
     kinds, verdicts, deepest = set(), set(), 0
     for seed in range(100):
         try:
@@ -98,7 +98,7 @@ def test_the_programs_are_of_every_kind():
     assert kinds == {"vmap", "loop"}
     assert deepest >= 4
     for kind in kinds:
-        # Distinct; all equal by the text; all equal by value; some equal.
+        # Distinct, all equal by the text, all equal by value, some equal.
         assert {
             (kind, False, False, False),
             (kind, True, True, True),

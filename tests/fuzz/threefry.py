@@ -1,7 +1,7 @@
-"""Threefry keys in plain Python: in come keys as pairs of words, out come keys.
+"""Threefry keys in plain Python; a key is a pair of words.
 
-Written from the cipher's definition, with none of JAX in it: `tests/fuzz/test_soundness.py`
-compares it with `jax.random`. Holds for `jax_threefry_partitionable`, the default from 0.5 on.
+Written from the definition of the cipher, without JAX; `tests/fuzz/test_soundness.py` compares it
+with `jax.random`. It is valid for `jax_threefry_partitionable`, the default since JAX 0.5.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def encrypt(key: Key, high: int, low: int) -> Key:
 
 
 def seed(number: int) -> Key:
-    """`jax.random.key(number)` for a number of 32 bits."""
+    """`jax.random.key(number)` for a 32-bit number."""
     return 0, number & _MASK
 
 

@@ -1,7 +1,7 @@
-"""A random program as a tree of statements, and as Python source with one draw a line.
+"""A random program as a tree of statements, and as Python source with one draw per line.
 
 Names are unique in a program, so a statement may use any name bound before it or around it.
-Every draw is added to `acc`, which leaves every scope: nothing in a program is dead.
+Every draw is added to `acc`, which every scope returns, so that no code is dead.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from tests.fuzz.ops import OPS
 Block = list["Statement"]
 
 Where = tuple[tuple[str, int, int], ...]
-"""The way to a draw through the program: scopes, branches and calls, each with its id."""
+"""The path to a draw through the program: scopes, branches and calls, each with its id."""
 
 
 @dataclass(frozen=True)
 class Var:
-    """A name: a key or an integer, or an array of them of this logical shape."""
+    """The name of a key or an integer, or of an array of them with this logical shape."""
 
     name: str
     kind: str
@@ -43,7 +43,7 @@ class AxisIndex:
 
 @dataclass
 class Draw:
-    """`acc` plus the sum of a draw."""
+    """Adds the sum of a draw to `acc`."""
 
     id: int
     sampler: str
@@ -52,7 +52,7 @@ class Draw:
 
 @dataclass
 class DrawInt:
-    """An integer below `bound` that is drawn, for keys that depend on draws."""
+    """Draws an integer below `bound`, so that keys can depend on draws."""
 
     id: int
     out: str
@@ -74,7 +74,7 @@ class Vmap:
 
 @dataclass
 class Loop:
-    """`how` is `scan`, `map`, `fori`, `while`; `count` a number or the name of one.
+    """`how` is `scan`, `map`, `fori` or `while`; `count` is a number or the name of one.
 
     `index` is the name of the step's number, `carry` has (inner, initial, next, outer), `xs` has
     (inner, outer), `ys` has (inner, outer).
@@ -93,7 +93,7 @@ class Loop:
 
 @dataclass
 class Cond:
-    """`branches[index % len(branches)]`; each has its statements and the names it returns."""
+    """Runs `branches[index % len(branches)]`; each has statements and the names it returns."""
 
     id: int
     index: str
@@ -113,8 +113,8 @@ class Call:
 class Wrapped:
     """A block as a function of a number, which `WRAPPERS[how]` calls.
 
-    `outs` are the names it leaves behind. Its `acc` begins with that number, so that all in it
-    has a derivative.
+    `outs` are the names that it returns. Its `acc` starts with that number, so that all of it has
+    a derivative.
     """
 
     id: int
@@ -138,7 +138,7 @@ class Helper:
 
 @dataclass
 class Program:
-    """`module`: statements at import; `inputs`: the arguments of `program`, with their values."""
+    """`module`: statements at import; `inputs`: the arguments of `program` with their values."""
 
     module: list[Assign]
     helpers: list[Helper]
@@ -162,7 +162,7 @@ SAMPLERS = {
 }
 
 
-# Calls of `f(w)`, which returns `acc` and an auxiliary output: what they return, and the call.
+# Ways to call `f(w)`, which returns `acc` and an auxiliary output: the names to bind, the call.
 WRAPPERS = {
     "jit": ("{acc}, {outs}", "jax.jit({f})({w})"),
     "checkpoint": ("{acc}, {outs}", "jax.checkpoint({f})({w})"),
@@ -180,14 +180,14 @@ WRAPPERS = {
     "vjp": ("{acc}, {d}, {outs}", "jax.vjp({f}, {w}, has_aux=True)"),
 }
 FORWARD = ("jit", "checkpoint", "jvp", "jvp of checkpoint")
-"""Those that need no derivative in reverse mode."""
+"""The wrappers that need no reverse-mode derivative."""
 
 
 @dataclass
 class Source:
     """The text of a program, and the line of each draw and scope by its id.
 
-    `start` is what `acc` is at the beginning of a scope's body.
+    `start` is the initial value of `acc` in the body of a scope.
     """
 
     lines: list[str] = field(default_factory=list)

@@ -1,7 +1,7 @@
-"""`jaxrng-doctor inspect` as a user types it: real processes, real files, golden listings.
+"""`jaxrng-doctor inspect` as a user runs it: real processes, real files, golden listings.
 
-After a wanted change of the layout, `python tests/inspect/test_inspect_cli.py` writes the golden
-files anew; read their diff before keeping it.
+After an intended change of the layout, run `python tests/inspect/test_inspect_cli.py` to rewrite
+the golden files, and review their diff.
 """
 
 import json
@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
 
-# Programs of which JAX makes the same equations in all supported versions.
+# Programs that have the same equations in all supported versions of JAX.
 LISTED = {
     f"{name}{'-lineage' if lineage else ''}.txt": (f"{name}.py", *["--lineage"] * lineage)
     for name in ("noise", "nested")
@@ -169,7 +169,7 @@ def test_a_chain_of_splits_stays_in_its_column(write, run_cli):
 
 
 def write_golden_files():
-    """Write the golden files anew, from what this checkout prints."""
+    """Rewrite the golden files with what this checkout prints."""
     for file, arguments in LISTED.items():
         printed = subprocess.run(
             [sys.executable, "-m", "jaxrng_doctor", "inspect", *arguments],

@@ -1,4 +1,4 @@
-"""The listing for programs: its schema describes the JSON, and Graphviz's grammar the graph."""
+"""Machine-readable listings: JSON follows its schema, and graphs follow Graphviz's grammar."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def read(listing):
 def graph(listing, *, lineage=False):
     text = FORMATS["dot"]([listing], RenderOptions(), lineage=lineage)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its parser warns of its own parser
+        warnings.simplefilter("ignore")  # pydot warns about the parser that it uses
         (parsed,) = pydot.graph_from_dot_data(text)
     return text, parsed
 
@@ -148,7 +148,7 @@ def test_json_has_equations_and_lineage_at_once(listings):
 
 
 def test_json_has_a_line_for_each_equation():
-    """So that tools that go by lines can work with it, and a large program is soon written."""
+    """So that tools that work by line can use it, and large programs are written quickly."""
 
     def fn(x, key):
         for _ in range(50):

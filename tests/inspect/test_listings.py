@@ -1,4 +1,4 @@
-"""The listing against facts from elsewhere: JAX's own jaxpr, and keys that are made by hand."""
+"""Listings compared with independent facts: JAX's own jaxpr, and keys that the tests make."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def draws(listing):
 
 
 def scopes(listing):
-    """Kind, size and first line of each scope, in the order in which the boxes open."""
+    """Kind, size and axis name of each scope, in the order in which the boxes open."""
     marks = [m.scope for row in walk(listing.rows) if isinstance(row, Box) for m in row.scopes]
     return [(s.kind, s.size, s.axis_name) for s in marks]
 
 
 def pattern(rows):
-    """Equal rows have equal numbers, in the order in which they first appear."""
+    """A number for each row: equal rows have equal numbers, in order of first appearance."""
     seen = {}
     return [seen.setdefault(tuple(np.ravel(row).tolist()), len(seen)) for row in rows]
 
@@ -102,7 +102,7 @@ def subjaxprs(eqn):
 
 
 def leaves(jaxpr):
-    """The equations that hold no jaxpr, by primitive."""
+    """The number of equations without inner jaxprs, by primitive."""
     found = Counter()
     for eqn in jaxpr.eqns:
         inside = list(subjaxprs(eqn))
@@ -123,7 +123,7 @@ def test_every_equation_is_there_once(fn, make):
         if isinstance(row, Line) and not row.inside and row.kind != "draw"
     )
     wanted = leaves(jax.make_jaxpr(fn)(*args).jaxpr)
-    if SCAN3:  # its carry is in refs, which are shown as the values in them
+    if SCAN3:  # its carry is in refs, which are shown as their values
         for name in ("new_ref", "get", "swap"):
             del wanted[name]
     assert shown == wanted
@@ -187,7 +187,7 @@ def test_names_are_unique_and_every_use_has_its_variable(fn):
 
 @both_kinds
 def test_one_number_is_one_key(make):
-    """Against the words of keys that are made here, without the doctor."""
+    """Compared with the words of keys that are made here, without jaxrng-doctor."""
     index = jnp.array([3, 1, 1, 0, 3, 2])
 
     def gathered(x, key):
@@ -350,7 +350,7 @@ def turned_on(x, key):
     ("fn", "args"), [(carried_on, (X, jnp.ones((3, 6, 6)))), (turned_on, (X,))]
 )
 def test_what_changes_in_a_loop_is_never_said_to_stay_the_same(fn, args):
-    """What no key depends on is followed with `every` alone; without, nothing is claimed of it."""
+    """What no key depends on is only followed with `every`; without it nothing is claimed."""
 
     def carries(every):
         listing = inspected(fn, *args, jax.random.key(0), every=every)
@@ -375,7 +375,7 @@ def test_each_scope_has_an_index_of_its_own_however_deep():
     boxes = [row for row in walk(listing.rows) if isinstance(row, Box)]
     indices = [mark.index for box in boxes for mark in box.scopes]
     assert len(indices) == len(set(indices)) == 8
-    # Nor is there a variable of the same name, but for those that the user calls so.
+    # No variable has the name of an index, unless the user gave it that name.
     assert not set(indices) & {v.name for box in boxes for v in box.outputs}
 
 
@@ -428,7 +428,7 @@ def test_a_finding_stands_at_the_draw_and_not_at_what_made_its_key_on_the_same_l
 
     listing = inspected(fn, X, jax.random.key(0))
     lines = {row.kind: row for row in walk(listing.rows) if isinstance(row, Line)}
-    assert lines["draw"].place == lines["fold_in"].place  # all that is known is the user's line
+    assert lines["draw"].place == lines["fold_in"].place  # only the user's line is known
     assert lines["draw"].findings == (0,)
     assert lines["fold_in"].findings == ()
 

@@ -1,7 +1,7 @@
-"""What holds of an equation's results for small inputs, and what its transfer claims of them.
+"""Checks by brute force what a transfer claims about the results of an equation.
 
-An operand has one array for each index of two scopes. All that is claimed of it is true of these
-arrays; what the transfer then claims of the results must be true of what JAX computes from each.
+An operand has one array for each index of two scopes. The claims about it are all true of these
+arrays. What the transfer then claims about the results must be true of what JAX computes from each.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from jaxrng_doctor.model.facts import Variation
 CONSTANT, EQUAL, DISTINCT, UNKNOWN = Variation
 
 SCOPES = (2, 3)
-"""How many examples each of the two scopes has."""
+"""The number of examples of each of the two scopes."""
 
 EXAMPLES = 6
 
 SAMPLES = 80
-ENOUGH = 16  # inputs of one description, to say that something always holds of the results
-MOST = 1000  # inputs that are tried one and all; of more, so many samples
+ENOUGH = 16  # inputs with one description, to conclude that something always holds for the results
+MOST = 1000  # if there are at most this many inputs, all of them are tried
 
 Transfer = Callable[[Any, tuple[Value, ...]], Any]
 
@@ -44,7 +44,7 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "uint32": (0, 1, 2, 2**32 - 1, 3, 2**31, 2**16, 5, 6, 7, 8, 64, 100),
     "float32": (0.0, 1.0, 2.0, -1.0, 0.5, 2.0**26, 1.0 + 2.0**-20, 2.0**26 + 8, 3.0, -2.0, 7.0),
 }
-"""What the elements of an operand are, by dtype; a prime number of each."""
+"""The elements to try for an operand, by dtype; each dtype has a prime number of them."""
 
 PRIMES = (2, 3, 5, 7, 11, 13)
 WORDS = {"fry": 2, "rbg": 4, "urbg": 4}
@@ -54,8 +54,8 @@ WORDS = {"fry": 2, "rbg": 4, "urbg": 4}
 class Operand:
     """A shape and a dtype; `numbers` are the elements to try.
 
-    The dtype can be an implementation of keys, or `"words"`: then it is uint32, its last axis has
-    the words of a legacy key, and keys that differ may have some of their words in common.
+    The dtype can also be an impl of keys in `WORDS`, or `"words"`: then it is uint32, the last axis
+    has the words of a legacy key, and different keys may have some equal words.
     """
 
     shape: tuple[int, ...]
@@ -90,12 +90,13 @@ class Operand:
 class Case:
     """One equation: that of `primitive` in `program`, which takes the operands.
 
-    params: the parameters for a JAX that makes no such equation: then `program` computes the
-        result itself.
-    one_by_one: the examples are not computed under a vmap.
-    samples: how many inputs to draw.
-    unsound: why the transfer claims too much, where that is known. coarse: why it claims less
-        than always holds.
+    Attributes:
+        params: The equation's parameters, for a JAX in which `program` has no such equation. Then
+            `program` itself computes the result.
+        one_by_one: The examples are not computed under a vmap.
+        samples: How many inputs to draw.
+        unsound: Why the transfer claims too much, if it is known to.
+        coarse: Why it claims less than always holds.
     """
 
     primitive: str
@@ -114,7 +115,7 @@ class Case:
 
 
 def parameters(cases: Iterable[Case]) -> list[Any]:
-    """The cases for `parametrize`; those that are known to be wrong are to fail."""
+    """The cases for `parametrize`; those known to be unsound are expected to fail."""
     return [
         pytest.param(
             case,
@@ -126,7 +127,7 @@ def parameters(cases: Iterable[Case]) -> list[Any]:
 
 
 def binding(primitive: str, **params: Any) -> Callable[..., Any]:
-    """A program of one equation."""
+    """A program that consists of one equation of `primitive`."""
     found: Any = next(
         p for p in vars(primitives).values() if isinstance(p, Primitive) and p.name == primitive
     )
@@ -135,7 +136,7 @@ def binding(primitive: str, **params: Any) -> Callable[..., Any]:
 
 @dataclass
 class Outcome:
-    """What was claimed, what of it is false, and what holds always and was not claimed."""
+    """The claims made, those that are false, and those that always hold but were not made."""
 
     claimed: set[Variation]
     false: list[str]
@@ -143,15 +144,15 @@ class Outcome:
 
 
 Claims = tuple[tuple[Variation, ...], tuple[Variation, ...]]
-"""How one operand varies over the scopes, and along its axes."""
+"""How one operand varies over the scopes and along its axes."""
 
 Description = tuple[tuple[Claims, ...], tuple[int, ...]]
-"""Of each operand its claims, and the first operand that is the same value."""
+"""The claims about each operand, and for each the first operand that is the same value."""
 
 
 @dataclass(frozen=True)
 class Tried:
-    """The results of all inputs. `groups` has the inputs that one description is true of."""
+    """The results for all inputs. `groups` has the inputs that each description is true of."""
 
     case: Case
     eqn: Any
@@ -164,7 +165,7 @@ class Tried:
 
 
 def _every(operands: Sequence[Operand]) -> Iterator[list[np.ndarray]]:
-    """All inputs of the first few numbers, where these are not too many."""
+    """All inputs made of the first three numbers, unless there are more than `MOST`."""
     shapes = [(*SCOPES, *operand.elements) for operand in operands]
     sizes = [int(np.prod(shape)) for shape in shapes]
     few = [operand.pool()[:3] for operand in operands]
@@ -182,7 +183,7 @@ def _numbers(operand: Operand, numbers: Any, shape: tuple[int, ...]) -> np.ndarr
 
 
 def _some(operand: Operand, rng: np.random.Generator) -> np.ndarray:
-    """One input that is the same along some dimensions, distinct along others."""
+    """A random array that is the same along some dimensions and distinct along others."""
     shape = (*SCOPES, *operand.elements)
     pool = np.asarray(operand.pool())
     roles = rng.choice(3, size=len(shape), p=(0.35, 0.4, 0.25))
@@ -199,7 +200,7 @@ def _some(operand: Operand, rng: np.random.Generator) -> np.ndarray:
     numbers = np.broadcast_to(numbers % count, shape)
     found = rng.permutation(pool)[numbers]
     if _is_words(operand) and 0 not in shape and rng.random() < 0.5:
-        found = found.copy()  # one word is the same for all, as the first of keys from seeds is
+        found = found.copy()  # one word is equal in all, as the first word of keys from seeds is
         found[..., rng.integers(shape[-1])] = found.flat[0]
     return _numbers(operand, found, shape)
 
@@ -224,10 +225,10 @@ def _is_words(operand: Operand) -> bool:
 
 
 def _compare(numbers: np.ndarray, rank: int, *, words: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Of each input, along each scope and axis: are all the same, are all pairwise distinct?
+    """Whether each input is all the same, and whether it is distinct, along each scope and axis.
 
-    `numbers` are `[input, *SCOPES, *elements]`. Keys, also as raw words, differ where any word of
-    theirs does. Two numbers are the same if their bits are.
+    `numbers` has the shape `[input, *SCOPES, *elements]`, both results `[dimension, input]`. Keys,
+    also as raw words, differ if any of their words differ. Numbers are the same if their bits are.
     """
     if numbers.dtype.kind == "f":
         numbers = numbers.view(f"u{numbers.dtype.itemsize}")
@@ -248,7 +249,7 @@ def _compare(numbers: np.ndarray, rank: int, *, words: bool) -> tuple[np.ndarray
 
 
 def _describe(same: Sequence[bool], distinct: Sequence[bool], rng: np.random.Generator) -> Claims:
-    """Something true of an array, mostly as much as can be said."""
+    """True claims about an array; one in ten dimensions is `UNKNOWN`, whatever holds for it."""
     found = []
     for number, (is_same, is_distinct) in enumerate(zip(same, distinct, strict=True)):
         options = [EQUAL] * bool(is_same) + [DISTINCT] * bool(is_distinct)
@@ -263,7 +264,7 @@ def _describe(same: Sequence[bool], distinct: Sequence[bool], rng: np.random.Gen
 
 
 def equation(case: Case) -> Any:
-    """The equation of the case, or one like it where this JAX makes none."""
+    """The equation of the case, or a substitute for it if this JAX makes none."""
     one = [o.array(np.zeros(o.elements, o.numeric)) for o in case.operands]
     jaxpr = jax.make_jaxpr(case.program)(*one)
     found = [eqn for eqn in jaxpr.eqns if eqn.primitive.name == case.primitive]
@@ -282,7 +283,7 @@ def equation(case: Case) -> Any:
 
 @functools.lru_cache(maxsize=1)
 def _computed(cases: tuple[Case, ...]) -> dict[Case, tuple[Any, list[list[np.ndarray]], Any]]:
-    """For each case the equation, the inputs and the results; compiled at once, which is faster."""
+    """The equation, inputs and results of each case; compiled together, which is faster."""
     programs, arguments = [], []
     eqns, inputs = [], []
     for case in cases:
@@ -307,7 +308,7 @@ def _computed(cases: tuple[Case, ...]) -> dict[Case, tuple[Any, list[list[np.nda
 
 
 def tried(case: Case, cases: Iterable[Case] = ()) -> Tried:
-    """What comes of the case, which is one of `cases`."""
+    """The results of the case; it is compiled together with those of `cases` of its primitive."""
     together = tuple(other for other in cases if other.primitive == case.primitive)
     eqn, inputs, outs = _computed(together or (case,))[case]
     rng = np.random.default_rng(0)
@@ -338,7 +339,7 @@ def tried(case: Case, cases: Iterable[Case] = ()) -> Tried:
 
 
 def _results(case: Case, eqn: Any, operands: Sequence[Any]) -> list[Any]:
-    """The results of each example, by JAX."""
+    """The results of each example, computed by JAX."""
 
     def one(args: Sequence[Any]) -> Any:
         return eqn.primitive.bind(*args, **eqn.params)
@@ -353,7 +354,7 @@ def _results(case: Case, eqn: Any, operands: Sequence[Any]) -> list[Any]:
 
 
 def values(claims: Sequence[Claims], twins: Sequence[int] = ()) -> tuple[Value, ...]:
-    """Abstract operands of which the claims hold; `twins` has the first that is the same value."""
+    """Abstract operands with these claims; `twins` has the first operand that is the same value."""
     made: list[Value] = []
     for number, (over, axes) in enumerate(claims):
         if twins and twins[number] != number:
@@ -402,7 +403,7 @@ def outcome(tried: Tried, transfer: Transfer) -> Outcome:
 
 
 def _made_of(eqn: Any, args: Sequence[Value]) -> Sequence[Value]:
-    """What the result is made of, which is not what chooses between it and others."""
+    """The operands that the result is made of, without the one that a `select_n` chooses by."""
     return args[1:] if eqn.primitive.name == "select_n" else args
 
 
@@ -414,7 +415,7 @@ def _holds(tried: Tried, out: int, dimension: int, claim: Variation, inputs: Seq
 
 
 def _along(description: Description, dimension: int) -> tuple[Any, ...]:
-    """What a claim about one dimension of the result depends on."""
+    """The part of a description that a claim about one dimension of the result depends on."""
     claims, twins = description
     if dimension < len(SCOPES):
         return (*(over[dimension] for over, _ in claims), twins)

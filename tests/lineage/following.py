@@ -1,4 +1,4 @@
-"""Runs lineage on a program, for the tests of what it finds."""
+"""Runs the lineage analysis on a program, for tests of what it finds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a key is the same over a scope, and what else its line of ancestors tells."""
+"""Why a key is the same over a scope, and what else its derivation shows."""
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ def steps(f):
     return lambda x, key: lax.scan(lambda c, _: (c, f(key)), 0.0, x)[1]
 
 
-# The program; the cause's kind, key and name; what was made inside of the scope, the last first.
+# The program; the kind, key and name of the cause; what was made inside the scope, last first.
 CAUSES = {
     "unmapped": (mapped(lambda _, key: normal(key)), ("unmapped", "key", "key"), []),
     "folded inside": (

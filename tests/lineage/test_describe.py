@@ -1,4 +1,4 @@
-"""What a key is made of, in words."""
+"""The text that describes how a key is derived."""
 
 import jax
 import jax.numpy as jnp
@@ -69,7 +69,7 @@ PHRASES = {
     "in two": (in_two_vmaps, "split(key, (4, 2))[i][j]"),
     "stacked": (stacked, "[fold_in(split(…, 4)[i], 3) for each i][1]"),
     "carried": (carried, "the loop's carry, at first key"),
-    "after a loop": (after_loop, "what a loop left"),
+    "after a loop": (after_loop, "the final carry of a loop"),
     "an index": (indexed, "fold_in(key, axis_index)"),
     "broadcast": (
         lambda key: jax.vmap(normal)(jnp.broadcast_to(key, (3,))), "broadcast_to(key, (3,))[i]",

@@ -1,4 +1,4 @@
-"""Keys that have one identity are one key, however each is taken from its array."""
+"""Keys with one identity are one key, no matter how each is taken from its array."""
 
 import itertools
 
@@ -16,14 +16,14 @@ normal, split, fold_in = jax.random.normal, jax.random.split, jax.random.fold_in
 
 
 def cut(keys, start, length=1):
-    """The slice at `start`, which JAX moves to where there is one; the index is a literal."""
+    """The slice at `start`, which JAX clamps to the array; the index is a literal."""
     sizes = (length, *keys.shape[1:])
     starts = [np.int32(start), *(np.int32(0) for _ in keys.shape[1:])]
     return binding("dynamic_slice", slice_sizes=sizes)(keys, *starts)
 
 
 def of_array(keys):
-    """Each way to take a key from four, by the index of the key that it takes."""
+    """Each way to take a key from an array of four, with the index of the key that it takes."""
     first, second, third, last = keys
     grid = keys.reshape((2, 2, *keys.shape[1:]))
     return [
@@ -58,7 +58,7 @@ def drawing(keys):
 
 
 def identities(keys, key):
-    """The identity of each of the program's keys, and its words."""
+    """The identities of the program's keys, and their words."""
     _, engine = followed(drawing(keys), key)
     known = Identities()
     found = [known.of(use.keys[0]) for use in engine.draws]
@@ -83,7 +83,7 @@ def test_the_ways_to_take_one_element_give_one_identity(make):
 
 
 def children(key):
-    """Keys made of one key; those that have one name are the same where threefry is as it is."""
+    """Keys derived from one key; equal names are equal keys if threefry is partitionable."""
     a = split(key, 2)
     b = split(key, (2, 2))
     return [

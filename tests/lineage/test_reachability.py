@@ -1,4 +1,4 @@
-"""How many examples of a vmap take a branch, against counting them."""
+"""Whether at most one example of a vmap takes a branch, compared with counting them."""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ def if_false(test):
     return lambda i, x, key: lax.cond(test(i, x), nothing, drawing, key)
 
 
-# A test of the index `i`, which each example has another of, and of `x`, which some have in common.
+# Tests of the index `i`, which differs for each example, and of `x`, which some examples share.
 ONCE = {
     "is 2": if_true(lambda i, x: i == 2),
     "2 is": if_true(lambda i, x: i == 2),
@@ -111,7 +111,7 @@ def test_draws_in_two_branches_exclude_each_other_also_where_the_choice_is_made_
 
     trace, engine = followed(program, FEW, KEY)
     guards = Guards(trace)
-    # The branches of a cond are in the order of the index: the false one first.
+    # The branches of a cond are in the order of the index, so the false one is first.
     no, yes, again, other = engine.draws
     excluded = {
         (a, b)
@@ -136,4 +136,4 @@ def test_a_choice_by_a_constant_does_not_depend_on_the_inputs():
 
     assert not Guards(trace).by_inputs(in_branch)
     assert in_while.guards == ()
-    assert Guards(trace).by_inputs(in_while)  # how often it turns, nobody knows beforehand
+    assert Guards(trace).by_inputs(in_while)  # its number of steps is not known in advance

@@ -1,4 +1,4 @@
-"""Abstract values: made once each, and how their variations combine."""
+"""Abstract values: each is made once, and their variations combine."""
 
 import itertools
 
@@ -25,7 +25,7 @@ ALL = tuple(Variation)
 PAIRS = list(itertools.product(ALL, repeat=2))
 TRIPLES = list(itertools.product(ALL, repeat=3))
 
-# Which claims are true of what another is true of: it promises at least as much.
+# The claims that each claim implies.
 PROMISES = {
     CONSTANT: {CONSTANT, EQUAL, UNKNOWN},
     EQUAL: {EQUAL, UNKNOWN},

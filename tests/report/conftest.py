@@ -1,4 +1,4 @@
-"""Pages as a reader opens them: from a file, in a real browser that lets nothing out."""
+"""Opens pages from a file, in a real browser that blocks all other requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture
 def show(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Open a page's text in a new window; at the end it must have asked for nothing, and erred not.
+    """Open the text of a page in a new window; fail if the page requests, logs or raises anything.
 
     The options are those of Playwright's `new_context`, such as `color_scheme="dark"`.
     """

@@ -1,4 +1,4 @@
-"""What a user's program may contain: in comes any report, out comes one full of markup."""
+"""Reports whose texts contain markup, as those of a user's program may."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ MARKUP = (
 )
 
 WORDS = {"kind", "severity", "confidence", "by", "stage", "code"}
-"""Fields that hold one of a few words, or a rule's code, and never what a user wrote."""
+"""Fields whose value is one of a few words or the code of a rule, never text from a user."""
 
 
 def hostile(value: Any, name: str = "") -> Any:
-    """The same data, each text of it ended by markup."""
+    """The same data, with `MARKUP` appended to each text."""
     if isinstance(value, str) and name not in WORDS:
         return value + MARKUP
     if isinstance(value, tuple):

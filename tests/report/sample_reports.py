@@ -1,4 +1,4 @@
-"""Reports made by hand, about source that exists in `linecache` only, as a notebook's does."""
+"""Handmade reports about source code that exists only in `linecache`, like that of a notebook."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def walk(x, key):
 
 
 def install() -> None:
-    """Put the sources where the doctor reads source from."""
+    """Put the sources into `linecache`, from which jaxrng-doctor reads them."""
     for path, text in SOURCES.items():
         put_source(path, text)
 
@@ -84,7 +84,7 @@ def put_source(path: str, text: str) -> None:
 
 
 def at(path: str, line: int, text: str, function: str | None = None) -> Place:
-    """The place of `text` on a line of one of the sources, with columns in bytes as Python's."""
+    """The place of `text` on a line of one of the sources, with columns in bytes, as in Python."""
     source = linecache.getlines(path)[line - 1]
     start = source.index(text)
     column = len(source[:start].encode()) + 1
@@ -143,7 +143,7 @@ def loop_finding() -> Finding:
 
 
 def million_finding() -> Finding:
-    """Two keys that take turns over a million examples, on a line too long for most terminals."""
+    """Two alternating keys over a million examples, on a line too long for most terminals."""
     loop = "/project/train/loop.py"
     return Finding(
         code="RNG002",
@@ -281,11 +281,11 @@ HOSTILE = (
     "http://evil.example www.evil.example @ghost #1 :tada: **b** _e_ ~~s~~ $m$ {0} {{ [x](0)\n"
     "\x1b[31m \x00 \x07 \x85 \ufffe \u2028 \u202e \udc80 é 日本 🎲"
 )
-"""Text in which each format finds something that it could take for its own."""
+"""Text with something that each format could mistake for its own syntax."""
 
 
 def hostile_targets() -> tuple[TargetReport, ...]:
-    """Every kind of text that a report has, hostile throughout, even the file's name."""
+    """Targets with hostile text in every field, even in the file name."""
     path = f"/project/{HOSTILE.replace('/', '|')}.py"
     put_source(path, "x = f(key)  # ``` `````` </details> ]]> ::error::z 🎲\n")
     place = Place(path, 1, 5, 1, 11, HOSTILE)

@@ -1,4 +1,4 @@
-"""Workflow commands, read back by the rules of the runner of GitHub Actions."""
+"""Workflow commands, read back by the rules of the GitHub Actions runner."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def sources():
 
 
 def unescaped(text, codes):
-    for code, char in codes.items():  # `%25` comes last, as it does in the runner
+    for code, char in codes.items():  # `%25` is last, as in the runner
         text = text.replace(code, char)
     return text
 
 
 def commands(*targets):
-    """Each command as the runner understands it, and the lines that are none."""
+    """The commands as the runner parses them, and the lines that are not commands."""
     text = FORMATS["github"](samples.report(*targets), RenderOptions(root=samples.ROOT))
     found, others = [], []
     for line in text.splitlines():

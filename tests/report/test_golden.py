@@ -1,7 +1,7 @@
-"""Golden files of the formats for programs, and what all formats have in common.
+"""Golden files of SARIF, GitHub, JUnit and Markdown reports, and properties of all formats.
 
-After a wanted change, `python tests/report/test_golden.py` writes the golden files anew; read
-their diff before keeping it. The terminal's are in `test_terminal.py`.
+After an intended change, `python tests/report/test_golden.py` rewrites the golden files; review
+the diff. Those of the terminal are in `test_terminal.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The HTML page as text: what is in it, that it is whole, and that it needs no other file."""
+"""The HTML page as text: it is complete and well-formed, and needs no other file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ VOID = {"meta", "link", "input", "br", "hr", "img"}
 
 
 class Reader(HTMLParser):
-    """Elements in order with their attributes, and the text; complains of what is not closed."""
+    """The elements in order with their attributes, and the text; unclosed elements are an error."""
 
     def __init__(self, text):
         super().__init__()
@@ -170,7 +170,7 @@ def test_a_picture_of_noise_is_drawn_row_by_row():
     finding = dataclasses.replace(samples.shared_finding(), picture=picture)
     text = render(samples.report(TargetReport("noise.py:noisy_batch", (finding,))))
     paths = [attrs for tag, attrs in Reader(text).elements if tag == "path"]
-    # Zero is the first shade, one is the last; the two equal rows are one stroke of height two.
+    # Zero has the first shade, one the last. The two equal rows are one stroke of height two.
     assert paths[:3] == [
         {"class": "level0", "d": "M0 0v2"},
         {"class": "level4", "d": "M1 2v1"},

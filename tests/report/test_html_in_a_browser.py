@@ -1,6 +1,6 @@
-"""The HTML page as a reader has it: opened from disk in a browser, driven by mouse and keys.
+"""The HTML page in a real browser: opened from disk, used with mouse and keyboard.
 
-`show` (in conftest.py) fails a test whose page asks for anything, or says anything to the console.
+`show` (in conftest.py) fails a test whose page requests anything or writes to the console.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def render(*targets):
 
 @pytest.fixture(scope="module")
 def page_of_model(tmp_path_factory, cli_environment):
-    """What the command line writes of the program above."""
+    """The page that the command line writes for `PROGRAM`."""
     return checked(tmp_path_factory.mktemp("model"), cli_environment, "model.py", PROGRAM)
 
 
@@ -138,7 +138,7 @@ def test_a_page_shows_what_is_wrong(show, page_of_model):
 
 
 def test_equal_rows_are_plain_to_see(show, chromium, page_of_model):
-    """Looks at the screen itself: the colours of each row, in the middle of each cell."""
+    """Compares the rows on the screen itself, by the colour of each cell."""
     page = show(page_of_model)
     shared, healed = page.locator("figure.noise svg[role=img]").all()
     rows = [pixels(chromium, drawn) for drawn in (shared, healed)]
@@ -152,7 +152,7 @@ def test_equal_rows_are_plain_to_see(show, chromium, page_of_model):
 
 
 def pixels(chromium, drawn):
-    """The colours of a picture's cells, as a screenshot of it has them."""
+    """The colours of a picture's cells, from a screenshot."""
     data = base64.b64encode(drawn.screenshot()).decode()
     columns, height = (int(x) for x in drawn.get_attribute("viewBox").split()[2:])
     page = chromium.new_page()
@@ -205,7 +205,7 @@ def test_print_shows_all_on_white(show, page_of_model):
     assert page.evaluate(SEEN, ".tools") == []
     assert "random_fold_in" in page.locator(".program .rows").inner_text()
     rows = page.locator(".rows").evaluate("(e) => e.scrollHeight - e.clientHeight")
-    assert rows <= 1  # nothing is hidden in a part that scrolls
+    assert rows <= 1  # the program has no hidden part to scroll to
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.evaluate(SEEN, "details:not([open])")
     assert page.pdf().count(b"/Type /Page\n") >= 2
@@ -268,7 +268,7 @@ def test_a_page_is_read_with_keys_alone(show):
     page.keyboard.press("Enter")
     assert len(page.evaluate(SEEN, "article.finding .message")) == 2
     page.keyboard.press("/")
-    page.keyboard.type("j of them")  # letters in a field are letters
+    page.keyboard.type("j of them")  # in a field, letters are not shortcuts
     assert page.get_by_label("Search the findings").input_value() == "j of them"
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.tagName") == "BODY"
@@ -349,7 +349,7 @@ def test_pointing_at_a_variable_shows_its_line_and_its_uses(program):
     assert "jax.random.split(key)" in line
     assert line.split()[0] == str(line_of("jax.random.split(key)"))
     uses = program.locator(".rows a.variable.tied").all_inner_texts()
-    assert len(uses) == 3  # where it is made, and the two parts that are taken from it
+    assert len(uses) == 3  # where it is defined, and the two keys taken from it
     assert set(uses) == {name}
 
 
@@ -395,7 +395,7 @@ def test_the_tree_of_keys_leads_from_the_seed_to_the_draws(program):
     assert "bernoulli" in tree.locator("li.faulty").last.inner_text()
 
 
-# -- what users write ------------------------------------------------------------------------
+# -- text from users -------------------------------------------------------------------------
 
 
 def test_markup_in_a_report_is_text(show, page_of_model):
@@ -453,7 +453,7 @@ def test_a_notebook_shows_the_page_in_a_frame(show, page_of_model):
     assert "draw the same numbers" in inside.locator("article.finding").inner_text()
     inside.get_by_text("Fold all", exact=True).click()
     assert not inside.locator(".message").first.is_visible()
-    # The frame may not look out, and the styles of the page stay inside.
+    # The frame has no access to the notebook, and the page's styles stay inside.
     assert page.frames[1].evaluate("origin") == "null"
     assert page.locator("p.error").evaluate("(e) => getComputedStyle(e).color") == "rgb(0, 0, 0)"
 
@@ -480,10 +480,10 @@ def test_inspect_tells_what_is_wrong_in_words(show, tmp_path, run_cli, flags):
     page = show(done.stdout)
     found = page.get_by_role("list", name="Findings")
     assert "all 32 examples of vmap(dropout) draw the same numbers" in found.inner_text()
-    # How many keys there are is told to those without a mouse, too.
+    # The number of keys is visible without a mouse, too.
     assert "32 keys, 1 distinct" in page.locator("main").inner_text()
     if not flags:
         found.get_by_role("link", name="RNG001").click()
         assert "jax.random.bernoulli" in page.locator(".equation:target").inner_text()
-    # And the keys of the keyboard are told where they do something.
+    # The keyboard shortcuts are shown where they have an effect.
     assert page.locator("footer").count() == (0 if flags else 1)

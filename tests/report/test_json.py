@@ -1,4 +1,4 @@
-"""The JSON report: what a program reads, and that the published schema describes it."""
+"""The JSON report: its content, and that it is valid under the published schema."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_numbers_are_json_numbers(value, written):
 
 
 def test_one_report_one_text():
-    """Colour and width are the terminal's; the text is ASCII and ends with a newline."""
+    """Colour and width have no effect. The text is ASCII and ends with a newline."""
     name = "/project/\udc80.py"
     finding = Finding("RNG001", "n", "error", "inferred", "é\x1b", Place(name, 1))
     report = samples.report(samples.shared_target(), TargetReport("t", (finding,)))

@@ -1,4 +1,4 @@
-"""JUnit XML, read back by a reader of JUnit files."""
+"""JUnit XML, read back by a JUnit parser."""
 
 from __future__ import annotations
 

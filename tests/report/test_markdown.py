@@ -1,4 +1,4 @@
-"""Markdown, read by a parser of Markdown: what is ours is there, the user's does nothing."""
+"""Markdown, read back by a parser: the report has its markup, text from users has none."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def tokens(text):
 
 
 def cells(text):
-    """The words of each row of the table."""
+    """The texts of the cells in each row of the table."""
     rows, inside = [], False
     for token in tokens(text):
         if token.type == "tr_open":

@@ -1,4 +1,4 @@
-"""SARIF: valid by the schema that OASIS publishes, and what a reader finds in it."""
+"""SARIF: its content, and that it is valid under the schema that OASIS publishes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(*targets, root=samples.ROOT, rules=samples.RULES):
 
 
 def location(place, root=samples.ROOT):
-    """Where a finding at `place` is said to be."""
+    """The physical location of a finding at `place`."""
     finding = Finding("RNG001", "n", "error", "proven", "m", place)
     (result,) = read(TargetReport("t", (finding,)), root=root)["results"]
     return result["locations"][0]["physicalLocation"]
@@ -155,7 +155,7 @@ def test_every_rule_has_its_help():
         assert "\n## Use instead\n" in shown["help"]["markdown"]
         assert "\nUse instead\n" in shown["help"]["text"]
         assert "```" not in shown["help"]["text"]
-        assert "helpUri" not in shown  # as long as the pages are nowhere on the web
+        assert "helpUri" not in shown  # until the pages are published
 
 
 def test_a_rule_with_a_page_leads_there():
@@ -246,4 +246,4 @@ def test_hostile_text_is_data():
     assert "é 日本 🎲" in text
     assert "{{0}} {{{{ [x] (0)" in text  # no placeholder, and no link to a location
     assert suppressed["suppressions"][0]["location"]["physicalLocation"]
-    json.dumps(run, ensure_ascii=False).encode()  # no half of a surrogate pair is left
+    json.dumps(run, ensure_ascii=False).encode()  # no lone surrogate is left

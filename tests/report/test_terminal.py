@@ -1,7 +1,7 @@
 """The terminal report: golden files, and what must hold for any text and any width.
 
-After a wanted change of the layout, `python tests/report/test_terminal.py` writes the golden
-files anew; read their diff before keeping it.
+After an intended change of the layout, `python tests/report/test_terminal.py` rewrites the golden
+files; review the diff.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def test_colour_changes_no_word():
         assert SGR.sub("", colored) == golden(name, 100, False)
 
 
-# The user's text is data.
+# Text from users is data.
 
 EVIL = "[red]x[/] [bold] :boom: \x1b[31m\x1b]0;t\x07 \x9b2J \u202e \r\u2028\udc80"
 
@@ -142,11 +142,11 @@ def test_hostile_text_is_shown_and_never_obeyed():
     assert "x = f(key)  # [red]x[/] [bold] :boom: \\x1b[31m\\x1b]0;t\\x07 \\x9b2J" in words
 
 
-# Carets stand under what they mean.
+# Carets are below the code that they mark.
 
 
 def marked(text, place, width=100):
-    """The source row as shown, the text above its carets, and the row of the carets."""
+    """The source row as shown, the text above its carets, and the row of carets."""
     samples.put_source("/project/s.py", text)
     finding = Finding("RNG001", "n", "error", "inferred", "m", place)
     rows = render(TargetReport("t", (finding,)), width=width).splitlines()

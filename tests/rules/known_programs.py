@@ -1,7 +1,7 @@
-"""Thirty faulty and four healthy programs, to see what finds them.
+"""Thirty faulty and four clean programs, to compare what key checkers find.
 
 Each is a function of `x`, f32[4,3], and `key`, one key, typed or legacy. `CODE` has the
-rule that convicts it, `""` for the healthy ones.
+rule that flags it, or `""` for the clean ones.
 """
 
 import jax
@@ -209,7 +209,7 @@ def from_numpy(x, key):
     return jax.jit(lambda x: x + np.random.normal(size=x.shape))(x)
 
 
-# -- healthy -----------------------------------------------------------------------------
+# -- clean -------------------------------------------------------------------------------
 
 
 @program("vmap over split keys")

@@ -1,4 +1,4 @@
-"""`jax.shard_map` as it is called today, on every JAX that is supported."""
+"""`jax.shard_map` with its current signature, for every supported version of JAX."""
 
 import jax
 

@@ -1,7 +1,8 @@
-"""The kinds of programs of JAX's own tests of its key-reuse checker, in our words.
+"""Programs of the kinds that JAX tests its key-reuse checker with, rewritten.
 
-Each sink, source and forwarding operation, then jit, cond, scan, while, vmap and checkpoint: what
-JAX calls reuse, with the rule that finds it, and what it allows. Each takes one key.
+They cover each sink, source and forwarding operation, then jit, cond, scan, while, vmap and
+checkpoint. `FAULTY` has what JAX calls reuse, with the rule that finds it; `ALLOWED` has what JAX
+allows. Each program takes one key.
 """
 
 import jax
@@ -100,7 +101,7 @@ def split_after_a_draw(key):
     return noise + jax.random.uniform(jax.random.split(key)[0])
 
 
-# -- what hands a key on -------------------------------------------------------------------
+# -- what forwards a key -------------------------------------------------------------------
 
 
 @allowed

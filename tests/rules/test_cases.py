@@ -1,9 +1,9 @@
-"""The findings in each function of `cases/` are exactly its comments.
+"""The findings in each function of `cases/` are exactly those that its comments mark.
 
 A public function with the parameters `(x, key)` is a case; `x` is f32[4,3], `key` one
-key. `# RNG001` ends the line of a draw that is at fault, `# RNG002 (run)` one where
-only the values of the keys show it. A file about a rule of which the trace alone decides
-says with which `CONFIDENCE`, whether or not the function is run.
+key. `# RNG001` ends the line of a draw that the rule flags, `# RNG002 (run)` the line of
+one that it flags only if the keys are computed. If a rule decides from the trace alone,
+its file sets `CONFIDENCE`: that of its findings, whether or not the function is run.
 """
 
 import importlib.util
@@ -44,7 +44,7 @@ EVERY = [case for found in CASES.values() for case in found]
 
 
 def marked(fn, run):
-    """The `(line, code)` that the comments of a case ask for."""
+    """The `(line, code)` pairs that the comments of a case expect, with or without the run."""
     lines, first = inspect.getsourcelines(fn)
     return {
         (number, code)
@@ -59,18 +59,19 @@ SURE = {
     for path, module in MODULES.items()
     if hasattr(module, "CONFIDENCE")
 }
-"""The confidence of what the trace alone decides."""
+"""The confidence of the findings of each rule that decides from the trace alone."""
 
 SELECT = ("ALL", *(rule.code for rule in rules.RULES if rule.stability == "preview"))
 
 KINDS = {
     "typed-run": (jax.random.key, True),
-    # That the trace alone does not depend on the kind of keys, the oracle of tests/fuzz shows.
+    # Without a run one kind of keys is enough: tests/fuzz shows that the trace alone does not
+    # depend on it.
     "typed-no-run": (jax.random.key, False),
     "legacy-run": (jax.random.PRNGKey, True),
 }
 ONE_IN = 5
-"""Of so many cases one has legacy keys too, but on the oldest JAX: there all have."""
+"""One in this many cases is also checked with legacy keys. With the oldest JAX all cases are."""
 
 
 def checks():
@@ -86,7 +87,7 @@ def test_the_findings_are_the_comments(fn, make, run):
     x = jnp.arange(12.0).reshape(4, 3)
 
     def ask_jax_alone():
-        if "RNG015" not in {code for _, code in marked(fn, run)}:  # such a loop may never end
+        if "RNG015" not in {code for _, code in marked(fn, run)}:  # its loops may never end
             skip_if_refused(fn, x, make(0))
 
     try:

@@ -1,4 +1,4 @@
-"""Two causes are two findings, also where both show at the same two places of the source."""
+"""Two causes are two findings, even if both appear at the same two places in the source."""
 
 import inspect
 
@@ -26,7 +26,7 @@ def found(fn, *args, **options):
 
 
 def calls(finding, fn):
-    """The lines of a finding's other places, counted from the function's first line."""
+    """The lines of a finding's related places in `fn`, counted from the first line of `fn`."""
     first = inspect.getsourcelines(fn)[1]
     last = first + len(inspect.getsourcelines(fn)[0])
     return [r.place.line - first for r in finding.related if first <= r.place.line < last]

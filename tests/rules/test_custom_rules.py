@@ -1,4 +1,4 @@
-"""What the rules of a `custom_vjp` or `custom_jvp` draw is found at its own line, by its name."""
+"""Draws in rules of `custom_vjp` and `custom_jvp` are reported at their line, with the rule."""
 
 import functools
 import inspect
@@ -99,7 +99,7 @@ WAYS = {
     "of a checkpoint": lambda layer, x, key: gradient(jax.checkpoint(layer), x, key),
 }
 
-# The function with rules, and the rules that hold the first use and the second.
+# The layer, the name of its function with rules, and the rules with the first and second use.
 RULES = {
     "backward": (scaled, "scaled", scaled_forward, scaled_backward),
     "forward": (both_in_forward, "both_in_forward", forward_with_both, forward_with_both),
@@ -115,9 +115,9 @@ def line(rule, mark):
 
 @functools.cache
 def checkpoint_leaves_rules_out():
-    """JAX alone runs the function itself in a checkpoint, and not its forward rule.
+    """Whether JAX itself, in a checkpoint, runs the function instead of its forward rule.
 
-    So does JAX 0.12.0.1 with the new checkpoint and the old custom rules: the gradient is another.
+    JAX 0.12.0.1 does, with the new checkpoint and the old custom rules: the gradient differs.
     """
     plain, of_a_checkpoint = (
         WAYS[way](both_in_forward, X, KEY) for way in ("plain", "of a checkpoint")
@@ -210,7 +210,7 @@ def test_what_a_rule_raises_is_raised():
 
 
 def test_where_jax_does_not_tell_the_line_the_rule_is_named(monkeypatch):
-    monkeypatch.setattr(custom_rules, "_source", SimpleNamespace())  # a JAX without such a place
+    monkeypatch.setattr(custom_rules, "_source", SimpleNamespace())  # a JAX without the context
 
     (finding,) = jaxrng_doctor.check(functools.partial(gradient, scaled), (X, KEY)).findings
 

@@ -1,4 +1,4 @@
-"""What cannot be followed is a gap: neither a finding that may be wrong, nor silence."""
+"""What cannot be followed is reported as a gap, and not as a finding that may be wrong."""
 
 import functools
 import inspect
@@ -43,7 +43,7 @@ def noisy(row, key):
 
 @noisy.def_vmap
 def noisy_batch(size, mapped, rows, key):
-    # One draw for the whole batch: healthy, although the function of one row would not be.
+    # One draw for the whole batch: clean, although calling the function for each row would not be.
     return noisy(rows, key), True
 
 
@@ -160,7 +160,7 @@ def steps_of(make_key, count):
 
 
 def test_steps_that_nobody_looked_at_are_not_called_distinct():
-    """The keys of all 300 steps differ but those of the last 20, which are one."""
+    """The keys of all 300 steps are distinct, except for the last 20, which share one key."""
 
     def late(key, i):
         return jax.random.fold_in(key, jnp.minimum(i, 280))
@@ -193,7 +193,7 @@ def test_a_long_loop_is_no_gap_where_the_trace_tells_enough():
 
 @pytest.mark.parametrize("run", [True, False])
 def test_what_is_gathered_from_some_devices_is_not_taken_for_the_same_on_all(run):
-    """Each device is a group of its own, and so gathers but its own key: a healthy program."""
+    """Each device is its own group, and so gathers only its own key: the program is clean."""
     mesh = jax.sharding.Mesh(jax.devices()[:4], ("d",))
 
     def f(part, keys):
@@ -211,7 +211,7 @@ def test_what_is_gathered_from_some_devices_is_not_taken_for_the_same_on_all(run
     assert report.draws[0].scopes[0].varies is (True if run else None)
 
 
-# -- equations with jaxprs that do nothing but compute ---------------------------------------
+# -- equations with jaxprs that only compute -------------------------------------------------
 
 
 def drawn_from_each(words):
@@ -244,10 +244,10 @@ def solved(words):
 
 
 def both_bits(a, b):
-    return (a ^ b) + np.uint32(0)  # a lone `a ^ b` would be `reduce_xor`, which holds no jaxpr
+    return (a ^ b) + np.uint32(0)  # `a ^ b` alone becomes `reduce_xor`, which has no jaxpr
 
 
-# What each does with four keys' words: (words that differ), (words that are not all different).
+# Two functions of the words of four keys: one keeps them distinct, the other does not.
 PURE = {
     "scatter": (
         lambda w: jnp.zeros_like(w).at[:].set(w),

@@ -1,6 +1,6 @@
 """What JAX's own key-reuse checker calls reuse is found, and what it allows is not.
 
-A split whose children nothing uses counts as a use for JAX, but only a note tells of it here.
+To JAX, a split whose children are not used is a use; jaxrng-doctor only reports a note.
 """
 
 import jax

@@ -1,4 +1,4 @@
-"""The thirty faulty programs are found with typed and with legacy keys, the healthy ones pass."""
+"""The thirty faulty programs are flagged with typed and legacy keys, and the clean ones pass."""
 
 from pathlib import Path
 

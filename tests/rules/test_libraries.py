@@ -1,4 +1,4 @@
-"""What an installed library draws twice from one key is a note, what its user does an error."""
+"""Two draws from one key are a note in an installed library, and an error in its user's code."""
 
 import sysconfig
 
@@ -45,7 +45,7 @@ def calls(f, g, key):
 
 @pytest.fixture(scope="module")
 def library():
-    """Code that stands where installed packages do."""
+    """The functions of a module whose path is that of an installed package."""
     names = {}
     path = sysconfig.get_paths()["purelib"] + "/noise_library/noise.py"
     exec(compile(LIBRARY, path, "exec"), names)

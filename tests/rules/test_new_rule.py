@@ -1,4 +1,4 @@
-"""`make new-rule`, in a copy of the tree: what it writes, refuses, and leaves to do."""
+"""`make new-rule` in a copy of the tree: what it writes, refuses and leaves to do."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_new_rule(tree, run):
     formatted = run("-m", "ruff", "format", "--check", module, cases)
     assert formatted.returncode == 0, formatted.stdout + formatted.stderr
 
-    # The skeleton is a rule that finds nothing, and the tests say what is missing.
+    # The skeleton is a rule that finds nothing, and the tests report what is missing.
     options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist")
     names = "RNG016 or rng016_trial_rule or left_to_write"
     tested = run(
@@ -113,7 +113,7 @@ def test_what_is_refused(tree, run, given, fault):
 
 
 def test_make_runs_it_and_writes_the_page():
-    """As `make -n` shows; the page's text is that of `docs/generate.py`, which has tests."""
+    """Checked by `make -n`: `docs/generate.py`, which writes the page, has its own tests."""
     done = subprocess.run(
         ["make", "-n", "-o", ".venv/made", "new-rule", "CODE=RNG016", "NAME=trial-rule"],
         env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},

@@ -1,4 +1,4 @@
-"""Who draws, and who shares with whom: at most one draws, or draws share over several scopes."""
+"""Draws that at most one example reaches, and draws that share keys over several scopes."""
 
 import jax
 import jax.numpy as jnp
@@ -95,13 +95,13 @@ def test_the_axes_and_who_shares_with_whom_are_told():
 
 
 def test_each_smallest_set_of_scopes_that_share_is_told():
-    """Examples share with steps on each device, and devices with steps for each example."""
+    """On each device, examples and steps share keys; for each example, devices and steps do."""
 
     def program(x, key):
         def f(part):
             def one(value, i):
                 def step(value, t):
-                    # 10 d and 10 t meet at equal i, 7 i and 7 t at equal d; 7 i is no 10 d.
+                    # Equal: 10 * d and 10 if i is, 7 * i and 7 if d is, but never 10 * d and 7 * i.
                     number = 10 * jax.lax.axis_index("d") + 7 * i + jnp.array([0, 7, 10])[t]
                     return value + jax.random.normal(jax.random.fold_in(key, number)), None
 

@@ -1,4 +1,4 @@
-"""What a backward pass draws again is no further draw, and two calls of one checkpoint are two."""
+"""A draw that a backward pass repeats counts once, and two calls of one checkpoint count twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_checkpoint_that_draws_again_for_its_derivative_is_one_draw():
         return jnp.sin(x * jax.random.normal(key, x.shape))
 
     def loss(x, keys):
-        for key in keys:  # on one line
+        for key in keys:  # all calls are on one line
             x = layer(x, key)
         return jnp.sum(x)
 

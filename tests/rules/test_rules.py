@@ -1,4 +1,4 @@
-"""What a rule is stands in its module: nothing else names it, and each field has an effect."""
+"""A rule is defined in its module: no other module names it, and each field has an effect."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ KEY = jax.random.key(0)
 PROSE = {
     "config/schema.py",  # examples of settings
     "frontends/commands/explain.py",  # an example of a command
-    "frontends/commands/selfcheck_programs.py",  # what is expected of its programs
+    "frontends/commands/selfcheck_programs.py",  # the expected findings of its programs
     "frontends/pytest_plugin.py",  # an example of a mark
 }
 ELSEWHERE = {"RNG014": "tests/watching/test_watch.py", "RNG900": "tests/test_suppression.py"}
-"""The rules of which one call of a function shows nothing, and the tests that have their cases."""
+"""The rules that one call of a function cannot show, and the tests that have their cases."""
 
 
 def strings_with_codes(text):
-    """The strings of a module that name a rule, apart from docstrings."""
+    """The strings of a module that name a rule, except for docstrings."""
     tree = ast.parse(text)
-    # A string that is a statement of its own is a docstring.
+    # A string that is a whole statement is a docstring.
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     return [
         node.value
@@ -160,7 +160,7 @@ PREVIEW = replace(TRIAL, stability="preview")
 
 @pytest.fixture
 def register(monkeypatch):
-    """Add a rule to the rules."""
+    """Add a rule to `rules.RULES`."""
 
     def add(rule):
         monkeypatch.setattr(rules, "RULES", (*rules.RULES, rule))

@@ -1,4 +1,4 @@
-"""The settings of JAX that change which keys are equal, or their dtypes."""
+"""JAX settings that change which keys are equal, or the dtypes."""
 
 import contextlib
 
@@ -36,7 +36,7 @@ def split_in_two_shapes(key):
 
 
 def keys_of(fn, key):
-    """The two keys that `fn` draws from, by JAX itself."""
+    """The two keys that `fn` draws from, recorded without jaxrng-doctor."""
     drawn = []
     original, jax.random.normal = jax.random.normal, lambda key: drawn.append(key) or 0.0
     try:

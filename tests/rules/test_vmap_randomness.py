@@ -1,6 +1,6 @@
-"""Every way to draw, under vmap: alike for all examples exactly where the report says so.
+"""Every way to draw under vmap: all examples draw the same exactly if the report says so.
 
-The ways are those that PyTorch tests its vmap's randomness with: factories, `like`,
+The ways are those of PyTorch's tests of its vmap's randomness: factories, `like`,
 in place, binary, multinomial, dropout by element, by feature and alpha dropout; with the
 batch first, last or nowhere; under chunked vmap and jacfwd.
 """
@@ -20,7 +20,7 @@ LOGITS = jnp.zeros((30, 9))
 
 
 def draws(x, key):
-    """All ways to draw, each with a key of its own, on one line each; `x` is f32[5,6]."""
+    """All ways to draw, each with its own key and on its own line; `x` is f32[5,6]."""
     k = jax.random.split(key, 12)
     noise = {
         "factory": jax.random.normal(k[0], ROW),  # draw

@@ -1,4 +1,4 @@
-"""What a finding says is true of the run, and what its help says can be pasted and is a cure."""
+"""The message of a finding is true of the run; the code in its help can be pasted and fixes it."""
 
 import importlib.util
 

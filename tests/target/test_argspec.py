@@ -1,4 +1,4 @@
-"""The notation of arguments: what parses, what it makes, and how a typo is shown."""
+"""The notation of arguments: what parses, which values it makes, and how typos are reported."""
 
 from __future__ import annotations
 

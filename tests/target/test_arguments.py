@@ -1,4 +1,4 @@
-"""Where arguments come from, how they are bound, and what is said when they do not fit."""
+"""Where arguments come from, how they are bound, and the errors if they do not fit."""
 
 from __future__ import annotations
 
@@ -412,7 +412,7 @@ def test_configured_arguments(declared: Path, write: Write) -> None:
         ("lab/declared.py:plain[1]", "f32[4]", 0, "same"),
         ("lab/declared.py:plain[2]", "f32[7]", AS_IS, "different"),
     ]
-    # What is declared on the function comes first, and the configuration fills in the rest.
+    # Examples declared on the function come first; the configuration fills in the rest.
     (act,) = find("lab/declared.py:act", config=config)
     assert shapes(act) == "f32[4] 'relu' key<rbg>[]"
     names = [target.name for target in find("lab/declared.py", config=config)]

@@ -1,4 +1,4 @@
-"""Finding the function: modules, files, packages, and what is said when there is none."""
+"""Finding the function: modules, files, packages, and the errors if there is none."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def named(text: str, folder: Path) -> Any:
 
 @pytest.fixture
 def noise(write: Write, fresh_imports: Path) -> Path:
-    """A module of a package, with a function, an object and a value."""
+    """The folder of a package whose module has a function, an object and a value."""
     write("lab/__init__.py", "")
     write("lab/shared.py", "SCALE = 2")
     write(

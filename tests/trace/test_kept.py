@@ -1,4 +1,4 @@
-"""A program in which every vmap is kept visible computes what the plain program computes."""
+"""A program whose vmaps are all kept computes the same as the plain program."""
 
 import functools
 
@@ -45,7 +45,7 @@ tripled.defjvp(lambda primals, tangents: (jnp.sin(primals[0]), 3 * tangents[0]))
 
 
 def branching(x, mode, flag=False):
-    """Python decides on static values, as it may under a real vmap."""
+    """Branch in Python on static values, which is allowed under vmap."""
     if mode == "double" and flag:
         return x * 2
     return x if mode is None else x + 1
@@ -195,7 +195,7 @@ PROGRAMS = {
 
 
 def kept(fn):
-    """The jaxpr of `fn()` with its vmaps kept, as a function, and its text."""
+    """The jaxpr of `fn()` with its vmaps kept, and a function that evaluates it."""
     with keeping_vmaps() as keeping:
         closed, shapes = jax.make_jaxpr(fn, return_shape=True)()
     assert keeping.gaps == []
@@ -235,12 +235,12 @@ def test_it_computes_the_same(name):
     fn = PROGRAMS[name]
     try:
         expected = fn()
-    except NotImplementedError as error:  # JAX 0.12's coming scan has no vmap and no gradient yet
+    except NotImplementedError as error:  # the new scan of JAX 0.12 has no vmap or gradient yet
         pytest.skip(f"JAX itself refuses: {error}")
 
     closed, call = kept(fn)
 
-    # The transpose of a vmap is JAX's own: a draw in it is a gap, see below.
+    # JAX itself transposes a vmap, so it is not kept; a draw in it is a gap, see below.
     assert has_kept_vmap(closed) or name == "linear_transpose"
     plain = jax.make_jaxpr(fn)()
     assert described(closed.out_avals) == described(plain.out_avals)

@@ -1,4 +1,4 @@
-"""With JAX's coming rewrites of `scan`, `checkpoint` and custom rules the verdict is the same."""
+"""JAX's coming rewrites of `scan`, `checkpoint` and custom rules do not change the report."""
 
 import functools
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from jax import lax
 import jaxrng_doctor
 
 FLAGS = ["jax_scan3", "jax_remat3", "jax_custom_vjp3", "jax_custom_jvp3"]
-HAS = FLAGS if jax.__version_info__ >= (0, 12) else []  # before, they are not yet what will come
+HAS = FLAGS if jax.__version_info__ >= (0, 12) else []  # the flags are unfinished before 0.12
 X = jnp.arange(12.0).reshape(4, 3)
 
 pytestmark = pytest.mark.skipif(
@@ -254,7 +254,7 @@ def _told(report):
 
 
 def _runs(fn):
-    """JAX 0.12 has no vmap of its new scan."""
+    """Whether JAX itself can run it: JAX 0.12 has no vmap of its new scan."""
     try:
         fn(X, jax.random.key(0))
     except NotImplementedError:

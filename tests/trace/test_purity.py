@@ -1,4 +1,4 @@
-"""The doctor leaves JAX and the user's functions as they were."""
+"""jaxrng-doctor leaves JAX and the user's functions unchanged."""
 
 import threading
 
@@ -16,7 +16,7 @@ KEY = jax.random.key(0)
 
 
 def make():
-    """A fresh jitted function, so that no cache knows it yet."""
+    """A new jitted function, which is in no cache yet."""
 
     def noisy(x, key):
         return x + jax.random.normal(key, x.shape)
@@ -30,7 +30,7 @@ def make():
 
 
 def texts(fn):
-    """The jaxpr and the lowered module as text, without the name of this very function object."""
+    """The jaxpr and the lowered module, as text that does not identify the function object."""
     return str(jax.make_jaxpr(fn)(X, KEY)), fn.lower(X, KEY).as_text()
 
 
@@ -133,7 +133,7 @@ def test_another_thread_maps_as_always_during_a_check():
 
 
 def test_two_checks_at_once():
-    """The one that began first ends first, while the other is still being traced."""
+    """The check that begins first ends first, while the other is still being traced."""
     second_began, first_ended = threading.Event(), threading.Event()
     reports = {}
 

@@ -1,4 +1,4 @@
-"""The line of the draw and the line of the vmap are those that the user wrote."""
+"""Findings give the lines of the draw and of the vmap that the user wrote."""
 
 import functools
 import importlib.util
@@ -18,9 +18,9 @@ SHARING = ["RNG001", "RNG003"]
 
 @pytest.fixture
 def places(tmp_path):
-    """Check `fn` of a module: for each finding the texts of its draw's and its vmap's lines.
+    """Check `fn` of a module; return the source lines of the draw and the scopes of each finding.
 
-    The module is imported as the command line imports it, so that its vmaps are remembered.
+    The module is imported as the command line imports it, so that its vmaps are recorded.
     """
 
     def check(text, **others):
@@ -266,7 +266,7 @@ def test_columns_underline_the_call():
 
 
 def test_a_function_that_python_calls_from_elsewhere():
-    """Sorting, mapping and partial application add frames that are nobody's own."""
+    """Sorting, mapping and partial application add frames that belong to no user function."""
     noise = functools.partial(lambda shape, key: jax.random.normal(key, shape), (3,))
 
     def fn(x, key):

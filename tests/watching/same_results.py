@@ -1,4 +1,4 @@
-"""A program run alone and watched: in comes the program, out comes how its results compare.
+"""Compares the results of a program that is run alone and watched.
 
 A program returns one of its jitted functions, lowered (or `None`), and what it computed.
 """
@@ -12,11 +12,11 @@ import jaxrng_doctor
 
 
 def assert_alike(program):
-    """Bit for bit the same numbers, to the letter the same code; returns the report."""
+    """Assert that the numbers are bitwise equal and the code is identical; return the report."""
     found = []
     for context in (contextlib.nullcontext(), jaxrng_doctor.watch()):
         with context as report:
-            found.append(_result(program))  # on one line: it is in the compiled code's metadata
+            found.append(_result(program))  # one line for both runs: compiled code contains it
 
     (code, outputs), (seen_code, seen_outputs) = found
     assert seen_code == code

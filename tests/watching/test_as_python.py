@@ -1,4 +1,4 @@
-"""`jaxrng-doctor run`: what a program sees, prints and returns is as under `python`."""
+"""`jaxrng-doctor run`: what a program sees, prints and returns is the same as under `python`."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ ABOUT_ITSELF = """
     print(sys.argv, sys.path)
 """
 
-# JAX reads these as it is imported.
+# JAX reads these when it is imported.
 SETTINGS = """
     import os
 
@@ -71,7 +71,7 @@ PROGRAMS = {
 
 @pytest.fixture
 def both(tmp_path, cli_environment):
-    """Run what is typed by `python` and by the doctor: what each printed, and its exit code."""
+    """Run a command line with `python` and with `jaxrng-doctor run`; return both processes."""
 
     def run(*typed):
         def by(*command):
@@ -114,7 +114,7 @@ def test_a_module_in_a_package(write, both):
 
     assert alone.stdout.endswith("package.part\n")
     assert watched.returncode == alone.returncode
-    # While the module is looked for, Python calls it -m.
+    # While Python looks for the module, `sys.argv[0]` is -m.
     assert watched.stdout == alone.stdout.replace("['-m', 'x']", "['package.part.tool', 'x']")
 
 
@@ -180,7 +180,7 @@ def test_threads_that_go_on_are_watched_to_their_end(write, run_cli):
     assert "error[RNG014]" in done.stderr
 
 
-# A child that exits hangs under JAX 0.6, also under plain Python.
+# With JAX 0.6 a child that exits hangs, also under plain Python.
 @pytest.mark.one_jax
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
 def test_a_process_that_the_program_forks_off_reports_nothing(write, run_cli):
@@ -277,7 +277,7 @@ def test_tracebacks_have_no_frames_of_the_doctor(write, both):
 
     assert alone.stdout.count("Traceback") >= 14
     assert_same(alone, watched)
-    # What the program cannot do is no gap, and what it does besides is judged.
+    # A call that fails is not a gap, and the other calls are checked.
     assert "0 gaps" in watched.stderr
 
 

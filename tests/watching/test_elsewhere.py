@@ -1,4 +1,4 @@
-"""What draws where no hook is, is told: in other processes, and in what JAX has exported."""
+"""Draws that no hook sees are reported as gaps: in other processes and in exported functions."""
 
 import json
 

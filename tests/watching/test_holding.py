@@ -1,4 +1,4 @@
-"""Keys that are gone, or are others, by the time when they are compared."""
+"""Keys that are deleted or have changed by the time they are compared."""
 
 import functools
 

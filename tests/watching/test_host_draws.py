@@ -1,4 +1,4 @@
-"""NumPy's and Python's random numbers in a watched program: the frozen ones are found."""
+"""NumPy's and Python's random numbers in a watched program: frozen ones are found."""
 
 import contextlib
 import random
@@ -86,7 +86,7 @@ def test_the_numbers_are_those_of_the_program_alone():
 
 @contextlib.contextmanager
 def loading(load):
-    """A thread that loads a batch whenever the function that is traced waits for one."""
+    """A thread that loads a batch whenever the traced function waits for one."""
     wanted, loaded, ended = threading.Semaphore(0), threading.Semaphore(0), threading.Event()
     batches = []
 
@@ -133,7 +133,7 @@ def test_what_another_thread_draws_is_none_of_the_traces(load):
 
         step(jnp.ones(3))
 
-    assert batches == expected[: len(batches)]  # and no batch twice
+    assert batches == expected[: len(batches)]  # and no batch is loaded twice
     assert report.findings == ()
     assert all("or another thread's" in gap.message for gap in report.gaps)
 
@@ -171,12 +171,12 @@ def test_a_generator_that_either_thread_may_have_moved_is_a_gap():
 
     assert report.findings == ()
     assert {gap.message for gap in report.gaps} == {
-        "a generator of NumPy's moved while a function was traced: its draws, or another thread's"
+        "the state of a NumPy generator changed while a function was traced, by its draws or by another thread"
     }
 
 
 def test_the_trace_of_a_function_that_raised_is_not_taken_for_a_later_one():
-    """What is traced within a trace gets the memory, and the `id`s, of those that have failed."""
+    """An inner trace can get the memory, and so the `id`, of a trace that has failed."""
 
     def fails(x):
         raise ValueError
@@ -213,7 +213,7 @@ def test_a_thread_that_sleeps_meanwhile_draws_nothing():
 
 
 def test_two_threads_are_examined_at_once():
-    """The one that began first ends first: NumPy's functions are NumPy's own again afterwards."""
+    """The check that begins first ends first; NumPy's functions are restored afterwards."""
     before = {name: getattr(np.random, name) for name in np.random.__all__}
     second_began, first_ended = threading.Event(), threading.Event()
     reports = {}

@@ -1,6 +1,6 @@
-"""Compiled functions inside of eager vmaps and derivatives: the keys of all calls are compared.
+"""Compiled functions inside eager vmaps and derivatives: the keys of all calls are compared.
 
-What each draw should get is worked out by plain Python loops over the same keys.
+The expected keys of each draw are computed by plain Python loops.
 """
 
 import gc
@@ -40,7 +40,7 @@ def watched(program):
 
 
 def assert_repeats(report, keys):
-    """RNG014 is told of exactly those of `keys`, one list a call, that come in two calls."""
+    """Assert that RNG014 reports exactly those of `keys`, a list per call, that two calls use."""
     words = [{tuple(jax.random.key_data(key).tolist()) for key in call} for call in keys]
     every = {key for call in words for key in call}
     twice = {key for key in every if sum(key in call for call in words) > 1}
@@ -181,11 +181,11 @@ TRANSFORMS = ["vmap", "grad", "jvp", "vmap of grad", "grad of vmap"]
 
 
 def loops_in_transformations():
-    """A third of the pairs, and on the oldest and the newest JAX all of them."""
+    """One in three combinations; with the oldest JAX and the coming defaults, all of them."""
     pairs = product(enumerate(TRANSFORMS), enumerate(LOOPS), [True, False])
     for (row, transform), (column, walk), fresh in pairs:
         if walk is with_while and "grad" in transform:
-            continue  # JAX has no reverse mode for it
+            continue  # it has no reverse-mode derivative
         is_more = (row + column + fresh) % 3
         marks = [pytest.mark.every_case] if is_more else []
         yield pytest.param(transform, walk, fresh, marks=marks)
@@ -222,7 +222,7 @@ def test_loops_in_eager_vmaps_and_derivatives(transform, walk, fresh):
     ]
     report = watched(program)
     assert_repeats(report, drawn)
-    # That the key is captured, where a derivative takes a function of the data alone, is told too.
+    # RNG011: `grad` takes a function of the data alone, which captures the key.
     assert {f.code for f in report.findings} <= {"RNG011", "RNG014"}
 
 
@@ -276,7 +276,7 @@ def test_steps_after_the_end_of_a_loop_count_for_no_example():
 
     def program():
         keys = jax.random.split(jax.random.key(0), 4)
-        for _ in range(3):  # each goes on where it stopped, but some stopped early
+        for _ in range(3):  # each example continues from its last key; some stop early
             keys = jax.vmap(walk)(X, keys, jnp.array([1, 4, 2, 3]))
 
     assert watched(program).findings == ()
@@ -295,7 +295,7 @@ def test_a_vmap_in_a_loop_of_an_eager_vmap_or_derivative(transform, fresh):
     keys = jax.random.split(jax.random.key(0), 4)
 
     def keys_of(call):
-        start = jnp.roll(keys, call if fresh else 0)  # one comes again, for another example
+        start = jnp.roll(keys, call if fresh else 0)  # under vmap, one key repeats
         return start[:2] if transform == "vmap" else start[:1]
 
     def program():
@@ -344,7 +344,7 @@ def test_a_transformation_made_before_anybody_watched_is_a_gap(loss):
     assert gap.message == (
         "<lambda> inside of a vmap or derivative that was not seen being made was not followed"
     )
-    assert [f.code for f in report.findings] == ["RNG014"]  # which needs no more than the calls
+    assert [f.code for f in report.findings] == ["RNG014"]  # RNG014 only needs the calls
 
 
 def test_nothing_large_is_kept_after_a_step():
@@ -359,7 +359,7 @@ def test_nothing_large_is_kept_after_a_step():
             last = weakref.ref(w)
             del w
             gc.collect()
-            assert number == 0 or last() is None  # of the first call its trace is kept
+            assert number == 0 or last() is None  # the trace of the first call is kept
 
 
 @FRESH

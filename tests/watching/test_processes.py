@@ -1,4 +1,4 @@
-"""Programs of several processes: two real ones on this machine, each watched by `run`."""
+"""Programs with several processes: two real ones on this machine, under `jaxrng-doctor run`."""
 
 import contextlib
 import io
@@ -57,7 +57,7 @@ CLEAN = "0 errors, 0 warnings, 0 notes"
 
 
 class Pair:
-    """Two processes of one program; `texts` is what each has said so far on stderr."""
+    """Two processes of one program; `texts` has what each has written to stderr so far."""
 
     def __init__(self, command, folder, environment):
         with socket.socket() as free:
@@ -91,14 +91,14 @@ class Pair:
             which[index] += line
 
     def codes(self):
-        """The exit codes, once both have ended by themselves."""
+        """The exit codes, after both processes have ended by themselves."""
         found = [process.wait(120) for process in self.processes]
         for reader in self._readers:
             reader.join()
         return found
 
     def said(self, index, words):
-        """Whether the process says these words before long; its end may take JAX longer."""
+        """Whether the process writes these words within 90 s; JAX may take longer to end it."""
         until = time.monotonic() + 90
         while time.monotonic() < until and words not in self.texts[index]:
             time.sleep(0.1)
@@ -118,7 +118,7 @@ class Pair:
 
 @pytest.fixture
 def start(write, cli_environment, tmp_path):
-    """Start two processes of a program, under `run` with these flags or under `python`."""
+    """Start two processes of a program, under `jaxrng-doctor run` with these flags or `python`."""
     pairs = []
 
     def pair(program, *flags, watched=True):
@@ -161,7 +161,7 @@ def test_a_fault_of_one_is_told_with_its_process(start):
 def test_noise_that_is_the_same_for_the_batches_of_all(start, tmp_path):
     pair = start(REPEATED, "--format", "json")
 
-    # Process 1 alone cannot know.
+    # Process 1 alone cannot detect it.
     assert pair.codes() == [1, 0], pair.texts
     targets = json.loads(pair.texts[0][pair.texts[0].index("{") :])["targets"]
     [finding] = [f for target in targets for f in target["findings"]]
@@ -322,10 +322,10 @@ def test_an_exception_in_one_of_them(start):
 def test_one_that_died_is_a_gap(start):
     pair = start(SHARED + "    if process == 1:\n        import os\n        os._exit(7)\n")
 
-    # JAX itself lets process 0 not go for as long as it takes the other for alive.
+    # JAX does not let process 0 end while it believes that process 1 is alive.
     assert pair.said(0, "1 gap"), pair.texts
     assert pair.texts[0].count("waiting for the other processes to end") == 1
-    assert "gap: process 1 of 2 has handed over no report" in pair.texts[0]
+    assert "gap: process 1 of 2 handed over no report" in pair.texts[0]
     assert codes_told(pair.texts[0]) == ["RNG001"]
     assert pair.processes[1].wait() == 7
 
@@ -342,8 +342,8 @@ def test_one_that_comes_too_late_tells_what_it_found(start):
     pair = start(f"{waits}{SHARED}    if process == 1:\n        time.sleep(15)\n")
 
     assert pair.codes() == [1, 1]
-    assert "process 1 of 2 has handed over no report" in pair.texts[0]
-    assert "process 0 waited no longer" in pair.texts[1]
+    assert "process 1 of 2 handed over no report" in pair.texts[0]
+    assert "process 0 stopped waiting" in pair.texts[1]
     assert codes_told(pair.texts[0]) == codes_told(pair.texts[1]) == ["RNG001"]
 
 
@@ -383,8 +383,8 @@ def test_keys_that_no_process_has_all_of(start):
     )
 
     assert pair.codes() == [1, 1], pair.texts
-    assert codes_told(pair.texts[0]) == ["RNG014"]  # what can be compared is compared
-    assert "its keys are made of arrays that are cut up over several processes" in " ".join(
+    assert codes_told(pair.texts[0]) == ["RNG014"]  # the other calls are compared
+    assert "its keys are derived from arrays that are split across processes" in " ".join(
         pair.texts[0].split()
     )
 

@@ -50,7 +50,7 @@ ENDED = (
 
 @pytest.fixture
 def run(pytester, cli_environment, monkeypatch):
-    """Run pytest in a process of its own on one file of tests."""
+    """Run pytest on one file of tests, in a separate process."""
     monkeypatch.setenv("PYTHONPATH", cli_environment["PYTHONPATH"])
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
 
@@ -63,7 +63,7 @@ def run(pytester, cli_environment, monkeypatch):
 
 @pytest.mark.parametrize("ci", ["", "true"])
 def test_a_test_that_shares_noise_fails_with_the_finding_as_its_reason(run, monkeypatch, ci):
-    monkeypatch.setenv("CI", ci)  # where pytest cuts no line of its summary
+    monkeypatch.setenv("CI", ci)  # if set, pytest does not shorten its summary
     monkeypatch.setenv("COLUMNS", "300")
     result = run(TESTS, "--jaxrng", "--junit-xml=out.xml")
 
@@ -391,7 +391,7 @@ FIXTURES = """
 def test_a_fixture_of_several_tests_is_watched_by_itself(run, only):
     result = run(FIXTURES, "--jaxrng", "-k", only)
 
-    # Whichever asks for it first: the verdict on a test does not hang on what other tests ran.
+    # No matter which test uses it first: the result of a test does not depend on the other tests.
     result.assert_outcomes(
         failed=0 if only else 2,
         passed=len(only.split(" or ")) if only else 2,

@@ -1,4 +1,4 @@
-"""`jaxrng-doctor run`: the program runs as under `python`, and the report comes at its end."""
+"""`jaxrng-doctor run`: the program runs as under `python`, and the report follows at its end."""
 
 import json
 import os

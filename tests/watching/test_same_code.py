@@ -1,4 +1,4 @@
-"""A watched program computes bit for bit what it computes alone, by the same compiled code."""
+"""A watched program computes bit for bit the same as alone, with the same compiled code."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ X = jnp.arange(12.0).reshape(4, 3)
 
 @pytest.fixture(autouse=True)
 def _compiled_afresh():
-    """What JAX reads back from its cache has another text than what it compiles."""
+    """Disable the compilation cache: code that JAX reads from it has a different text."""
     folder = jax.config.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", None)
     compilation_cache.reset_cache()
@@ -31,7 +31,7 @@ def noisy(row, key):
     return row + jax.random.normal(key, row.shape)
 
 
-# Each program returns its jitted function, and what a few calls of it return.
+# Each program returns its jitted function, lowered, and the results of a few calls.
 
 
 def training():
@@ -242,14 +242,14 @@ def test_nothing_is_compiled_or_traced_more_often_by_the_program_itself():
             step(X, key)
         assert step._cache_size() == 1
 
-    assert first == 2  # once by the program, once by the doctor
+    assert first == 2  # once by the program, once by jaxrng-doctor
     step(X, keys[0])
     assert len(times) == first
     assert step._cache_size() == 1
 
 
 def test_the_persistent_compilation_cache(tmp_path, write, cli_environment):
-    """What an unwatched run has compiled serves a watched one, and nothing is added."""
+    """A watched run uses what an unwatched run has compiled, and adds nothing."""
     write(
         "script.py",
         """

@@ -1,4 +1,4 @@
-"""Calls that are noted again and again: each with its own key, and JAX none the wiser."""
+"""Repeated calls are each noted with their own key, and JAX behaves as usual."""
 
 import jax
 import jax.numpy as jnp
@@ -131,5 +131,5 @@ def test_keys_whose_memory_the_call_takes():
         for _ in range(6):
             _, key = step(1.0, key)
 
-    # Each key is drawn from once, and then split.
+    # Each key is drawn from once and then split.
     assert "RNG014" not in codes(report)

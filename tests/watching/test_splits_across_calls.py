@@ -131,7 +131,7 @@ def test_what_follows_from_a_key_that_is_split_twice_is_not_told(noisy, twice_no
     def program():
         key = jax.random.key(0)
         for _ in range(5):
-            twice_noisy(X, key)  # its own children are the next key, and the next one's
+            twice_noisy(X, key)  # its first child is also the next key
             key, _ = jax.random.split(key)
 
     words = "a key is split after being split in twice_noisy in another call"
@@ -163,7 +163,7 @@ SPLITTING = pytest.mark.parametrize(
         (jax.jit(lambda key: jax.random.split(key)), "<lambda>"),
         (jax.jit(_in_a_jit), "_in_a_jit"),
         (jax.jit(_in_a_scan), "_in_a_scan"),
-        (_in_a_scan, "while" if SCAN3 else "scan"),  # which is what the new scan makes
+        (_in_a_scan, "while" if SCAN3 else "scan"),  # the new scan is a while loop
         (lambda key: jax.vmap(_in_a_scan)(key[None]), "scan"),
     ],
     ids=["in a jit", "in a jit in a jit", "in a scan in a jit", "in a scan", "in a vmapped scan"],

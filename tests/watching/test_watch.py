@@ -1,4 +1,4 @@
-"""`jaxrng_doctor.watch()`: what a running program does wrong is found, and nothing changes."""
+"""`jaxrng_doctor.watch()` finds the faults of a running program, and changes nothing."""
 
 import contextlib
 import functools
@@ -178,7 +178,7 @@ def test_a_constant_key_of_a_function_and_another_function(literal):
         for number in range(5):
             train(X, jax.random.key(number))
             evaluate(X)
-        evaluate(X[:2])  # a second signature is no second fault
+        evaluate(X[:2])  # a second signature is not a second finding
 
     report = watched(program)
 
@@ -274,7 +274,7 @@ def test_key_values_can_be_left_alone():
     assert report.findings == ()
 
 
-# -- outside of compiled functions -----------------------------------------------------------
+# -- outside compiled functions --------------------------------------------------------------
 
 
 @KEYS
@@ -509,7 +509,7 @@ def test_a_vmap_inside_of_a_loop_that_nothing_compiles(loop, in_axes):
     with jaxrng_doctor.watch() as report:
         program()
         program()  # with the same keys
-    if SCAN3:  # which hides no vmap
+    if SCAN3:  # the new scan hides no vmap
         assert "RNG014" in codes(report)
         assert report.gaps == ()
     else:

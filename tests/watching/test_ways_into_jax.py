@@ -1,4 +1,4 @@
-"""Calls and draws that reach JAX by ways of their own: all are seen, healthy twins are clean."""
+"""Calls and draws that reach JAX in unusual ways: all are seen, and correct variants are clean."""
 
 import functools
 import threading
@@ -28,7 +28,7 @@ def mesh():
 
 
 def codes(program):
-    """The codes of errors and warnings, in order; a watch without gaps."""
+    """The sorted codes of the errors and warnings of a watch, which has no gaps."""
     with jaxrng_doctor.watch() as report:
         program()
     assert report.gaps == ()
@@ -58,7 +58,7 @@ def pmapped(mesh):
     return jax.jit(lambda x, k: noisy(x, random.split(k, 4)))
 
 
-# JAX 0.6 and 0.7 warn of it as slow.
+# JAX 0.6 and 0.7 warn that it is slow.
 @pytest.mark.filterwarnings("ignore:The .*function .* includes a pmap:UserWarning")
 @pytest.mark.parametrize("make", [spread, spread_inside, mapped_over_devices, pmapped])
 @pytest.mark.parametrize("shares", [True, False])
@@ -123,7 +123,7 @@ def test_a_backward_pass_is_no_call_of_a_checkpoint(later, key):
 @pytest.mark.parametrize("shares", [True, False])
 @pytest.mark.parametrize("size", [4, 5])
 def test_a_map_in_batches(shares, size, key):
-    """With 5 elements the last one is mapped outside of the loop."""
+    """With 5 elements, the last one is mapped outside the loop."""
     keys = random.split(key, 2 * size)
 
     def draw(k):

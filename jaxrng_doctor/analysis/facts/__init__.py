@@ -1,1 +1,1 @@
-"""The facts that rules judge, made of a trace, its lineage and its computed keys."""
+"""Builds the facts that rules read, from a trace, its lineage and its computed keys."""

@@ -1,4 +1,4 @@
-"""The `ProgramFacts` of a program: all that rules may know of it."""
+"""Builds the `ProgramFacts` of a program: everything that rules may know about it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jaxrng_doctor.tracing.program import Trace
 
 
 def program_facts(trace: Trace, engine: Engine, ledger: Ledger) -> ProgramFacts:
-    """The facts; an empty `ledger` leaves only what the trace shows."""
+    """The facts of a program; with an empty `ledger`, only those that the trace shows."""
     uses = [*engine.draws, *engine.splits]
     again = redone(uses, ledger)
     guards = Guards(trace)
@@ -33,7 +33,7 @@ def program_facts(trace: Trace, engine: Engine, ledger: Ledger) -> ProgramFacts:
 
 
 def _method_call(function: Place | None, generator: str) -> Place | None:
-    """Where `generator` is drawn from in the traced function, or else the function itself."""
+    """The first method call on `generator` in the traced function, else the function itself."""
     if function is None or not generator.isidentifier():
         return function
     return next(iter(source.method_calls(function, generator)), function)

@@ -1,4 +1,4 @@
-"""The `DrawFacts` of each draw: what lineage and the computed keys say of it, put together."""
+"""Builds the `DrawFacts` of each draw, from its lineage and its computed keys."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def draw_facts(
     redone: Collection[EqnPath],
     guards: Guards,
 ) -> tuple[DrawFacts, ...]:
-    """What is known of each draw; the ledger may lack any of them."""
+    """The facts of each draw; `ledger` may lack the keys of any draw."""
     lines = Lines()
-    entered = functools.cache(_entered)  # many draws are in one scope
+    entered = functools.cache(_entered)  # many draws share a scope
     return tuple(
         _one(draw, ledger, trace, lines, entered, guards, redone=draw.path in redone)
         for draw in draws
@@ -59,7 +59,7 @@ def draw_facts(
 
 
 class _Entered(NamedTuple):
-    """What there is to know of a scope by itself: see `ScopeFacts` for `called` and `via`."""
+    """The facts of a scope that do not depend on a draw; `called` and `via` as in `ScopeFacts`."""
 
     scope: Scope
     called: str
@@ -71,7 +71,7 @@ def _entered(ref: ScopeRef) -> _Entered:
 
 
 def cut_loops(draws: Sequence[Use], ledger: Ledger) -> Iterator[Gap]:
-    """Gaps for loops whose later steps were not computed, where the trace does not say enough."""
+    """Gaps for loops whose later steps were not computed, if the variation over them is unknown."""
     for draw in draws:
         table = ledger.keys.get(draw.path)
         if table is None:
@@ -86,11 +86,11 @@ def cut_loops(draws: Sequence[Use], ledger: Ledger) -> Iterator[Gap]:
 
 
 def not_run(trace: Trace, ledger: Ledger) -> Iterator[Gap]:
-    """Gaps for the equations that could not be run: of what depends on them there are no keys."""
+    """Gaps for the equations that could not be run: keys that depend on them are unknown."""
     for path, why in ledger.failed.items():
         at = trace.at(path)
         message = (
-            f"`{at.eqn.primitive.name}` could not be run, so the keys made of it are not known"
+            f"`{at.eqn.primitive.name}` could not be run, so the keys derived from it are unknown"
         )
         yield Gap(f"{message} ({why})", locate(at))
 
@@ -146,9 +146,10 @@ def _one(
 def _with_reach(
     draw: Use, scopes: Sequence[ScopeFacts], guards: Guards, *, is_whole: bool
 ) -> list[ScopeFacts]:
-    """The scopes that may share a key, each with how many of its examples draw at a time.
+    """All scopes; those over which the key is the same get their `reach`.
 
-    `is_whole`: all that the program drew, of these inputs, is in the evidence.
+    A scope with reach `one` gets `varies=True`. `is_whole`: the evidence contains every draw that
+    the program makes for the given inputs.
     """
     shared = {depth for depth, s in enumerate(scopes) if s.variation.is_same and s.is_judged}
     found = list(scopes)
@@ -161,7 +162,8 @@ def _with_reach(
             by_chance = depth not in once and guards.by_inputs(draw)
             reach = "one this time" if by_chance else "one"
         elif depth in once and (evidence is None or few) and (len(shared) == 1 or once != shared):
-            # Where several scopes are such, two draws may be apart in all of them at once.
+            # `once` holds with the other scopes fixed. If it contains all of several scopes, two
+            # draws may still be made, at indices that differ in more than one scope.
             reach = "one"
         if reach == "one":
             scope = replace(scopes[depth].scope, varies=True)
@@ -171,11 +173,11 @@ def _with_reach(
     return found
 
 
-_MOST_SCOPES = 6  # of more, there are too many combinations to count each
+_MOST_SCOPES = 6  # with more, only pairs and all together are counted: too many combinations
 
 
 def _joint(count: KeyCount, scopes: Sequence[ScopeFacts], names: Sequence[str]) -> Iterator[Joint]:
-    """The smallest sets of scopes that share keys together, none of which does so alone."""
+    """The smallest sets of scopes that share keys together, although none does so alone."""
     judged = [depth for depth, s in enumerate(scopes) if s.is_judged and not s.repeats]
     if len(judged) < 2 or not repeats(count.over(judged, names)):
         return
@@ -224,12 +226,12 @@ def _scope(
     *,
     cut: bool,
 ) -> ScopeFacts:
-    """`cut`: the loop has more steps than the evidence is of."""
+    """The facts of one scope. `cut`: the loop made more steps than the evidence covers."""
     ref, variation = draw.scopes[depth], _variation(draw, depth)
     site = ref.at.eqn.params.get("site") if ref.kind == "vmap" else None
     varies: bool | None = {Variation.DISTINCT: True, Variation.UNKNOWN: None}.get(variation, False)
     if ref.size in (0, 1):
-        varies = True  # there are no two examples that could share
+        varies = True  # there are no two examples to share a key
     elif evidence is not None and evidence.examples > 1:
         if evidence.distinct_keys < evidence.examples:
             varies = False
@@ -253,11 +255,11 @@ def _scope(
 
 
 def scope_of(ref: ScopeRef) -> Scope:
-    """What a scope is, whatever is drawn in it."""
+    """The `Scope` of a reference, without the fields that depend on a draw."""
     site = ref.at.eqn.params.get("site") if ref.kind == "vmap" else None
     name, file = equations.function_of(equations.subjaxprs(ref.at.eqn)[-1])
     if is_pmap(ref.at) or (_via(ref) and not is_users(file)):
-        name = ""  # JAX's or the library's own function around the user's
+        name = ""  # JAX's or the library's wrapper of the user's function
     elif site:
         name = site.function
     return Scope(
@@ -278,13 +280,13 @@ def _called(ref: ScopeRef) -> str:
 
 
 def _via(ref: ScopeRef) -> str:
-    """The module of the library that made the scope for the user, `""` where the user did."""
+    """The library module that created the scope for the user, `""` if the user called JAX."""
     site = ref.at.eqn.params.get("site") if ref.kind == "vmap" else None
     return site.via if site else calling_library(equations.frames(ref.at.eqn))
 
 
 def _decides(draw: Use, trace: Trace) -> bool:
-    """Keys, or loops and branches around draws, depend on what is drawn."""
+    """Whether a key, or a loop or branch around a draw, depends on the drawn values."""
     return any(trace.slice.needed(draw.at.jaxpr, out) for out in draw.at.eqn.outvars)
 
 
@@ -303,7 +305,7 @@ def _declared(draw: Use, ref: ScopeRef) -> bool:
 
 
 def as_draws(facts: Sequence[DrawFacts]) -> tuple[Draw, ...]:
-    """The draws as a report lists them: what is drawn again for a backward pass is no other."""
+    """The draws that a report lists: all except those repeated for a backward pass."""
     return tuple(
         Draw(f.sampler, f.place, f.origin, tuple(s.scope for s in f.scopes))
         for f in facts

@@ -1,9 +1,8 @@
-"""Which uses share a key: pairs of draws, splits and returned keys.
+"""Finds the uses that share a key: pairs of draws, splits and returned keys.
 
-Two uses share a key if at any two indices of their scopes the computed keys are
-equal, or, where no keys were computed, if their derivations are. What cannot happen
-together (exclusive branches) and what happens again on purpose (the recomputation
-for a backward pass, a cloned key) is left out.
+Two uses share a key if their computed keys are equal at any two indices of their scopes or, if no
+keys were computed, if their derivations are equal. Pairs that cannot both happen (exclusive
+branches) and intended repetitions (recomputation for a backward pass, a cloned key) are left out.
 """
 
 from __future__ import annotations
@@ -43,12 +42,18 @@ from jaxrng_doctor.tracing.places import (
 from jaxrng_doctor.tracing.subprograms import EqnPath
 
 _MOST = 32
-"""Each use of a key is compared with the first, and so many before it: more add nothing."""
+"""Each use of a key is paired with at most this many uses before it: more add nothing.
+
+Where the keys are computed, it is also paired with the first use.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Two uses of a key. `key` identifies it; `unreached`: one of the two was not made."""
+    """Two uses of one key, by their indices. `key` identifies the key.
+
+    `unreached`: with the given inputs, one of the two is not executed.
+    """
 
     first: int
     second: int
@@ -63,10 +68,9 @@ def shared_keys(
     redone: Collection[EqnPath],
     guards: Guards,
 ) -> tuple[Shared, ...]:
-    """Every two uses, in program order, that share a key; those of one cause together.
+    """The pairs of uses that share a key, in program order, with one entry per cause.
 
-    That is a key that is used at two places, and every other key that comes to these places from
-    the same two calls.
+    All keys that reach the same two places through the same two calls have one cause.
     """
     ordered = sorted(uses, key=lambda use: use.path)
     of_keys: dict[Any, Shared] = {}
@@ -79,11 +83,11 @@ def shared_keys(
     for pair in _pairs(all_tables, keys, identities):
         a, b = ordered[pair.first], ordered[pair.second]
         if a.path in redone or b.path in redone:
-            continue  # what it redoes is in a pair too
+            continue  # the use that it repeats is in a pair too
         if _is_harmless(a, b) or _told_of_each(a, b, pair, tables, identities):
             continue
         if pair.unreached and not (guards.by_inputs(a) or guards.by_inputs(b)):
-            continue  # no inputs at all lead there
+            continue  # not executed with any inputs
         if pair.evidence is None and guards.exclude(a, b):
             continue
         first, second = facts(pair.first), facts(pair.second)
@@ -105,14 +109,17 @@ def shared_keys(
             of_causes[cause] = replace(shared, times=len(seconds[key]))
     causes = Counter(cause[:4] for cause in of_causes)
     return tuple(
-        # Several causes at the same two places differ in what leads to each.
+        # Several causes at the same two places are distinguished by the calls that lead there.
         replace(shared, calls=cause[-1]) if causes[cause[:4]] > 1 and not shared.calls else shared
         for cause, shared in of_causes.items()
     )
 
 
 def _weight(shared: Shared) -> tuple[bool, bool]:
-    """The gravest pair speaks for all of one cause: made, and none that is a library's own."""
+    """A pair's rank; the highest one represents its cause.
+
+    The user's pairs rank above a library's, then executed pairs above unreached ones.
+    """
     return not shared.library, not shared.unreached
 
 
@@ -124,7 +131,7 @@ def returned_keys(
     tables: Mapping[EqnPath, KeyTable],
     guards: Guards,
 ) -> tuple[Returned, ...]:
-    """Each used key that comes back among the outputs, once for each output."""
+    """The used keys that the function also returns, at most one use for each output."""
     found: list[Returned] = []
     identities = Identities()
     for number, value in returned.items():
@@ -154,7 +161,7 @@ def use_facts(use: Use) -> UseFacts:
     is_split = called == "split"
     made = made_at(use.keys[0])
     return UseFacts(
-        # A sampler that splits its key before it draws is a draw to whoever calls it.
+        # A sampler that splits its key before it draws is a draw to its caller.
         op=f"jax.random.{called}"
         if called and not is_split
         else (called or sampler_name(use.at.eqn)),
@@ -213,7 +220,7 @@ def _is_unreached(table: KeyTable | None) -> bool:
 
 
 def _rows(table: KeyTable | None) -> np.ndarray:
-    """The distinct keys that were really used, uint32 of shape (keys, words)."""
+    """The distinct keys among those that were reached, uint32 of shape (keys, words)."""
     assert table is not None
     rows: np.ndarray = table.words.reshape(-1, table.words.shape[-1])[table.reached.reshape(-1)]
     if len(rows) < 2:
@@ -252,7 +259,7 @@ def _equal_rows(rows: Mapping[int, np.ndarray]) -> dict[tuple[int, int], Evidenc
 
 
 def _is_one_of(key: Value, array: Value, identities: Identities) -> bool:
-    """A scope maps over the array, and this is its key, or the scope's keys make up the array."""
+    """Whether a scope that maps over `array` has `key` as its element, or `array` stacks `key`."""
     arrays = [array]
     while arrays[-1].op == "stack of results":
         arrays.append(arrays[-1].args[0])
@@ -262,7 +269,7 @@ def _is_one_of(key: Value, array: Value, identities: Identities) -> bool:
     return not {identities.of(a) for a in arrays}.isdisjoint(map(identities.of, keys))
 
 
-# -- what is no fault --------------------------------------------------------------------
+# -- harmless pairs ----------------------------------------------------------------------
 
 
 def _is_harmless(a: Use, b: Use) -> bool:
@@ -274,10 +281,11 @@ def _is_harmless(a: Use, b: Use) -> bool:
 def _told_of_each(
     a: Use, b: Use, pair: _Pair, tables: Mapping[EqnPath, KeyTable], identities: Identities
 ) -> bool:
-    """In exclusive branches; what they share, they share from step to step, each with itself.
+    """Whether the uses are in exclusive branches, and each shares keys only with itself.
 
-    Where computed keys are equal and neither repeats, or the keys are made in two ways, one step
-    drew in the one branch what another step drew in the other.
+    Such repetitions from step to step are reported for each use. But if the computed keys are
+    equal although neither use repeats one, or although their derivations differ, one step used in
+    one branch the key that another step used in the other.
     """
     if not _exclusive(a, b):
         return False
@@ -292,7 +300,7 @@ def _repeats(table: KeyTable) -> bool:
 
 
 def _exclusive(a: Use, b: Use) -> bool:
-    """The two are in different branches of one `cond`."""
+    """Whether the two are in different branches of one `cond`."""
     above = a.at.above()
     for level, (one, other) in enumerate(zip(a.path, b.path, strict=False)):
         if one != other:
@@ -302,7 +310,7 @@ def _exclusive(a: Use, b: Use) -> bool:
 
 
 def _is_vain_in_library(use: Use) -> bool:
-    """A library splits a key and leaves the children: its user can do nothing about it."""
+    """Whether a library splits a key and uses no child: its user cannot change that."""
     if use.at.eqn.primitive.name != primitives.SPLIT or _is_used(
         use.at.jaxpr, use.at.eqn.outvars[0]
     ):
@@ -311,7 +319,7 @@ def _is_vain_in_library(use: Use) -> bool:
 
 
 def _library(a: Use, b: Use) -> str:
-    """The library that makes both uses in one call of the user's, and decides on their keys."""
+    """The library that makes both uses in one call of the user's and chooses the keys, or `""`."""
     library, calls_back = parting_library(way(a.at), way(b.at))
     made = [made_at(use.keys[0]) for use in (a, b)]
     by_user = any(at is None or not calling_library(way(at)) for at in made)
@@ -319,16 +327,16 @@ def _library(a: Use, b: Use) -> str:
 
 
 def _is_cloned(a: Value, b: Value) -> bool:
-    """Exactly one of the two went through `jax.random.clone`: its author knows."""
+    """Whether only one of the two went through `jax.random.clone`: the repetition is intended."""
     one, other = ({id(v) for v in ancestry(k) if v.op == "random_clone"} for k in (a, b))
-    return one < other or other < one  # a clone on both sides, such as Flax's own, says nothing
+    return one < other or other < one  # clones on both sides, such as Flax's own, prove nothing
 
 
 # -- places --------------------------------------------------------------------------------
 
 
 def _calls(a: At, b: At) -> tuple[Place, ...]:
-    """Where the ways to two uses on one line part: the calls of the helper that both are in."""
+    """The calls at which the paths to two uses on one line diverge: of their common helper."""
     for one, other in zip(user_stack(a), user_stack(b), strict=False):
         if one != other:
             return (one, other)
@@ -336,15 +344,16 @@ def _calls(a: At, b: At) -> tuple[Place, ...]:
 
 
 def _parting(a: At, b: At) -> tuple[Place, ...]:
-    """Where the ways to two uses part, from the program's start."""
+    """The calls at which the paths to two uses diverge, from the start of the program."""
     ways = [reversed(user_stack(at)) for at in (a, b)]
     return next(((one, other) for one, other in zip(*ways, strict=False) if one != other), ())
 
 
 def _unused_children(split: At | None) -> tuple[int, ...]:
-    """The children that no equation and no output uses; `()` unless each is taken by its number.
+    """The indices of the children that no equation and no output uses.
 
-    Those of a library's split, such as what Haiku goes on from, are not for its user to take.
+    `()` unless every child is taken by a constant index. `()` also for a library's split: its user
+    cannot take the children, such as the key from which Haiku continues.
     """
     if (
         split is None

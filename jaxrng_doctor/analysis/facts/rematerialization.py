@@ -1,7 +1,7 @@
-"""Uses of keys that only repeat another, for the backward pass of a derivative.
+"""Finds uses of keys that only repeat another use, for the backward pass of a derivative.
 
-A `checkpoint` draws anew what it has drawn in the forward pass. The rule of a `custom_vjp` may do
-so too, once or (Equinox's checkpointed loops) several times. The same numbers are what it is for.
+A `checkpoint` repeats the draws of the forward pass. The rule of a `custom_vjp` may do so too, once
+or (in Equinox's checkpointed loops) several times. The equal numbers are intended.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from jaxrng_doctor.tracing.subprograms import EqnPath
 
 
 def redone(uses: Sequence[Use], ledger: Ledger) -> frozenset[EqnPath]:
-    """The uses in a backward pass of whose every key a use before makes the same."""
+    """The paths of the uses in a backward pass that repeat an earlier use with the same keys."""
     keys = _Keys(ledger)
     firsts: dict[Any, list[Use]] = defaultdict(list)
     again: set[EqnPath] = set()
@@ -40,21 +40,22 @@ def redone(uses: Sequence[Use], ledger: Ledger) -> frozenset[EqnPath]:
 
 
 def is_recomputed(use: Use) -> bool:
-    """In the body of a `checkpoint` that is run again for the backward pass."""
+    """Whether a use is in a `checkpoint` body that is run again for the backward pass."""
     return checkpoints.is_recomputed(_eqns(use))
 
 
 def are_one(a: Use, b: Use) -> bool:
-    """The two, of which one is recomputed, are what one use in one call of a `checkpoint` became.
+    """Whether two uses, one of them recomputed, come from one use in one call of a `checkpoint`.
 
-    Where one jaxpr holds the call and serves several (of a jitted function, of a loop's), the
-    numbers are the same, and so are the Python stacks, but for calls that one may lack.
+    A jaxpr that contains the call may serve several calls (of a jitted function, of a loop body).
+    Then the numbers of the `checkpoint` calls are equal, and the Python stacks must be equal too,
+    except for calls that one of them may lack.
     """
     if locate(a.at) != locate(b.at) or checkpoints.calls(_eqns(a)) != checkpoints.calls(_eqns(b)):
         return False
     body = _body(a)
     if body is not None and body == _body(b):
-        return False  # in one body there are no two of one
+        return False  # one body contains each use only once
     if not (_is_in_called(a, b) or _is_in_called(b, a)):
         return True
     short, long = sorted((user_stack(a.at), user_stack(b.at)), key=len)
@@ -63,7 +64,7 @@ def are_one(a: Use, b: Use) -> bool:
 
 
 def _body(use: Use) -> EqnPath | None:
-    """The path of the innermost body around it that is run again, if it still has an equation."""
+    """The path of the innermost recomputed body around a use, `None` if no equation holds it."""
     eqns = _eqns(use)
     for level in reversed(range(len(eqns))):
         if equations.is_recomputation(eqns[level]):
@@ -72,7 +73,7 @@ def _body(use: Use) -> EqnPath | None:
 
 
 def _is_in_called(use: Use, other: Use) -> bool:
-    """A jaxpr that may serve several calls holds the call, and not that of the other use."""
+    """Whether a jaxpr that may serve several calls holds the call of `use`, but not of `other`."""
     parts = zip(use.path, other.path, strict=False)
     shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], parts)))
     outside = itertools.takewhile(lambda eqn: not checkpoints.calls([eqn]), _eqns(use)[:-1])
@@ -80,7 +81,7 @@ def _is_in_called(use: Use, other: Use) -> bool:
 
 
 def _may_be_called_again(eqn: Eqn) -> bool:
-    """Not so a derivative's vmap over a basis."""
+    """Whether its jaxprs may serve several calls; false for a vmap over a Jacobian's basis."""
     return not getattr(eqn.params.get("site"), "basis", False)
 
 
@@ -93,16 +94,16 @@ def _is_backward(use: Use) -> bool:
 
 
 def _makes(use: Use) -> Any:
-    """The sampler, shape and dtype: the same where two uses make the same of one key."""
+    """The sampler, shapes and dtypes: equal if two uses get the same result from one key."""
     eqn = use.at.eqn
     return sampler_name(eqn), tuple((v.aval.shape, v.aval.dtype) for v in eqn.outvars)
 
 
 def _leads_to(first: Use, again: Use) -> bool:
-    """They are of one call.
+    """Whether the two belong to one call.
 
-    What a rule for the backward pass draws is of the call that the forward pass has made. Where
-    that has no number, JAX says that all of the rule is where the function was called.
+    A draw of a backward-pass rule belongs to the call that the forward pass made. If that call has
+    no number, JAX locates the whole rule where the function was called.
     """
     if is_recomputed(again):
         return are_one(first, again)
@@ -114,16 +115,17 @@ def _leads_to(first: Use, again: Use) -> bool:
 
 
 class _Keys:
-    """The keys of uses: as they were computed, else as lineage has them."""
+    """The keys of uses: the computed keys, or their derivations if there are none."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._identities = Identities()
 
     def has_all(self, first: Use, again: Use) -> bool:
-        """All keys of `again` are of `first`, as far as that is known.
+        """Whether all keys of `again` are keys of `first`; true if that is unknown.
 
-        Of a loop that was cut it is not, nor, without computed keys, in what order a rule goes.
+        It is unknown for a loop that was cut. Without computed keys it is also unknown for a rule,
+        because the order of its steps is.
         """
         ours, theirs = self._ledger.keys.get(first.path), self._ledger.keys.get(again.path)
         if ours is None or theirs is None:

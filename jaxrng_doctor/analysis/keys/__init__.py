@@ -1,1 +1,1 @@
-"""The key of every draw, computed for every example, step and device."""
+"""Computes the key of every draw for every example, step and device."""

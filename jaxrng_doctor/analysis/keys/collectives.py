@@ -1,7 +1,7 @@
-"""What a collective returns on one device, where a vmap in place of the devices does not say.
+"""Computes what a collective returns on one device, if vmap does not support the collective.
 
-JAX's rules for a vmap know no groups of an axis, no permutation that leaves some devices out,
-and only one axis for some collectives. Here each device looks at what all of them hold.
+JAX's rules for vmap support no groups within an axis, no permutation that leaves out devices and,
+for some collectives, no more than one axis. Here each device reads the values of all devices.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OVER_ONE_AXIS = frozenset({"all_gather", "all_gather_invariant", "ppermute", "r
 
 
 def needs_all(eqn: Eqn) -> bool:
-    """The equation is a collective that an ordinary vmap cannot do (0.6 to 0.12)."""
+    """Whether the equation is a collective that ordinary vmap does not support (0.6 to 0.12)."""
     name, names = eqn.primitive.name, _names(eqn)
     if name not in _OF_ALL or not names or any(isinstance(n, int) for n in names):
         return False
@@ -33,7 +33,7 @@ def needs_all(eqn: Eqn) -> bool:
 
 
 def on_one_device(eqn: Eqn, values: Sequence[Any]) -> list[Any]:
-    """The outputs of a collective on the device that runs it, in vmaps with the axes' names."""
+    """The outputs of a collective on the current device, inside vmaps with the axes' names."""
     return [_on_one(eqn, value) for value in values]
 
 
@@ -69,7 +69,7 @@ def _size(names: tuple[Any, ...]) -> int:
 
 
 def _permuted(params: Any, everyone: Any, me: Any) -> Any:
-    """What nobody sends to is zero."""
+    """A device that receives nothing gets zeros."""
     source = np.full(len(everyone), -1)
     for sender, receiver in params["perm"]:
         source[receiver] = sender
@@ -88,7 +88,7 @@ def _gathered(params: Any, group: Any, place: Any) -> Any:
 
 
 def _exchanged(params: Any, group: Any, place: Any) -> Any:
-    # Whether it is tiled or not, the equation has both axes (0.6 to 0.12).
+    # The operand has both axes even if the equation is not tiled (0.6 to 0.12).
     parts = [_part(one, place, len(group), params["split_axis"], True) for one in group]
     return _joined(parts, params["concat_axis"], True)
 
@@ -124,4 +124,4 @@ _OF_ALL: dict[str, Callable[[Any, Any, Any], Any]] = {
     "reduce_scatter": _scattered,
 }
 _BY_NUMBER = frozenset({"pbroadcast", "ppermute"})
-"""They look at all devices by their numbers; the others at those of one group."""
+"""These index all devices by number; the others see only the devices of one group."""

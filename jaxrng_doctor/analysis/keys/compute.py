@@ -1,8 +1,8 @@
-"""The proof: the key of every draw at every index of its scopes, computed for real.
+"""Computes the key of every draw at every index of its scopes, as the proof of findings.
 
-The part of the program that makes keys, and nothing else, is run once (`keyruns.py`), with
-the ordinary vmap and the ordinary loops in place of the scopes, and hands out each
-draw's key beside it. The result is a `KeyTable` for each draw.
+Only the part of the program that makes keys is run, once (`evaluator.py`), with the ordinary vmap
+and the ordinary loops in place of the scopes. It also returns each draw's key. The result is a
+`KeyTable` for each draw.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from jaxrng_doctor.tracing.subprograms import EqnPath
 
 
 class KeyProgram:
-    """The key-making part of a program, and nothing else of it, to be run on any inputs.
+    """Only the part of a program that makes keys, to run on any inputs.
 
-    `wanted` are the numbers of the program's inputs that the keys depend on. With `variables`,
-    all variables that hold keys are kept too, beside those that are used. With `own_only`,
-    nothing is run but what is JAX's own: no callback and no other library's primitive.
+    `wanted`: the indices of the program's inputs that the keys depend on. With `variables`, the
+    keys in all variables are kept, not only those of draws and splits. With `own_only`, only JAX's
+    own primitives are run: no callback and no other library's primitive.
     """
 
     def __init__(self, trace: Trace, *, variables: bool = False, own_only: bool = False) -> None:
@@ -42,7 +42,11 @@ class KeyProgram:
         self._compiled = jax.jit(self._listed, compiler_options=_options())
 
     def compute(self, values: Sequence[Any]) -> Ledger:
-        """The keys where the inputs `wanted` have these values."""
+        """The keys for these values of the inputs `wanted`.
+
+        If the run fails, it is repeated with `own_only`. The error is raised if that leaves
+        out no equation.
+        """
         try:
             return self.finish(self.start(values))
         except Exception:
@@ -52,9 +56,9 @@ class KeyProgram:
             return ledger
 
     def start(self, values: Sequence[Any], vmaps: Sequence[Sequence[Any]] = ()) -> Any:
-        """What `finish` makes a `Ledger` of; nobody waits for the device before.
+        """Start the run without waiting for the device; `finish` makes a `Ledger` of it.
 
-        `vmaps` is of `over_vmaps`, where the values are those of many examples.
+        `vmaps`: as in `over_vmaps`, if the values are those of many examples.
         """
         with own_settings():
             return over_vmaps(self._compiled, vmaps)(*values)
@@ -80,11 +84,11 @@ class KeyProgram:
 
 
 def _options() -> dict[str, Any] | None:
-    """What runs once or a few times is not worth most of the time that XLA takes to optimize it."""
+    """Compiler options: little optimization on CPU, as it does not pay off in one or a few runs."""
     return {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
 
 
 def compute_keys(trace: Trace, *, variables: bool = False) -> Ledger:
-    """The keys of the very call that was traced."""
+    """The keys of the traced call; with `variables`, also those in all variables."""
     program = KeyProgram(trace, variables=variables)
     return program.compute([equations.content(trace.values[i]) for i in program.wanted])

@@ -25,14 +25,14 @@ class KeyCount:
         self.numbers = numbered(words.reshape(-1, words.shape[-1])).reshape(self.shape)
 
     def along(self, axis: int, names: Sequence[str]) -> Evidence:
-        """The keys along one scope, at the index of the others where they are fewest.
+        """The evidence over one scope, at the index of the others where most keys repeat.
 
-        `names` name the scopes, for `Evidence.fixed`.
+        `names`: the names of the scopes, for `Evidence.fixed`.
         """
         return self.over((axis,), names)
 
     def over(self, axes: Sequence[int], names: Sequence[str]) -> Evidence:
-        """The keys over some scopes together, at the index of the others where they are fewest.
+        """The evidence over scopes together, at the index of the others where most keys repeat.
 
         Examples are numbered over these scopes in row-major order.
         """
@@ -47,33 +47,33 @@ class KeyCount:
         return _evidence(numbers, np.flatnonzero(reached), words, distinct, fixed)
 
     def keys_over(self, axes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """The examples that `over` counts, shape (n,), and their keys, uint32 (n, words)."""
+        """The indices of the examples in `over`, shape (n,), and their keys, uint32 (n, words)."""
         if self.reached.size == 0:
             return np.zeros(0, int), self.words.reshape(0, self.words.shape[-1])
         _, reached, words = self._row(axes, self._fewest(axes)[0])
         return np.flatnonzero(reached), words[reached]
 
     def _fewest(self, axes: Sequence[int]) -> tuple[int, int]:
-        """At which index of the other scopes the keys are fewest, and how many they are there."""
+        """The flat index of the other scopes where most keys repeat, and how many are distinct."""
         rows, there = self._rows(self.numbers, axes), self._rows(self.reached, axes)
         if len(rows) == 1:
             # Numbers are dense: marking them is faster than sorting them.
             seen = np.zeros(rows.max(initial=-1) + 1, bool)
             seen[rows[there]] = True
             return 0, int(seen.sum())
-        # A draw that was not reached gets a number of its own, which counts for nothing.
+        # A draw that was not reached gets a separate number, which is subtracted below.
         alone = np.where(there, rows, -1 - np.arange(rows.shape[1]))
         ordered = np.sort(alone, axis=1)
         drawn = there.sum(axis=1)
         distinct = 1 + (np.diff(ordered, axis=1) != 0).sum(axis=1) - (~there).sum(axis=1)
-        # Of rows that repeat equally often, the first with most draws says most.
+        # Of rows with equally many repeats, the first with the most draws is chosen.
         row = int(np.argmax((drawn - distinct) * (rows.shape[1] + 1) + drawn))
         return row, int(distinct[row])
 
     def _row(self, axes: Sequence[int], row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Numbers, marks and words over some scopes, at the flat index `row` of the others.
+        """Numbers, `reached` and words over some scopes, at the flat index `row` of the others.
 
-        `axes` are in their order.
+        `axes` must be in ascending order.
         """
         others = [axis for axis in range(len(self.shape)) if axis not in axes]
         index = np.unravel_index(row, [self.shape[axis] for axis in others]) if others else ()
@@ -85,12 +85,12 @@ class KeyCount:
         return self.numbers[here].reshape(-1), self.reached[here].reshape(-1), words
 
     def _rows(self, array: np.ndarray, axes: Sequence[int]) -> np.ndarray:
-        """The entries over some scopes in a row, one row for each index of the others."""
+        """The entries over some scopes as rows, one for each index of the other scopes."""
         moved = np.moveaxis(array, axes, range(-len(axes), 0))
         return moved.reshape(-1, math.prod(self.shape[axis] for axis in axes))
 
     def places(self, axes: Sequence[int], example: int) -> tuple[int, ...]:
-        """The index in each of some scopes of an example that `over` counts."""
+        """The index in each scope of `axes` of an example, numbered as in `over`."""
         index = np.unravel_index(example, [self.shape[axis] for axis in axes])
         return tuple(int(i) for i in index)
 
@@ -117,7 +117,7 @@ def numbered(rows: np.ndarray) -> np.ndarray:
     rows = np.ascontiguousarray(rows)
     if rows.shape[1] <= 2:
         values = rows.view(np.uint64 if rows.shape[1] == 2 else np.uint32)[:, 0]
-        # Mostly all differ, which a sort without the order shows much faster.
+        # Usually all differ, and a sort that does not return the order shows that much faster.
         if np.all(np.diff(np.sort(values)) != 0):
             return np.arange(len(values))
         found: np.ndarray = np.unique(values, return_inverse=True)[1]

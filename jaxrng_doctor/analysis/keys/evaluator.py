@@ -40,17 +40,17 @@ from jaxrng_doctor.tracing.subprograms import (
 from jaxrng_doctor.tracing.vmap_primitive import Axis, as_ordinary
 
 MAX_WHILE_STEPS = 256
-"""Keys of a `while_loop` are kept for so many steps: its length is not known beforehand."""
+"""The most steps of a `while_loop` to keep keys of: its length is not known in advance."""
 
 MAX_KEPT = 1 << 22
-"""Fewer steps are kept where a `while_loop` sits inside large scopes: so many keys in all."""
+"""At most this many keys of a `while_loop` are kept over all scopes, but at least 2 steps."""
 
 MAX_HELD = 1 << 16
-"""More keys of one variable, over all scopes, are not kept."""
+"""If a variable has more keys than this over all scopes, they are not kept."""
 
 
 class _NotKnown(Exception):
-    """A step of a loop does not leave these `carried` values known."""
+    """Raised if a step of a loop makes carried values unknown; `carried` has their indices."""
 
     def __init__(self, carried: Collection[int]) -> None:
         super().__init__()
@@ -58,10 +58,10 @@ class _NotKnown(Exception):
 
 
 class KeyRun:
-    """Interprets the slice of a program; `None` stands for a value outside of it or not known.
+    """Runs the slice of a program; `None` stands for a value that is outside it or unknown.
 
-    `failed` has the equations that could not be run, by their paths, and why. With `own_only`,
-    all whose work is not JAX's own (a callback) are among them.
+    `failed`: the reason for each equation that could not be run, by its path. With `own_only`, it
+    includes every equation that runs code other than JAX's own (a callback).
     """
 
     def __init__(self, trace: Trace, *, variables: bool, own_only: bool) -> None:
@@ -69,13 +69,13 @@ class KeyRun:
         self.variables = variables
         self.own_only = own_only
         self.failed: dict[EqnPath, str] = {}
-        self._vmaps = 0  # how many are around what is being run
+        self._vmaps = 0  # how many vmaps are around the current equation
         self._outlines: dict[Any, Outline] = {}
 
     def jaxpr(
         self, jaxpr: AnyJaxpr, args: Sequence[Any], path: EqnPath, room: int
     ) -> tuple[list[Any], Records]:
-        """The outputs and the records of one jaxpr. `room` is how many examples share it."""
+        """The outputs and records of a jaxpr. `room`: the product of the sizes of its scopes."""
         inner, consts = equations.open_jaxpr(jaxpr)
         env: dict[Any, Any] = dict(zip(inner.constvars, consts, strict=False))
         env.update((inner.invars[i], args[i]) for i in self.slice.inputs(inner))
@@ -96,7 +96,7 @@ class KeyRun:
     def _held(
         self, variables: Sequence[Any], values: Sequence[Any], path: EqnPath, room: int
     ) -> Records:
-        """The keys that variables hold; `path` is that of their equation."""
+        """Records of the keys that variables hold; `path` is that of their equation."""
         records: Records = {}
         if not self.variables:
             return records
@@ -120,7 +120,7 @@ class KeyRun:
             return self._outcome(eqn, values, path, index, room)
         except _NotKnown:
             raise
-        except Exception as error:  # whatever a primitive raises: what depends on it is not known
+        except Exception as error:  # a primitive may raise anything; what depends on it is unknown
             self.failed[(*path, (index, 0))] = in_a_line(error)
             return [None] * len(eqn.outvars), {}
 
@@ -141,7 +141,7 @@ class KeyRun:
         if any(value is None for value in values) or _acts(eqn) or equations.is_stateful(eqn):
             return [None] * len(eqn.outvars), records
         if self.own_only and is_opaque(eqn.primitive):
-            self.failed[(*path, (index, 0))] = "it is not JAX's own"
+            self.failed[(*path, (index, 0))] = "it is not a primitive of JAX"
             return [None] * len(eqn.outvars), records
         if collectives.needs_all(eqn):
             return collectives.on_one_device(eqn, values), records
@@ -181,9 +181,9 @@ class KeyRun:
         values: Sequence[Any],
         run: Callable[[], tuple[Sequence[Any], Records]],
     ) -> Outline:
-        """What `run`, the jaxpr at `path` of these values, would make."""
+        """The outline of `run`, which runs the jaxpr at `path` on `values`; nothing is computed."""
         key = path, tuple(value is None for value in values)
-        if key not in self._outlines:  # else nested loops and branches double the work
+        if key not in self._outlines:  # otherwise each nested loop or branch would double the work
             paths: list[EqnPath] = []
             known: set[int] = set()
 
@@ -199,12 +199,12 @@ class KeyRun:
 
     @staticmethod
     def _relevant(values: Sequence[Any], wanted: Collection[int]) -> list[Any]:
-        """A carried value that is known but not wanted would come back as `None`."""
+        """The values, with `None` for unwanted ones: a step would return `None` for them."""
         return [value if i in wanted else None for i, value in enumerate(values)]
 
     @staticmethod
     def _carried(outs: Sequence[Any], before: Sequence[Any]) -> list[Any]:
-        """What a step carries on; `_NotKnown` if a value is lost that the step was given."""
+        """The carried values after a step. Raises `_NotKnown` if a known value became unknown."""
         ends = list(zip(outs, before, strict=False))
         lost = {i for i, (out, old) in enumerate(ends) if out is None and old is not None}
         if lost:
@@ -213,7 +213,7 @@ class KeyRun:
 
     @staticmethod
     def _without_lost(init: Sequence[Any], run: Callable[[Sequence[Any]], Any]) -> Any:
-        """`run` of those carried values that every step leaves known."""
+        """The result of `run` for only those carried values that remain known after every step."""
         while True:
             try:
                 return run(init)
@@ -239,7 +239,7 @@ class KeyRun:
     def _shard_map(
         self, over: ShardMap, values: list[Any], path: EqnPath, room: int
     ) -> tuple[Sequence[Any], Records]:
-        """A vmap for each mesh axis, over blocks: no device is needed for what devices would do."""
+        """Run one vmap over blocks for each mesh axis, so that no devices are needed."""
         names = list(over.axes)
         blocks = [
             None if value is None else mesh_blocks.blocks(value, dims, over.axes)
@@ -319,7 +319,7 @@ class KeyRun:
             return [None] * len(init), {}
 
         def kept_at(count: Any, kept: list[Record], records: Records) -> list[Record]:
-            # Beyond the end of a buffer nothing is written.
+            # Writes beyond the end of a buffer are dropped.
             return [
                 (w.at[count].set(word, mode="drop"), r.at[count].set(reach, mode="drop"))
                 for (w, r), (word, reach) in zip(kept, records.values(), strict=True)
@@ -380,7 +380,7 @@ def _mapped(
     in_axes: Sequence[int | None],
     axis: Axis,
 ) -> tuple[list[Any], Records]:
-    """`example` of every index, by the ordinary vmap; outputs and records have a new axis 0."""
+    """Run `example` for every index with the ordinary vmap; the results get a new axis 0."""
     here = [i for i, value in enumerate(values) if value is not None]
     paths: list[EqnPath] = []
 
@@ -398,10 +398,10 @@ def _mapped(
 
 
 def _lone(stack: Any) -> Any:
-    """One of equal results; some result where there is none."""
+    """One of several equal results; zeros if there are none."""
     return stack[0] if stack.shape[0] else jnp.zeros(stack.shape[1:], stack.dtype)
 
 
 def _acts(eqn: Eqn) -> bool:
-    """The equation does something outside of the program, which must not be done twice."""
+    """Whether the equation has an effect outside the program, which must not happen twice."""
     return eqn.primitive.name in ("io_callback", "debug_callback", "debug_print")

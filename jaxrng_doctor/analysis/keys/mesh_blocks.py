@@ -1,4 +1,4 @@
-"""Cutting arrays into the blocks that the devices of a mesh see, and putting them together."""
+"""Cuts arrays into the blocks that the devices of a mesh hold, and assembles them again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def is_cut(dims: MeshDims, name: Any) -> bool:
 def blocks(array: Any, dims: MeshDims, axes: dict[Any, int]) -> Any:
     """The blocks of `array`, stacked along one leading axis for each mesh axis that cuts it.
 
-    `axes` are the mesh axes with their sizes, and the leading axes come in their order.
+    `axes`: the mesh axes with their sizes. The leading axes are in the same order.
     """
     shape: list[int] = []
     leading: dict[Any, int] = {}
@@ -35,7 +35,7 @@ def blocks(array: Any, dims: MeshDims, axes: dict[Any, int]) -> Any:
 def whole(stack: Any, dims: MeshDims, axes: dict[Any, int]) -> Any:
     """The array whose blocks are in `stack`, which has a leading axis for every mesh axis.
 
-    Along a mesh axis that does not cut it the blocks are equal, and one is taken.
+    Along a mesh axis that does not cut the array, the blocks are equal, and the first is taken.
     """
     cutting = [name for name in axes if is_cut(dims, name)]
     for level in range(len(axes) - 1, -1, -1):

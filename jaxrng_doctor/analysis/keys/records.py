@@ -1,4 +1,4 @@
-"""The keys of uses while they are being computed: a record for each."""
+"""Records of the keys of uses, while they are computed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Records = dict[EqnPath, Record]
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a jaxpr's run makes: the records' paths and shapes, and which outputs are known."""
+    """What running a jaxpr gives: paths and shapes of its records, indices of its known outputs."""
 
     paths: list[EqnPath]
     shapes: list[Any]
@@ -27,7 +27,7 @@ class Outline:
 
 
 def nothing(shapes: Sequence[Any], *steps: int) -> list[Record]:
-    """Records of which none is reached: for a branch not taken, or the room for `steps`."""
+    """Records that were not reached: for a branch not taken, or a buffer with room for `steps`."""
     return [
         (jnp.zeros((*steps, *w.shape), w.dtype), jnp.zeros((*steps, *r.shape), bool))
         for w, r in shapes
@@ -41,6 +41,6 @@ def rows(keys: Any) -> Any:
 
 
 def words(key: Any) -> Any:
-    """A key's words in a row, uint32 of shape (words,); several keys one after the other."""
+    """The words of a key, uint32 of shape (words,); those of several keys are concatenated."""
     raw = jax.random.key_data(key) if is_key(key) else jnp.asarray(key)
     return raw.reshape(-1)

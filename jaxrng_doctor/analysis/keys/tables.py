@@ -1,4 +1,4 @@
-"""The computed keys as plain data: a `KeyTable` for each draw, a `Ledger` for a program."""
+"""The computed keys as plain data: a `KeyTable` per draw, and a `Ledger` per program."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ import numpy as np
 from jaxrng_doctor.tracing.subprograms import EqnPath
 
 MORE = 2
-"""At a path's end, in place of a `while` loop's jaxprs 0 and 1: whether it made more steps."""
+"""At the end of a path, in place of the jaxpr numbers 0 and 1 of a `while` loop.
+
+Marks the record of whether the loop made more steps than are kept.
+"""
 
 
 @dataclass(frozen=True)
 class KeyTable:
     """The keys of one draw.
 
-    words: uint32, shape (*scope sizes, words of a key); a draw from several keys
-        at once has all their words in a row.
-    reached: bool, shape (*scope sizes): a branch not taken and a loop that ended
-        earlier make no draw.
+    words: uint32, shape (*scope sizes, words of a key); for a draw from several keys at once, all
+        their words are concatenated.
+    reached: bool, shape (*scope sizes): false where there is no draw, in a branch not taken or
+        after the end of a loop.
     """
 
     words: np.ndarray
@@ -29,15 +32,17 @@ class KeyTable:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The computed keys: of each draw and split, by its path, and of each key output.
+    """The computed keys of each draw and split, by its path, and of each key output.
 
-    `variables` has, where they were asked for, the keys of variables: at the path of the equation
-    that makes them, `-1` for a jaxpr's inputs, with `-1 - number` for the variable. Their words
-    have a further axis: shape (*scope sizes, keys, words).
-    What cannot be computed so (inside an equation that is not followed) is missing. `cut` are the
-    `while` loops that made more steps than are in the tables, by their paths. `failed` are the
-    equations that could not be run, and why: what depends on them is missing. `lacking` says why
-    there are no `variables` where they were asked for.
+    Keys inside an equation that is not followed are missing.
+
+    `variables`: if requested, the keys of variables. A path ends with the index of the equation
+    that makes the variable, or `-1` for an input of the jaxpr, and `-1 - number` for the variable.
+    The words have one more axis: shape (*scope sizes, keys, words). `lacking`: why there are no
+    `variables` although they were requested.
+
+    `cut`: the paths of the `while` loops that made more steps than are in the tables. `failed`: the
+    equations that could not be run, and why; keys that depend on them are missing.
     """
 
     keys: Mapping[EqnPath, KeyTable] = field(default_factory=dict)
@@ -53,7 +58,7 @@ class Ledger:
         outputs: Mapping[int, KeyTable],
         failed: Mapping[EqnPath, str],
     ) -> Ledger:
-        """Of all tables, sorted by the ends of their paths."""
+        """Make a ledger from all tables, sorted by the last number of their paths."""
         ends = {(*path[:-1], (path[-1][0], 0)): t for path, t in records if path[-1][1] == MORE}
         return Ledger(
             {path: table for path, table in records if path[-1][1] == 0},
@@ -64,5 +69,5 @@ class Ledger:
         )
 
     def is_cut(self, path: EqnPath) -> bool:
-        """The loop into whose body `path` leads made more steps than are in the tables."""
+        """Whether the loop whose body `path` leads into made more steps than are in the tables."""
         return bool(path) and (*path[:-1], (path[-1][0], 0)) in self.cut

@@ -1,1 +1,1 @@
-"""From a `Trace` to its draws: what each key is made of, and what it varies over."""
+"""Lineage: how the key of each draw of a `Trace` is derived, and over which scopes it varies."""

@@ -1,4 +1,4 @@
-"""Why a key does not vary over a scope: the `Cause`, from its abstract value."""
+"""Finds out why a key does not vary over a scope: the `Cause`, from its abstract value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jaxrng_doctor.tracing.places import At, library_functions, locate
 
 T = TypeVar("T")
 
-# What a key is before one of these is still "the key", so the search goes on behind them.
+# The ancestry of a key continues at the first operand of these.
 _FOLLOWED = frozenset(
     {
         "block",
@@ -51,7 +51,7 @@ _REPEATING = frozenset({"broadcast_in_dim", "concatenate", "gather", "stack", "t
 
 
 def ancestry(key: Value) -> Iterator[Value]:
-    """The key, the key that it was made from, and so on back to where it began."""
+    """The key, the key that it is derived from, and so on back to its origin."""
     yield key
     while key.op in _FOLLOWED and key.args:
         key = key.args[0]
@@ -89,7 +89,10 @@ def _step(value: Value) -> Step:
 
 
 def made_at(key: Value) -> At | None:
-    """The equation that last split, folded or seeded the key, `None` for a key from outside."""
+    """The equation that last split, folded or seeded the key.
+
+    `None` for a key from outside, or for a choice between keys of several equations.
+    """
     for value in ancestry(key):
         if value.op in CREATING:
             found: At | None = value.birth
@@ -101,24 +104,27 @@ def made_at(key: Value) -> At | None:
 
 
 class Lines:
-    """What follows from lines of ancestors, which keys share: each value is looked at once."""
+    """Facts about the ancestries of keys. Keys share ancestors: each value is examined once."""
 
     def __init__(self) -> None:
         self._origins: dict[int, _Origin] = {}
         self._doors: dict[int, dict[int, _Door | None]] = {}
 
     def constant_of(self, key: Value, jit: At) -> Step | None:
-        """Where inside of `jit` a key comes from nothing that `jit` is given; `None` if not."""
+        """The step that makes a key of constants alone: a seed inside `jit`, or a captured key.
+
+        `None` for any other key.
+        """
         root, is_made_of_constants = _along(key, self._origins, _origin)
         if not is_made_of_constants:
-            return None  # folded with a step, or with a count that a ref holds
+            return None  # such as a key folded with a step, or with a count in a ref
         if root.op == "random_seed" and all(arg.op in ("literal", "const") for arg in root.args):
             inside = root.birth is not None and jit in root.birth.above()
             return Step("seed", locate(root.birth)) if inside else None
         return Step("captured", None) if root.op == "const" and _is_constant(root) else None
 
     def mapped_array(self, key: Value, depth: int) -> str:
-        """A phrase for the array of which each example or step has an element, or `""`."""
+        """A description of the array that each example or step takes one element of, or `""`."""
         door = self._door_of(key, depth)
         return "" if door is None else describe(door.element.args[0], 2)
 
@@ -127,7 +133,7 @@ class Lines:
         return _along(key, known, functools.partial(_door, depth=depth))
 
     def maps_words(self, key: Value, depth: int) -> bool:
-        """The vmap at `depth` takes a legacy key apart: its axis is that of the key's words."""
+        """Whether the vmap at `depth` maps over the words of a legacy key."""
         door = self._door_of(key, depth)
         if door is None or not door.is_raw:
             return False
@@ -135,12 +141,16 @@ class Lines:
 
 
 _Origin = tuple[Value, bool]
-"""Where a line begins, and whether nothing but constants was folded in on the way."""
+"""The origin of an ancestry, and whether only constants were folded in since."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Door:
-    """The element of a batch that a line comes by; `is_raw`: words were made a key behind it."""
+    """The element of a mapped array in an ancestry.
+
+    `is_raw`: `True` if words are wrapped in a key after it, `False` if a key is unwrapped after it,
+    `None` if neither.
+    """
 
     element: Value
     is_raw: bool | None = None
@@ -162,7 +172,10 @@ def _door(value: Value, parent: _Door | None, *, depth: int) -> _Door | None:
 
 
 def _along(key: Value, known: dict[int, T], of: Callable[[Value, T | None], T]) -> T:
-    """What is known of `key`: `of` each value of its line and what is known of its parent."""
+    """The result for `key`: `of` is applied to each value of its ancestry and its parent's result.
+
+    `known` has the results so far, by the `id` of the value.
+    """
     line = [*itertools.takewhile(lambda value: id(value) not in known, ancestry(key))]
     if not line:
         return known[id(key)]
@@ -174,7 +187,10 @@ def _along(key: Value, known: dict[int, T], of: Callable[[Value, T | None], T]) 
 
 
 def _is_constant(value: Value) -> bool:
-    """Nothing that is given to a program goes into it, as far as its start in a loop shows."""
+    """Whether a value depends on no input of the program.
+
+    Of a value that a loop carries, only the value before the first step is followed.
+    """
     seen: set[int] = set()
     waiting = [value]
     while waiting:
@@ -182,7 +198,7 @@ def _is_constant(value: Value) -> bool:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        # A constant that comes in as an argument has a name; a captured one is only a number.
+        # A constant that is an input of the program has a name; any other one has a number.
         if value.op == "input" or (value.op == "const" and not isinstance(value.params, int)):
             return False
         waiting += value.args[:1] if value.op == "carry" else value.args
@@ -190,7 +206,7 @@ def _is_constant(value: Value) -> bool:
 
 
 def _words_axis(array: Value) -> int:
-    """Where the axis of the words is in an array of legacy keys, -1 where a vmap took it."""
+    """The axis of the words in an array of legacy keys, -1 if a vmap maps over it."""
     if array.op == "transpose":
         words = _words_axis(array.args[0])
         return int(parameters(array)["permutation"].index(words)) if words >= 0 else -1

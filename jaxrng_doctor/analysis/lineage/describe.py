@@ -1,4 +1,4 @@
-"""What a key is made of, as a reader would write it: `fold_in(key, 3)`, `split(key, 4)[0]`."""
+"""Describes the derivation of a key like code: `fold_in(key, 3)`, `split(key, 4)[0]`."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _NO_EQUATIONS = frozenset({"block", "blocks", "carry", "element", "stack of resu
 
 
 def parameters(value: Value) -> dict[str, Any]:
-    """The equation's parameters that a derived value was made with."""
+    """The parameters of the equation that computed a value, `{}` if none did."""
     params = value.params
     is_equation = isinstance(params, tuple) and len(params) > 1 and isinstance(params[1], tuple)
     return dict(params[1]) if is_equation and value.op not in _NO_EQUATIONS else {}
 
 
 def index_of(depth: int) -> str:
-    """What stands for the index of the scope at `depth`: `i` as in `keys[i]`, far inside `i2`."""
+    """The name for the index of the scope at `depth`: `i`, as in `keys[i]`; at depth 6 `i2`."""
     times, letter = divmod(depth, len(INDICES))
     return f"{INDICES[letter]}{times + 1 if times else ''}"
 
 
 def describe(value: Value, depth: int = 5) -> str:  # noqa: C901
-    """One phrase for a value's derivation; what lies more than `depth` steps back is `…`."""
+    """A value's derivation as text, with `…` for what is more than `depth` steps back."""
     while value.op in TRANSPARENT and value.args:
         value = value.args[0]
     if depth == 0:
@@ -69,7 +69,7 @@ def describe(value: Value, depth: int = 5) -> str:  # noqa: C901
         case "carry":
             return f"the loop's carry, at first {args[0]}"
         case "after loop":
-            return "what a loop left"
+            return "the final carry of a loop"
         case "chosen":
             return "one of " + " and ".join(args[1:])
         case "random_seed":

@@ -1,8 +1,8 @@
-"""Which element of which array a key is.
+"""Identifies a key by the array that it is an element of, and its index.
 
-`keys[1]`, the second of `for key in keys` and `keys.reshape(2, 2)[0, 1]` are made by
-different equations, and are one key. So are `split(key, 2)[1]`, `split(key, 3)[1]` and
-`fold_in(key, 1)`, where threefry is partitionable.
+`keys[1]`, the second of `for key in keys` and `keys.reshape(2, 2)[0, 1]` are computed by different
+equations, but are one key. So are `split(key, 2)[1]`, `split(key, 3)[1]` and `fold_in(key, 1)` with
+partitionable threefry.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ _Identity = tuple[int | str, _Index]
 
 
 class Identities:
-    """Tells keys apart, typed or legacy, as far as their derivations do."""
+    """The identities of keys, typed or legacy, according to their derivations."""
 
     def __init__(self) -> None:
         self._known: dict[int, _Identity] = {}
         self._children: dict[tuple[_Identity, int], int] = {}
 
     def of(self, key: Value) -> _Identity:
-        """Equal for keys that are sure to be equal: an array's number, and an index in it."""
+        """An array's number and an index in it; equal only for keys that are certainly equal."""
         path: list[tuple[Value, int]] = []
         value = key
-        # Not by recursion: a key can be some thousand splits away from where it began.
+        # Not by recursion: a key can be thousands of splits away from its origin.
         while (known := self._known.get(id(value))) is None:
             array, index = _of_array(value)
             number = _child_number(array, index)
@@ -44,7 +44,11 @@ class Identities:
 
 
 def _child_number(array: Value, index: _Index) -> int | None:
-    """Which key of its parent, counted through: partitionable threefry makes it of that alone."""
+    """The flat index of a key among its parent's children.
+
+    Partitionable threefry computes the key from its parent and this number alone; `None` if that
+    does not apply, or if the number is unknown.
+    """
     if array.op not in ("random_split", "random_fold_in") or array.args[0].axes:
         return None
     eqn = array.birth.eqn
@@ -62,7 +66,7 @@ def _of_array(key: Value) -> tuple[Value, _Index]:
     words = _words(key)
     if words is None:
         return _element(raw, ()) if not raw.axes else (raw, ())
-    # The first word and the last stand for all of them.
+    # It is enough to follow the first and the last word.
     (array, first), (other, last) = (_element(raw, (word,)) for word in (0, words - 1))
     if array is not other or (*first[:-1], words - 1) != last or first[-1] != 0:
         return raw, ()
@@ -70,7 +74,7 @@ def _of_array(key: Value) -> tuple[Value, _Index]:
 
 
 def _words(key: Value) -> int | None:
-    """How many words a single legacy key has, `None` for any other value."""
+    """The number of words of a single legacy key, `None` for any other value."""
     if key.birth is None:
         return None
     eqn = key.birth.eqn
@@ -79,7 +83,7 @@ def _words(key: Value) -> int | None:
 
 
 def _element(value: Value, index: _Index) -> tuple[Value, _Index]:
-    """The array that `value[index]` was taken from, and at which index."""
+    """The array that `value[index]` was taken from, and its index there."""
     while value.birth is not None:
         before = _before(value, value.birth.eqn, index)
         if before is None:
@@ -89,7 +93,7 @@ def _element(value: Value, index: _Index) -> tuple[Value, _Index]:
 
 
 def _before(value: Value, eqn: Eqn, index: _Index) -> _Index | None:
-    """Where an element was in the first operand; `None` where the equation computes anything."""
+    """The index of an element in the first operand, `None` if it is not just taken from there."""
     match value.op:
         case "slice":
             params = parameters(value)

@@ -1,7 +1,7 @@
-"""Abstract interpretation of a traced program: what every draw's key is made of.
+"""Abstract interpretation of a traced program: how the key of every draw is derived.
 
-The result is the draws and splits of a `Trace`, each with the scopes around it and the
-abstract value of its key, and the gaps. Only the slice that draws depend on is followed.
+The results are the draws and splits of a `Trace`, each with the scopes around it and the abstract
+values of its keys, and the gaps. Only the slice that draws depend on is followed.
 """
 
 from __future__ import annotations
@@ -60,23 +60,25 @@ from jaxrng_doctor.tracing.walk import Here, Walk
 
 Scopes = tuple[ScopeRef, ...]
 
-# What may hand something else to each device, also of what all of them hold.
+# They may return different results on each device, even if their operand is the same on all.
 _APART = frozenset({"all_to_all", "ppermute", "reduce_scatter"})
-# Their results are the same on every index of the axes that they name, or of each group of it.
+# Their results are the same at every index of the axes that they name, or within each group.
 _ACROSS_AXES = frozenset({"all_gather", "pmax", "pmin", "psum", "psum_invariant"})
 _UNDOING = {"random_wrap": "random_unwrap", "random_unwrap": "random_wrap"}
 
 
 class Engine(Walk[Value | None, ScopeRef]):
-    """Follows one program, or only what its keys are made of. All below is complete after `run()`.
+    """Follows what the keys of a program depend on; with `everything`, the whole program.
 
-    draws: the draws, in program order. splits: the splits of keys, likewise.
-    returned: the values of the program's key outputs, by output.
+    The attributes are complete after `run()`.
+
+    draws: the draws, in program order. splits: the splits of keys, in the same order.
+    returned: the values of the program's key outputs, by the index of the output.
     gaps: what could not be followed.
-    visits: the values of variables, by the way to their jaxpr; empty unless `noting`.
+    visits: the values of variables, by the path of their jaxpr; empty unless `noting`.
 
-    With `deciding` it also follows what decides which draws are reached. `None` stands for what is
-    outside of the slice.
+    With `deciding`, it also follows what decides which draws are reached. The value of a variable
+    outside the slice is `None`.
     """
 
     nothing = None
@@ -116,18 +118,18 @@ class Engine(Walk[Value | None, ScopeRef]):
         self._note_unfollowed()
 
     def _note_unfollowed(self) -> None:
-        """Gaps for the draws to which no key leads, and for those in derivatives alone."""
+        """Add gaps for keyless draws, keys in opaque equations, and draws in derivatives alone."""
         draws = self.slice.draws
         for eqn, jaxpr in draws.keyless:
             self.gap("lax.rng_uniform draws without a key", At(None, eqn, jaxpr, 0, 0))
         for eqn, jaxpr in taking_keys(draws, self.trace.jaxpr):
             if any(map(draws.inside, equations.subjaxprs(eqn))):
-                continue  # that is a gap already
+                continue  # that is already a gap
             name = eqn.primitive.name
             self.gap(f"a key goes into `{name}`, which is not followed", At(None, eqn, jaxpr, 0, 0))
         if not draws.tangents:
             return
-        # The copy in a derivative keeps the stack of its original, and nothing else of it.
+        # The copy in a derivative has the same stack as its original, but nothing else in common.
         followed = {innermost(equations.frames(use.at.eqn)) for use in self.draws}
         for eqn, jaxpr in draws.in_derivatives():
             if innermost(equations.frames(eqn)) not in followed:
@@ -137,9 +139,10 @@ class Engine(Walk[Value | None, ScopeRef]):
     # -- one jaxpr ---------------------------------------------------------------------
 
     def recalls(self) -> bool:
-        """Loops are run several times, with the same values in the end as before.
+        """Whether known results are reused: only in the passes of a loop that record nothing.
 
-        The same jaxpr of the same values gives the same, and nested loops cost no more.
+        The last passes of a loop have the same values. A jaxpr returns the same results for the
+        same values, so with reuse nested loops cost no more.
         """
         return not self.recording
 
@@ -162,7 +165,7 @@ class Engine(Walk[Value | None, ScopeRef]):
         if aval.ndim == 0 and not is_key(aval):
             params = (str(aval.dtype), np.asarray(value).item())
             return self.values.make("literal", params, (), over={}, axes=(), birth=None)
-        number = id(value)  # the trace keeps its constants alive
+        number = id(value)  # unique, because the trace keeps its constants alive
         axes = (UNKNOWN,) * aval.ndim
         return self.values.make("const", number, (), over={}, axes=axes, birth=None)
 
@@ -295,7 +298,7 @@ class Engine(Walk[Value | None, ScopeRef]):
     # -- equations that compute --------------------------------------------------------
 
     def _pure(self, at: At, args: tuple[Value, ...], scopes: Scopes) -> list[Value]:
-        """The outputs of an equation that computes something from its operands, and that is all."""
+        """The outputs of an equation that is treated as a pure function of its operands."""
         eqn, name = at.eqn, at.eqn.primitive.name
         if name in _UNDOING and args[0].op == _UNDOING[name]:
             return [args[0].args[0]]
@@ -313,7 +316,7 @@ class Engine(Walk[Value | None, ScopeRef]):
             except Exception as error:
                 self.gap(f"`{name}` could not be followed: {in_a_line(error)}", at)
                 shape = None
-            # Some function of its operands is always safe.
+            # An unknown pure function of the operands is always a safe assumption.
             over, axes = shape or (over_all(args), (UNKNOWN,) * getattr(var.aval, "ndim", 0))
             if across:
                 over = {depth: along if depth in across else v for depth, v in over.items()}
@@ -333,9 +336,9 @@ class Engine(Walk[Value | None, ScopeRef]):
         return outs
 
     def _read_state(self, at: At, ins: Sequence[Value | None], here: Here[ScopeRef]) -> list[Value]:
-        """Something unknown, each time anew: what a ref holds depends on who wrote to it last."""
+        """Unknown values, separate for each equation: a ref has what was last written to it."""
         if not all(equations.is_ref(var.aval) for var in at.eqn.outvars):
-            self.gap("what a key is made of is kept in a mutable ref, which is not followed", at)
+            self.gap("a key is derived from a mutable ref, which is not followed", at)
         return [
             self.values.make(
                 "ref",
@@ -354,11 +357,11 @@ class Engine(Walk[Value | None, ScopeRef]):
             "axis_index", depths, (), over=dict.fromkeys(depths, DISTINCT), axes=(), birth=at
         )
 
-    # -- what is noted -----------------------------------------------------------------
+    # -- draws, splits and gaps --------------------------------------------------------
 
     def _draw(self, at: At, keys: Sequence[Value | None], here: Here[ScopeRef]) -> None:
         if 0 in at.eqn.outvars[-1].aval.shape:
-            return  # no numbers, so none that are shared
+            return  # it draws no numbers, so none can be shared
         self._use(self.draws, at, keys, here)
         above: At | None = at
         while above is not None:
@@ -391,15 +394,15 @@ def _depths(at: At, inside: Entered) -> dict[object, int]:
 
 
 def _depths_apart(eqn: Eqn, scopes: Scopes) -> tuple[int, ...]:
-    """The depths over which one of `_APART` hands out something else."""
+    """The depths over which an equation in `_APART` may return different results."""
     depths = _named_depths(eqn, scopes)
     devices = prod(scopes[depth].size or 0 for depth in depths)
-    # Whom a permutation leaves out gets zeros.
+    # Devices that a permutation leaves out get zeros.
     return () if len(eqn.params.get("perm", ())) == devices else depths
 
 
 def _named_depths(eqn: Eqn, scopes: Scopes) -> tuple[int, ...]:
-    """The depths of the scopes whose axes an equation names; the innermost of one name counts."""
+    """The depths of the scopes whose axes an equation names; of equal names, the innermost."""
     names = eqn.params.get("axes", eqn.params.get("axis_name", ()))
     names = names if isinstance(names, tuple) else (names,)
     innermost = {scope.axis_name: depth for depth, scope in enumerate(scopes)}

@@ -1,7 +1,7 @@
-"""What a loop carries: how it grows from step to step, and what is left of it after the loop.
+"""The values that a loop carries: how they vary from step to step, and after the loop.
 
-A carried value starts as "the same as before the loop" and can only move away from
-that, over a handful of `Variation`s, so the iteration ends.
+A carried value starts as "the same as before the loop". Its `Variation`s can only widen from there,
+and there are only a few of them, so the iteration ends.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from jaxrng_doctor.tracing.places import At
 
 _LONG = 1 << 24
 
-# Between one step's key and the next these change no key, or change every key.
+# Between one step's key and the next, each of these keeps the key or derives another one.
 _CHAIN = frozenset(
     {
         "random_clone",
@@ -49,11 +49,11 @@ def fixed_point(
     step: Callable[[Sequence[Value | None]], list[Value | None]],
     entering: tuple[Value, ...],
 ) -> tuple[list[Value | None], list[Value | None]]:
-    """The carried values as every step sees them, and what the last pass returned.
+    """The carried values as every step sees them, and the outputs of the last pass.
 
-    A value that comes back as it went in is the value from before the loop, by
-    induction. The others get a symbol of their own, whose variation grows until
-    it covers what the body makes of it. `entering` are all values that enter the loop.
+    A value that the body returns unchanged is the value from before the loop, by induction. Each
+    other value is replaced by a separate symbol, whose variation is widened until it covers what
+    the body makes of it. `entering`: all values that enter the loop.
     """
     carry = list(init)
     grown: dict[int, tuple[dict[int, Variation], tuple[Variation, ...]]] = {}
@@ -64,7 +64,7 @@ def fixed_point(
             after = outs[i]
             if before is None or start is None:
                 continue
-            if after is None:  # not followed, as no key depends on it; so nor is what comes in
+            if after is None:  # no key depends on it, so its start is not followed either
                 carry[i], changed = None, True
                 continue
             if after.equals(before):
@@ -73,7 +73,7 @@ def fixed_point(
             if grown.get(i) != (over, axes):
                 grown[i] = (over, axes)
                 changed = True
-                # Two loops with one body and one input carry the same values.
+                # Two loops with the same body and the same inputs carry the same values.
                 which = (i, id(body), tuple(sorted(over.items())))
                 carry[i] = values.make(
                     "carry", which, (start, *entering), over=over, axes=axes, birth=at
@@ -89,7 +89,7 @@ def _covering(
     axes: tuple[Variation, ...],
     depth: int,
 ) -> tuple[dict[int, Variation], tuple[Variation, ...]]:
-    """How a carried value varies that was `over` and `axes`, and becomes `after` in a step."""
+    """The variation `over` and `axes` of a carried value, widened to cover the step's `after`."""
     stuck = over.get(depth) is UNKNOWN
     wider = over_either(over, after.over)
     wider[depth] = UNKNOWN if stuck or not _advances(after, before) else DISTINCT
@@ -104,10 +104,10 @@ def after_loop(
     out: Value | None,
     turns: Value | str | None,
 ) -> Value | None:
-    """A carried value after the loop: as it was, or whatever the last step left.
+    """A carried value after the loop: unchanged, or as the last step returned it.
 
-    `turns` says how often it turned: a scan's length and direction, or a while loop's
-    condition, `None` if that is not known.
+    `turns` determines the number of steps: a scan's length and direction, or the value of a while
+    loop's condition, `None` if that is unknown.
     """
     if symbol is None or out is None or start is None or symbol is start:
         return symbol
@@ -120,7 +120,7 @@ def after_loop(
 
 
 def _advances(after: Value, before: Value) -> bool:
-    """Each step's value is split or folded from the step before, or counts on: all differ."""
+    """Whether all steps differ: a value is split or folded from the one before, or counts on."""
     if after.op in ("add", "sub") and after.args[0].equals(before):
         step = after.args[1]
         return step.op == "literal" and _is_long_way_round(*step.params)
@@ -134,9 +134,9 @@ def _advances(after: Value, before: Value) -> bool:
 
 
 def _is_long_way_round(dtype: str, step: Any) -> bool:
-    """Counting by `step` comes back to where it was only after more steps than a loop makes.
+    """Whether counting by `step` repeats a value only after more steps than a loop makes.
 
-    Small integers wrap around soon; floating point numbers can stand still.
+    Small integers wrap around soon; adding to a floating-point number may not change it.
     """
     if np.dtype(dtype).kind not in "iu" or step == 0:
         return False

@@ -1,4 +1,4 @@
-"""How many examples of a scope reach a draw, by the branches around it.
+"""Determines how many examples of a scope reach a draw, from the branches around it.
 
 `cond(i == 0, draw, ...)` in a vmap over different `i`s draws at most once.
 """
@@ -19,7 +19,7 @@ _PLAIN = frozenset({"convert_element_type", "copy", "reshape", "squeeze", "stop_
 
 
 class Guards:
-    """What chooses the branches around each use; followed only when somebody asks."""
+    """The values that select the branches around each use; followed only on demand."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
@@ -28,11 +28,11 @@ class Guards:
         return self._known.get(use.path, use.guards) if use.guards else ()
 
     def by_inputs(self, use: Use) -> bool:
-        """What the program is given decides whether the use is made, as far as that is known."""
+        """Whether the program's inputs decide, or may decide, if the use is executed."""
         return _depends_on_inputs(self.of(use)) or any(s.kind == "while" for s in use.scopes)
 
     def exclude(self, use: Use, other: Use) -> bool:
-        """The two are in different branches of one choice, which may be made at two places."""
+        """Whether the two are in different branches of one choice, possibly of two equations."""
         ours = {choice.number: branch for choice, branch, _ in self.of(use) if choice is not None}
         return any(
             ours.get(choice.number, branch) != branch
@@ -48,7 +48,10 @@ class Guards:
 
 
 def at_most_one(guards: Iterable[Guard], depth: int) -> bool:
-    """At most one example of the scope at `depth` takes all branches, the other scopes fixed."""
+    """Whether at most one example of the scope at `depth` takes all branches in `guards`.
+
+    The indices of the other scopes are fixed.
+    """
     return any(_is_one(*guard, depth) for guard in guards)
 
 
@@ -72,13 +75,13 @@ def _is_one(choice: Value | None, branch: int, branches: int, depth: int) -> boo
     if branches == 2 and choice.op != "clamp":
         return _holds_once(choice, bool(branch), depth)
     if choice.op == "clamp" and 0 < branch < branches - 1:
-        choice = _plain(choice.args[1])  # an index beyond the ends takes the first or the last
+        choice = _plain(choice.args[1])  # an index out of range selects the first or last branch
         return choice.along(depth) is Variation.DISTINCT
     return False
 
 
 def _holds_once(test: Value, wanted: bool, depth: int) -> bool:
-    """At most one example finds the test `wanted`."""
+    """Whether the test is `wanted` for at most one example."""
     test = _plain(test)
     match test.op:
         case "not":

@@ -1,4 +1,4 @@
-"""What one example, step, device or branch sees of a value, and what they give together."""
+"""Values inside one example, step, device or branch, and their combined results outside."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jaxrng_doctor.tracing.places import At
 
 
 def element(values: Values, array: Value, axis: int, depth: int, at: At) -> Value:
-    """What one example or step sees of an array that is mapped along `axis`."""
+    """The element that one example or step gets of an array that is mapped along `axis`."""
     if array.op == "stack of results" and array.params == (axis, depth):
         return array.args[0]
     axes = (*array.axes[:axis], *array.axes[axis + 1 :])
@@ -27,7 +27,7 @@ def element(values: Values, array: Value, axis: int, depth: int, at: At) -> Valu
 
 
 def stacked(values: Values, value: Value, axis: int, depth: int, at: At) -> Value:
-    """All examples' or steps' results, along a new `axis`."""
+    """The results of all examples or steps, stacked along a new `axis`."""
     if value.op == "element" and value.params == (axis, depth):
         return value.args[0]
     along = max(value.along(depth), EQUAL)
@@ -37,7 +37,7 @@ def stacked(values: Values, value: Value, axis: int, depth: int, at: At) -> Valu
 
 
 def block(values: Values, array: Value, dims: MeshDims, depth: dict[object, int], at: At) -> Value:
-    """What one device holds of an array; `depth` has that of each mesh axis."""
+    """The block of an array that one device holds. `depth`: the depth of each mesh axis."""
     over = dict(array.over)
     cuts = tuple(
         (dim, depth[name]) for dim, names in dims.items() for name in names if name in depth
@@ -51,7 +51,7 @@ def block(values: Values, array: Value, dims: MeshDims, depth: dict[object, int]
 def assembled(
     values: Values, block: Value, dims: MeshDims, depth: dict[object, int], at: At
 ) -> Value:
-    """The array that the blocks of all devices make."""
+    """The array assembled from the blocks of all devices."""
     axes = list(block.axes)
     for dim, names in dims.items():
         variations = (axes[dim], *(block.along(depth[name]) for name in names if name in depth))
@@ -64,7 +64,10 @@ def assembled(
 def chosen(
     values: Values, at: At, index: Value | None, outs: Sequence[Value | None]
 ) -> Value | None:
-    """What the branch that `index` chooses gives; the branches give `outs`."""
+    """The output of the branch that `index` selects, where each branch returns one of `outs`.
+
+    `None` if any of these values is.
+    """
     present = tuple(v for v in outs if v is not None)
     if len(present) < len(outs) or index is None:
         return None

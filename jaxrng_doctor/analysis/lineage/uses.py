@@ -1,4 +1,4 @@
-"""What lineage notes: the uses of keys, and the scopes around them."""
+"""The records that lineage makes: uses of keys, and the scopes around them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Guard = tuple[Value | None, int, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScopeRef:
-    """One scope as it is entered: a kept vmap, a loop, or one axis of a device map.
+    """One scope around a use: a kept vmap, a loop, or one axis of a device map.
 
-    `operands` are the values that go in unchanged for every example, step or device,
-    each with the name of the argument that it is, or `None` for a captured one.
+    `operands`: the values that enter unchanged for every example, step or device, each with the
+    name of its argument, or `None` for a captured value.
     """
 
     kind: ScopeKind
@@ -31,10 +31,10 @@ class ScopeRef:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of a key, a draw or a split: where, in which scopes (outermost first), of what.
+    """One use of a key, a draw or a split, with its scopes, outermost first.
 
-    `guards` are the branches around it: the value that chooses, `None` where it was not followed,
-    and the branch's number of so many.
+    `guards`: for each branch around it, the value that selects the branch (`None` if it was not
+    followed), the number of the branch, and the number of branches.
     """
 
     path: EqnPath
@@ -44,13 +44,13 @@ class Use:
     guards: tuple[Guard, ...] = ()
 
     def into(self, depth: int) -> EqnPath:
-        """As much of the path as leads into the scope of this depth."""
+        """The part of the path that leads into the scope at this depth."""
         return self.path[: len(self.scopes[depth].at.above())]
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One jaxpr as it was followed: the value of each of its variables, and the scopes around."""
+    """A jaxpr that was followed: the values of its variables, and the scopes around it."""
 
     values: Mapping[Any, Value]
     scopes: tuple[ScopeRef, ...]

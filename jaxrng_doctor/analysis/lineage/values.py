@@ -1,7 +1,8 @@
-"""The abstract value: where a value comes from, and what it varies over.
+"""The abstract value: how a value is derived, and over which scopes it varies.
 
-Values are hash-consed: the same operation on the same values is the same object,
-so two keys with one derivation are one `Value`, wherever the program makes them.
+Values are hash-consed: the same operation on the same values is the same object. Only operations
+that create a key make a separate `Value` at each place; if the derivations are equal, these values
+have the same `number`.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ class Value:
     """One abstract value.
 
     op, params, args: the derivation. `args` are the values it was computed from.
-    over: for each enclosing scope, by depth, how the value varies over it; a scope
-        that is not in the mapping is one it does not depend on.
+    over: how the value varies over each enclosing scope, by depth; it does not depend on a scope
+        that is not in the mapping.
     axes: for each axis of the array, how the slices along it compare.
-    birth: the path of equations at which it was first seen, for its source location.
-    number: equal for values that are sure to be equal. A split or a fold_in that the
-        program makes twice gives two values with one number: equal keys, made at two places.
+    birth: the `At` of the equation that first computed it, for its source location, else `None`.
+    number: values with equal numbers are certainly equal. A split or fold_in that the program
+        makes twice is two values with one number: equal keys, made at two places.
     """
 
     __slots__ = ("args", "axes", "birth", "number", "op", "over", "params")
@@ -47,7 +48,7 @@ class Value:
         self.number = number
 
     def equals(self, other: Value) -> bool:
-        """The two are sure to be one value; `False` promises nothing."""
+        """Whether the two are certainly equal; `False` guarantees nothing."""
         return self.number == other.number
 
     def along(self, depth: int) -> Variation:
@@ -58,7 +59,7 @@ class Value:
 
 
 class Values:
-    """Makes values, each only once."""
+    """Creates values, each only once."""
 
     def __init__(self) -> None:
         self._known: dict[Any, Value] = {}
@@ -76,7 +77,7 @@ class Values:
         birth: Any,
         place: Any = None,
     ) -> Value:
-        """The value of this derivation; `params` that cannot be hashed make it one of its kind.
+        """The value with this derivation; a fresh one if `params` cannot be hashed.
 
         `place` distinguishes values that are equal but made at different places.
         """
@@ -102,22 +103,22 @@ class Values:
         birth: Any = None,
         name: str = "",
     ) -> Value:
-        """A value that equals no other; `name` is what the user calls it."""
+        """A new value that equals no other. `name`: the user's name for it."""
         number = self._numbers.setdefault(object(), len(self._numbers))
         value = Value(op, name, args, over or {}, tuple(axes), birth, number)
-        self._alive.append(value)  # its `id` stands for it among the arguments of others
+        self._alive.append(value)  # its `id` identifies it in the keys of other values
         return value
 
 
 CREATING = frozenset({"random_fold_in", "random_seed", "random_split"})
-"""Operations that make a new key; a value made by one has a place of its own."""
+"""Operations that create a key; each equation of these makes a separate value."""
 
 
-# -- how variation combines ------------------------------------------------------------
+# -- combining variations --------------------------------------------------------------
 
 
 def of_any(variations: Iterable[Variation]) -> Variation:
-    """The result of some function of several values: the same if all of them are."""
+    """The variation of an unknown function of several values: the same if all of them are."""
     worst = CONSTANT
     for v in variations:
         if v is EQUAL:
@@ -128,9 +129,9 @@ def of_any(variations: Iterable[Variation]) -> Variation:
 
 
 def of_one_to_one(variations: Iterable[Variation]) -> Variation:
-    """The result of a function that is one-to-one in each argument, the others held fixed.
+    """The variation of a function that is one-to-one in each argument, with the others fixed.
 
-    `a + b` with `b` the same for all is as distinct as `a` is.
+    If `b` is the same for all, `a + b` is as distinct as `a`.
     """
     seen = list(variations)
     varying = [v for v in seen if not v.is_same]
@@ -138,16 +139,16 @@ def of_one_to_one(variations: Iterable[Variation]) -> Variation:
 
 
 def of_hash(variations: Iterable[Variation]) -> Variation:
-    """The result of hashing the arguments together: distinct as soon as one of them is.
+    """The variation of a hash of all arguments: distinct if any of them is.
 
-    Holds but for a collision of threefry, one in 2**64.
+    This holds except for a collision of threefry, with a probability of one in 2**64.
     """
     seen = list(variations)
     return DISTINCT if DISTINCT in seen else of_any(seen)
 
 
 def of_either(variations: Iterable[Variation]) -> Variation:
-    """A value that is one of the arguments, the same one for all examples."""
+    """The variation of a value that is one of the arguments, the same one for all examples."""
     seen = set(variations)
     if len(seen) == 1:
         return seen.pop()
@@ -164,14 +165,14 @@ def over_all(args: Iterable[Value], combine: Any = of_any) -> dict[int, Variatio
 
 
 def over_either(a: Mapping[int, Variation], b: Mapping[int, Variation]) -> dict[int, Variation]:
-    """How a value that is now `a`, now `b` varies over each scope."""
+    """How a value that is either `a` or `b` varies over each scope."""
     return {d: of_either((a.get(d, CONSTANT), b.get(d, CONSTANT))) for d in {*a, *b}}
 
 
 def over_chosen(over: Mapping[int, Variation], choice: Value) -> dict[int, Variation]:
-    """How a value varies that `choice` decides upon: which branch, or after how many steps.
+    """How a value varies if `choice` determines its branch, or its number of steps.
 
-    Where the choice itself varies, two examples may have got values that compare anyhow.
+    Over a scope where the choice itself varies, nothing is known.
     """
     chosen = dict(over)
     for depth, variation in choice.over.items():

@@ -1,4 +1,4 @@
-"""Makes what `inspect` shows: the `Listing` of a `Trace`, with its keys and findings."""
+"""Makes the `Listing` of a `Trace` that `inspect` shows, with its keys and findings."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ def listing(
 ) -> Listing:
     """The listing of a trace.
 
-    With `every`, folds and draws hold the equations they stand for, and what these vary over is
-    followed too.
-    `ledger` may be empty, or lack the keys of variables (see `compute_keys`): keys are then named
-    apart by their derivations. `not_computed` says why, for the reader.
+    With `every`, folds and draws contain the equations they stand for, and the variation of these
+    is followed too. `ledger` may be empty, or lack the keys of variables (see `compute_keys`):
+    keys are then distinguished by their derivations. `not_computed`: the reason, for the reader.
     """
     engine = Engine(trace, noting=True, everything=every)
     engine.run()

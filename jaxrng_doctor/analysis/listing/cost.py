@@ -7,13 +7,13 @@ from jaxrng_doctor.tracing.program import Trace
 from jaxrng_doctor.tracing.subprograms import Call, Map, ShardMap, control
 
 MOST_USES = 32
-"""So many draws and splits take XLA about half a second to compile, twice that in a branch."""
+"""XLA compiles this many draws and splits in about half a second, in a branch in twice that."""
 
 
 def takes_long(trace: Trace) -> bool:
-    """More is to be compiled than a reader wants to wait for.
+    """Whether compilation takes longer than a reader wants to wait.
 
-    What is in a loop or a branch is traced and compiled again for each of those around it.
+    The body of a loop or a branch is traced and compiled again for each loop or branch around it.
     """
     draws, total = trace.slice.draws, 0
     waiting = [(trace.jaxpr, 1)]

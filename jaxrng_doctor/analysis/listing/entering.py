@@ -1,4 +1,4 @@
-"""The jaxprs that an equation holds, for a reader: what they are, and what goes into them."""
+"""Describes the jaxprs that an equation contains, and how their inputs are passed."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ SAME = "the same for all"
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """One jaxpr of an equation. `title` names it among the others, `""` where there is one.
+    """One jaxpr of an equation. `title`: its name among several, `""` if it is the only one.
 
-    `number` is as in a `Path`. `given` has for each of its inputs the operand and how it goes in;
-    it is empty where that is not known. `labels` are the user's names of its inputs.
+    `number`: its number in an `EqnPath`. `given`: for each of its inputs, the operand and how it is
+    passed; empty if that is unknown. `labels`: the user's names of its inputs.
     """
 
     jaxpr: AnyJaxpr
@@ -50,7 +50,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What an equation with jaxprs is, in a word, and its jaxprs. `index` chooses a branch."""
+    """The jaxprs of an equation, with a title such as `vmap`. `index` selects a branch."""
 
     title: str
     bodies: tuple[Body, ...]
@@ -58,7 +58,7 @@ class Held:
 
 
 def held_by(at: At) -> Held | None:
-    """`None` for an equation that holds no jaxpr."""
+    """The jaxprs of an equation; `None` if it has none, or only computes with them."""
     eqn, inside = at.eqn, control(at.eqn)
     operands, name = list(eqn.invars), eqn.primitive.name.removeprefix(PREFIX)
     if inside is None:
@@ -107,7 +107,7 @@ def _labels(eqn: Eqn, inside: Entered) -> tuple[str, ...]:
 
 
 def _how(inside: Entered, how: How) -> str:
-    """How an operand goes in, in words."""
+    """How an operand is passed, as text."""
     match how:
         case Whole():
             return SAME if scopes(inside) else ""
@@ -127,9 +127,9 @@ def _how(inside: Entered, how: How) -> str:
 
 
 class Counts:
-    """How many equations there are in a jaxpr and in those that it holds.
+    """Counts the equations in a jaxpr, including those in the jaxprs that it contains.
 
-    `plain` are primitives that hold none.
+    `plain`: primitives whose equations contain no jaxpr.
     """
 
     def __init__(self, plain: Set[Any]) -> None:
@@ -137,7 +137,7 @@ class Counts:
         self._known: dict[int, int] = {}
 
     def of(self, eqn: Eqn) -> int:
-        """The equation itself and those inside of it."""
+        """The number of equations: `eqn` itself and those inside it."""
         if eqn.primitive in self._plain:
             return 1
         return 1 + sum(map(self.inside, equations.subjaxprs(eqn)))

@@ -1,7 +1,7 @@
-"""Marks that show which keys are equal, from computed keys and derivations.
+"""Marks that show which keys are equal, based on computed keys and derivations.
 
-Keys are numbered as they are asked for: equal words have one number, and so have, where no keys
-were computed, equal derivations.
+Keys are numbered in the order in which they are requested. Equal words get the same number; if no
+keys were computed, equal derivations do.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from jaxrng_doctor.tracing.subprograms import EqnPath
 
 _FIRST = 16
 _SHOWN = 64
-"""So many keys of one variable have numbers; of the rest only the counts are kept."""
+"""At most this many keys of a variable get numbers; the others are only counted."""
 
 
 class Marks:
-    """The numbers of a program's keys; those of `uses`, in the order given, come first."""
+    """The numbers of a program's keys; those of `uses` come first, in the given order."""
 
     def __init__(self, ledger: Ledger, uses: Sequence[Use]) -> None:
         self._ledger = ledger
@@ -32,7 +32,7 @@ class Marks:
         self._numbers: dict[Hashable, int] = {}
         self._of_path: dict[EqnPath, KeyMark] = {}
         self._of_value: dict[tuple[int, int], KeyMark] = {}
-        # So that those who show only a few of each have letters for all of them.
+        # Number a few keys of each use first: a report that shows only these has letters for all.
         for use in uses:
             table = ledger.keys.get(use.path)
             if table is not None:

@@ -1,4 +1,4 @@
-"""Unique names for variables, the user's own where there are any."""
+"""Unique names for variables, based on the user's names if there are any."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from jaxrng_doctor.analysis.lineage.describe import INDICES
 
 
 class Names:
-    """Gives out names, each once."""
+    """Generates names, each only once."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
         self._letters = _letters()
 
     def new(self, label: str = "") -> str:
-        """`label`, if it can be a name, with a number if that is taken; else letters as JAX's."""
+        """`label` if it is an identifier, with a number if it is taken; else letters, as in JAX."""
         wanted = self._letters
         if label.isidentifier():
             wanted = chain((label,), (f"{label}_{n}" for n in count(2)))
@@ -27,7 +27,7 @@ class Names:
 
 
 def _letters() -> Iterator[str]:
-    """`a`, `b`, …, but for the letters that stand for the indices of scopes."""
+    """`a`, `b`, …, without the letters that stand for the indices of scopes."""
     for length in count(1):
         names = map("".join, product(string.ascii_lowercase, repeat=length))
         yield from (name for name in names if name not in {*INDICES})

@@ -1,4 +1,4 @@
-"""The parameters of an equation that a reader wants, as text."""
+"""Shows the parameters of an equation as text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ _PLAIN = (bool, int, float, str)
 
 
 def params_of(eqn: Eqn) -> str:
-    """`shape=(32,), axis=0`: numbers, words and shapes, and dtypes; `""` of what holds a jaxpr."""
+    """The short parameters of an equation, `shape=(32,), axis=0`; `""` if it holds a jaxpr.
+
+    Numbers, strings, dtypes and tuples of these are shown.
+    """
     if is_tangent(eqn) or subjaxprs(eqn):
         return ""
     texts = []

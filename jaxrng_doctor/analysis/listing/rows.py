@@ -1,6 +1,6 @@
-"""A traced program as rows: a line for each equation, a box for each that holds others.
+"""Makes the rows of a listing: a line for each equation, a box for each that contains others.
 
-Each equation is shown once for each way that leads to it, or counted in a fold or a draw.
+Each equation is shown once for each path that leads to it, or is counted in a fold or a draw.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ Scopes = tuple[ScopeMark, ...]
 
 @dataclass(frozen=True, slots=True)
 class ListedValue:
-    """A variable of the listing, with what stands beside it: for the key tree."""
+    """A variable of the listing with the data of its row, for the key tree."""
 
     variable: Variable
     scopes: Scopes
@@ -64,9 +64,9 @@ class ListedValue:
 
 @dataclass(frozen=True, slots=True)
 class _Here:
-    """Where the rows of one jaxpr stand: the way to it, its names, its values, what is around.
+    """The context of one jaxpr's rows: its path, names and values, and the scopes around it.
 
-    `in_draw`: a sampler holds it, whose own draws are no business of the user's.
+    `in_draw`: it is inside a sampler, whose internal draws do not concern the user.
     """
 
     path: EqnPath
@@ -78,7 +78,11 @@ class _Here:
 
 
 class Rows:
-    """Makes the rows; `made` has what holds each value, by its `id`, and `drawn` each draw."""
+    """Makes the rows.
+
+    `made`: the variable that holds each value, by the value's `id`. `drawn`: the variable with the
+    result of each draw, by the draw's path.
+    """
 
     def __init__(
         self,
@@ -100,16 +104,16 @@ class Rows:
         self._names = Names()
         self._scopes = 0
         self._findings = findings
-        # One line of the user's may have a library make a key and draw from it.
+        # On one line of the user's, a library may create a key and also draw from it.
         self._drawn_at = drawn_at
         self._at_place: dict[Place | None, list[int]] = {}
         for number, finding in enumerate(findings):
             self._at_place.setdefault(finding.place, []).append(number)
-        # The findings inside of each box that is being made, the innermost last.
+        # The findings inside each box under construction, innermost last.
         self._inside: list[set[int]] = [set()]
 
     def program(self) -> tuple[tuple[Variable, ...], tuple[Row, ...], tuple[Atom, ...]]:
-        """The inputs, the rows and the results of the whole program."""
+        """The inputs, rows and results of the whole program."""
         jaxpr = self._trace.jaxpr
         here = _Here((), {}, self._visits.get(()), (), None)
         labels = [name for _, name, _ in self._trace.inputs]
@@ -141,7 +145,7 @@ class Rows:
         return (*rows, *self._folded(waiting, here))
 
     def _touched(self, inner: Jaxpr) -> set[int]:
-        """The equations that keys go through, or that keys are made of."""
+        """The indices of the equations that take or return keys, or that keys depend on."""
         known = self._trace.lineage_slice
         followed = known.equations(inner) if known.reached(inner) else ()
         return {*followed, *(i for i, eqn in enumerate(inner.eqns) if _has_key(eqn))}
@@ -189,7 +193,7 @@ class Rows:
         return line
 
     def _within(self, at: At, here: _Here, operands: Sequence[Atom]) -> tuple[Row, ...]:
-        """What a sampler or a derivative does inside, with the names from outside."""
+        """The rows inside a sampler or a derivative, whose inputs have the operands' names."""
         rows: list[Row] = []
         for number, body in enumerate(equations.subjaxprs(at.eqn)):
             inner = equations.open_jaxpr(body)[0]
@@ -232,7 +236,7 @@ class Rows:
         )
 
     def _part(self, at: At, body: Body, here: _Here, scopes: Scopes) -> Box:
-        """One of several jaxprs of an equation, such as a branch: it counts no equation itself."""
+        """The box of one of several jaxprs, such as a branch. It is not counted as an equation."""
         entries, rows, results = self._body(at, body, here, scopes)
         total = self.counts.inside(body.jaxpr)
         return Box(body.title, "", (), entries, rows, results, (), None, total)
@@ -273,7 +277,7 @@ class Rows:
     def _drawn(
         self, outputs: Sequence[Variable], keys: Sequence[Any], here: _Here
     ) -> tuple[Variable, ...]:
-        """What is drawn varies as its keys do, of which only the same keys make a promise."""
+        """The outputs of a draw: the same over a scope if all its keys are, otherwise unknown."""
         values = [self._value(key, here) for key in keys if not isinstance(key, equations.Literal)]
         known = [value for value in values if value is not None]
         over = tuple(of_any(v.along(d) for v in known) for d in range(len(here.scopes)))
@@ -298,7 +302,7 @@ class Rows:
         return variable
 
     def _holds_key(self, var: Var, inner: Jaxpr) -> bool:
-        """A key; or words that keys are made of, and that have the shape of a legacy key."""
+        """Whether `var` is a key, or has the shape of a legacy key and keys depend on it."""
         if not hasattr(var.aval, "dtype") or not may_be_key(var.aval):
             return False
         known = self._trace.lineage_slice
@@ -342,14 +346,14 @@ class Rows:
         return tuple(
             n
             for n in self._at_place.get(place, ())
-            # One helper may draw in several vmaps, of which a finding is about one.
+            # A helper may draw in several vmaps; the finding is about one of them.
             if kind != "draw"
             or not self._findings[n].scopes
             or [(s.kind, s.place) for s in self._findings[n].scopes] == around
         )
 
     def _convicts(self, number: int, opened: Scopes) -> bool:
-        """The finding is about one of these scopes: the key does not vary over it."""
+        """Whether the finding is about one of these scopes: the key does not vary over it."""
         guilty = {(s.kind, s.place) for s in self._findings[number].scopes if s.varies is not True}
         return any((mark.scope.kind, mark.scope.place) in guilty for mark in opened)
 
@@ -376,15 +380,15 @@ def _has_key(eqn: Eqn) -> bool:
 
 
 def _is_dropped(var: Var) -> bool:
-    """JAX's mark for an output that nothing uses (0.6 to 0.12)."""
+    """Whether JAX marked the output as unused (0.6 to 0.12)."""
     return type(var).__name__ == "DropVar"
 
 
 def _literal(atom: Any) -> str:
-    """A number as it is written; of all else, what it is."""
+    """A number as text; for an array or a key, its type."""
     if atom.aval.shape or is_key(atom.aval):
         return _type(atom.aval)
-    return str(np.asarray(atom.val))  # 0.10 says `TypedInt(1, dtype=int32)` of a 1
+    return str(np.asarray(atom.val))  # JAX 0.10 shows a 1 as `TypedInt(1, dtype=int32)`
 
 
 def _type(aval: Any) -> str:

@@ -1,6 +1,6 @@
-"""The tree of keys: which key was made from which, down to the draws.
+"""Builds the key tree: which key is derived from which, down to the draws.
 
-A value that only hands a key on (a reshape, the wrapping of a legacy key) is no node of its own.
+A value that only passes a key on (a reshape, the wrapping of a legacy key) has no separate node.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Node:
 
 
 class Tree:
-    """Collects what is to stand in the tree, in the order of the program; `nodes()` has it all."""
+    """Collects the nodes of the key tree, in program order; `nodes()` returns all of them."""
 
     def __init__(
         self, made: Mapping[int, ListedValue], drawn: Mapping[EqnPath, ListedValue]
@@ -54,9 +54,9 @@ class Tree:
         self._append(_Node(kind, label, made, None, parents))
 
     def key(self, value: Value) -> int:
-        """The number of a key's node, which is made if need be, with all that it is made of."""
+        """The number of a key's node; creates the node and its ancestors if they are missing."""
         waiting = [value]
-        while waiting:  # not by recursion: a key can be some thousand splits away from its seed
+        while waiting:  # not by recursion: a key can be thousands of splits away from its seed
             value_here = waiting[-1]
             core = _core(value_here)
             if id(core) in self._numbers:
@@ -82,7 +82,7 @@ class Tree:
         return number
 
     def nodes(self) -> tuple[KeyNode, ...]:
-        """Each after its parent, and all below a node before its parent's next child."""
+        """The nodes in depth-first order: the descendants of a node directly follow it."""
         order: list[int] = []
         waiting = [n for n, node in reversed(list(enumerate(self._nodes))) if not node.parents]
         while waiting:
@@ -121,7 +121,7 @@ def _core(value: Value) -> Value:
 
 
 def _parents(value: Value) -> Iterator[Value]:
-    """What a key is made from; of a `fold_in` or an index, the key and not the number."""
+    """The keys that a key is derived from; for a `fold_in` or an index, not the integer."""
     if value.op == "random_seed":
         return
     if value.op in _JOINING:
@@ -135,7 +135,7 @@ def _parents(value: Value) -> Iterator[Value]:
 
 
 def _step(value: Value) -> tuple[NodeKind, str]:  # noqa: C901
-    """What a node is, and the step from its parent in a few words."""
+    """The kind of a node, and the label of the step from its parent."""
     match value.op:
         case "input":
             return "input", str(value.params)

@@ -1,4 +1,4 @@
-"""Families of random programs: a module each, in which `verdict(seed)` judges one program."""
+"""Families of random programs: one module each, whose `verdict(seed)` checks one program."""
 
 from __future__ import annotations
 

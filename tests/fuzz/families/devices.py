@@ -1,4 +1,4 @@
-"""Device maps: `shard_map` over one mesh axis or two, `pmap`, and collectives."""
+"""Device maps: `shard_map` over one or two mesh axes, `pmap`, and collectives."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def verdict(seed: int) -> Verdict:
 
 @dataclass
 class Shards:
-    """`shard_map` of four devices: `arguments` are (name within, name without, spec as text, axes).
+    """A `shard_map` over four devices; `arguments` are (inner name, outer name, mesh axes).
 
-    Each device has along the first axis of an argument a block of its own for the axes it is
-    split over, in their order, and takes the one key or integer that is in it.
+    An argument is split along its first axis over its mesh axes, in their order. Each device uses
+    the one key or integer in its block. An argument without mesh axes is replicated.
     """
 
     id: int
@@ -133,11 +133,11 @@ class _Devices(ProgramWriter):
 
     @property
     def mapped_inside(self) -> bool:
-        """Within a scope of a device's own there are no collectives in these programs."""
+        """Inside a scope within the device map, these programs have no collectives."""
         return self.depth > 1
 
     def exchanged(self, a: str) -> Var:
-        """A key of words that came from other devices."""
+        """A key made of words from other devices."""
         axis = self.rng.choice(self.axes)
         size = self.mesh.get(axis, 4)
         whole = [(i, (i + 1) % size) for i in range(size)]
@@ -186,7 +186,7 @@ class _Devices(ProgramWriter):
         self.mesh, self.axes = mesh, list(mesh)
 
         def write() -> None:
-            # What a device closes over is a key for all of them.
+            # A key that the function captures is the same on all devices.
             self.env.extend(inner)
             self.inside()
 
@@ -201,7 +201,7 @@ class _Devices(ProgramWriter):
 
 
 def _moved(rows: list[Array], pairs: list[tuple[int, int]]) -> list[Array]:
-    """What each device gets; zeros where none sends to it."""
+    """What each device receives; zeros if none sends to it."""
     got = [np.zeros_like(rows[0]) for _ in rows]
     for source, target in pairs:
         got[target] = rows[source]

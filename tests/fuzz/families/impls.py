@@ -1,6 +1,6 @@
-"""Keys of every implementation as words in NumPy: how they are made, split and folded.
+"""Keys of every impl as words in NumPy: how they are made, split and folded.
 
-What `unsafe_rbg` does rests on XLA's generator, so that is asked of JAX, one key at a time.
+`unsafe_rbg` uses XLA's generator, so JAX itself splits and folds its keys, one at a time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The doctor's verdict on a case of a family, held against the oracle's: their disagreements."""
+"""Finds the disagreements of jaxrng-doctor and the oracle about a case of a family."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHARING = tuple(sorted(frozenset().union(*CODES.values())))
 
 @dataclass(frozen=True)
 class Verdict:
-    """`told` are the disagreements. `faulty`: keys are truly shared. `gap`: a gap that is right."""
+    """The disagreements, whether keys are truly shared, and whether there is a correct gap."""
 
     told: list[str]
     faulty: bool
@@ -38,7 +38,7 @@ class Verdict:
 
 
 def judged(case: Case) -> Verdict:
-    """Examine the case by `check` with computed keys, and compare draw by draw."""
+    """Check the case with computed keys, and compare the draws."""
     source, notes = case.source(), case.notes()
     with tempfile.TemporaryDirectory() as folder:
         fn = load(source, Path(folder))
@@ -63,14 +63,14 @@ def _argument(value: np.ndarray, impl: str | None) -> Any:
 
 
 def _draws(notes: dict[Where, Note], source: Source, report: Any) -> list[str]:
-    """Lines on which the doctor saw another number of draws."""
+    """The disagreement about the lines of the draws, if there is one."""
     true = sorted(source.at[note.line_of] for note in notes.values())
     seen = sorted(draw.place.line if draw.place else 0 for draw in report.draws)
     return [] if true == seen else [f"draws on lines {true}, the doctor saw {seen}"]
 
 
 def must(note: Note) -> list[frozenset[str]]:
-    """Sets of codes; of each set one has to be proven of the draw."""
+    """Sets of codes; at least one code of each set must be proven for the draw."""
     guilty = {kind for depth, (kind, _, _) in enumerate(note.scopes) if along(note, depth).equal}
     if guilty:
         return [CODES[kind] for kind in sorted(guilty)]
@@ -79,12 +79,12 @@ def must(note: Note) -> list[frozenset[str]]:
 
 
 def may(note: Note) -> set[str]:
-    """Codes of the scopes over which two draws with one key differ."""
+    """The codes for the scopes in whose index two draws with one key differ."""
     return {code for kind in _together(note) for code in CODES[kind]}
 
 
 def _together(note: Note) -> set[str]:
-    """The kinds of all scopes over which two draws with one key differ."""
+    """The kinds of the scopes in whose index two draws with one key differ."""
     same: dict[Any, list[tuple[int, ...]]] = {}
     for index, key in note.keys.items():
         same.setdefault(key, []).append(index)

@@ -1,4 +1,4 @@
-"""Keys of each implementation: words and back, indexing, sorting, `where`."""
+"""Keys of each impl: to words and back, indexing, sorting, `where`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Programs of the families: statements that write themselves as JAX and run in plain Python.
+"""Programs of the families: statements that are written as JAX and run in plain Python.
 
-Whatever runs side by side (examples, devices) is a `Lane`. A statement runs for all lanes before
-the next one does, so that what devices exchange is one function of all their values. No code of
-the doctor's is used here, and no vmap, scan, jit or device map.
+Whatever runs in parallel (examples, devices) is a `Lane`. A statement runs for all lanes before
+the next one does, so that what devices exchange is one function of all their values. This module
+uses no code of jaxrng-doctor, and no vmap, scan, jit or device map.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Block = list["Statement"]
 
 @dataclass
 class Lane:
-    """What one example or device holds: its names, its index in the scopes, and in each axis.
+    """One example or device: its variables, its index in the scopes, and its index in each axis.
 
-    An axis without a name is known by the number of its scope.
+    An axis without a name is identified by the id of its scope.
     """
 
     env: Env
@@ -41,20 +41,20 @@ class Lane:
 
 @dataclass
 class Run:
-    """`notes` are the draws by their way through the program, with the keys they had."""
+    """`notes` has the draws by their path through the program, with their keys."""
 
     notes: dict[Where, Note] = field(default_factory=dict)
 
 
 class Statement(Protocol):
     def write(self, out: Source, depth: int) -> None:
-        """Add the statement's lines, with a mark for the line of each draw and scope."""
+        """Add the statement's lines, and mark the line of each draw and scope."""
 
     def outline(self, run: Run, where: Where, scopes: Scopes) -> None:
-        """Note the draws there are, whether reached or not."""
+        """Note all draws, whether reached or not."""
 
     def run(self, run: Run, where: Where, lanes: list[Lane]) -> None:
-        """Do it for every lane."""
+        """Run the statement for every lane."""
 
 
 def write_all(body: Block, out: Source, depth: int) -> None:
@@ -74,7 +74,7 @@ def run_all(body: Block, run: Run, where: Where, lanes: list[Lane]) -> None:
 
 @dataclass
 class Let:
-    """`out = text` in each lane, where `value` has the lane's names."""
+    """Binds `out = text` in each lane; `value` computes it from the lane's variables."""
 
     out: str
     text: str
@@ -93,7 +93,7 @@ class Let:
 
 @dataclass
 class Exchange:
-    """A collective: `value` has what each lane of a group holds, in the order of the axis."""
+    """A collective: `value` maps the values of a group's lanes, in axis order, to their results."""
 
     out: str
     text: str
@@ -137,7 +137,7 @@ class AxisIndex:
 
 @dataclass
 class Draw:
-    """`acc` plus the sum of a draw, of which the mark `id` is the line."""
+    """Adds the sum of a draw to `acc`; `id` marks its line."""
 
     id: int
     key: str
@@ -159,9 +159,10 @@ class Draw:
 
 @dataclass
 class Case:
-    """A program: its body, its arguments by name, and what else its module begins with.
+    """A program: its body, its arguments by name, and the preamble of its module.
 
-    `oddity` says why a gap is right in it, and is empty otherwise.
+    `typed` has the impl of each argument that is a typed key. `oddity` says why a gap is correct
+    for the program, and is empty otherwise.
     """
 
     body: Block
@@ -183,7 +184,7 @@ class Case:
         return out
 
     def notes(self) -> dict[Where, Note]:
-        """What a plain Python run of the program notes of its draws."""
+        """The draws of the program, noted while it runs in plain Python."""
         run = Run()
         outline_all(self.body, run, (), ())
         run_all(self.body, run, (), [Lane(dict(self.inputs))])
@@ -191,18 +192,18 @@ class Case:
 
     @property
     def is_faulty(self) -> bool:
-        """A key is drawn from twice."""
+        """Whether a key is drawn from twice."""
         return faulty(self.notes())
 
 
 def faulty(notes: Mapping[Where, Note]) -> bool:
-    """A key was drawn from twice."""
+    """Whether a key was drawn from twice."""
     keys = [key for note in notes.values() for key in note.keys.values()]
     return len(set(keys)) < len(keys)
 
 
 class Writer:
-    """What the families' generators share: new names, and numbers by chance."""
+    """The base of the families' generators: new names and random decisions."""
 
     def __init__(self, seed: str) -> None:
         self.rng = random.Random(seed)

@@ -27,13 +27,13 @@ def verdict(seed: int) -> Verdict:
 
 @dataclass
 class Box:
-    """A ref: what all who know it read and write."""
+    """The value of a ref, which all of its users read and write."""
 
     value: Array
 
 
 class Row:
-    """A row of a ref, which an example of a map has for itself."""
+    """A row of a ref, as one example of a map has it."""
 
     def __init__(self, box: Box, index: int) -> None:
         self.box, self.index = box, index
@@ -54,12 +54,12 @@ class RefArgument(Argument):
     """An argument of a map that is a ref."""
 
     def of(self, lane: Lane, i: int) -> Any:
-        return Row(lane.env[self.outer], i)  # type: ignore[arg-type]  # a name of a ref
+        return Row(lane.env[self.outer], i)  # type: ignore[arg-type]  # the value is a `Box`
 
 
 @dataclass
 class Act:
-    """Lines that change what the names of a lane stand for."""
+    """A line of text, and a function that has the same effect on the variables of a lane."""
 
     text: str
     act: Callable[[dict[str, Any]], None]
@@ -99,7 +99,7 @@ class _Refs(ProgramWriter):
         ]
 
     def block(self, write: Callable[[], Any], *, mapped: bool = False) -> tuple[Block, Any]:
-        """Within a map, the refs around it may be read only."""
+        """A block; inside a map it only reads the refs from outside the map."""
         frozen = self.frozen
         if mapped:
             self.frozen = {v.name for v in self.env if v.kind in ("ref", "counter")}
@@ -123,7 +123,7 @@ class _Refs(ProgramWriter):
         return choices
 
     def new(self) -> str:
-        """A ref of a key, or of a counter; the name of one of a key."""
+        """Make a ref of a key and a ref of a counter; return the name of the first."""
         key, ref, counter = self.key().name, self.name("r"), self.name("c")
 
         def make(env: dict[str, Any]) -> None:
@@ -136,7 +136,7 @@ class _Refs(ProgramWriter):
         return ref
 
     def taken(self, ref: str) -> Var:
-        """A key of the ref's own, which holds the next one, or now and then the same."""
+        """A key split from the ref's key; the ref then has the next key, or sometimes the same."""
         own = Var(self.name("k"), "key")
         kept = f"{ref}[...]" if self.chance(0.7) else "_"
 
@@ -150,7 +150,7 @@ class _Refs(ProgramWriter):
         return own
 
     def counted(self, counter: str, key: str) -> Var:
-        """A key with the counter's number folded in, which goes on after it."""
+        """The key with the counter's number folded in; the counter then usually increases."""
         own, step = Var(self.name("k"), "key"), self.rng.choice((0, 1, 1, 1))
 
         def count(env: dict[str, Any]) -> None:
@@ -163,7 +163,7 @@ class _Refs(ProgramWriter):
         return own
 
     def write(self) -> None:
-        """Another key into a ref."""
+        """Write another key into a ref."""
         own = [v.name for v in self.visible("ref") if v.name not in self.frozen]
         if not own:
             return
@@ -175,7 +175,7 @@ class _Refs(ProgramWriter):
         self.out.append(Act(f"{ref}[...] = {key}", put))
 
     def arguments(self, n: int, kinds: tuple[str, ...]) -> tuple[list[Argument], list[Var]]:
-        """Now and then a ref of a key for each example is among them."""
+        """Arguments of a map, sometimes with a ref that has a key for each example."""
         found, inner = super().arguments(n, kinds)
         if self.depth == 0 and self.chance(0.5):
             row, ref, var = self.row(n).name, self.name("r"), Var(self.name("r"), "ref")

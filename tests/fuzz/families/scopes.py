@@ -1,4 +1,4 @@
-"""Statements that hold others: maps, loops, branches and rules for derivatives."""
+"""Statements that contain others: maps, loops, branches and rules for derivatives."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.fuzz.tree import Source, Where
 
 @dataclass
 class Argument:
-    """`inner` is the name within, `outer` without; `axis` counts axes of keys, not of words."""
+    """`inner` is the name inside, `outer` outside; `axis` counts the axes of keys, not of words."""
 
     inner: str
     outer: str
@@ -42,7 +42,7 @@ CALLS = {
 
 @dataclass
 class Mapped:
-    """A map over examples, or with `pmap` over devices; `how` is a key of `CALLS`."""
+    """A map over examples, or over devices for `pmap`; `how` is a key of `CALLS`."""
 
     id: int
     size: int
@@ -63,7 +63,7 @@ class Mapped:
         else:
             out.add(depth, f"def f_{self.id}({inner}):")
         out.add(depth + 1, "acc = jnp.float32(0)")
-        # A number of the device's own, so that what is drawn meets what differs.
+        # Combine the draws with data that differs between devices, as RNG004 requires.
         if self.how == "pmap":
             out.add(depth + 1, f"acc = acc + {self.arguments[0].inner}")
         write_all(self.body, out, depth + 1)
@@ -93,7 +93,7 @@ class Mapped:
 
 @dataclass
 class Batches:
-    """`lax.map(f, xs, batch_size=…)`: a loop over whole batches, and what is left over."""
+    """`lax.map(f, xs, batch_size=…)`: a loop over whole batches, and a vmap over the remainder."""
 
     id: int
     size: int
@@ -134,9 +134,9 @@ class Batches:
 
 @dataclass
 class Loop:
-    """`how` is `scan`, `fori` or `while`; `count` a number or the name of one.
+    """`how` is `scan`, `fori` or `while`; `count` is a number or the name of one.
 
-    `carry` has (inner, initial, next, outer), `xs` (inner, outer), for `scan` alone.
+    `carry` has (inner, initial, next, outer). Only `scan` has `xs`.
     """
 
     id: int
@@ -184,7 +184,7 @@ class Loop:
 
     def run(self, run: Run, where: Where, lanes: list[Lane]) -> None:
         if isinstance(self.count, str) and len(lanes) > 1:
-            for lane in lanes:  # each turns as often as its own number says
+            for lane in lanes:  # each lane has its own number of steps
                 self.run(run, where, [lane])
             return
         count = self.count if isinstance(self.count, int) else int(lanes[0].env[self.count])
@@ -206,7 +206,7 @@ class Loop:
 
 @dataclass
 class Branches:
-    """`cond` of two, `switch` of more; `outs` are keys that the branches return."""
+    """`cond` for two branches, `switch` for more; `outs` are the keys that they return."""
 
     id: int
     index: str
@@ -242,10 +242,10 @@ class Branches:
 
 @dataclass
 class RuleOfOnesOwn:
-    """The derivative of a `custom_vjp` function: its forward rule draws, and then its backward.
+    """The derivative of a `custom_vjp` function: its forward rule draws, then its backward rule.
 
-    Without a block of its own the backward rule repeats what the forward one has drawn, which is
-    the same numbers again on purpose, and no draw.
+    Without its own block, the backward rule repeats the draws of the forward rule. It does so on
+    purpose, to get the same numbers, so they do not count as draws.
     """
 
     id: int
@@ -264,7 +264,7 @@ class RuleOfOnesOwn:
         out.add(depth + 1, f"return acc, {key}")
         out.add(depth, f"def {f}_bwd({key}, t):")
         out.add(depth + 1, "acc = t")
-        again = Source(lines=out.lines)  # whose marks are forgotten
+        again = Source(lines=out.lines)  # its marks are discarded
         write_all(self.backward or self.forward, out if self.backward else again, depth + 1)
         out.add(depth + 1, "return acc, None")
         out.add(depth, f"{f}.defvjp({f}_fwd, {f}_bwd)")

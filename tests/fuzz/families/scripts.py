@@ -1,6 +1,6 @@
 """Whole scripts under `watch()`: Python loops, closures, classes, generators, donated buffers.
 
-What a script does is said twice: as text, and as Python on NumPy keys that notes each draw.
+Each script is written twice: as text, and as Python on NumPy keys that notes each draw.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def split(key: Array) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class Event:
-    """One key was drawn from: at the draw `mark`, in a call, which an eager draw is by itself."""
+    """A draw from a key, at the draw `mark` and in the call `call`; an eager draw is a call."""
 
     mark: int
     call: int
@@ -82,7 +82,7 @@ class Event:
 
 @dataclass
 class World:
-    """What the names of a script stand for, and what it has drawn."""
+    """The values of a script's variables, and its draws so far."""
 
     env: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -93,12 +93,12 @@ class World:
 
 
 Step = tuple[list[tuple[str, int | None]], Callable[[World], None]]
-"""Lines, each with the mark of the draw in it, and what they do."""
+"""Lines, each with the mark of its draw if it has one, and a function that does the same."""
 
 
 @dataclass
 class Script:
-    """Definitions as text with marks, and steps."""
+    """Definitions, as lines with marks, and steps."""
 
     definitions: list[tuple[str, int | None]]
     steps: list[Step]
@@ -122,7 +122,7 @@ class Script:
 
     @property
     def is_faulty(self) -> bool:
-        """A key is drawn from twice."""
+        """Whether a key is drawn from twice."""
         return bool(expected(self.events()))
 
 
@@ -132,7 +132,7 @@ def case(seed: int) -> Script:
 
 
 def verdict(seed: int) -> Verdict:
-    """Run the script under `watch()`, and compare finding by finding."""
+    """Run the script under `watch()`, and compare the findings."""
     script = case(seed)
     source, events = script.source(), script.events()
     with tempfile.TemporaryDirectory() as folder:
@@ -164,13 +164,13 @@ def _lines(marks: frozenset[int], source: Source) -> list[int]:
 
 
 Wanted = tuple[frozenset[int], frozenset[str]]
-"""One of these codes has to be told at one of these draws."""
+"""At one of these draws, one of these codes must be reported."""
 
 
 def expected(events: list[Event]) -> set[Wanted]:
-    """What is to be told of the draws that used a key a second time.
+    """The findings that are required for draws from a key that was already drawn from.
 
-    Where several draws of a call use the key that another call has used, one of them is enough.
+    If several draws of a call use a key that another call has used, one finding is enough.
     """
     wanted: set[Wanted] = set()
     by_key: dict[tuple[int, ...], list[Event]] = {}
@@ -190,7 +190,7 @@ def expected(events: list[Event]) -> set[Wanted]:
 
 @dataclass(frozen=True)
 class _Function:
-    """A function of the script: `act(world, key)` draws, and returns the next key or `None`."""
+    """A function of the script; `act(world, key)` draws and returns the next key or `None`."""
 
     name: str
     act: Callable[[World, Array], Array | None]
@@ -295,7 +295,7 @@ class _Writer(Writer):
         return self.many("lax.scan(lambda c, key: (c, {}), 0, keys)[1]", of="x[0]")
 
     def many(self, text: str, of: str = "x") -> _Function:
-        """A key for each of three examples or steps, or one key for all."""
+        """A function of three examples or steps, with distinct keys or one key for two of them."""
         name, mark, well = self.head(), self.id(), self.chance(0.6)
         self.define(
             "    keys = jax.random.split(key, 3)"
@@ -312,7 +312,7 @@ class _Writer(Writer):
         return _Function(name, act, threads=False)
 
     def called(self, fn: _Function, key: str) -> tuple[str, Callable[[World], None]]:
-        """A call, with the key given back where the function returns one."""
+        """A call, which also assigns the next key if the function returns one."""
 
         def act(world: World) -> None:
             world.calls += 1
@@ -356,7 +356,7 @@ class _Writer(Writer):
         self.keys.append(new)
 
     def through_numpy(self) -> None:
-        """A key of words that NumPy held, and perhaps changed in place."""
+        """A key from words that were in a NumPy array, and maybe changed in place there."""
         old, new, number = self.any_key(), self.name("k"), self.rng.randrange(2)
 
         def act(world: World) -> None:
@@ -367,7 +367,7 @@ class _Writer(Writer):
         text = (
             f"words = np.array(jax.random.key_data({old}))\n"
             f"words[1] += {number}\n"
-            # A copy: on the CPU JAX may go on reading the very words, where they are aligned.
+            # A copy: on CPU, JAX may keep reading the NumPy array itself if it is aligned.
             f"{new} = jax.random.wrap_key_data(jnp.array(words))\n"
             f"words[:] = 0"
         )
@@ -384,7 +384,7 @@ class _Writer(Writer):
         self.step(f"x = x + jax.random.normal({key}, (3,))", act, mark)
 
     def closure(self) -> None:
-        """A jitted function that draws from a key that it has captured, called once or twice."""
+        """A jitted function that draws from a captured key, called once or twice."""
         key, make, mark = self.any_key(), self.name("make"), self.id()
         own, times = self.chance(0.5), self.rng.choice((1, 2))
         self.define(f"def {make}(key):")
@@ -404,7 +404,7 @@ class _Writer(Writer):
         self.step(f"{inner} = {make}({key})\n{calls}", act)
 
     def taken(self) -> None:
-        """Keys from an object or a generator, for two calls of a function."""
+        """Keys from an object or a generator, for two or three calls of a function."""
         name, old, kind = self.name("Keys"), self.any_key(), self.rng.randrange(4)
         turn = self.rng.choice((1, 2, 5))
         text = (CAREFUL, CARELESS, GENERATOR, NUMBERED)[kind].format(name=name, turn=turn)
@@ -433,7 +433,7 @@ class _Writer(Writer):
         self.keys.append(new)
 
     def loop(self) -> None:
-        """A Python loop that threads its key: by split, by fold_in, not at all, or too late."""
+        """A Python loop that gets its keys by split or fold_in, some of them repeated."""
         key, own, kind = self.any_key(), self.name("k"), self.rng.randrange(5)
         fn = self.rng.choice(self.functions)
         times = self.rng.choice((2, 3))

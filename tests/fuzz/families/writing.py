@@ -1,4 +1,4 @@
-"""Writes the programs of `keys`, `control` and `devices`: integers, keys, and scopes that draw."""
+"""Writes the programs of `keys`, `control`, `devices` and `refs`: integers, keys and scopes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Choice = tuple[int, Callable[[], Any]]
 
 
 class ProgramWriter(Writer):
-    """Writes one program with keys of `impl`; `statements` are the ways to go on, with weights."""
+    """Writes one program with keys of `impl`; `statements` are the possible next ones, weighted."""
 
     def __init__(self, seed: str, impl: str, *, legacy: bool) -> None:
         super().__init__(seed)
@@ -55,7 +55,7 @@ class ProgramWriter(Writer):
         self.out.append(Draw(self.id(), self.key().name))
 
     def block(self, write: Callable[[], Any], *, mapped: bool = False) -> tuple[Block, Any]:
-        """What `write` writes, with the names around it visible and its own forgotten after."""
+        """The block that `write` adds, and its result; the names bound in it are not kept."""
         out, env, depth, before = self.out, list(self.env), self.depth, self.mapped
         self.out, self.depth, self.mapped = [], self.depth + 1, before or mapped
         result = write()
@@ -64,7 +64,7 @@ class ProgramWriter(Writer):
         return block, result
 
     def inside(self) -> None:
-        """One draw at least; now and then two, or a scope."""
+        """Add one or two draws or, if not too deep, other statements."""
         for _ in range(self.rng.choice((1, 1, 2))):
             if self.depth < MOST_DEPTH and self.chance(0.4):
                 self.statement()
@@ -90,7 +90,7 @@ class ProgramWriter(Writer):
     # -- integers --------------------------------------------------------------------------
 
     def integer(self) -> Var:
-        """A small integer: a step, a device, or made from such."""
+        """A small integer: an axis index, an element of an array, or derived from others."""
         rng, found, rows = self.rng, self.visible("int"), self.visible("int", 1)
         number = rng.randrange(4)
         if self.axes and self.chance(0.4):
@@ -154,7 +154,7 @@ class ProgramWriter(Writer):
 
     @property
     def may_derive(self) -> bool:
-        """What unsafe_rbg makes of the keys of a batch is not what it makes of one key."""
+        """Whether keys can be derived; `unsafe_rbg` derives others in a batch than one by one."""
         return not (self.mapped and self.impl == "unsafe_rbg")
 
     def key(self) -> Var:
@@ -245,13 +245,13 @@ class ProgramWriter(Writer):
     # -- scopes ----------------------------------------------------------------------------
 
     def arguments(self, n: int, kinds: tuple[str, ...]) -> tuple[list[Argument], list[Var]]:
-        """Arguments of a map of n examples, the first an array of integers; and their names."""
+        """Arguments of a map over n examples, and their inner names; the first are integers."""
         found, inner = [], []
         for kind in ("int", *kinds):
             unmapped = kind == "one"
             source = self.integers(n) if kind == "int" else self.key() if unmapped else self.row(n)
             var = Var(self.name("n" if kind == "int" else "k"), "int" if kind == "int" else "key")
-            # Of legacy keys the words are the last axis.
+            # The last axis of legacy keys has the words.
             last = -2 if self.legacy and kind == "row" else -1
             axis = last if self.chance(0.3) else 0
             text = "None" if unmapped else str(axis)
@@ -263,7 +263,7 @@ class ProgramWriter(Writer):
         n = n or self.rng.choice((2, 3, 4))
         kinds = self.rng.choice(((), ("row",), ("row",), ("one",), ("row", "one")))
         if how == "vectorize" and self.legacy:
-            kinds = ()  # each word would be an example
+            kinds = ()  # otherwise each word would be an example
         arguments, inner = self.arguments(n, kinds)
         identity = self.id()
         name = (
@@ -326,7 +326,7 @@ class ProgramWriter(Writer):
         self.env += [Var(name, "key") for name in outs]
 
     def rule(self) -> None:
-        """A custom_vjp function of a key, whose rules draw from what they make of it."""
+        """A `custom_vjp` function of a key, whose rules draw from keys derived from it."""
         key = self.key()
 
         def write(sampler: str) -> None:
@@ -335,7 +335,7 @@ class ProgramWriter(Writer):
             self.axes = axes
 
         forward, _ = self.block(lambda: write("jax.random.bits({key}, (2,))"))
-        # Another sampler: one like it would be taken for what the forward rule drew, made again.
+        # With the same sampler, the draw could count as a repetition of that in the forward rule.
         backward, _ = self.block(lambda: write("jax.random.uniform({key}, (2,))"))
         backward = [] if self.chance(0.25) else backward
         self.out.append(RuleOfOnesOwn(self.id(), key.name, forward, backward))

@@ -1,4 +1,4 @@
-"""The table of all transfers, and that brute force would notice a wrong one."""
+"""The table of transfers is complete, and brute force notices a wrong transfer."""
 
 import pytest
 
@@ -17,7 +17,7 @@ CASES = [
 
 
 def cases_of(primitive):
-    """The smallest arrays last: they have the fewest axes along which to be wrong."""
+    """The cases with the most axes first, as a claim can be wrong along each axis."""
     found = [case for case in CASES if case.primitive == primitive]
     return sorted(found, key=lambda case: -sum(len(o.shape) for o in case.operands))
 

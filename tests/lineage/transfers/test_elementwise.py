@@ -1,4 +1,4 @@
-"""Arithmetic against brute force: what the transfers claim holds of all small inputs."""
+"""The transfers of arithmetic by brute force: their claims hold for all small inputs."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ from tests.lineage.brute_force import (
 SHAPES = [(), (3,), (2, 3), (0, 3)]
 PAIRS = [((), ()), ((3,), (3,)), ((2, 3), (2, 3)), ((3,), ()), ((), (2, 3))]
 
-# The dtypes that each is tried with. `uint32` arrays are the words of keys.
+# The dtypes that each is tried with. `words` are the words of keys, as uint32 arrays.
 ONE_OPERAND = {
     "copy": ("int32", "words"),
     "neg": ("int8", "int32", "words", "float32"),
@@ -75,7 +75,7 @@ CASTS = [
 
 
 def added(x, y):
-    """The gradient's `add_any`: two contributions to what `z` is."""
+    """`x + y` by the `add_any` of a gradient, which adds two contributions to that of `z`."""
     return jax.vjp(lambda z: (z + 0 * x, z + 0 * y), x)[1]((x, y))[0]
 
 
@@ -168,7 +168,7 @@ def test_what_is_claimed_holds_of_all_small_inputs(case):
     assert outcome(tried(case, CASES), elementwise.TRANSFERS[case.primitive]).false == []
 
 
-# What is claimed of a result, by what is known of the operands.
+# The claim about a result, by the claims about its operands.
 OF_ONE = {(CONSTANT,): CONSTANT, (EQUAL,): EQUAL, (UNKNOWN,): UNKNOWN}
 OF_TWO = {
     (CONSTANT, CONSTANT): CONSTANT,

@@ -1,4 +1,4 @@
-"""Parts of arrays against brute force: what the transfers claim holds of all small inputs."""
+"""The transfers of indexing by brute force: their claims hold for all small inputs."""
 
 import pytest
 from jax import lax
@@ -33,7 +33,7 @@ def dynamic(shape, sizes, dtype="int32", **notes):
 
 
 def gather(shape, indices, numbers, dtype="int32", *, axis=0, mode=CLIP, **notes):
-    """`x[indices]` along one axis, the indices `[..., 1]`."""
+    """`x[indices]` along one axis; `indices` has the shape `[..., 1]`."""
     offset = tuple(range(len(indices) - 1, len(indices) + len(shape) - 2))
     dims = lax.GatherDimensionNumbers(offset, (axis,), (axis,))
     sizes = tuple(1 if i == axis else n for i, n in enumerate(shape))

@@ -1,4 +1,4 @@
-"""Making keys from keys against brute force: what the transfers claim holds of all small inputs."""
+"""The transfers of key derivation by brute force: their claims hold for all small inputs."""
 
 import jax
 import pytest

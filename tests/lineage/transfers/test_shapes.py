@@ -1,4 +1,4 @@
-"""Moving elements about against brute force: what the transfers claim holds of all small inputs."""
+"""The transfers that move elements by brute force: their claims hold for all small inputs."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from jax import lax
 from jaxrng_doctor.analysis.lineage.transfers import shapes
 from tests.lineage.brute_force import Case, Operand, binding, outcome, parameters, tried
 
-# Shapes of one size, each of which is reshaped to each other.
+# Shapes of the same size; each is reshaped to each of the others.
 RESHAPES = [
     [(6,), (2, 3), (3, 2), (6, 1), (2, 1, 3)],
     [(4,), (2, 2), (2, 1, 2), (1, 4)],

@@ -1,4 +1,4 @@
-"""Faults that public projects have fixed: constant keys, carries that never advance, equal keys."""
+"""Bugs fixed in public projects: constant keys, carried keys that never advance, equal keys."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from meshes import shard_map
 
-# -- a library's state is made from a constant key ---------------------------------------
+# -- the state of a library is created from a constant key -------------------------------
 
 
 def optimizer_state_bad(x, key):
@@ -46,7 +46,7 @@ def default_key_good(x, key):
     return sample(x, key)
 
 
-# -- the state's key is split, and the old one goes back ---------------------------------
+# -- the key in the state is split, but the old one is returned --------------------------
 
 
 def train_state_bad(x, key):
@@ -131,7 +131,7 @@ def seed_from_state_good(x, key):
     return jax.vmap(f)(x, jnp.arange(4))
 
 
-# -- the host's generators are baked in --------------------------------------------------
+# -- draws of host generators become constants -------------------------------------------
 
 
 def numpy_noise_bad(x, key):
@@ -164,7 +164,7 @@ def numpy_shuffle_good(x, key):
     return lax.scan(epoch, x, jax.random.split(key, 3))[0]
 
 
-# -- replicated on devices ---------------------------------------------------------------
+# -- one key is replicated on all devices ------------------------------------------------
 
 
 def data_parallel_bad(x, key):

@@ -1,10 +1,10 @@
-"""Faults that public projects have fixed: one key for two draws, or for all leaves of a tree."""
+"""Bugs fixed in public projects: one key for two draws, or for all leaves of a tree."""
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-# -- a tree of parameters is perturbed with one key ---------------------------------------
+# -- all leaves of a tree are perturbed with one key --------------------------------------
 
 
 def evolution_strategy_bad(x, key):
@@ -23,7 +23,7 @@ def evolution_strategy_good(x, key):
     return jax.tree.map(lambda p, k: p + 0.1 * jax.random.normal(k, p.shape), params, keys)
 
 
-# -- levels and start states of many environments come from one key -----------------------
+# -- levels and start states of many environments use one key -----------------------------
 
 
 def environments_bad(x, key):
@@ -42,7 +42,7 @@ def environments_good(x, key):
     return x * levels[:, None] + starts
 
 
-# -- a trajectory grows with the key that the next round splits ---------------------------
+# -- a trajectory draws from the key that the next round splits ---------------------------
 
 
 def trajectory_bad(x, key):
@@ -67,7 +67,7 @@ def trajectory_good(x, key):
     return lax.scan(expand, (x, key), length=3)[0][0]
 
 
-# -- the subkey is made and the old key is used -------------------------------------------
+# -- the subkey is discarded, and the key is used twice -----------------------------------
 
 
 def augmentation_bad(x, key):
@@ -84,7 +84,7 @@ def augmentation_good(x, key):
     return x + jax.random.normal(noise_key, x.shape)
 
 
-# -- the sample of a proposal and the coin that accepts it --------------------------------
+# -- one key for a proposal and for its acceptance ----------------------------------------
 
 
 def metropolis_bad(x, key):

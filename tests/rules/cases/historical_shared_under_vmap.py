@@ -1,4 +1,4 @@
-"""Faults that public projects have fixed: a key shared by all examples of a vmap."""
+"""Bugs fixed in public projects: a key shared by all examples of a vmap."""
 
 import functools
 
@@ -16,7 +16,7 @@ class Dropout:
         return x * jax.random.bernoulli(self.key, 0.5, x.shape)
 
 
-# -- an agent explores with one coin for all environments --------------------------------
+# -- an agent explores with one key for all environments ---------------------------------
 
 
 def exploration_bad(x, key):
@@ -74,7 +74,7 @@ def module_good(x, key):
     return jax.vmap(lambda row, key: Dropout(key)(row))(x, jax.random.split(key, 4))
 
 
-# -- streams that are not split for the lanes of a batch ---------------------------------
+# -- streams that are not split for the examples of a batch ------------------------------
 
 
 def streams_bad(x, key):

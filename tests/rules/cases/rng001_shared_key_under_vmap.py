@@ -1,4 +1,4 @@
-"""RNG001: one key for all examples of a vmap, and what looks like it and is healthy."""
+"""RNG001: one key for all examples of a vmap, and similar programs without a finding."""
 
 import functools
 from dataclasses import dataclass

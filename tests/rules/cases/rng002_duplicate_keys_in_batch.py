@@ -1,4 +1,4 @@
-"""RNG002: mapped keys of which some are equal, and mapped keys that only look so."""
+"""RNG002: mapped keys of which some are equal, and mapped keys that only look equal."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""RNG003: one key for all steps of a loop, and loops whose steps have their own."""
+"""RNG003: one key for all steps of a loop, and loops whose steps have distinct keys."""
 
 import jax
 import jax.numpy as jnp
@@ -311,7 +311,7 @@ def steps_done_again_by_a_backward_rule(x, key):
         return lax.fori_loop(0, 3, lambda i, x: step(x, keys[i]), x)
 
     def backward(kept, g):
-        x, keys = kept  # keeps no step: each is done again from the start
+        x, keys = kept  # stores no step: each is recomputed from the start
 
         def back(i, g):
             before = lax.fori_loop(0, 2 - i, lambda j, x: step(x, keys[j]), x)

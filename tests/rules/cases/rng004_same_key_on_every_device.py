@@ -1,4 +1,4 @@
-"""RNG004: one key on all devices, laid over each one's own data; and keys alike on purpose."""
+"""RNG004: one key on all devices for noise on different data, and keys shared on purpose."""
 
 import jax
 import jax.numpy as jnp

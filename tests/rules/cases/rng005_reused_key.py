@@ -1,4 +1,4 @@
-"""RNG005: two draws from one key, and two draws that only look so."""
+"""RNG005: two draws from one key, and two draws that only seem to share a key."""
 
 import jax
 import jax.numpy as jnp

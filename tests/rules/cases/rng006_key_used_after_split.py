@@ -1,4 +1,4 @@
-"""RNG006: a key both drawn from and split, or split twice."""
+"""RNG006: a key that is both drawn from and split, or split twice."""
 
 import jax
 import jax.numpy as jnp

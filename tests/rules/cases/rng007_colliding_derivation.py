@@ -1,4 +1,4 @@
-"""RNG007: two derivations that give one key, and derivations that only look alike."""
+"""RNG007: two derivations that give equal keys, and derivations that only look equal."""
 
 import jax
 import jax.numpy as jnp

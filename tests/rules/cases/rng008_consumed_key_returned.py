@@ -1,4 +1,4 @@
-"""RNG008: a key that was used comes back among the outputs."""
+"""RNG008: a key that was used is returned."""
 
 import jax
 import jax.numpy as jnp

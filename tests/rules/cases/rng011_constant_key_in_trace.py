@@ -1,4 +1,4 @@
-"""RNG011: a key that is a constant of a jitted function, so that every call repeats it."""
+"""RNG011: a constant key in a jitted function, which is the same in every call."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""RNG012: rbg keys, of which only the first counts under a vmap."""
+"""RNG012: mapped rbg keys, of which a draw under a vmap uses only the first."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""RNG013: `in_axes` over the words of legacy keys, and axes that only look like it."""
+"""RNG013: `in_axes` that map the words of legacy keys, and axes that only seem to."""
 
 import jax
 import jax.numpy as jnp

@@ -1,9 +1,8 @@
-"""What each primitive does to abstract values: one file a family, one table in all.
+"""What each primitive does to abstract values: one file per family, and one table for all.
 
-A transfer takes the equation and the values of its operands and returns the
-`over` and `axes` of each output. To add a primitive, add a line or a function to
-the fitting family; one that is in no table is taken to be some pure function of
-its operands, which is always safe.
+A transfer takes an equation and the values of its operands, and returns the `over` and `axes` that
+each output has. To add a primitive, add a line or a function to its family. A primitive without a
+transfer is treated as an unknown pure function of its operands, which is always safe.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Arithmetic, element by element: `add`, `convert_element_type`, `select_n` and so on."""
+"""Elementwise primitives: `add`, `convert_element_type`, `select_n` and so on."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from jaxrng_doctor.model.facts import Variation
 
 
 def along_axes(eqn: Eqn, args: tuple[Value, ...], combine: Any) -> tuple[Variation, ...]:
-    """The axes of an elementwise result: operands have its shape, or are scalars.
+    """The axes of an elementwise result. The operands have its shape, or are scalars.
 
-    Of size 1 an axis may also be repeated, as in `lax.add(i32[1,3], i32[2,3])`.
+    An axis of size 1 may also be repeated, as in `lax.add(i32[1,3], i32[2,3])`.
     """
     shape = eqn.outvars[0].aval.shape
     columns = [
@@ -82,7 +82,7 @@ _MANY_TO_ONE = (
 
 
 def _adding(eqn: Eqn, args: tuple[Value, ...]) -> Any:
-    """Integers lose nothing, as they wrap around; to a large float a small one adds nothing."""
+    """Integers wrap around and lose nothing; a small float may not change a large one."""
     exact = eqn.outvars[0].aval.dtype.kind in "iub"
     return elementwise(of_one_to_one if exact else of_any)(eqn, args)
 
@@ -92,12 +92,12 @@ def _convert(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     integers = source.kind in "iub" and target.kind in "iu"
     lossless = integers and target.itemsize >= source.itemsize
     if may_be_words(eqn.invars[0].aval) and target != source:
-        lossless = False  # single words of distinct keys may be equal, and these are integers now
+        lossless = False  # now plain integers; single words of distinct keys may be equal
     return elementwise(of_one_to_one if lossless else of_any)(eqn, args)
 
 
 def _select_n(eqn: Eqn, args: tuple[Value, ...]) -> Any:
-    """`select_n(which, a, b)`: what holds of both holds, where all examples choose the same."""
+    """`select_n(which, a, b)`: what holds for both cases holds if all examples choose the same."""
     which, *cases = args
 
     def chosen(variations: Iterable[Variation]) -> Variation:
@@ -113,12 +113,12 @@ def _select_n(eqn: Eqn, args: tuple[Value, ...]) -> Any:
 
 
 def may_be_words(aval: Any) -> bool:
-    """An array of words of legacy keys, one key in each row: `DISTINCT` is said of whole rows."""
+    """Whether an array may hold words of legacy keys, one key per row: only rows are `DISTINCT`."""
     return bool(aval.dtype == "uint32" and aval.ndim > 0)
 
 
 def undistinguished(over: Mapping[int, Variation], axes: Iterable[Variation]) -> Any:
-    """What is left where rows are taken apart, or put together from several: no difference."""
+    """`DISTINCT` weakened to `UNKNOWN`, for rows that are split up or combined from several."""
     weak = {depth: UNKNOWN if v is DISTINCT else v for depth, v in over.items()}
     return weak, tuple(UNKNOWN if v is DISTINCT else v for v in axes)
 

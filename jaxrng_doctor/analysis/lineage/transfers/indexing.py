@@ -1,4 +1,4 @@
-"""Taking parts of an array: `slice`, `dynamic_slice`, `gather`."""
+"""Primitives that take parts of an array: `slice`, `dynamic_slice`, `gather`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from jaxrng_doctor.model.facts import Variation
 
 
 def _slice(eqn: Eqn, args: tuple[Value, ...]) -> Any:
-    """A part of what is pairwise distinct is pairwise distinct, a part of equals is equal."""
+    """Parts of pairwise distinct values are pairwise distinct, parts of equal values are equal."""
     cut = eqn.outvars[0].aval.shape[-1] if eqn.outvars[0].aval.ndim else None
     return without_words(eqn, cut, args[0].over, args[0].axes)
 
 
 def without_words(eqn: Eqn, left: int | None, over: Any, axes: Any) -> Any:
-    """Of distinct keys as raw words, single words may be equal: the first is 0 for every seed.
+    """`over` and `axes`, undistinguished if only some of the words of each raw key are taken.
 
-    `left` is how much is left of the operand's last axis.
+    Single words of distinct keys may be equal: the first is 0 for every seed. `left`: the size that
+    is left of the operand's last axis.
     """
     operand = eqn.invars[0].aval
     if not may_be_words(operand) or left == operand.shape[-1]:
@@ -30,7 +31,7 @@ def without_words(eqn: Eqn, left: int | None, over: Any, axes: Any) -> Any:
 
 
 def _picked(args: tuple[Value, ...]) -> dict[int, Variation]:
-    """The same part of each example's array, unless the indices vary too."""
+    """The variation of a part: that of the operand, but unknown where the indices vary."""
     operand, *indices = args
     moving = {d: UNKNOWN for d, v in over_all(indices).items() if not v.is_same}
     equal = {d: EQUAL for i in indices for d in i.over}
@@ -44,11 +45,11 @@ def _dynamic_slice(eqn: Eqn, args: tuple[Value, ...]) -> Any:
 def _gather(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     rank = eqn.outvars[0].aval.ndim
     if eqn.params["mode"] == lax.GatherScatterMode.FILL_OR_DROP:
-        # An index out of bounds finds the fill value, which is the same for all.
+        # An index out of bounds gets the fill value, which is the same for all.
         return undistinguished(_picked(args), (UNKNOWN,) * rank)
     operand, *indices = args
     if all(v.is_same for v in operand.axes):
-        # Wherever the indices point, they find the same.
+        # Any index gets the same value.
         return {d: EQUAL for i in indices for d in i.over} | dict(operand.over), (EQUAL,) * rank
     left = eqn.params["slice_sizes"][-1]
     return without_words(eqn, left, _picked(args), (UNKNOWN,) * rank)

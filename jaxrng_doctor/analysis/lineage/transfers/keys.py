@@ -1,4 +1,4 @@
-"""Making keys from keys: `random_seed`, `random_split`, `random_fold_in` and so on."""
+"""Primitives that make keys: `random_seed`, `random_split`, `random_fold_in` and so on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _split(eqn: Eqn, args: tuple[Value, ...]) -> Any:
 
 
 def _fold_in(eqn: Eqn, args: tuple[Value, ...]) -> Any:
-    # unsafe_rbg folds by xor, which two folds can undo (jax/_src/random/rbg.py).
+    # unsafe_rbg folds in by xor, which a second fold-in can undo (jax/_src/random/rbg.py).
     is_xor = "urbg" in str(eqn.invars[0].aval.dtype)
     combine = of_one_to_one if is_xor else of_hash
     return over_all(args, combine), along_axes(eqn, args, combine)

@@ -1,4 +1,4 @@
-"""Moving elements about without changing them: `reshape`, `broadcast_in_dim` and so on."""
+"""Primitives that move or repeat elements: `reshape`, `broadcast_in_dim` and so on."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def _same(eqn: Eqn, args: tuple[Value, ...]) -> Any:
 
 
 def _reshape(eqn: Eqn, args: tuple[Value, ...]) -> Any:
-    """`(128, 2) -> (4, 32, 2)`: shapes are cut into the shortest pieces of equal size.
+    """`(128, 2) -> (4, 32, 2)`: both shapes are cut into the shortest pieces of equal size.
 
-    A piece that is one axis before and several after keeps what it is: if all 128
-    differ, so do the 4 and the 32. Several into one: only equality survives.
+    If a piece is one axis before and several after, its variation is kept: if all 128 differ, so do
+    the 4 and the 32. If several axes become one, only equality is kept.
     """
     old, new = eqn.invars[0].aval.shape, eqn.params["new_sizes"]
     if 0 in old or eqn.params.get("dimensions") is not None:
@@ -80,12 +80,12 @@ def _reshape(eqn: Eqn, args: tuple[Value, ...]) -> Any:
 
 
 def _keeps_rows(old: tuple[int, ...], new: tuple[int, ...]) -> bool:
-    """Each row is still within one row: it may have become longer."""
+    """Whether each row stays within one row, which may be longer."""
     return bool(old) and bool(new) and old[-1] > 0 and new[-1] % old[-1] == 0
 
 
 def _piece(old: tuple[int, ...], new: tuple[int, ...], i: int, j: int) -> tuple[int, int]:
-    """Where the next stretch of equal size ends in each shape."""
+    """The end of the next piece of equal size in each shape."""
     a = old[i] if i < len(old) else 1
     b = new[j] if j < len(new) else 1
     i, j = min(i + 1, len(old)), min(j + 1, len(new))
@@ -98,7 +98,7 @@ def _piece(old: tuple[int, ...], new: tuple[int, ...], i: int, j: int) -> tuple[
 
 
 def _concatenate(eqn: Eqn, args: tuple[Value, ...]) -> Any:
-    """One and the same value several times, each equal along the axis, stays equal along it."""
+    """A value that is equal along the axis stays equal if it is concatenated with itself."""
     axis = eqn.params["dimension"]
     axes = [of_either(v) for v in zip(*(arg.axes for arg in args), strict=True)]
     sizes = [v.aval.shape[axis] for v in eqn.invars]
@@ -139,7 +139,7 @@ def _iota(eqn: Eqn, args: tuple[Value, ...]) -> Any:
 
 
 def _count(dtype: Any) -> int:
-    """So many numbers from 0 on the type has without a gap."""
+    """The number of consecutive integers, starting at 0, that the dtype represents exactly."""
     if dtype.kind in "iu":
         return int(jnp.iinfo(dtype).max) + 1
     precision: int = jnp.finfo(dtype).nmant + 1
@@ -149,7 +149,7 @@ def _count(dtype: Any) -> int:
 def _moved(
     eqn: Eqn, over: Mapping[int, Variation], axes: Sequence[Variation], *, rows: bool
 ) -> Any:
-    """`rows`: what was a row along the last axis still is one; else words of keys are mixed."""
+    """`rows`: rows along the last axis stay rows. Otherwise the words of keys are mixed."""
     if rows or not may_be_words(eqn.invars[0].aval):
         return over, tuple(axes)
     return undistinguished(over, axes)
