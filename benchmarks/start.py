@@ -47,8 +47,10 @@ def main():
         (folder / "noisy.py").write_text(FUNCTION, encoding="utf-8")
         (folder / "bare.py").write_text(BARE, encoding="utf-8")
         idle = [sys.executable, "-c", "pass"]
-        told = {word: [*DOCTOR, *word.split()] for word in ("--help", "rules", "explain RNG001")}
-        side_by_side(folder, "a Python that does nothing", idle, told)
+        reported = {
+            word: [*DOCTOR, *word.split()] for word in ("--help", "rules", "explain RNG001")
+        }
+        side_by_side(folder, "a Python that does nothing", idle, reported)
         bare = [sys.executable, "bare.py"]
         check = {"check": [*DOCTOR, "check", "noisy.py:noisy", "--arg", "x=f32[32,10]"]}
         side_by_side(folder, "a bare script that imports JAX, traces and runs", bare, check)

@@ -1,4 +1,4 @@
-"""Two healthy ways to give 32 examples their noise. They give different numbers."""
+"""Two correct ways to give 32 examples their noise. They give different numbers."""
 
 import jax
 import jax.numpy as jnp

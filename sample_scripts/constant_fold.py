@@ -19,7 +19,7 @@ def split_inside(x, key):
 
 @example(x="f32[32,10]", key="key")
 def fold_in_id(x, key):
-    """The idiomatic cure: fold in a number that each example has to itself."""
+    """The idiomatic fix: fold in a number that each example has to itself."""
 
     def noisy(row, i):
         return row + jax.random.normal(jax.random.fold_in(key, i), row.shape)

@@ -18,7 +18,7 @@ def typed_seed_inside(x):
 
 @example(x="f32[32,10]")
 def seed_for_each(x):
-    """A seed an example is healthy where no two seeds are equal."""
+    """One seed per example is correct if all seeds differ."""
 
     def noisy(row, seed):
         return row + jax.random.normal(jax.random.key(seed), row.shape)

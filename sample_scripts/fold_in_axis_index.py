@@ -1,4 +1,4 @@
-"""One key for all is healthy where the example's place on the mapped axis is folded into it."""
+"""One key for all examples is correct if each folds in its index on the mapped axis."""
 
 import jax
 import jax.numpy as jnp

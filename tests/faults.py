@@ -18,7 +18,7 @@ import jaxrng_doctor
 from jaxrng_doctor import rules
 from jaxrng_doctor.jax_internals import patches
 
-TOLD = "injected"
+MESSAGE = "injected"
 
 # These parse user input or show results. If they fail, the command fails.
 _NO_STAGES = (
@@ -45,7 +45,7 @@ class Injected(Exception):
 
 def fail(*_: Any, **__: Any) -> Any:
     """The replacement for a broken part."""
-    raise Injected(TOLD)
+    raise Injected(MESSAGE)
 
 
 hits: Counter[str] = Counter()

@@ -136,9 +136,9 @@ def test_nothing_else_changes(tmp_path: Path, name: str, codes: list[str]) -> No
     found = [finding(place, code) for place in draws(path) for code in codes]
     assert found
 
-    done, told = add_ignores(report(*found), tmp_path)
+    done, reported = add_ignores(report(*found), tmp_path)
 
-    assert done.findings == (), told
+    assert done.findings == (), reported
     assert len(done.suppressed) == len(found)
     assert ast.dump(parsed(path.read_bytes()), include_attributes=True) == syntax
     after = text_of(path)
@@ -151,9 +151,9 @@ def test_nothing_else_changes(tmp_path: Path, name: str, codes: list[str]) -> No
     assert all(comment_for(f) is not None for f in found)
 
     written = path.read_bytes()
-    again, told = add_ignores(done, tmp_path)
+    again, reported = add_ignores(done, tmp_path)
     assert path.read_bytes() == written
-    assert told == ["0 ignore comments in 0 files"]
+    assert reported == ["0 ignore comments in 0 files"]
     assert again.suppressed == done.suppressed
 
 
@@ -194,9 +194,9 @@ def test_a_comment_that_gets_codes_is_no_longer_unused(tmp_path: Path) -> None:
     path = tmp_path / "a.py"
     path.write_text("draw(key)  # jaxrng: ignore[RNG003]\ny = 1  # jaxrng: ignore[RNG003]\n")
     unused = [finding(Place(str(path), line), "RNG900") for line in (1, 2)]
-    done, told = add_ignores(report(*map(finding, draws(path)), *unused), tmp_path)
+    done, reported = add_ignores(report(*map(finding, draws(path)), *unused), tmp_path)
     assert done.findings == (unused[1],)
-    assert told == [
+    assert reported == [
         "1 ignore comment in 1 file",
         "no comment for RNG900 at a.py:2: remove the comment that suppresses nothing",
     ]
@@ -220,16 +220,18 @@ def test_what_is_left_alone_and_said(tmp_path: Path) -> None:
     files["has changed since"].write_text("# new\ndraw(key)\n")
     cell = finding(Place("<cell 7>", 1))
     stale = finding(Place(str(files["read-only"]), 1), "RNG900")
-    done, told = add_ignores(report(*found, cell, finding(None), stale), project)
+    done, reported = add_ignores(report(*found, cell, finding(None), stale), project)
     assert len(done.findings) == 7
-    for (why, path), line in zip(files.items(), sorted(told[1:], key=_reason(files)), strict=False):
+    for (why, path), line in zip(
+        files.items(), sorted(reported[1:], key=_reason(files)), strict=False
+    ):
         assert why in line
         assert path.name in line
         assert "jaxrng" not in path.read_text()
-    assert told[0] == "0 ignore comments in 0 files"
-    assert any("<cell 7>:1: it is in no file" in line for line in told)
-    assert any("it has no place" in line for line in told)
-    assert any("RNG900" in line and "remove the comment" in line for line in told)
+    assert reported[0] == "0 ignore comments in 0 files"
+    assert any("<cell 7>:1: it is in no file" in line for line in reported)
+    assert any("it has no place" in line for line in reported)
+    assert any("RNG900" in line and "remove the comment" in line for line in reported)
 
 
 def _reason(files: dict[str, Path]) -> Callable[[str], int]:
@@ -255,10 +257,10 @@ def test_a_file_that_would_not_stay_the_same_is_left(tmp_path: Path, monkeypatch
     path = tmp_path / "a.py"
     path.write_text("x = draw('''\n''')\n")
     monkeypatch.setattr(source, "lines_for_comments", lambda path: {1})
-    done, told = add_ignores(report(*map(finding, draws(path))), tmp_path)
+    done, reported = add_ignores(report(*map(finding, draws(path))), tmp_path)
     assert path.read_text() == "x = draw('''\n''')\n"
     assert len(done.findings) == 1
-    assert "the comment would change the program" in told[1]
+    assert "the comment would change the program" in reported[1]
 
 
 NOISE = '''\
@@ -301,8 +303,8 @@ def test_for_real(run_cli: RunCli, tmp_path: Path) -> None:
     second = run_cli(*call, "--format", "json")
     assert second.returncode == 0
     assert json.loads(second.stdout)["summary"]["suppressed"] == 2
-    told = [[t["suppressed"] for t in json.loads(p.stdout)["targets"]] for p in (first, second)]
-    assert told[0] == told[1]
+    reported = [[t["suppressed"] for t in json.loads(p.stdout)["targets"]] for p in (first, second)]
+    assert reported[0] == reported[1]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such permissions")

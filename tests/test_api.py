@@ -25,7 +25,7 @@ def codes(report):
     return [finding.code for finding in report.findings]
 
 
-def test_a_conviction():
+def test_a_finding():
     report = jaxrng_doctor.check(noisy, (X, KEY), in_axes=(0, None))
 
     assert not report.ok
@@ -38,7 +38,7 @@ def test_a_conviction():
     assert report.gaps == ()
 
 
-def test_an_acquittal():
+def test_no_finding():
     report = jaxrng_doctor.check(noisy, (X, jax.random.split(KEY, 4)), in_axes=0)
 
     assert report.ok
@@ -57,8 +57,8 @@ def test_the_report_as_text_and_as_json():
     report = jaxrng_doctor.check(noisy, (X, KEY), in_axes=(0, None))
 
     assert "RNG001" in str(report)
-    told = json.loads(report.to_json())
-    [target] = told["targets"]
+    reported = json.loads(report.to_json())
+    [target] = reported["targets"]
     assert target["target"] == "noisy"
     assert [f["code"] for f in target["findings"]] == ["RNG001"]
 

@@ -242,9 +242,9 @@ def test_each_fact_that_no_longer_holds_is_a_gap(fact):
 
     args = jnp.zeros(3), jax.random.key(0)
     report = jaxrng_doctor.check(noisy, args, run=False)
-    told = [gap.message for gap in report.gaps if fact.lost in gap.message]
-    assert len(told) == (0 if fact.watch else 1)
-    assert all(jax.__version__ in message for message in told)
+    reported = [gap.message for gap in report.gaps if fact.lost in gap.message]
+    assert len(reported) == (0 if fact.watch else 1)
+    assert all(jax.__version__ in message for message in reported)
     with jaxrng_doctor.watch() as report:
         jax.jit(noisy)(*args)
     assert any(fact.lost in gap.message for gap in report.gaps)

@@ -47,7 +47,7 @@ def noisy(x, key):
     return jax.vmap(lambda x: x + jax.random.normal(key))(x)
 """
 
-HEALED = """
+FIXED = """
 import jax
 
 
@@ -101,14 +101,14 @@ def run(
     )
 
 
-def convicts_and_acquits(
+def fails_then_passes(
     attempt: Callable[[], subprocess.CompletedProcess[str]], project: Path
 ) -> None:
     """Assert that the recipe reports RNG001 and fails, and passes once the keys are split."""
     done = attempt()
     assert done.returncode != 0, done.stdout
     assert "RNG001" in done.stdout
-    (project / "noise.py").write_text(HEALED)
+    (project / "noise.py").write_text(FIXED)
     done = attempt()
     assert done.returncode == 0, done.stdout
 
@@ -153,7 +153,7 @@ def test_pre_commit(tools: dict[str, str], project: Path, tmp_path: Path, which:
         del hook["additional_dependencies"]
     (project / ".pre-commit-config.yaml").write_text(yaml.safe_dump(recipe))
     commit(project)
-    convicts_and_acquits(
+    fails_then_passes(
         lambda: run([pre_commit, "run", "--all-files"], project, environment), project
     )
 
@@ -165,14 +165,14 @@ def test_tox(tools: dict[str, str], project: Path) -> None:
     # tox does not pass PYTHONPATH on, and would download the build backend of the project.
     overrides = [f"set_env=PYTHONPATH={tools['PYTHONPATH']}", "package=skip"]
     options = [part for each in overrides for part in ("-x", f"testenv:jaxrng.{each}")]
-    convicts_and_acquits(lambda: run([tox, "run", *options], project, tools), project)
+    fails_then_passes(lambda: run([tox, "run", *options], project, tools), project)
 
 
 def test_nox(tools: dict[str, str], project: Path) -> None:
     nox = tool("nox")
     (recipe,) = recipes()["noxfile.py"]
     (project / "noxfile.py").write_text(recipe)
-    convicts_and_acquits(lambda: run([nox], project, tools), project)
+    fails_then_passes(lambda: run([nox], project, tools), project)
 
 
 def test_gitlab(tools: dict[str, str], project: Path, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_shell(tools: dict[str, str], project: Path, tmp_path: Path) -> None:
     environment = in_a_venv(tmp_path / "venv", tools)
     assert run(["sh", "-c", recipe], project, environment).returncode == 1
     assert len(list(ET.parse(project / "jaxrng.xml").iter("failure"))) == 1
-    (project / "noise.py").write_text(HEALED)
+    (project / "noise.py").write_text(FIXED)
     assert run(["sh", "-c", recipe], project, environment).returncode == 0
 
 
@@ -232,11 +232,15 @@ class Runner:
 
     def _run(self, number: int, step: dict[str, Any], values: dict[str, str]) -> bool:
         assert step["shell"] == "bash"
-        told, summary = self.temp / f"output-{number}", self.temp / f"summary-{number}"
-        told.touch()
+        reported, summary = self.temp / f"output-{number}", self.temp / f"summary-{number}"
+        reported.touch()
         summary.touch()
         own = {name: expression(value, values) for name, value in step.get("env", {}).items()}
-        given = {"GITHUB_OUTPUT": told, "GITHUB_STEP_SUMMARY": summary, "RUNNER_TEMP": self.temp}
+        given = {
+            "GITHUB_OUTPUT": reported,
+            "GITHUB_STEP_SUMMARY": summary,
+            "RUNNER_TEMP": self.temp,
+        }
         script = self.temp / f"step-{number}.sh"
         script.write_text(step["run"])
         assert "${{" not in step["run"]  # An input is data, never a piece of a script.
@@ -248,7 +252,7 @@ class Runner:
         self.said += done.stdout
         self.summary += summary.read_text()
         if "id" in step:
-            values |= {f"steps.{step['id']}.outputs.{k}": v for k, v in outputs(told).items()}
+            values |= {f"steps.{step['id']}.outputs.{k}": v for k, v in outputs(reported).items()}
         return done.returncode == 0
 
 
@@ -267,32 +271,34 @@ def action(with_action: dict[str, str], project: Path, tmp_path: Path) -> Runner
 
 
 def test_the_action_fails_marks_lines_and_tells_the_job(action: Runner) -> None:
-    passed, told = action(**{"upload-sarif": "true"})
+    passed, reported = action(**{"upload-sarif": "true"})
     assert not passed
-    assert told["exit-code"] == "1"
+    assert reported["exit-code"] == "1"
     assert "::error " in action.said
     assert "noise.py" in action.said
     assert "RNG001" in action.summary
     (upload,) = action.uploaded
-    assert upload["sarif_file"] == told["sarif"]
-    report = json.loads(Path(told["sarif"]).read_text())
+    assert upload["sarif_file"] == reported["sarif"]
+    report = json.loads(Path(reported["sarif"]).read_text())
     assert [result["ruleId"] for result in report["runs"][0]["results"]] == ["RNG001"]
 
 
 def test_the_action_passes_on_what_is_asked(action: Runner) -> None:
-    (action.project / "other.py").write_text(HEALED)
+    (action.project / "other.py").write_text(FIXED)
     args = "--arg 'x=f32[32, 10]' --arg x2='\"; exit 7\"'"
     action(targets="other.py:noisy", args=args)
     assert "x2" in action.said
-    passed, told = action(targets="other.py:noisy", args="--arg 'x=f32[3, 2]'", version="installed")
-    assert (passed, told["exit-code"]) == (True, "0"), action.said
+    passed, reported = action(
+        targets="other.py:noisy", args="--arg 'x=f32[3, 2]'", version="installed"
+    )
+    assert (passed, reported["exit-code"]) == (True, "0"), action.said
     assert action.uploaded == []
 
 
 def test_a_usage_error_fails_the_action_without_a_report(action: Runner) -> None:
-    passed, told = action(args="--no-such-flag", **{"upload-sarif": "true"})
+    passed, reported = action(args="--no-such-flag", **{"upload-sarif": "true"})
     assert not passed
-    assert told == {"exit-code": "2", "sarif": ""}
+    assert reported == {"exit-code": "2", "sarif": ""}
     assert action.uploaded == []
     assert action.summary == ""
 

@@ -375,15 +375,15 @@ def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
         output.check_writable(tmp_path, "--output")
 
 
-def test_only_slow_stages_are_told(
+def test_only_slow_stages_are_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "PATIENCE", 0.2)
-    with progress.Progress() as told:
-        told.stage("fast")
-        told.stage("slow")
+    with progress.Progress() as reported:
+        reported.stage("fast")
+        reported.stage("slow")
         time.sleep(0.5)
-        told.stage("last")
+        reported.stage("last")
     time.sleep(0.3)
     assert capsys.readouterr().err == "jaxrng-doctor: slow…\n"
 
@@ -393,12 +393,12 @@ def test_a_terminal_shows_a_spinner_that_vanishes(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with progress.Progress() as told:
-        told.stage("tracing add_noise")
+    with progress.Progress() as reported:
+        reported.stage("tracing add_noise")
         deadline = time.monotonic() + 10
         while "tracing add_noise" not in terminal.getvalue() and time.monotonic() < deadline:
             time.sleep(0.01)
-        told.stage("running add_noise")
+        reported.stage("running add_noise")
         time.sleep(0.3)
     shown = terminal.getvalue()
     assert shown.index("tracing add_noise") < shown.index("running add_noise")
@@ -410,11 +410,11 @@ def test_a_terminal_shows_how_many_targets_are_done(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with progress.Progress() as told:
+    with progress.Progress() as reported:
         for lane in range(3):
-            told.stage(f"[red]tracing {lane}", lane)
-        told.total(7)
-        told.done()
+            reported.stage(f"[red]tracing {lane}", lane)
+        reported.total(7)
+        reported.done()
         deadline = time.monotonic() + 10
         while "1/7" not in terminal.getvalue() and time.monotonic() < deadline:
             time.sleep(0.01)

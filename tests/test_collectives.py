@@ -109,7 +109,7 @@ def test_typed_keys():
     assert_equal(on_one(f, KEYS, axes), on_devices(f, KEYS, axes))
 
 
-def test_what_is_broadcast_from_one_device_is_alike_on_all():
+def test_what_is_broadcast_from_one_device_is_equal_on_all():
     """`lax.pbroadcast` has no CPU lowering, so it is not run and there is no result to compare."""
     mesh = Mesh(np.array(jax.devices()[:4]), ("d",))
 

@@ -266,7 +266,7 @@ def test_flags_win_over_a_target_and_a_target_over_all() -> None:
     assert config.choices().fail_on == "error"
 
 
-def test_the_defaults_that_are_told_are_those_that_hold(write: Write) -> None:
+def test_the_defaults_that_are_reported_are_those_that_hold(write: Write) -> None:
     defaults = "\n".join(f"{s.name} = {s.default}" for s in SETTINGS if s.default is not None)
     path = write("pyproject.toml", f"[tool.jaxrng-doctor]\n{defaults}")
     config = read_config(path.parent, ALL_CODES)
@@ -369,7 +369,7 @@ def test_an_editor_refuses_what_the_doctor_refuses(write: Write, text: str) -> N
         ),
     ],
 )
-def test_what_has_a_notation_of_its_own_the_doctor_refuses(write: Write, text: str) -> None:
+def test_what_has_a_notation_separate_the_doctor_refuses(write: Write, text: str) -> None:
     path = write("pyproject.toml", f"[tool.jaxrng-doctor]\n{text}")
     with pytest.raises(UsageError):
         read_config(path.parent, ALL_CODES)

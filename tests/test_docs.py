@@ -105,11 +105,11 @@ def functions_of(snippet):
     }
 
 
-def cured(example, cure):
+def fixed_program(example, fix):
     """The program of a "Use instead" snippet, given the "Example"."""
-    old, new = functions_of(example), functions_of(cure)
-    if not old or len(new) < len(ast.parse(cure).body):
-        return "".join(old.values()) + cure
+    old, new = functions_of(example), functions_of(fix)
+    if not old or len(new) < len(ast.parse(fix).body):
+        return "".join(old.values()) + fix
     for name in old.keys() & new.keys():
         example = example.replace(old[name], new[name])
     return example
@@ -122,9 +122,9 @@ def verdicts(tmp_path_factory, cli_environment):
     names = {}
     watched = {}
     for rule in RULES:
-        examples, cures = snippets(rule, "Example"), snippets(rule, "Use instead")
-        cures = [cured(examples[0], cure) for cure in cures]
-        for section, found in (("Example", examples), ("Use instead", cures)):
+        examples, fixes = snippets(rule, "Example"), snippets(rule, "Use instead")
+        fixes = [fixed_program(examples[0], fix) for fix in fixes]
+        for section, found in (("Example", examples), ("Use instead", fixes)):
             for number, snippet in enumerate(found):
                 path = folder / f"{rule.code.lower()}_{section[:3].lower()}_{number}.py"
                 key = (rule.code, section, number)
@@ -319,9 +319,9 @@ def test_a_rule_says_all_that_there_is_to_say(rule):
     assert re.fullmatch(r"[a-z]+(-[a-z]+)+", rule.name)
     assert rule.summary.endswith(".")
     assert "## " not in rule.summary
-    told = sections(rule)
-    assert list(told) == SECTIONS
-    assert [heading for heading, text in told.items() if not text.strip()] == []
+    reported = sections(rule)
+    assert list(reported) == SECTIONS
+    assert [heading for heading, text in reported.items() if not text.strip()] == []
 
 
 @every_rule
@@ -331,13 +331,13 @@ def test_the_comment_that_a_rule_suggests_names_it(rule):
 
 
 @every_rule
-def test_the_example_is_convicted(rule, verdicts):
+def test_the_example_is_flagged(rule, verdicts):
     for verdict in said_of(rule, "Example", verdicts):
         assert rule.code in [finding["code"] for finding in verdict["findings"]], verdict
 
 
 @every_rule
-def test_what_to_use_instead_is_acquitted(rule, verdicts):
+def test_what_to_use_instead_is_clean(rule, verdicts):
     for verdict in said_of(rule, "Use instead", verdicts):
         assert verdict["draws"], verdict
         assert verdict["findings"] == []

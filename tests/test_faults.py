@@ -212,10 +212,10 @@ def watch(name):
 AS_THE_FUNCTION = {"tracing.returned_values:arrays_alone", "tracing.program:trace_program"}
 
 # This reports faults.
-TELLING = {"watching.recorder:Recorder.gap"}
+REPORTING = {"watching.recorder:Recorder.gap"}
 
 # This can only prove that fewer examples draw: if it fails, a finding remains.
-ONLY_ACQUITTING = {"analysis.lineage.transfers.elementwise:elementwise"}
+ONLY_CLEARING = {"analysis.lineage.transfers.elementwise:elementwise"}
 
 MODULES = sorted({stage.partition(":")[0] for stage in faults.stages()})
 
@@ -232,13 +232,13 @@ def ways(see, names, parts=faults.called):
 
 
 def of_module(module, see, programs):
-    left_out = AS_THE_FUNCTION | TELLING | ONLY_ACQUITTING
+    left_out = AS_THE_FUNCTION | REPORTING | ONLY_CLEARING
     found = ways(see, tuple(programs)).items()
     return [(s, name) for s, name in found if s.partition(":")[0] == module and s not in left_out]
 
 
 @functools.cache
-def healthy(see, name):
+def clean(see, name):
     """The messages of the gaps without a fault."""
     report = see(name)
     return messages(report[1] if isinstance(report, tuple) else report)
@@ -248,7 +248,7 @@ def messages(report):
     return frozenset(gap.message for gap in report.gaps)
 
 
-def is_told(report, usual):
+def is_reported(report, usual):
     """Whether the report is incomplete, with a failure or a gap that is not in `usual`."""
     return not report.complete and bool(report.failures or messages(report) - usual)
 
@@ -265,7 +265,7 @@ def test_a_check_of_which_a_stage_fails_is_not_complete(module):
     for stage, name in of_module(module, check, TARGETS):
         with faults.broken(stage):
             report = check(name)
-        if faults.hits[stage] and not is_told(report, healthy(check, name)):
+        if faults.hits[stage] and not is_reported(report, clean(check, name)):
             silent.append((stage, name))
     assert silent == []
 
@@ -290,7 +290,7 @@ def test_a_watched_program_goes_on_where_a_stage_fails(module):
             outs, report = watch(name)
         if not is_same(outs, expected):
             changed.append((stage, name))
-        if faults.hits[stage] and not is_told(report, healthy(watch, name)):
+        if faults.hits[stage] and not is_reported(report, clean(watch, name)):
             silent.append((stage, name))
     assert (changed, silent) == ([], [])
 
@@ -305,7 +305,7 @@ def test_a_check_of_which_a_hook_fails_is_not_complete(when):
         with faults.broken_hook(title, when) as counted:
             report = check(name)
         assert counted[title]
-        if not is_told(report, healthy(check, name)):
+        if not is_reported(report, clean(check, name)):
             silent.append((title, name))
     assert silent == []
 
@@ -320,7 +320,7 @@ def test_a_watched_program_goes_on_where_a_hook_fails(when):
         assert counted[title]
         if not is_same(outs, expected):
             changed.append((title, name))
-        if not is_told(report, healthy(watch, name)):
+        if not is_reported(report, clean(watch, name)):
             silent.append((title, name))
     assert (changed, silent) == ([], [])
 

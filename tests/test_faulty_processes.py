@@ -143,8 +143,8 @@ def test_a_check_without_a_report_fails(ended):
 
 @pytest.mark.parametrize("stage", [s for s in STAGES[3:] if s != "suppression.unused:finish"])
 def test_a_target_is_not_clean_where_its_check_fails(ended, stage):
-    healthy = ended(*CHECK)
-    assert (healthy.returncode, summary(healthy)["complete"]) == (0, True), healthy.stderr
+    clean = ended(*CHECK)
+    assert (clean.returncode, summary(clean)["complete"]) == (0, True), clean.stderr
 
     done = ended(*CHECK, broken=stage)
     assert done.returncode in (1, 3), done.stderr
@@ -164,9 +164,9 @@ def test_tests_that_are_watched_pass_and_say_so(pytester, cli_environment, monke
 
     assert result.ret == 0
     lines = result.stdout.lines
-    told = "\n".join(lines).partition("= jaxrng-doctor =")[2]
+    reported = "\n".join(lines).partition("= jaxrng-doctor =")[2]
     hit = [line.split()[1] for line in lines if line.startswith("HITS") and line.split()[2] != "0"]
     assert len(hit) > 100
-    silent = [stage for stage in hit if f"test_program[{stage}]" not in told]
+    silent = [stage for stage in hit if f"test_program[{stage}]" not in reported]
     assert silent == []
-    assert faults.TOLD in told
+    assert faults.MESSAGE in reported

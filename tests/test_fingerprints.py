@@ -40,7 +40,7 @@ def of(path, *lines):
     return fingerprints([found(path, n) for n in lines], str(path.parent))
 
 
-def test_each_of_some_faults_that_look_alike_has_its_own(program):
+def test_each_of_some_faults_that_look_equal_has_its_own(program):
     prints = of(program(PROGRAM), 2, 3, 4)
     assert len(set(prints)) == 3
     assert all(len(p) == 32 and int(p, 16) >= 0 for p in prints)
@@ -67,11 +67,11 @@ def test_another_statement_is_another(program):
     assert of(program(PROGRAM.replace("shape,", "(3,),")), 4) != before
 
 
-def test_code_function_and_file_are_told_apart(program):
+def test_code_function_and_file_are_reported_apart(program):
     path, root = program(PROGRAM), str(program(PROGRAM).parent)
     other = program(PROGRAM, "q.py")
-    alike = [found(path, 2), found(path, 2, "RNG002"), found(path, 2, function="g")]
-    assert len(set(fingerprints([*alike, found(other, 2)], root))) == 4
+    equal = [found(path, 2), found(path, 2, "RNG002"), found(path, 2, function="g")]
+    assert len(set(fingerprints([*equal, found(other, 2)], root))) == 4
 
 
 def test_the_folder_may_lie_elsewhere(program):

@@ -64,8 +64,8 @@ def check(run_cli, *targets, arguments=("--arg", "x=f32[4,3]", "--arg", "key=key
 def test_a_fork_takes_no_other_targets_verdict(body, write, run_cli):
     write("forks.py", f"{PRELUDE}\ndef a_fork(x, key):\n    {body.strip()}\n    {DRAW}\n{bad('b')}")
     started = time.monotonic()
-    done, told, report = check(run_cli, "forks.py:a_fork", "forks.py:b")
-    assert told == [("forks.py:a_fork", None, []), ("forks.py:b", None, ["RNG001"])]
+    done, reported, report = check(run_cli, "forks.py:a_fork", "forks.py:b")
+    assert reported == [("forks.py:a_fork", None, []), ("forks.py:b", None, ["RNG001"])]
     assert done.returncode == 1
     assert report["summary"]["complete"]
     assert time.monotonic() - started < 55  # a sleeping child is not waited for
@@ -73,17 +73,17 @@ def test_a_fork_takes_no_other_targets_verdict(body, write, run_cli):
 
 def test_a_fork_while_the_target_runs_takes_no_verdict_either(write, run_cli):
     write("forks.py", f"{PRELUDE}\ndef a(x, key):\n    os.fork()\n    {DRAW}\n{bad('b')}")
-    _, told, _ = check(
+    _, reported, _ = check(
         run_cli, "forks.py:a", "forks.py:b", arguments=("--arg", "x=f32[4,3]", "--arg", "key=key")
     )
-    assert told == [("forks.py:a", None, []), ("forks.py:b", None, ["RNG001"])]
+    assert reported == [("forks.py:a", None, []), ("forks.py:b", None, ["RNG001"])]
 
 
 def test_a_fork_at_import_gives_one_verdict_for_each_target(write, run_cli):
     write("at_import.py", f"{PRELUDE}\nos.fork()\n\ndef f(x, key):\n    {DRAW}\n")
     write("other.py", f"{PRELUDE}{bad('b')}")
-    _, told, _ = check(run_cli, "at_import.py:f", "other.py:b")
-    assert told == [("at_import.py:f", None, []), ("other.py:b", None, ["RNG001"])]
+    _, reported, _ = check(run_cli, "at_import.py:f", "other.py:b")
+    assert reported == [("at_import.py:f", None, []), ("other.py:b", None, ["RNG001"])]
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_a_fork_at_import_gives_one_verdict_for_each_target(write, run_cli):
 def test_a_target_without_an_answer_is_a_failure(text, words, write, run_cli):
     write("leaves.py", f"{PRELUDE}\n{text}")
     write("other.py", f"{PRELUDE}{bad('b')}")
-    done, told, report = check(run_cli, "leaves.py:a", "other.py:b")
-    (left, failure, _), other = told
+    done, reported, report = check(run_cli, "leaves.py:a", "other.py:b")
+    (left, failure, _), other = reported
     assert left == "leaves.py:a"
     assert words in failure["message"]
     assert other == ("other.py:b", None, ["RNG001"])

@@ -422,7 +422,7 @@ def test_ctrl_c_ends_all(busy: tuple[subprocess.Popen[str], list[int]]) -> None:
     assert said == ["interrupted"]
 
 
-def test_a_doctor_that_is_told_to_end_takes_its_workers_with_it(
+def test_a_doctor_that_is_reported_to_end_takes_its_workers_with_it(
     busy: tuple[subprocess.Popen[str], list[int]],
 ) -> None:
     process, pids = busy

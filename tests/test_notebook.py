@@ -151,7 +151,7 @@ def test_a_watched_cell_does_what_it_does_without(outputs):
         ("no rule", "unknown rule 'RNG777'"),
     ],
 )
-def test_what_is_mistyped_is_told_in_a_line(outputs, name, said):
+def test_what_is_mistyped_is_reported_in_a_line(outputs, name, said):
     (output,) = outputs[name]
     assert output.name == "stderr"
     assert said in output.text
@@ -168,7 +168,7 @@ def test_what_a_line_defines_or_maps_has_its_source(outputs):
     assert "get_ipython" not in text
 
 
-def test_a_cell_that_awaits_is_told_another_way_and_that_way_works(outputs):
+def test_a_cell_that_awaits_is_reported_another_way_and_that_way_works(outputs):
     (output,) = outputs["awaits"]
     assert "%%jaxrng cannot watch a cell with a top-level await" in output.text
     assert "with jaxrng_doctor.watch() as report:" in output.text

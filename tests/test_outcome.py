@@ -173,7 +173,7 @@ def test_nothing_is_run_where_running_is_off():
 
 
 DONATING = {
-    "called as it is": lambda f: (f, {}),
+    "called directly": lambda f: (f, {}),
     "under the doctor's vmap": lambda f: (f, {"in_axes": 0}),
     "under a vmap inside": lambda f: (jax.vmap(f), {}),
     "for nothing": lambda f: (lambda x, key: (f(x, key), key)[1], {}),

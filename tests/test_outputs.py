@@ -107,7 +107,7 @@ HIDDEN = {
 
 
 @pytest.mark.parametrize("kind", HIDDEN)
-def test_what_may_hold_arrays_is_no_acquittal(kind):
+def test_what_may_hold_arrays_is_no_clean_verdict(kind):
     with pytest.raises(
         TypeError, match=f"returns an object of type {kind.strip()}, and what is in"
     ):

@@ -110,7 +110,7 @@ def test_what_cannot_be(fresh_imports, formats, file, words):
     assert (fresh_imports / "r").read_text() == "old"
 
 
-def test_bad_usage_is_told_before_any_work(run_cli, write):
+def test_bad_usage_is_reported_before_any_work(run_cli, write):
     folder = write("noise.py", "raise SystemExit('the module was imported')").parent
     for command in (CHECK, ("run", "noise.py")):
         done = run_cli(command[0], *flags("json:new", "sarif:none/r"), *command[1:])

@@ -198,7 +198,7 @@ def test_the_keys_are_those_of_plain_loops(program, make):
 # -- findings -------------------------------------------------------------------------------
 
 
-def healthy(rng):
+def clean(rng):
     def step(c, row):
         return c, row + rng.normal((3,))
 
@@ -279,7 +279,7 @@ def made_in_a_gradient(rng):
 
 
 FOUND = {
-    healthy: [],
+    clean: [],
     helper_called_twice: [],
     one_key_for_two_draws: ["RNG005"],
     one_state_for_two_draws: ["RNG005"],

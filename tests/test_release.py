@@ -62,7 +62,7 @@ def test_what_is_ready_can_be_released(tree: Path) -> None:
         ("pyproject.toml", 'dynamic = ["version"]', 'version = "9"', "a second version"),
     ],
 )
-def test_what_disagrees_is_told(tree: Path, file: str, old: str, new: str, words: str) -> None:
+def test_what_disagrees_is_reported(tree: Path, file: str, old: str, new: str, words: str) -> None:
     edit(tree / file, old, new)
-    told = release.faults(tree, releasing=True)
-    assert any(words in sentence for sentence in told), told
+    reported = release.faults(tree, releasing=True)
+    assert any(words in sentence for sentence in reported), reported

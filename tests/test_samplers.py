@@ -76,7 +76,7 @@ def with_both_keys(name):
 
 
 @every_sampler
-def test_a_shared_key_is_convicted_with_proof(name):
+def test_a_shared_key_is_flagged_with_proof(name):
     keys = jax.random.key(0), jax.random.PRNGKey(1)
     skip_if_refused(jax.vmap(with_both_keys(name), in_axes=None, axis_size=N), *keys)
 
@@ -95,7 +95,7 @@ def test_a_shared_key_is_convicted_with_proof(name):
 
 
 @every_sampler
-def test_split_keys_are_acquitted(name):
+def test_split_keys_are_clean(name):
     keys = jax.random.split(jax.random.key(0), N), jax.random.split(jax.random.PRNGKey(1), N)
     skip_if_refused(jax.vmap(with_both_keys(name)), *keys)
 

@@ -63,7 +63,7 @@ def test_what_is_wrong_is_shown_and_fails(what, monkeypatch, capsys, tmp_path):
     [("0.12.9", False), ("0.6.0", False), ("0.13.0", True), ("1.0.0.dev1", True), ("odd", False)],
 )
 @pytest.mark.parametrize("command", ["check", "run"])
-def test_a_newer_jax_is_told(command, version, is_newer, write, run_cli, cli_environment):
+def test_a_newer_jax_is_reported(command, version, is_newer, write, run_cli, cli_environment):
     write(
         "ahead/jax-0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: jax\nVersion: {version}\n"
     )
@@ -72,6 +72,6 @@ def test_a_newer_jax_is_told(command, version, is_newer, write, run_cli, cli_env
     path = os.pathsep.join(["ahead", cli_environment["PYTHONPATH"]])
     done = run_cli(command, *args, env={"PYTHONPATH": path})
     assert done.returncode == 0
-    told = [line for line in done.stderr.splitlines() if "jaxrng-doctor selfcheck" in line]
-    assert len(told) == is_newer
+    reported = [line for line in done.stderr.splitlines() if "jaxrng-doctor selfcheck" in line]
+    assert len(reported) == is_newer
     assert "selfcheck" not in done.stdout

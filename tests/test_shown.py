@@ -276,9 +276,9 @@ def test_every_flag_of_the_how_to_pages_exists(run_cli):
 def test_every_flag_is_on_the_page_of_the_command_line(run_cli):
     wide = {"COLUMNS": "200"}
     for command in ("check", "inspect", "run", "rules", "explain", "selfcheck", "completion"):
-        told = run_cli(command, "--help", env=wide).stdout
+        reported = run_cli(command, "--help", env=wide).stdout
         part = COMMAND_LINE[COMMAND_LINE.index(f"\n## {command}\n") :][5:].partition("\n## ")[0]
-        flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", told)) - {"--help"}
+        flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", reported)) - {"--help"}
         assert {flag for flag in flags if flag not in part} == set()
 
 

@@ -27,7 +27,7 @@ def hidden(x, key):
     shape = jax.ShapeDtypeStruct((3,), jnp.float32)
     return x + jax.pure_callback(host, shape, random.key_data(key))
 
-def healthy(x, key):
+def clean(x, key):
     return x + random.normal(key, x.shape)
 """
 
@@ -66,7 +66,7 @@ def test_a_gap_fails_a_strict_check_whatever_is_said_of_findings(flags, code, hi
 
 
 def test_strict_passes_what_was_followed(hidden, run_cli):
-    done = run_cli("check", "hidden.py:healthy", *ARGUMENTS, "--strict", "--format", "json")
+    done = run_cli("check", "hidden.py:clean", *ARGUMENTS, "--strict", "--format", "json")
     assert done.returncode == 0
     report = json.loads(done.stdout)
     assert report["summary"]["complete"]
@@ -87,14 +87,14 @@ def test_strict_in_pyproject(all_targets, hidden_one, flags, code, hidden, write
     entries = [
         f'[[tool.jaxrng-doctor.targets]]\ntarget = "hidden.py:{name}"\n'
         f'args = {{ x = "f32[3]", key = "key" }}\n{own}\n'
-        for name, own in (("hidden", hidden_one), ("healthy", ""))
+        for name, own in (("hidden", hidden_one), ("clean", ""))
     ]
     table = f"[tool.jaxrng-doctor]\nstrict = {all_targets}\n"
     write("pyproject.toml", table + "\n".join(entries))
     done = run_cli("check", *flags, "--format", "json")
     assert done.returncode == code, done.stderr
     complete = {t["target"]: t["complete"] for t in json.loads(done.stdout)["targets"]}
-    assert complete == {"hidden.py:hidden": False, "hidden.py:healthy": True}
+    assert complete == {"hidden.py:hidden": False, "hidden.py:clean": True}
 
 
 @pytest.mark.parametrize(("flags", "code"), [((), 0), (("--strict",), 1)])
@@ -125,7 +125,7 @@ def test_raise_for_findings_with_gaps(hidden):
     report.raise_for_findings()
     with pytest.raises(jaxrng_doctor.FindingsError):
         report.raise_for_findings(gaps=True)
-    followed = jaxrng_doctor.check(found["healthy"], (jnp.ones(3), jax.random.key(0)))
+    followed = jaxrng_doctor.check(found["clean"], (jnp.ones(3), jax.random.key(0)))
     assert followed.complete
     followed.raise_for_findings(gaps=True)
 
@@ -162,7 +162,7 @@ def test_hidden():
     jax.jit(hidden)(jnp.ones(3), random.key(0))
 
 def test_healthy():
-    jax.jit(healthy)(jnp.ones(3), random.key(0))
+    jax.jit(clean)(jnp.ones(3), random.key(0))
 """
 )
 

@@ -31,8 +31,8 @@ def finding(code="RNG001", line=1, column=None, scopes=(), path=PATH, **more):
 
 def reason(*findings, **options):
     """The reason why the only finding is suppressed, or `None` if it is not."""
-    told, suppressed = policy.apply(findings, Choices(**options))
-    assert len(told) + len(suppressed) == 1
+    reported, suppressed = policy.apply(findings, Choices(**options))
+    assert len(reported) + len(suppressed) == 1
     return suppressed[0].reason if suppressed else None
 
 
@@ -85,7 +85,7 @@ def test_any_line_of_the_statement(text, line):
 
 
 @pytest.mark.parametrize(("varies", "expected"), [(False, "meant"), (None, "meant"), (True, None)])
-def test_the_convicted_vmap_has_its_comment(text, varies, expected):
+def test_the_flagged_vmap_has_its_comment(text, varies, expected):
     text("x = normal(key)\nvmap(f)(x)  # jaxrng: ignore[RNG001] meant\n")
     scope = Scope("vmap", 4, place=Place(PATH, 2), varies=varies)
     elsewhere = Scope("scan", 4, varies=False)
@@ -114,8 +114,8 @@ def test_expect_same_is_about_sharing_only(text):
     text("x = normal(key)\ny = normal(key)  # jaxrng: ignore meant\n")
     codes = ["RNG001", "RNG002", "RNG003", "RNG005"]
     findings = [finding(code) for code in codes]
-    told, suppressed = policy.apply(findings, Choices(expect="same"))
-    assert [f.code for f in told] == ["RNG005"]
+    reported, suppressed = policy.apply(findings, Choices(expect="same"))
+    assert [f.code for f in reported] == ["RNG005"]
     assert [(s.finding.code, s.by) for s in suppressed] == [(c, "expect") for c in codes[:3]]
     assert policy.apply(findings, Choices())[0] == tuple(findings)
     # A comment, which has a reason, takes precedence over `expect`.
@@ -140,8 +140,8 @@ def test_expect_same_is_about_sharing_only(text):
 )
 def test_selection(select, ignore, expected):
     findings = [finding(c, path="/no/such/file.py") for c in ("RNG001", "RNG003", "RNG010")]
-    told, suppressed = policy.apply(findings, Choices(select, ignore or ()))
-    assert " ".join(f.code for f in told) == expected
+    reported, suppressed = policy.apply(findings, Choices(select, ignore or ()))
+    assert " ".join(f.code for f in reported) == expected
     assert suppressed == ()
 
 
@@ -205,5 +205,5 @@ def test_many_findings_in_one_file_are_quick(text):
     """The file is tokenized once: ten thousand times would take minutes."""
     text("x = normal(key)  # jaxrng: ignore[RNG003]\n" * 2000)
     findings = [finding(line=n % 2000 + 1) for n in range(10_000)]
-    told, _ = policy.apply(findings, Choices())
-    assert len(told) == 10_000
+    reported, _ = policy.apply(findings, Choices())
+    assert len(reported) == 10_000

@@ -63,7 +63,7 @@ def read(done: subprocess.CompletedProcess[str]) -> Any:
     return document
 
 
-def told(document: Any) -> dict[str, list[str]]:
+def reported(document: Any) -> dict[str, list[str]]:
     """For each target, the codes of its findings, and why findings are suppressed."""
     return {
         target["target"].rpartition(":")[2]: [
@@ -77,20 +77,20 @@ def told(document: Any) -> dict[str, list[str]]:
 def test_per_file_ignores_and_exclude(run_cli: RunCli, project: Any) -> None:
     folder = project('per-file-ignores = { "lab/*.py" = ["RNG00"] }\nexclude = ["old"]')
     done = run_cli("check", "--format", "json", cwd=folder / "lab")
-    assert told(read(done)) == {"one": ['RNG005 by per-file-ignores "lab/*.py"'], "two": []}
+    assert reported(read(done)) == {"one": ['RNG005 by per-file-ignores "lab/*.py"'], "two": []}
     assert done.returncode == 0
 
 
-def test_a_target_has_settings_of_its_own_and_flags_win(run_cli: RunCli, project: Any) -> None:
+def test_a_target_has_settings_separate_and_flags_win(run_cli: RunCli, project: Any) -> None:
     project('fail-on = "error"', 'ignore = ["RNG005"]\nno-run = false')
     done = run_cli("check", "--format", "json")
     document = read(done)
-    assert told(document) == {"one": ["RNG005"], "two": []}
+    assert reported(document) == {"one": ["RNG005"], "two": []}
     compared = {t["target"]: t["comparison"] is not None for t in document["targets"]}
     assert compared == {"lab/one.py:one": False, "lab/old/two.py:two": True}
     assert done.returncode == 1
     done = run_cli("check", "--format", "json", "--ignore", "RNG001", "--fail-on", "never")
-    assert told(read(done)) == {"one": ["RNG005"], "two": ["RNG005"]}
+    assert reported(read(done)) == {"one": ["RNG005"], "two": ["RNG005"]}
     assert done.returncode == 0
 
 
@@ -122,7 +122,7 @@ def test_expect_of_all_targets_and_of_one(run_cli: RunCli, write: Write) -> None
         f"{entry.format('shared')}{entry.format('declared')}expect = 'different'",
     )
     done = run_cli("check", "--format", "json")
-    assert told(read(done)) == {"shared": ["RNG001 by expect "], "declared": ["RNG001"]}
+    assert reported(read(done)) == {"shared": ["RNG001 by expect "], "declared": ["RNG001"]}
 
 
 def test_a_comment_for_the_file(run_cli: RunCli, project: Any, write: Write) -> None:
@@ -130,7 +130,7 @@ def test_a_comment_for_the_file(run_cli: RunCli, project: Any, write: Write) -> 
     write("lab/one.py", "# jaxrng: ignore-file[RNG001, RNG005] twins\n" + TWICE.format(name="one"))
     write("lab/old/two.py", TWICE.format(name="two") + "\n# jaxrng: ignore-file\n")
     done = run_cli("check", "--format", "json")
-    assert told(read(done)) == {
+    assert reported(read(done)) == {
         "one": ["RNG005 by file-comment twins"],
         "two": ["RNG005 by file-comment "],
     }
@@ -168,10 +168,10 @@ def test_what_suppresses_nothing(run_cli: RunCli, write: Write) -> None:
     }
     # Another function in the file may need the comment.
     document = read(run_cli("check", "fresh.py:model.call", *call))
-    assert told(document) == {"model.call": []}
+    assert reported(document) == {"model.call": []}
     # Without a run, or with other rules selected, comments are not reported as unused.
-    assert told(read(run_cli("check", "fresh.py:good", *call, "--no-run"))) == {"good": []}
-    assert told(read(run_cli("check", "fresh.py:good", *call, "--select", "RNG003"))) == {
+    assert reported(read(run_cli("check", "fresh.py:good", *call, "--no-run"))) == {"good": []}
+    assert reported(read(run_cli("check", "fresh.py:good", *call, "--select", "RNG003"))) == {
         "good": []
     }
 
@@ -190,7 +190,7 @@ def test_codes_that_are_not_in_brackets(run_cli: RunCli, write: Write) -> None:
 def test_the_comment_about_an_unused_comment(run_cli: RunCli, write: Write) -> None:
     write("fresh.py", FRESH.replace("ignore[RNG001]", "ignore[RNG001, RNG900] kept"))
     done = run_cli("check", "fresh.py:good", "--arg", "x=f32[3]", "--format", "json")
-    assert told(read(done)) == {"good": ["RNG900", "RNG900 by comment kept"]}
+    assert reported(read(done)) == {"good": ["RNG900", "RNG900 by comment kept"]}
 
 
 def test_a_baseline(run_cli: RunCli, project: Any, write: Write) -> None:
@@ -210,14 +210,14 @@ def test_a_baseline(run_cli: RunCli, project: Any, write: Write) -> None:
     write("lab/one.py", moved + more)
     write("pyproject.toml", CONFIG.format(settings="baseline = 'lab/known.json'", overrides=""))
     done = run_cli("check", "--format", "json", cwd=folder / "lab")
-    assert told(read(done)) == {
+    assert reported(read(done)) == {
         "one": ["RNG005 by baseline "],
         "two": ["RNG005 by baseline "],
     }
     assert done.returncode == 0
     assert "No new findings in 4 draws (2 in the baseline)" in run_cli("check").stdout
     new = run_cli("check", "lab/one.py:one", "lab/one.py:other", "--format", "json")
-    assert told(read(new)) == {"one": ["RNG005 by baseline "], "other": ["RNG005"]}
+    assert reported(read(new)) == {"one": ["RNG005 by baseline "], "other": ["RNG005"]}
     assert new.returncode == 1
     assert "known.json" not in new.stderr  # only some targets were checked
 

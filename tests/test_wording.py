@@ -69,8 +69,12 @@ PROSE = (tokenize.STRING, tokenize.COMMENT, getattr(tokenize, "FSTRING_MIDDLE", 
 
 
 def files() -> list[Path]:
-    sources = [*ROOT.glob("jaxrng_doctor/**/*.py"), *ROOT.glob("jaxrng_doctor/**/*.j2")]
-    return sorted([*sources, ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+    named = ("README.md", "CONTRIBUTING.md", "Makefile", "pyproject.toml", "action.yml")
+    folders = ("jaxrng_doctor", "tests", "benchmarks", "docs", "sample_scripts")
+    sources = [file for name in folders for file in (ROOT / name).rglob("*.py")]
+    pages = [*ROOT.glob("jaxrng_doctor/**/*.j2"), *ROOT.glob("docs/**/*.md")]
+    found = [*sources, *pages, *(ROOT / ".ci").iterdir(), *(ROOT / name for name in named)]
+    return sorted({file for file in found if file.is_file()} - {Path(__file__).resolve()})
 
 
 def prose(text: str, suffix: str) -> Iterator[tuple[int, str]]:

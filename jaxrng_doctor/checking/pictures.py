@@ -128,15 +128,15 @@ def _of(keys: _Keys, *, few: bool) -> Picture | None:
     rows = _rows(keys.words, pair, most)
     wrap = functools.partial(jax.random.wrap_key_data, impl=keys.impl)
     own = [wrap(keys.words[i]) for i in rows]
-    cure = jax.random.split(wrap(keys.words[pair[0] if pair else 0]), len(rows))
+    fix = jax.random.split(wrap(keys.words[pair[0] if pair else 0]), len(rows))
     stands_in = sampler is None
     try:
-        before, after = _drawn(sampler or _stand_in, own), _drawn(sampler or _stand_in, [*cure])
+        before, after = _drawn(sampler or _stand_in, own), _drawn(sampler or _stand_in, [*fix])
     except Exception:
         if stands_in:
             raise
         stands_in = True
-        before, after = _drawn(_stand_in, own), _drawn(_stand_in, [*cure])
+        before, after = _drawn(_stand_in, own), _drawn(_stand_in, [*fix])
     columns = _evenly(before.shape[1], most)
     return Picture(
         size=len(keys.words),

@@ -72,9 +72,9 @@ def _sleep_of(native: int | None) -> str | None:
     # Python's clock for threads crashes if the thread has ended; this file is just missing then.
     path = f"/proc/self/task/{native}/status"
     with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
-        told = dict(line.split(":", 1) for line in file if ":" in line)
-        if told.get("State", "").split()[:1] == ["S"]:
-            return told.get("voluntary_ctxt_switches")
+        reported = dict(line.split(":", 1) for line in file if ":" in line)
+        if reported.get("State", "").split()[:1] == ["S"]:
+            return reported.get("voluntary_ctxt_switches")
     return None
 
 

@@ -33,7 +33,7 @@ class Mailbox:
     def __init__(self, client: Any, index: int) -> None:
         self._client = client
         self._index = index
-        self._told = False
+        self._reported = False
 
     def post(self, value: Any) -> bool:
         """Store `value` for process 0; return whether process 0 still reads it."""
@@ -68,8 +68,8 @@ class Mailbox:
             while (left := until - time.monotonic()) > 0:
                 if self._came(key, min(left, _POLL)):
                     return until, True
-                if left < SECONDS - _PATIENCE and not self._told:
-                    self._told = True
+                if left < SECONDS - _PATIENCE and not self._reported:
+                    self._reported = True
                     _tell("waiting for the other processes to end; Ctrl-C to wait no longer")
         except KeyboardInterrupt:
             return 0.0, False

@@ -47,7 +47,7 @@ def merged(
                 targets.append(replace(target, findings=(), suppressed=(), gaps=(), draws=()))
             mine = targets[at[_who(target)]]
             more: dict[str, Any] = {
-                kind: (*getattr(mine, kind), _told(one, _named(processes, count)))
+                kind: (*getattr(mine, kind), _reported(one, _named(processes, count)))
             }
             targets[at[_who(target)]] = replace(mine, **more)
     return tuple(targets)
@@ -71,7 +71,7 @@ def _who(target: TargetReport) -> Any:
     return target.target, target.lines
 
 
-def _told(one: Any, who: str) -> Any:
+def _reported(one: Any, who: str) -> Any:
     if isinstance(one, Finding):
         return replace(one, notes=(*one.notes, f"seen in {who}, not in process 0"))
     if isinstance(one, Gap):

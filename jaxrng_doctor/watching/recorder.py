@@ -184,7 +184,9 @@ class Recorder:
             with self._lock, hooks.paused():
                 return self._loops.call_of(loop)
         except TooMany:
-            self.gap(f"too many different calls of {name}: later ones are not compared", place_here())
+            self.gap(
+                f"too many different calls of {name}: later ones are not compared", place_here()
+            )
         except Exception as error:
             self._uncompared(name, error)
         return None

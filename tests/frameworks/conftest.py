@@ -6,7 +6,7 @@ import jaxrng_doctor
 
 
 @pytest.fixture
-def convicted(request):
+def flagged(request):
     """Check a faulty program: it has one kind of error, proven, on lines of the test's own file.
 
     Each such line ends with `# draws`. Returns the first finding.
@@ -20,15 +20,15 @@ def convicted(request):
         findings = report.at_or_over("warning")
         assert {(f.code, f.severity, f.confidence) for f in findings} == {(code, "error", "proven")}
         assert {f.place.path for f in findings} == {str(request.path)}
-        told = {lines[f.place.line - 1] for f in findings}
-        assert all(line.endswith("# draws") for line in told), told
+        reported = {lines[f.place.line - 1] for f in findings}
+        assert all(line.endswith("# draws") for line in reported), reported
         return findings[0]
 
     return check
 
 
 @pytest.fixture
-def acquitted():
+def clean():
     """Check a clean program: it draws, and has no gaps and no findings except the given notes."""
 
     def check(fn, *args, notes=()):

@@ -16,7 +16,7 @@ def one_step(state, key):
     return SAMPLER.step(key, state)[0]  # draws
 
 
-def test_chains_side_by_side(convicted, acquitted):
+def test_chains_side_by_side(flagged, clean):
     def shared(x, key):
         return jax.vmap(one_step, (0, None))(jax.vmap(SAMPLER.init)(x), key).position
 
@@ -24,11 +24,11 @@ def test_chains_side_by_side(convicted, acquitted):
         keys = jax.random.split(key, 3)
         return jax.vmap(one_step)(jax.vmap(SAMPLER.init)(x), keys).position
 
-    convicted("RNG001", shared, X, KEY)
-    acquitted(split, X, KEY)
+    flagged("RNG001", shared, X, KEY)
+    clean(split, X, KEY)
 
 
-def test_steps_of_a_chain(convicted, acquitted):
+def test_steps_of_a_chain(flagged, clean):
     def shared(x, key):
         def step(state, _):
             return one_step(state, key), None
@@ -41,5 +41,5 @@ def test_steps_of_a_chain(convicted, acquitted):
 
         return jax.lax.scan(step, SAMPLER.init(x), jax.random.split(key, 3))[0].position
 
-    convicted("RNG003", shared, X[0], KEY)
-    acquitted(split, X[0], KEY)
+    flagged("RNG003", shared, X[0], KEY)
+    clean(split, X[0], KEY)

@@ -22,21 +22,21 @@ def split(x, key):
     return jax.vmap(sampled)(x, jax.random.split(key, 8))
 
 
-def test_a_seed_that_is_not_mapped(convicted, acquitted):
-    convicted("RNG001", lambda x, key: jax.vmap(sampled, (0, None))(x, key), X, KEY)
-    acquitted(split, X, KEY)
+def test_a_seed_that_is_not_mapped(flagged, clean):
+    flagged("RNG001", lambda x, key: jax.vmap(sampled, (0, None))(x, key), X, KEY)
+    clean(split, X, KEY)
 
 
-def test_one_seed_for_two_samples(convicted, acquitted):
+def test_one_seed_for_two_samples(flagged, clean):
     def apart(x, key):
         first, second = jax.random.split(key)
         return sampled(x, first) + sampled(x, second)
 
-    convicted("RNG005", lambda x, key: sampled(x, key) + sampled(x, key), X, KEY)
-    acquitted(apart, X, KEY)
+    flagged("RNG005", lambda x, key: sampled(x, key) + sampled(x, key), X, KEY)
+    clean(apart, X, KEY)
 
 
-def test_distributions_made_of_others(acquitted):
+def test_distributions_made_of_others(clean):
     def both(x, key):
         first, second = jax.random.split(key)
         kinds = distrax.Categorical(logits=x)
@@ -44,8 +44,8 @@ def test_distributions_made_of_others(acquitted):
         joint = distrax.Joint([distrax.Normal(0.0, 1.0), distrax.Normal(1.0, 1.0)])
         return mixture.sample(seed=first), joint.sample(seed=second)
 
-    acquitted(both, X, KEY)
+    clean(both, X, KEY)
 
 
-def test_training(acquitted):
-    acquitted(lambda x, key: jax.grad(lambda x: (split(x, key) ** 2).mean())(x), X, KEY)
+def test_training(clean):
+    clean(lambda x, key: jax.grad(lambda x: (split(x, key) ** 2).mean())(x), X, KEY)

@@ -29,40 +29,40 @@ def split(x, key):
     return jax.vmap(NET)(x, jax.random.split(key, 8))
 
 
-def test_a_captured_key(convicted, acquitted):
+def test_a_captured_key(flagged, clean):
     def captured(x, key):
         return jax.vmap(lambda row: NET(row, key))(x)
 
-    finding = convicted("RNG001", captured, X, KEY)
+    finding = flagged("RNG001", captured, X, KEY)
 
     assert finding.help[0].code.startswith("keys = jax.random.split(key, 8)\njax.vmap(")
-    acquitted(split, X, KEY)
+    clean(split, X, KEY)
 
 
 @pytest.mark.parametrize("vmap", [jax.vmap, eqx.filter_vmap])
-def test_a_key_that_is_not_mapped(convicted, acquitted, vmap):
-    convicted("RNG001", lambda x, key: vmap(NET, in_axes=(0, None))(x, key), X, KEY)
-    acquitted(lambda x, key: vmap(NET)(x, jax.random.split(key, 8)), X, KEY)
+def test_a_key_that_is_not_mapped(flagged, clean, vmap):
+    flagged("RNG001", lambda x, key: vmap(NET, in_axes=(0, None))(x, key), X, KEY)
+    clean(lambda x, key: vmap(NET)(x, jax.random.split(key, 8)), X, KEY)
 
 
-def test_filter_vmap_is_told_of_by_its_name(convicted):
+def test_filter_vmap_is_reported_by_its_name(flagged):
     def captured(x, key):
         return eqx.filter_vmap(lambda row: NET(row, key))(x)
 
-    [help] = convicted("RNG001", captured, X, KEY).help
+    [help] = flagged("RNG001", captured, X, KEY).help
 
     assert "eqx.filter_vmap(..., in_axes=(0, 0))(x, keys)" in help.code
 
 
-def test_an_ensemble_from_one_key(convicted, acquitted):
+def test_an_ensemble_from_one_key(flagged, clean):
     def from_one(key):
         return eqx.filter_vmap(Net, in_axes=None, axis_size=4)(key).linear
 
-    convicted("RNG001", from_one, KEY)
-    acquitted(lambda key: eqx.filter_vmap(Net)(jax.random.split(key, 4)).linear, KEY)
+    flagged("RNG001", from_one, KEY)
+    clean(lambda key: eqx.filter_vmap(Net)(jax.random.split(key, 4)).linear, KEY)
 
 
-def test_the_gradient_of_a_shared_mask(convicted, acquitted):
+def test_the_gradient_of_a_shared_mask(flagged, clean):
     def gradient(forward):
         def loss(net, x, key):
             return forward(net, x, key).sum()
@@ -72,11 +72,11 @@ def test_the_gradient_of_a_shared_mask(convicted, acquitted):
     def mapped(net, x, key):
         return jax.vmap(net)(x, jax.random.split(key, 8))
 
-    convicted("RNG001", gradient(lambda net, x, key: jax.vmap(net, (0, None))(x, key)), X, KEY)
-    acquitted(gradient(mapped), X, KEY)
+    flagged("RNG001", gradient(lambda net, x, key: jax.vmap(net, (0, None))(x, key)), X, KEY)
+    clean(gradient(mapped), X, KEY)
 
 
-def test_a_checkpointed_loop_does_its_steps_again(convicted, acquitted):
+def test_a_checkpointed_loop_does_its_steps_again(flagged, clean):
     internal = pytest.importorskip("equinox.internal")
 
     def trained(step, xs):
@@ -92,12 +92,12 @@ def test_a_checkpointed_loop_does_its_steps_again(convicted, acquitted):
     def shared(x, key):
         return trained(lambda x, _: noisy(x, key), jnp.arange(8))(x)
 
-    convicted("RNG003", shared, X, KEY)
-    acquitted(lambda x, key: trained(noisy, jax.random.split(key, 8))(x), X, KEY)
+    flagged("RNG003", shared, X, KEY)
+    clean(lambda x, key: trained(noisy, jax.random.split(key, 8))(x), X, KEY)
 
 
 @pytest.mark.parametrize("kind", ["lax", "checkpointed"])
-def test_a_key_in_the_carry_of_a_loop_of_equinoxs(convicted, acquitted, kind):
+def test_a_key_in_the_carry_of_a_loop_of_equinoxs(flagged, clean, kind):
     internal = pytest.importorskip("equinox.internal")
 
     def walk(advance):
@@ -113,11 +113,11 @@ def test_a_key_in_the_carry_of_a_loop_of_equinoxs(convicted, acquitted, kind):
             0
         ]
 
-    convicted("RNG003", walk(advance=False), X, KEY)
-    acquitted(walk(advance=True), X, KEY)
+    flagged("RNG003", walk(advance=False), X, KEY)
+    clean(walk(advance=True), X, KEY)
 
 
-def test_a_batch_norm_beside_dropout(convicted, acquitted):
+def test_a_batch_norm_beside_dropout(flagged, clean):
     norm, state = eqx.nn.make_with_state(eqx.nn.BatchNorm)(4, axis_name="batch", mode="batch")
 
     def forward(axes):
@@ -127,11 +127,11 @@ def test_a_batch_norm_beside_dropout(convicted, acquitted):
 
         return jax.vmap(one, axis_name="batch", in_axes=axes, out_axes=(0, None))
 
-    convicted("RNG001", lambda x, key: forward((0, None, None))(x, state, key)[0], X, KEY)
-    acquitted(lambda x, key: forward((0, None, 0))(x, state, jax.random.split(key, 8))[0], X, KEY)
+    flagged("RNG001", lambda x, key: forward((0, None, None))(x, state, key)[0], X, KEY)
+    clean(lambda x, key: forward((0, None, 0))(x, state, jax.random.split(key, 8))[0], X, KEY)
 
 
-def test_training(acquitted):
+def test_training(clean):
     def train(x, key):
         key, net_key = jax.random.split(key)
         net = Net(net_key)
@@ -148,4 +148,4 @@ def test_training(acquitted):
             net = step(net, x, jax.random.fold_in(key, i))
         return net.linear
 
-    acquitted(train, X, KEY)
+    clean(train, X, KEY)

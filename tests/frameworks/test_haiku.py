@@ -30,18 +30,18 @@ def applied(function):
     return lambda x, key: function.apply(params, key, x)
 
 
-def test_a_vmap_that_does_not_split(convicted, acquitted):
-    finding = convicted("RNG001", applied(mapped(split=False)), X, KEY)
+def test_a_vmap_that_does_not_split(flagged, clean):
+    finding = flagged("RNG001", applied(mapped(split=False)), X, KEY)
 
     assert "hk.vmap(..., split_rng=True)" in finding.help[0].code
-    acquitted(applied(mapped(split=True)), X, KEY)
+    clean(applied(mapped(split=True)), X, KEY)
 
 
-def test_parameters_that_all_examples_share_are_meant_to_be_one(acquitted):
-    acquitted(lambda x, key: mapped(split=True).init(key, x), X, KEY)
+def test_parameters_that_all_examples_share_are_meant_to_be_one(clean):
+    clean(lambda x, key: mapped(split=True).init(key, x), X, KEY)
 
 
-def test_a_transformed_function_under_vmap(convicted, acquitted):
+def test_a_transformed_function_under_vmap(flagged, clean):
     function = hk.transform(net)
     params = function.init(KEY, X)
 
@@ -51,11 +51,11 @@ def test_a_transformed_function_under_vmap(convicted, acquitted):
     def split(x, key):
         return jax.vmap(function.apply, (None, 0, 0))(params, jax.random.split(key, 8), x)
 
-    convicted("RNG001", shared, X, KEY)
-    acquitted(split, X, KEY)
+    flagged("RNG001", shared, X, KEY)
+    clean(split, X, KEY)
 
 
-def test_a_scan_over_a_key_from_outside(convicted, acquitted):
+def test_a_scan_over_a_key_from_outside(flagged, clean):
     def shared(x):
         key = hk.next_rng_key()
 
@@ -72,12 +72,12 @@ def test_a_scan_over_a_key_from_outside(convicted, acquitted):
 
         return hk.scan(step, jnp.zeros(4), x)[1]
 
-    finding = convicted("RNG003", applied(hk.transform(shared)), X, KEY)
+    finding = flagged("RNG003", applied(hk.transform(shared)), X, KEY)
     assert "hk.next_rng_key()" in finding.help[0].code
-    acquitted(applied(hk.transform(own)), X, KEY)
+    clean(applied(hk.transform(own)), X, KEY)
 
 
-def test_one_key_of_haikus_for_two_draws(convicted, acquitted):
+def test_one_key_of_haikus_for_two_draws(flagged, clean):
     def shared(x):
         key = hk.next_rng_key()
         return hk.dropout(key, 0.5, x) + hk.dropout(key, 0.1, x)  # draws
@@ -88,12 +88,12 @@ def test_one_key_of_haikus_for_two_draws(convicted, acquitted):
     def codes(function):
         return {f.code for f in jaxrng_doctor.check(applied(function), (X, KEY)).findings}
 
-    convicted("RNG005", applied(hk.transform(shared)), X, KEY)
+    flagged("RNG005", applied(hk.transform(shared)), X, KEY)
     assert codes(hk.transform(shared)) == {"RNG005"}  # no RNG009: Haiku itself splits
-    acquitted(applied(hk.transform(own)), X, KEY)
+    clean(applied(hk.transform(own)), X, KEY)
 
 
-def test_training(acquitted):
+def test_training(clean):
     function = hk.transform(net)
 
     def train(x, key):
@@ -109,4 +109,4 @@ def test_training(acquitted):
             params = step(params, jax.random.fold_in(key, i))
         return params
 
-    acquitted(train, X, KEY)
+    clean(train, X, KEY)

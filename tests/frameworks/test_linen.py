@@ -81,22 +81,22 @@ def gradient(model):
 
 
 @pytest.mark.parametrize("program", [applied, gradient])
-def test_a_lifted_vmap_that_does_not_split(convicted, acquitted, program):
-    finding = convicted("RNG001", program(Mapped(split=False)), X, KEY)
+def test_a_lifted_vmap_that_does_not_split(flagged, clean, program):
+    finding = flagged("RNG001", program(Mapped(split=False)), X, KEY)
 
     assert [h.code for h in finding.help] == ['nn.vmap(..., split_rngs={"dropout": True})']
-    acquitted(program(Mapped(split=True)), X, KEY)
+    clean(program(Mapped(split=True)), X, KEY)
 
 
 @pytest.mark.parametrize("program", [applied, gradient])
-def test_a_lifted_scan_that_does_not_split(convicted, acquitted, program):
-    finding = convicted("RNG003", program(Scanned(split=False)), X, KEY)
+def test_a_lifted_scan_that_does_not_split(flagged, clean, program):
+    finding = flagged("RNG003", program(Scanned(split=False)), X, KEY)
 
     assert [h.code for h in finding.help] == ['nn.scan(..., split_rngs={"dropout": True})']
-    acquitted(program(Scanned(split=True)), X, KEY)
+    clean(program(Scanned(split=True)), X, KEY)
 
 
-def test_layers_that_a_scan_initialises_alike(convicted, acquitted):
+def test_layers_that_a_scan_initialises_equally(flagged, clean):
     class Layer(nn.Module):
         @nn.compact
         def __call__(self, x, _):
@@ -105,13 +105,13 @@ def test_layers_that_a_scan_initialises_alike(convicted, acquitted):
     def layers(split):
         return nn.scan(Layer, variable_axes={"params": 0}, split_rngs={"params": split}, length=3)()
 
-    finding = convicted("RNG003", lambda x, key: layers(False).init(key, x, None), X, KEY)
+    finding = flagged("RNG003", lambda x, key: layers(False).init(key, x, None), X, KEY)
 
     assert [h.code for h in finding.help] == ['nn.scan(..., split_rngs={"params": True})']
-    acquitted(lambda x, key: layers(True).init(key, x, None), X, KEY)
+    clean(lambda x, key: layers(True).init(key, x, None), X, KEY)
 
 
-def test_a_lifted_while_loop_with_a_stream_of_the_users_own(convicted, acquitted):
+def test_a_lifted_while_loop_with_a_stream_of_the_users_own(flagged, clean):
     class Walk(nn.Module):
         split: bool
 
@@ -129,35 +129,35 @@ def test_a_lifted_while_loop_with_a_stream_of_the_users_own(convicted, acquitted
     def walked(split):
         return lambda x, key: Walk(split).apply({}, x, rngs={"walk": key})
 
-    finding = convicted("RNG003", walked(False), X, KEY)
+    finding = flagged("RNG003", walked(False), X, KEY)
 
     assert [h.code for h in finding.help] == ['nn.while_loop(..., split_rngs={"walk": True})']
-    acquitted(walked(True), X, KEY)
+    clean(walked(True), X, KEY)
 
 
-def test_an_ensemble_initialised_from_one_key(convicted, acquitted):
-    finding = convicted("RNG001", lambda x, key: Ensemble(split=False).init(key, x), X, KEY)
+def test_an_ensemble_initialised_from_one_key(flagged, clean):
+    finding = flagged("RNG001", lambda x, key: Ensemble(split=False).init(key, x), X, KEY)
 
     assert [h.code for h in finding.help] == ['nn.vmap(..., split_rngs={"params": True})']
-    acquitted(lambda x, key: Ensemble(split=True).init(key, x), X, KEY)
+    clean(lambda x, key: Ensemble(split=True).init(key, x), X, KEY)
 
 
-def test_parameters_that_all_examples_share_are_meant_to_be_one(acquitted):
-    acquitted(lambda x, key: Mapped(split=True).init({"params": key, "dropout": key}, x), X, KEY)
+def test_parameters_that_all_examples_share_are_meant_to_be_one(clean):
+    clean(lambda x, key: Mapped(split=True).init({"params": key, "dropout": key}, x), X, KEY)
 
 
-def test_dropout_in_an_apply_under_vmap(convicted, acquitted):
+def test_dropout_in_an_apply_under_vmap(flagged, clean):
     def apply(x, key):
         return Net().apply(fixed, x, rngs={"dropout": key})
 
     fixed = variables(Net())
-    finding = convicted("RNG001", lambda x, key: jax.vmap(apply, (0, None))(x, key), X, KEY)
+    finding = flagged("RNG001", lambda x, key: jax.vmap(apply, (0, None))(x, key), X, KEY)
 
     assert "jax.vmap(apply, in_axes=(0, 0))(x, keys)" in finding.help[0].code
-    acquitted(lambda x, key: jax.vmap(apply)(x, jax.random.split(key, 8)), X, KEY)
+    clean(lambda x, key: jax.vmap(apply)(x, jax.random.split(key, 8)), X, KEY)
 
 
-def test_a_lone_key_from_which_all_streams_fall_back(convicted, acquitted):
+def test_a_lone_key_from_which_all_streams_fall_back(flagged, clean):
     fixed = variables(Net())
 
     def captured(x, key):
@@ -167,15 +167,15 @@ def test_a_lone_key_from_which_all_streams_fall_back(convicted, acquitted):
         keys = jax.random.split(key, 8)
         return jax.vmap(lambda row, k: Net().apply(fixed, row, rngs=k))(x, keys)
 
-    convicted("RNG001", captured, X, KEY)
-    acquitted(mapped, X, KEY)
+    flagged("RNG001", captured, X, KEY)
+    clean(mapped, X, KEY)
 
 
-def test_broadcast_dims_say_that_a_mask_is_shared(acquitted):
-    acquitted(applied(Net(broadcast_dims=(0,))), X, KEY)
+def test_broadcast_dims_say_that_a_mask_is_shared(clean):
+    clean(applied(Net(broadcast_dims=(0,))), X, KEY)
 
 
-def test_training(acquitted):
+def test_training(clean):
     net = Net()
 
     def train(x, key):
@@ -194,4 +194,4 @@ def test_training(acquitted):
             params = step(params, jax.random.fold_in(dropout_key, i))
         return params
 
-    acquitted(train, X, KEY)
+    clean(train, X, KEY)

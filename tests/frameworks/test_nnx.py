@@ -40,29 +40,29 @@ SETTING = (
 )
 
 
-def test_a_model_with_dropout_that_is_not_mapped(convicted, acquitted):
+def test_a_model_with_dropout_that_is_not_mapped(flagged, clean):
     unmapped = nnx.vmap(lambda model, row: model(row), in_axes=(None, 0))
-    finding = convicted("RNG001", lambda model, x: unmapped(model, x), Net(nnx.Rngs(0)), X)
+    finding = flagged("RNG001", lambda model, x: unmapped(model, x), Net(nnx.Rngs(0)), X)
 
     assert [h.code for h in finding.help] == [SETTING]
-    acquitted(lambda model, x: split(model, x), Net(nnx.Rngs(0)), X)
+    clean(lambda model, x: split(model, x), Net(nnx.Rngs(0)), X)
 
 
-def test_streams_that_are_not_mapped(convicted):
-    finding = convicted("RNG001", lambda x, key: shared(Net(nnx.Rngs(key)), x), X, KEY)
+def test_streams_that_are_not_mapped(flagged):
+    finding = flagged("RNG001", lambda x, key: shared(Net(nnx.Rngs(key)), x), X, KEY)
 
     assert [h.code for h in finding.help] == [SETTING]
 
 
-def test_the_gradient_of_a_shared_model(convicted, acquitted):
+def test_the_gradient_of_a_shared_model(flagged, clean):
     def gradient(forward):
         return lambda model, x: nnx.grad(lambda model: forward(model, x).sum())(model)
 
-    convicted("RNG001", gradient(shared), Net(nnx.Rngs(0)), X)
-    acquitted(gradient(split), Net(nnx.Rngs(0)), X)
+    flagged("RNG001", gradient(shared), Net(nnx.Rngs(0)), X)
+    clean(gradient(split), Net(nnx.Rngs(0)), X)
 
 
-def test_an_ensemble_from_one_key(convicted, acquitted):
+def test_an_ensemble_from_one_key(flagged, clean):
     def make(rngs):
         return nnx.Linear(4, 3, rngs=rngs)  # draws
 
@@ -72,22 +72,22 @@ def test_an_ensemble_from_one_key(convicted, acquitted):
     def from_many(key):
         return nnx.state(nnx.split_rngs(splits=4)(nnx.vmap(make))(nnx.Rngs(key)))
 
-    finding = convicted("RNG001", from_one, KEY)
+    finding = flagged("RNG001", from_one, KEY)
     assert "nnx.split_rngs(splits=4)" in finding.help[0].code
-    acquitted(from_many, KEY)
+    clean(from_many, KEY)
 
 
-def test_a_scan_whose_streams_are_not_carried(convicted, acquitted):
+def test_a_scan_whose_streams_are_not_carried(flagged, clean):
     def scanned(axis):
         forward = nnx.scan(lambda model, row: model(row), in_axes=(streams(axis), 0), out_axes=0)
         return lambda x, key: forward(Net(nnx.Rngs(key)), x)
 
-    finding = convicted("RNG003", scanned(None), X, KEY)
+    finding = flagged("RNG003", scanned(None), X, KEY)
     assert "@nnx.split_rngs(splits=8)\n@nnx.scan(" in finding.help[0].code
-    acquitted(scanned(nnx.Carry), X, KEY)
+    clean(scanned(nnx.Carry), X, KEY)
 
 
-def test_training(acquitted):
+def test_training(clean):
     def train(x, key):
         model = Net(nnx.Rngs(key))
 
@@ -101,4 +101,4 @@ def test_training(acquitted):
             step(model, x)
         return nnx.state(model, nnx.Param)
 
-    acquitted(train, X, KEY)
+    clean(train, X, KEY)

@@ -22,24 +22,24 @@ def split(x, key):
     return jax.vmap(lambda row, k: seed(model, k)(row))(x, jax.random.split(key, 5))
 
 
-def test_a_handler_around_the_vmap(convicted, acquitted):
+def test_a_handler_around_the_vmap(flagged, clean):
     def around(x, key):
         with seed(rng_seed=key):
             return jax.vmap(model)(x)
 
-    convicted("RNG001", around, X, KEY)
-    acquitted(split, X, KEY)
+    flagged("RNG001", around, X, KEY)
+    clean(split, X, KEY)
 
 
-def test_a_model_seeded_alike_for_every_example(convicted):
-    convicted("RNG001", lambda x, key: jax.vmap(lambda row: seed(model, key)(row))(x), X, KEY)
+def test_a_model_seeded_equally_for_every_example(flagged):
+    flagged("RNG001", lambda x, key: jax.vmap(lambda row: seed(model, key)(row))(x), X, KEY)
 
 
-def test_a_seed_that_is_a_constant(convicted):
-    convicted("RNG001", lambda x: jax.vmap(lambda row: seed(model, 0)(row))(x), X)
+def test_a_seed_that_is_a_constant(flagged):
+    flagged("RNG001", lambda x: jax.vmap(lambda row: seed(model, 0)(row))(x), X)
 
 
-def test_chains_side_by_side(convicted, acquitted):
+def test_chains_side_by_side(flagged, clean):
     def energy(x):
         return 0.5 * jnp.sum(x**2)
 
@@ -60,17 +60,17 @@ def test_chains_side_by_side(convicted, acquitted):
         return chains
 
     start = jnp.ones((3, 2))
-    convicted("RNG002", sampled(lambda key: jnp.broadcast_to(key, (3,))), start, KEY)
-    acquitted(sampled(lambda key: jax.random.split(key, 3)), start, KEY)
+    flagged("RNG002", sampled(lambda key: jnp.broadcast_to(key, (3,))), start, KEY)
+    clean(sampled(lambda key: jax.random.split(key, 3)), start, KEY)
 
 
-def test_predictions(acquitted):
+def test_predictions(clean):
     predict = infer.Predictive(model, num_samples=4)
-    acquitted(lambda x, key: predict(key, x), X, KEY)
+    clean(lambda x, key: predict(key, x), X, KEY)
 
 
 @pytest.mark.parametrize("chains", [1, 2])
-def test_what_numpyro_does_with_a_key_within_one_call_is_its_own_business(acquitted, chains):
+def test_what_numpyro_does_with_a_key_within_one_call_is_its_own_business(clean, chains):
     def posterior(x, key):
         mcmc = infer.MCMC(
             infer.NUTS(model, max_tree_depth=2),
@@ -83,4 +83,4 @@ def test_what_numpyro_does_with_a_key_within_one_call_is_its_own_business(acquit
         mcmc.run(key, x)
         return mcmc.get_samples()
 
-    acquitted(posterior, X, KEY, notes=("RNG006", "RNG007"))
+    clean(posterior, X, KEY, notes=("RNG006", "RNG007"))

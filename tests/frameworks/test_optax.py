@@ -10,16 +10,16 @@ PARAMS = {"w": jnp.ones((8, 4)), "b": jnp.ones(4)}
 KEY = jax.random.key(0)
 
 
-def test_one_key_for_the_noise_of_every_model(convicted, acquitted):
+def test_one_key_for_the_noise_of_every_model(flagged, clean):
     def updated(params, key):
         noise = optax.add_noise(0.1, 0.5, key)
         return noise.update(params, noise.init(params))[0]  # draws
 
-    convicted("RNG001", lambda x, key: jax.vmap(updated, (0, None))(x, key), PARAMS["w"], KEY)
-    acquitted(lambda x, key: jax.vmap(updated)(x, jax.random.split(key, 8)), PARAMS["w"], KEY)
+    flagged("RNG001", lambda x, key: jax.vmap(updated, (0, None))(x, key), PARAMS["w"], KEY)
+    clean(lambda x, key: jax.vmap(updated)(x, jax.random.split(key, 8)), PARAMS["w"], KEY)
 
 
-def test_a_state_that_is_thrown_away(convicted, acquitted):
+def test_a_state_that_is_thrown_away(flagged, clean):
     def shared(params, key):
         noise = optax.add_noise(0.1, 0.5, key)
         state = noise.init(params)
@@ -40,11 +40,11 @@ def test_a_state_that_is_thrown_away(convicted, acquitted):
 
         return jax.lax.scan(step, (params, noise.init(params)), length=3)[0][0]
 
-    convicted("RNG003", shared, PARAMS, KEY)
-    acquitted(carried, PARAMS, KEY)
+    flagged("RNG003", shared, PARAMS, KEY)
+    clean(carried, PARAMS, KEY)
 
 
-def test_training(acquitted):
+def test_training(clean):
     def train(params, key):
         optimizer = optax.chain(optax.add_noise(0.1, 0.5, key), optax.adam(0.1))
 
@@ -59,4 +59,4 @@ def test_training(acquitted):
             params, state = step(params, state)
         return params
 
-    acquitted(train, PARAMS, KEY)
+    clean(train, PARAMS, KEY)

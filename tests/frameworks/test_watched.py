@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from tests.watching.same_results import assert_alike
+from tests.watching.same_results import assert_same_results
 
 X = jnp.arange(32.0).reshape(8, 4) / 32
 STEPS = 4
@@ -158,7 +158,7 @@ def numpyro():
     "program", [linen, nnx, equinox, haiku, blackjax, numpyro], ids=lambda p: p.__name__
 )
 def test_numbers_and_compiled_code_are_the_same(program):
-    report = assert_alike(program)
+    report = assert_same_results(program)
 
     assert report.draws
     assert report.failures == ()

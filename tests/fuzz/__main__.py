@@ -45,16 +45,16 @@ def main() -> int:
         if options.derived:
             found = derived(found, seed)
         try:
-            told = disagreements(found)
+            reported = disagreements(found)
         except TooLong:
             skipped += 1
             continue
-        if told:
+        if reported:
             wrong.append(seed)
-            print(f"seed {seed}:", *told, sep="\n  ")
+            print(f"seed {seed}:", *reported, sep="\n  ")
             if not options.no_shrink:
-                small, told = shrunk(found, told)
-                print("shrunk:", *told, sep="\n  ")
+                small, reported = shrunk(found, reported)
+                print("shrunk:", *reported, sep="\n  ")
                 print(render(small).text, flush=True)
         if done % 50 == 0:
             jax.clear_caches()  # otherwise compiled programs fill the memory
@@ -71,9 +71,9 @@ def _family(name: str, seeds: range) -> int:
         verdict = FAMILIES[name].verdict(seed)
         faulty += verdict.faulty
         gaps += verdict.gap
-        if verdict.told:
+        if verdict.reported:
             wrong.append(seed)
-            print(f"{name}, seed {seed}:", *verdict.told, sep="\n  ")
+            print(f"{name}, seed {seed}:", *verdict.reported, sep="\n  ")
             print(FAMILIES[name].case(seed).source().text, flush=True)
         if done % 50 == 0:
             jax.clear_caches()

@@ -42,7 +42,7 @@ def disagreements(program: Program) -> list[str]:
     by_where = Oracle(program).notes
     notes = list(by_where.values())
     source = render(program)
-    told: list[str] = []
+    reported: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         fn = load(source, Path(folder))
         args = [_argument(var, value) for var, value in program.inputs]
@@ -52,15 +52,15 @@ def disagreements(program: Program) -> list[str]:
                 with NOT_COMPARED:
                     report = check(fn, args, run=run, select=(*CODES, *reuse.CODES))
             except Exception as error:
-                told.append(f"{words}: {type(error).__name__}: {str(error).splitlines()[0]}")
+                reported.append(f"{words}: {type(error).__name__}: {str(error).splitlines()[0]}")
                 continue
-            told += [f"{words}: gap: {gap.message}" for gap in report.gaps]
-            told += [f"{words}: failure: {failure.message}" for failure in report.failures]
+            reported += [f"{words}: gap: {gap.message}" for gap in report.gaps]
+            reported += [f"{words}: failure: {failure.message}" for failure in report.failures]
             compare = _with_run if run else _without_run
-            told += [f"{words}: {text}" for text in compare(notes, source, report)]
+            reported += [f"{words}: {text}" for text in compare(notes, source, report)]
             reused = reuse.disagreements(by_where, source, report, proven=run)
-            told += [f"{words}: {text}" for text in reused]
-    return told
+            reported += [f"{words}: {text}" for text in reused]
+    return reported
 
 
 def load(source: Source, folder: Path) -> Callable[..., Any]:
@@ -104,10 +104,12 @@ def _matched(
     true: dict[int, list[Note]] = defaultdict(list)
     for note in notes:
         true[source.at[note.line_of]].append(note)
-    told, pairs = [], []
+    reported, pairs = [], []
     for line in sorted({*seen, *true}):
         if len(seen[line]) != len(true[line]):
-            told.append(f"line {line}: {len(true[line])} draws, the doctor saw {len(seen[line])}")
+            reported.append(
+                f"line {line}: {len(true[line])} draws, the doctor saw {len(seen[line])}"
+            )
             continue
         for note, draw in zip(true[line], seen[line], strict=True):
             theirs = [
@@ -116,10 +118,10 @@ def _matched(
             ]
             ours = [(kind, source.at[id]) for kind, id, _ in note.scopes]
             if theirs != ours:
-                told.append(f"line {line}: scopes {ours}, the doctor saw {theirs}")
+                reported.append(f"line {line}: scopes {ours}, the doctor saw {theirs}")
             else:
                 pairs.append((note, draw))
-    return pairs, told
+    return pairs, reported
 
 
 def _truths(note: Note) -> list[Truth]:
@@ -127,31 +129,31 @@ def _truths(note: Note) -> list[Truth]:
 
 
 def _with_run(notes: list[Note], source: Source, report: Any) -> list[str]:
-    pairs, told = _matched(notes, source, report)
+    pairs, reported = _matched(notes, source, report)
     for note, draw in pairs:
         for depth, (truth, scope) in enumerate(zip(_truths(note), draw.scopes, strict=True)):
             if not truth.judged:
                 continue
             at = f"line {source.at[note.line_of]}, scope {depth}"
             if scope.varies is not (not truth.equal):
-                told.append(f"{at}: varies={scope.varies}, equal keys: {truth.equal}")
+                reported.append(f"{at}: varies={scope.varies}, equal keys: {truth.equal}")
             if scope.distinct not in truth.counts:
-                told.append(f"{at}: distinct={scope.distinct}, truly {sorted(truth.counts)}")
-    return told + _findings(notes, source, report, proven=True)
+                reported.append(f"{at}: distinct={scope.distinct}, truly {sorted(truth.counts)}")
+    return reported + _findings(notes, source, report, proven=True)
 
 
 def _without_run(notes: list[Note], source: Source, report: Any) -> list[str]:
-    pairs, told = _matched(notes, source, report)
+    pairs, reported = _matched(notes, source, report)
     for note, draw in pairs:
         for depth, (truth, scope) in enumerate(zip(_truths(note), draw.scopes, strict=True)):
             at = f"line {source.at[note.line_of]}, scope {depth}"
             if scope.varies and truth.equal:
-                told.append(f"{at}: called distinct, truly {sorted(truth.counts)}")
+                reported.append(f"{at}: called distinct, truly {sorted(truth.counts)}")
             if scope.varies is False and truth.judged and not truth.same:
-                told.append(f"{at}: called the same, truly {sorted(truth.counts)}")
+                reported.append(f"{at}: called the same, truly {sorted(truth.counts)}")
             if scope.varies is not False and truth.judged and truth.structural:
-                told.append(f"{at}: varies={scope.varies}, and nothing of the key is mapped")
-    return told + _findings(notes, source, report, proven=False)
+                reported.append(f"{at}: varies={scope.varies}, and nothing of the key is mapped")
+    return reported + _findings(notes, source, report, proven=False)
 
 
 # -- findings ------------------------------------------------------------------------------
@@ -173,7 +175,7 @@ def _findings(notes: list[Note], source: Source, report: Any, *, proven: bool) -
         for codes in _expected(note):
             must[where].add(codes)
         may[where] |= _allowed(note)
-    told = []
+    reported = []
     found: dict[_Where, list[Finding]] = defaultdict(list)
     for finding in (f for f in reuse.verdicts(report, proven=proven) if f.code in CODES):
         lines = tuple(s.place.line if s.place else 0 for s in finding.scopes)
@@ -183,13 +185,13 @@ def _findings(notes: list[Note], source: Source, report: Any, *, proven: bool) -
         for finding in found[where]:
             sure = any(finding.code in codes for codes in must[where])
             if finding.confidence == "refuted":
-                told.append(f"line {line}: {finding.code} is refuted")
+                reported.append(f"line {line}: {finding.code} is refuted")
             if not sure and finding.code not in may[where]:
-                told.append(f"line {line}: {finding.code} is a false alarm: {finding.message}")
+                reported.append(f"line {line}: {finding.code} is a false alarm: {finding.message}")
         sure_codes = {f.code for f in found[where] if f.confidence == "proven"}
         missed = [sorted(c) for c in must[where] if not c & sure_codes] if proven else []
-        told += [f"line {line}: {' or '.join(codes)} is not proven" for codes in missed]
-    return told
+        reported += [f"line {line}: {' or '.join(codes)} is not proven" for codes in missed]
+    return reported
 
 
 def _expected(note: Note) -> list[frozenset[str]]:

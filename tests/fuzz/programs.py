@@ -250,7 +250,7 @@ class _Writer:
     def row(self, n: int) -> Var:
         """Keys of shape (n,)."""
         rng, base = self.rng, self.key()
-        old, alike = base.legacy, [v for v in self.visible("key", 1) if v.legacy == base.legacy]
+        old, equal = base.legacy, [v for v in self.visible("key", 1) if v.legacy == base.legacy]
         choices: list[tuple[int, Callable[[], Var]]] = [
             (5, lambda: self.assign("split", [base], shape=(n,), legacy=old)),
             (1, lambda: self.assign("broadcast", [base], shape=(n,), legacy=old)),
@@ -258,8 +258,8 @@ class _Writer:
             (2, lambda: self.assign("fold_many", [base, self.integers(n)], shape=(n,), legacy=old)),
             (1, lambda: self.assign("keys_of", [self.integers(n)], shape=(n,))),
         ]
-        if alike:
-            source = self.pick(alike)
+        if equal:
+            source = self.pick(equal)
             size = source.shape[0]
             choices += [
                 (
@@ -279,7 +279,7 @@ class _Writer:
                     ),
                 ),
             ]
-        same = [v for v in alike if v.shape == (n,)]
+        same = [v for v in equal if v.shape == (n,)]
         if same:
             a, b = self.pick(same), self.pick(same)
             mask = [rng.random() < 0.5 for _ in range(n)]
@@ -312,7 +312,7 @@ class _Writer:
                     ),
                 ),
             ]
-        longer = [v for v in alike if v.shape[0] > n]
+        longer = [v for v in equal if v.shape[0] > n]
         if longer:
             whole = self.pick(longer)
             start = rng.randrange(whole.shape[0] - n + 1)

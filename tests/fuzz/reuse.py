@@ -29,14 +29,14 @@ def disagreements(
     # If exclusive branches both repeat keys, jaxrng-doctor also reports a key that they share and
     # that is derived in two ways.
     either = {source.at[b.line_of] for (v, a), (w, b) in pairs if _have_common(a, b)} - true
-    told = [
+    reported = [
         f"line {line}: {finding.code} is a false alarm: {finding.message}"
         for line, finding in sorted(said.items())
         if line not in true | either and (proven or line not in free)
     ]
     sure = {line for line, finding in said.items() if finding.confidence == "proven"}
     missed = sorted(true - sure) if proven else []
-    return told + [f"line {line}: a key drawn from before is not proven" for line in missed]
+    return reported + [f"line {line}: a key drawn from before is not proven" for line in missed]
 
 
 def verdicts(report: Any, *, proven: bool) -> list[Finding]:

@@ -12,14 +12,14 @@ from tests.fuzz.oracle import TooLong
 from tests.fuzz.tree import Assign, Block, Call, Cond, Loop, Program, Vmap, Wrapped
 
 
-def kinds(told: list[str]) -> set[str]:
+def kinds(reported: list[str]) -> set[str]:
     """The kinds of disagreements, without the lines and numbers, which shrinking changes."""
-    return {re.sub(r"[\d\[\], ]+", " ", text.split(" is a false alarm")[0]) for text in told}
+    return {re.sub(r"[\d\[\], ]+", " ", text.split(" is a false alarm")[0]) for text in reported}
 
 
-def shrunk(program: Program, told: list[str], tries: int = 400) -> tuple[Program, list[str]]:
+def shrunk(program: Program, reported: list[str], tries: int = 400) -> tuple[Program, list[str]]:
     """Delete statements one by one until none can be deleted, with at most `tries` attempts."""
-    wanted = kinds(told)
+    wanted = kinds(reported)
     again = True
     while again and tries > 0:
         again = False
@@ -32,9 +32,9 @@ def shrunk(program: Program, told: list[str], tries: int = 400) -> tuple[Program
             except (KeyError, TooLong, TypeError, ValueError, IndexError):
                 continue  # a name that is still used is gone or has another shape
             if wanted & kinds(now):
-                program, told, again = smaller, now, True
+                program, reported, again = smaller, now, True
                 break
-    return program, told
+    return program, reported
 
 
 def _smaller(program: Program) -> Iterator[Program]:

@@ -21,15 +21,15 @@ def _forgotten():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_verdicts_on_programs_of_a_family_are_the_oracles(family, first):
     seeds = range(first, first + AT_ONCE)
-    told = {seed: FAMILIES[family].verdict(seed).told for seed in seeds}
+    reported = {seed: FAMILIES[family].verdict(seed).reported for seed in seeds}
 
-    assert {seed: words for seed, words in told.items() if words} == {}
+    assert {seed: words for seed, words in reported.items() if words} == {}
 
 
 # Once a disagreement: devices that a permutation leaves out receive zeros.
 @pytest.mark.parametrize(("family", "seed"), [("devices", 31982)])
 def test_verdicts_on_programs_that_were_misjudged(family, seed):
-    assert FAMILIES[family].verdict(seed).told == []
+    assert FAMILIES[family].verdict(seed).reported == []
 
 
 @pytest.mark.parametrize("family", FAMILIES)

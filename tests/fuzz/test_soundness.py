@@ -27,29 +27,29 @@ def forgotten():
 @pytest.mark.usefixtures("forgotten")
 @pytest.mark.parametrize("first", range(0, PROGRAMS, AT_ONCE))
 def test_verdicts_on_random_programs_are_the_oracles(first):
-    told = {}
+    reported = {}
     for seed in range(first, first + AT_ONCE):
         try:
-            told[seed] = disagreements(program(seed, small=True))
+            reported[seed] = disagreements(program(seed, small=True))
         except TooLong:
             continue
-    assert {seed: words for seed, words in told.items() if words} == {}
-    assert len(told) > AT_ONCE // 2
+    assert {seed: words for seed, words in reported.items() if words} == {}
+    assert len(reported) > AT_ONCE // 2
 
 
 @pytest.mark.usefixtures("forgotten")
 @pytest.mark.parametrize("first", range(0, DERIVED, AT_ONCE))
 def test_derivatives_and_checkpoints_change_no_verdict(first):
-    told, ways = {}, set()
+    reported, ways = {}, set()
     for seed in range(first, first + AT_ONCE):
         changed = derived(program(seed, small=True), seed)
         ways |= {s.how for block in blocks(changed) for s in block if isinstance(s, Wrapped)}
         try:
-            told[seed] = disagreements(changed)
+            reported[seed] = disagreements(changed)
         except TooLong:
             continue
-    assert {seed: words for seed, words in told.items() if words} == {}
-    assert len(told) > AT_ONCE // 2
+    assert {seed: words for seed, words in reported.items() if words} == {}
+    assert len(reported) > AT_ONCE // 2
     assert len(ways) >= 3
 
 

@@ -102,14 +102,14 @@ def test_a_narrow_terminal_is_not_overrun(flags, program, run_cli):
         ((*NOISY, "--output", "no/such/folder.txt"), "--output"),
     ],
 )
-def test_a_slip_is_told(arguments, word, program, run_cli):
+def test_a_slip_is_reported(arguments, word, program, run_cli):
     done = run_cli("inspect", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")
     assert word in done.stderr
 
 
-def test_what_fails_is_told_and_the_others_are_shown(program, run_cli):
+def test_what_fails_is_reported_and_the_others_are_shown(program, run_cli):
     alone = run_cli("inspect", "prog.py:fails", "--arg", "x=f32[32,10]")
     assert (alone.returncode, alone.stdout) == (3, "")
     assert "no such thing" in alone.stderr
@@ -131,13 +131,13 @@ def test_the_function_itself_is_not_run(write, run_cli, tmp_path):
         """
         import jax
 
-        def told(x, key):
+        def reported(x, key):
             jax.debug.callback(lambda _: open("ran", "w").close(), x)
             return x + jax.random.normal(key, x.shape)
         """,
     )
     for flags in ((), ("--no-run",)):
-        done = run_cli("inspect", "calls.py:told", "--arg", "x=f32[3]", *flags)
+        done = run_cli("inspect", "calls.py:reported", "--arg", "x=f32[3]", *flags)
         assert done.returncode == 0, done.stderr
         assert ("the keys were not computed" in done.stdout) == bool(flags)
     assert not (tmp_path / "ran").exists()
@@ -201,7 +201,7 @@ def test_a_branch_that_is_not_taken_says_so(write, run_cli):
     assert "«not reached»" in draw
 
 
-def test_a_model_with_many_parameters_and_faults_is_told_in_a_few_lines(write, run_cli):
+def test_a_model_with_many_parameters_and_faults_is_reported_in_a_few_lines(write, run_cli):
     write(
         "model.py",
         """

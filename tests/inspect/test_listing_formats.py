@@ -202,11 +202,11 @@ def test_a_graph_leads_through_every_branch_and_paints_no_key_that_was_not_reach
     labels = {node.get_name(): node for node in nodes(parsed)}
     (out,) = [name for name, node in labels.items() if '"out ' in node.get_label()]
     sources = [e.get_source() for e in parsed.get_edges() if e.get_destination() == out]
-    told = {labels[name].get_label().partition("jax.random.")[2][:6]: name for name in sources}
-    assert sorted(told) == ["normal", "unifor"]
-    assert labels[told["normal"]].get("fillcolor")
-    assert labels[told["unifor"]].get("fillcolor") is None  # x[0] is 1
-    assert "not reached" in labels[told["unifor"]].get_label()
+    reported = {labels[name].get_label().partition("jax.random.")[2][:6]: name for name in sources}
+    assert sorted(reported) == ["normal", "unifor"]
+    assert labels[reported["normal"]].get("fillcolor")
+    assert labels[reported["unifor"]].get("fillcolor") is None  # x[0] is 1
+    assert "not reached" in labels[reported["unifor"]].get_label()
 
 
 def test_a_stripe_of_a_graph_is_as_wide_as_its_run_of_keys_is_long():

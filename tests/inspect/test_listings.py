@@ -362,7 +362,7 @@ def test_what_changes_in_a_loop_is_never_said_to_stay_the_same(fn, args):
     assert all(over == (Variation.UNKNOWN,) for over in carries(every=True))
 
 
-def test_each_scope_has_an_index_of_its_own_however_deep():
+def test_each_scope_has_an_index_separate_however_deep():
     def fn(x, key):
         def drawn(x):
             return x + jax.random.normal(key)

@@ -255,8 +255,8 @@ def _describe(same: Sequence[bool], distinct: Sequence[bool], rng: np.random.Gen
         options = [EQUAL] * bool(is_same) + [DISTINCT] * bool(is_distinct)
         if is_same and number < len(SCOPES):
             options.append(CONSTANT)
-        is_told = options and rng.random() < 0.9
-        found.append(options[rng.integers(len(options))] if is_told else UNKNOWN)
+        is_reported = options and rng.random() < 0.9
+        found.append(options[rng.integers(len(options))] if is_reported else UNKNOWN)
     return tuple(found[: len(SCOPES)]), tuple(found[len(SCOPES) :])
 
 
@@ -322,8 +322,8 @@ def tried(case: Case, cases: Iterable[Case] = ()) -> Tried:
         claims = [_describe(same[:, number], distinct[:, number], rng) for same, distinct in truths]
         twins = list(range(len(one)))
         for i, j in itertools.combinations(range(len(one)), 2):
-            alike = case.operands[i] == case.operands[j] and np.array_equal(one[i], one[j])
-            if twins[j] == j and alike and rng.random() < 0.7:
+            equal = case.operands[i] == case.operands[j] and np.array_equal(one[i], one[j])
+            if twins[j] == j and equal and rng.random() < 0.7:
                 twins[j], claims[j] = twins[i], claims[i]
         groups[tuple(claims), tuple(twins)].append(number)
     of_keys = any(map(_is_words, case.operands))

@@ -93,7 +93,7 @@ def test_the_cause_says_where_equal_keys_and_seeds_were_made():
     assert all(step.place.path == __file__ for step in made.values() if step is not None)
 
 
-def test_each_of_two_scopes_has_a_cause_of_its_own():
+def test_each_of_two_scopes_has_a_cause_separate():
     def program(x, key):
         inner = jax.vmap(lambda _, own: normal(fold_in(own, 1)), in_axes=(0, None))
         return jax.vmap(lambda own: inner(x, own))(split(key, 3))

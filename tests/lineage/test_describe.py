@@ -101,5 +101,5 @@ def test_what_lies_further_back_than_asked_is_left_out():
     assert describe(draw.keys[0], 2) == "fold_in(…[0], 2)"
 
 
-def test_each_scope_has_an_index_of_its_own():
+def test_each_scope_has_an_index_separate():
     assert [index_of(depth) for depth in (0, 1, 5, 6, 7, 12)] == ["i", "j", "n", "i2", "j2", "i3"]

@@ -95,7 +95,7 @@ def children(key):
     ]  # fmt: skip
 
 
-def test_children_of_one_key_are_told_apart_by_their_number():
+def test_children_of_one_key_are_reported_apart_by_their_number():
     with jax.threefry_partitionable(True):
         found, words = identities(children, jax.random.key(0))
         wanted = [name for name, _ in children(jax.random.key(0))]

@@ -64,8 +64,8 @@ def test_colour_and_width_are_the_terminals_own(format):
 def test_everything_that_was_found_is_told(format):
     report = samples.report(samples.gap_target(), samples.failed_target(), samples.shared_target())
     text = FORMATS[format](report, RenderOptions(width=300, root=samples.ROOT))
-    told = [("RNG001", "RNG002", "RNG003"), ("pure", "callback"), ("could not be kept",)]
-    for words in [*told, ("TypeError", "unsupported", "broken"), ("1,000,000 examples", "proven")]:
+    every = [("RNG001", "RNG002", "RNG003"), ("pure", "callback"), ("could not be kept",)]
+    for words in [*every, ("TypeError", "unsupported", "broken"), ("1,000,000 examples", "proven")]:
         if format == "github" and "proven" in words:
             continue
         assert all(word in text for word in words), words

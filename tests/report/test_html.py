@@ -182,8 +182,8 @@ def test_a_picture_of_noise_is_drawn_row_by_row():
     assert "Rows: all 3 examples. Columns: all 2 numbers of each draw." in words(text)
     cut = dataclasses.replace(picture, size=3000, drawn=50, examples=(0, 1500, 2999))
     finding = dataclasses.replace(finding, picture=cut)
-    told = words(render(samples.report(TargetReport("noise.py:noisy_batch", (finding,)))))
-    assert "Rows: 3 of 3,000 examples (0 to 2,999). Columns: 2 of 50 numbers" in told
+    reported = words(render(samples.report(TargetReport("noise.py:noisy_batch", (finding,)))))
+    assert "Rows: 3 of 3,000 examples (0 to 2,999). Columns: 2 of 50 numbers" in reported
     alts = [a["aria-label"] for tag, a in Reader(text).elements if a.get("role") == "img"]
     assert len(alts) == 2
     assert "2 distinct rows" in alts[0]

@@ -140,15 +140,15 @@ def test_a_page_shows_what_is_wrong(show, page_of_model):
 def test_equal_rows_are_plain_to_see(show, chromium, page_of_model):
     """Compares the rows on the screen itself, by the colour of each cell."""
     page = show(page_of_model)
-    shared, healed = page.locator("figure.noise svg[role=img]").all()
-    rows = [pixels(chromium, drawn) for drawn in (shared, healed)]
+    shared, fixed = page.locator("figure.noise svg[role=img]").all()
+    rows = [pixels(chromium, drawn) for drawn in (shared, fixed)]
     assert [len(row) for picture in rows for row in picture] == [16] * 64
     assert len({tuple(row) for row in rows[0]}) == 1
     assert len({tuple(row) for row in rows[1]}) == 32
     assert len(set(rows[0][0])) == 2  # kept, and dropped
     assert shared.get_attribute("aria-label").startswith("Noise, current: 32 examples, 1 dist")
     assert shared.locator("text").all_text_contents() == ["A"] * 32
-    assert len(set(healed.locator("text").all_text_contents())) == 32
+    assert len(set(fixed.locator("text").all_text_contents())) == 32
 
 
 def pixels(chromium, drawn):

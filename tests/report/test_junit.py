@@ -70,8 +70,8 @@ def test_a_case_fails_where_the_command_does(fail_on, failing):
         (case,) = read(TargetReport("t", (finding(severity),), choices=Choices(fail_on=fail_on)))
         assert bool(case.result) == (severity in failing)
         assert case.is_passed == (severity not in failing)
-        told = case.result[0].text if case.result else case.system_out
-        assert f"{severity}[RNG011]" in told
+        reported = case.result[0].text if case.result else case.system_out
+        assert f"{severity}[RNG011]" in reported
         assert (case.classname, case.name) == ("jaxrng-doctor", "t")
 
 

@@ -98,13 +98,13 @@ def test_heading_table_and_blocks():
         "train/loop.py:chains",
     ]
     blocks = [token.content for token in tokens(text) if token.type == "fence"]
-    told = (samples.gap_target(), samples.failed_target())
-    assert blocks == [f"{target_text(target, samples.ROOT)}\n" for target in told]
+    reported = (samples.gap_target(), samples.failed_target())
+    assert blocks == [f"{target_text(target, samples.ROOT)}\n" for target in reported]
     assert "train/loop.py:15:30 in walk.<locals>.step" in blocks[0]
     assert "good_batch" not in [row[3] for row in rows]
 
 
-def test_gaps_alone_are_no_acquittal():
+def test_gaps_alone_are_no_clean_verdict():
     target = TargetReport("t", draws=samples.clean_target().draws, gaps=(Gap("g"),))
     first, *_ = rendered(target).splitlines()
     assert first == ("## jaxrng-doctor: No findings in 1 draw, but the analysis has 1 gap")
@@ -120,8 +120,8 @@ def test_hostile_text_is_shown_and_never_obeyed():
     assert {len(row) for row in rows} == {4}
     assert "<script>1</script> &amp; \" ' | \\| \\ `x` ~~~~ ````` # h - i [l](http" in rows[1][1]
     blocks = [token.content for token in tokens(text) if token.type == "fence"]
-    told = (targets[0], targets[2])
-    assert blocks == [f"{target_text(target, samples.ROOT)}\n" for target in told]
+    reported = (targets[0], targets[2])
+    assert blocks == [f"{target_text(target, samples.ROOT)}\n" for target in reported]
     assert "x = f(key)  # ``` `````` </details> ]]> ::error::z 🎲" in blocks[0]
     for token in tokens(text):
         if token.type == "html_inline":

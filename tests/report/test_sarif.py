@@ -105,7 +105,7 @@ def test_what_a_reader_finds():
     ]
 
 
-def test_related_places_are_told_apart():
+def test_related_places_are_reported_apart():
     first, *_ = read(samples.gap_target())["results"]
     assert [place["id"] for place in first["relatedLocations"]] == [0, 1]
 
@@ -240,8 +240,8 @@ def test_fingerprints_survive_a_shifted_line():
 
 def test_hostile_text_is_data():
     run = read(*samples.hostile_targets())
-    told, suppressed = run["results"]
-    text = told["message"]["text"]
+    reported, suppressed = run["results"]
+    text = reported["message"]["text"]
     assert "\x1b[31m \x00 \x07" in text
     assert "é 日本 🎲" in text
     assert "{{0}} {{{{ [x] (0)" in text  # no placeholder, and no link to a location

@@ -329,7 +329,7 @@ def test_all_clear_is_not_said_over_findings_or_failures():
         assert "All clear" not in render(samples.clean_target(), target)
 
 
-def test_an_acquittal_shows_its_keys_only_where_they_were_counted():
+def test_no_finding_shows_its_keys_only_where_they_were_counted():
     counted = Scope("vmap", 4, "f", varies=True, distinct=4)
     assert "keys: ABCD  4 examples, 4 distinct keys" in render(
         TargetReport("t", draws=(Draw("normal", None, "k", (counted,)),))

@@ -125,7 +125,7 @@ def test_what_repeats_in_one_branch_does_not_hide_what_another_branch_shares_wit
     assert sorted(codes) == ["RNG003", "RNG005"]
 
 
-def alike_in_both_branches(x, key):
+def equal_in_both_branches(x, key):
     def step(total, i):
         drawn = jax.lax.cond(i < 2, lambda: jax.random.normal(key), lambda: jax.random.uniform(key))
         return total + drawn, None
@@ -133,8 +133,8 @@ def alike_in_both_branches(x, key):
     return x + jax.lax.scan(step, 0.0, jnp.arange(4))[0]
 
 
-def test_what_repeats_in_each_branch_is_told_of_each():
-    assert [f.code for f in found(alike_in_both_branches, X)] == ["RNG003", "RNG003"]
+def test_what_repeats_in_each_branch_is_reported_separately():
+    assert [f.code for f in found(equal_in_both_branches, X)] == ["RNG003", "RNG003"]
 
 
 def reused_if_large(x, key):
@@ -152,11 +152,11 @@ def drawn_in_one_of_two_branches(x, key):
 
 
 def test_a_use_that_only_these_inputs_leave_out_is_a_note():
-    def told(x):
+    def reported(x):
         return [(f.code, f.severity, f.confidence) for f in found(reused_if_large, x)]
 
-    assert told(X) == [("RNG005", "note", "inferred")]
-    assert told(X + 6) == [("RNG005", "error", "proven")]
+    assert reported(X) == [("RNG005", "note", "inferred")]
+    assert reported(X + 6) == [("RNG005", "error", "proven")]
 
 
 def test_a_use_that_all_inputs_leave_out_is_none():
@@ -190,11 +190,11 @@ def returned_and_never_used(x, key):
 
 
 def test_a_returned_key_that_only_these_inputs_leave_unused_is_a_note():
-    def told(x):
+    def reported(x):
         return [(f.code, f.severity, f.confidence) for f in found(returned_if_large, x)]
 
-    assert told(X) == [("RNG008", "note", "inferred")]
-    assert told(X + 6) == [("RNG008", "warning", "proven")]
+    assert reported(X) == [("RNG008", "note", "inferred")]
+    assert reported(X + 6) == [("RNG008", "warning", "proven")]
     assert found(returned_and_never_used, X) == ()
 
 
@@ -209,7 +209,7 @@ def by_two_choices(x, key):
     return one + jax.lax.cond(x[1] > 5, lambda: jnp.zeros(3), lambda: mask(key))
 
 
-def test_what_one_choice_keeps_apart_at_two_places_is_healthy():
+def test_what_one_choice_keeps_apart_at_two_places_is_clean():
     for run in (True, False):
         assert found(by_one_choice_at_two_places, X, run=run) == ()
         assert [f.code for f in found(by_two_choices, X, run=run)] == ["RNG005"]

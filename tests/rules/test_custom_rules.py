@@ -145,7 +145,7 @@ def test_a_rule_that_reuses_a_key(layer, function, first, again, way):
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_a_rule_that_makes_the_same_numbers_again_is_healthy(way):
+def test_a_rule_that_makes_the_same_numbers_again_is_clean(way):
     report = jaxrng_doctor.check(functools.partial(way, regenerated), (X, KEY))
 
     assert report.findings == report.gaps == ()

@@ -159,7 +159,7 @@ def steps_of(make_key, count):
     return program
 
 
-def test_steps_that_nobody_looked_at_are_not_called_distinct():
+def test_steps_that_nothing_looked_at_are_not_called_distinct():
     """The keys of all 300 steps are distinct, except for the last 20, which share one key."""
 
     def late(key, i):
@@ -286,11 +286,11 @@ PURE = {
 
 
 @pytest.mark.parametrize("make", KEYS.values(), ids=KEYS)
-@pytest.mark.parametrize(("healthy", "faulty"), PURE.values(), ids=PURE)
-def test_what_only_computes_is_followed(healthy, faulty, make):
+@pytest.mark.parametrize(("clean", "faulty"), PURE.values(), ids=PURE)
+def test_what_only_computes_is_followed(clean, faulty, make):
     key = make(3)
 
-    good = jaxrng_doctor.check(lambda k: drawn_from_each(healthy(distinct_words(None, k))), (key,))
+    good = jaxrng_doctor.check(lambda k: drawn_from_each(clean(distinct_words(None, k))), (key,))
     bad = jaxrng_doctor.check(lambda k: drawn_from_each(faulty(distinct_words(None, k))), (key,))
 
     assert good.gaps == bad.gaps == ()

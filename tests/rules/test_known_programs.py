@@ -16,7 +16,7 @@ KEYS = {"typed": jax.random.key, "legacy": jax.random.PRNGKey}
 
 @pytest.mark.parametrize("make", KEYS.values(), ids=KEYS)
 @pytest.mark.parametrize("what", PROGRAMS)
-def test_the_faulty_are_found_and_the_healthy_pass(what, make):
+def test_the_faulty_are_found_and_the_clean_pass(what, make):
     skip_if_refused(PROGRAMS[what], jnp.ones((4, 3)), make(0))
 
     report = jaxrng_doctor.check(PROGRAMS[what], (jnp.ones((4, 3)), make(0)))
@@ -27,7 +27,7 @@ def test_the_faulty_are_found_and_the_healthy_pass(what, make):
     assert report.failures == ()
 
 
-def test_there_are_thirty_faulty_and_four_healthy_programs():
+def test_there_are_thirty_faulty_and_four_clean_programs():
     assert len(PROGRAMS) == 34
     assert sorted(CODE.values()).count("") == 4
 

@@ -104,7 +104,7 @@ def test_two_functions_of_the_library_called_on_one_line(library, run):
 
 
 @both
-def test_code_of_the_users_that_the_library_calls_with_a_key_of_its_own(library, run):
+def test_code_of_the_users_that_the_library_calls_with_a_key_separate(library, run):
     def calls_back(key):
         return library["calls"](
             lambda own: library["one"](own), lambda own: library["one"](own), key

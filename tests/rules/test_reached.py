@@ -27,17 +27,17 @@ def where_first(x, key):
     return jax.vmap(f)(x, jnp.arange(4))
 
 
-def told(fn, x, **options):
+def reported(fn, x, **options):
     report = jaxrng_doctor.check(fn, (x, KEY), **options)
     assert report.gaps == ()
     return [(f.code, f.severity, f.confidence) for f in report.findings]
 
 
 def test_what_only_these_inputs_keep_from_sharing_is_a_note():
-    assert told(where_large, X) == [("RNG001", "note", "inferred")]
-    assert told(where_large, X - 4) == [("RNG001", "note", "inferred")]
-    assert told(where_large, X + 1) == [("RNG001", "error", "proven")]
-    assert told(where_large, X, run=False) == [("RNG001", "error", "inferred")]
+    assert reported(where_large, X) == [("RNG001", "note", "inferred")]
+    assert reported(where_large, X - 4) == [("RNG001", "note", "inferred")]
+    assert reported(where_large, X + 1) == [("RNG001", "error", "proven")]
+    assert reported(where_large, X, run=False) == [("RNG001", "error", "inferred")]
 
 
 def test_the_note_says_that_nothing_was_shared():
@@ -46,14 +46,14 @@ def test_the_note_says_that_nothing_was_shared():
     assert finding.notes == ("with these inputs at most one draws at a time, so no key was shared",)
 
 
-def test_what_no_inputs_make_share_is_healthy():
+def test_what_no_inputs_make_share_is_clean():
     for run in (True, False):
         report = jaxrng_doctor.check(where_first, (X, KEY), run=run)
         assert report.findings == ()
         assert report.draws[0].scopes[0].varies is True
 
 
-def test_a_constant_key_that_one_example_draws_from_is_told_as_such():
+def test_a_constant_key_that_one_example_draws_from_is_reported_as_such():
     @jax.jit
     def first(i):
         return jax.lax.cond(i == 0, lambda: jax.random.normal(jax.random.key(7)), lambda: 0.0)
@@ -61,7 +61,7 @@ def test_a_constant_key_that_one_example_draws_from_is_told_as_such():
     def program(x, key):
         return x + jax.vmap(first)(jnp.arange(4)) + jax.random.normal(key)
 
-    assert told(program, X) == [("RNG011", "note", "inferred")]
+    assert reported(program, X) == [("RNG011", "note", "inferred")]
 
 
 def sharded(axes):
@@ -75,7 +75,7 @@ def sharded(axes):
     return wrap
 
 
-def test_the_axes_and_who_shares_with_whom_are_told():
+def test_the_axes_and_who_shares_with_whom_are_reported():
     def program(x, key):
         def f(part):
             number = jax.lax.axis_index("a") + jax.lax.axis_index("b")
@@ -94,7 +94,7 @@ def test_the_axes_and_who_shares_with_whom_are_told():
     assert finding.evidence.equal_pair == (1, 2)
 
 
-def test_each_smallest_set_of_scopes_that_share_is_told():
+def test_each_smallest_set_of_scopes_that_share_is_reported():
     """On each device, examples and steps share keys; for each example, devices and steps do."""
 
     def program(x, key):

@@ -71,7 +71,7 @@ def test_nested_checkpoints_and_derivatives_of_derivatives_reuse_no_key():
 
 
 @pytest.mark.parametrize("derivative", [jax.grad, jax.value_and_grad])
-def test_calls_of_one_checkpoint_on_one_line_are_told_apart(derivative):
+def test_calls_of_one_checkpoint_on_one_line_are_reported_apart(derivative):
     @jax.checkpoint
     def layer(x, key):
         return jnp.sin(x * jax.random.normal(key, x.shape))

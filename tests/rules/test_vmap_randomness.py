@@ -78,7 +78,7 @@ def check(f, x, key):
     return report
 
 
-def alike(drawn):
+def equal(drawn):
     return {name for name, a in drawn.items() if (np.asarray(a) == np.asarray(a)[:1]).all()}
 
 
@@ -99,7 +99,7 @@ def test_one_key_gives_every_example_the_same(batched, key):
 
     assert found == {(line, "RNG001", "proven") for line in LINES}
     drawn = f(x, key)
-    assert alike(drawn) == set(drawn)
+    assert equal(drawn) == set(drawn)
 
 
 @every_batch
@@ -107,7 +107,7 @@ def test_split_keys_give_every_example_its_own(batched, key):
     f, x = mapped(batched, "different")
 
     assert check(f, x, key).findings == ()
-    assert alike(f(x, key)) == set()
+    assert equal(f(x, key)) == set()
 
 
 def test_one_key_in_a_chunked_map():
@@ -118,14 +118,14 @@ def test_one_key_in_a_chunked_map():
     assert {line for line, _ in found} == LINES
     assert {code for _, code in found} <= {"RNG001", "RNG003"}
     drawn = f(x, TYPED)
-    assert alike(drawn) == set(drawn)
+    assert equal(drawn) == set(drawn)
 
 
 def test_split_keys_in_a_chunked_map():
     f, x = chunked("different")
 
     assert check(f, x, TYPED).findings == ()
-    assert alike(f(x, TYPED)) == set()
+    assert equal(f(x, TYPED)) == set()
 
 
 def test_the_basis_of_a_jacobian_shares_its_noise():
@@ -139,7 +139,7 @@ def test_the_basis_of_a_jacobian_shares_its_noise():
     assert check(f, jnp.ones(ROW), TYPED).findings == ()
 
 
-def test_an_example_that_shares_its_key_inside_a_jacobian_is_told_of():
+def test_an_example_that_shares_its_key_inside_a_jacobian_is_reported():
     def f(x, key):
         row = jax.jacfwd(lambda x, key: x**2 * jax.random.uniform(key, x.shape))
         return jax.vmap(row, in_axes=(0, None))(x, key)

@@ -18,7 +18,7 @@ def noisy(row, key):
     return row + jax.random.normal(key, row.shape)
 
 
-def told(fn, *args, run=True):
+def reported(fn, *args, run=True):
     [finding] = check(fn, args, run=run, select=["RNG001", "RNG003", "RNG004"]).findings
     return finding
 
@@ -39,11 +39,11 @@ def of_large_rows(limit):
     ],
 )
 def test_examples_that_did_not_draw_are_not_said_to(limit, message):
-    assert told(of_large_rows(limit), X, KEY).message == message
+    assert reported(of_large_rows(limit), X, KEY).message == message
 
 
 def test_without_a_run_nobody_knows_which_examples_draw():
-    finding = told(of_large_rows(8), X, KEY, run=False)
+    finding = reported(of_large_rows(8), X, KEY, run=False)
 
     assert finding.message == "all 4 examples of vmap(f) draw the same numbers"
 
@@ -56,7 +56,7 @@ def test_devices_of_which_some_share_are_not_said_to_draw_all_the_same():
 
     part, whole = PartitionSpec("d"), PartitionSpec()
     devices = shard_map(f, mesh=mesh, in_specs=(part, whole), out_specs=part)
-    finding = told(lambda x, key: devices(x, key), X, KEY)
+    finding = reported(lambda x, key: devices(x, key), X, KEY)
 
     assert finding.message == "4 devices of shard_map(f) have only 2 distinct keys"
     [related] = finding.related
@@ -64,7 +64,7 @@ def test_devices_of_which_some_share_are_not_said_to_draw_all_the_same():
 
 
 def test_a_pmap_is_called_so_and_no_name_of_jaxs_own_is_to_be_pasted():
-    finding = told(jax.pmap(noisy, in_axes=(0, None)), X, KEY)
+    finding = reported(jax.pmap(noisy, in_axes=(0, None)), X, KEY)
 
     assert "4 devices of pmap" in finding.message
     assert "shard_map" not in finding.message
@@ -76,7 +76,7 @@ def test_a_pmap_is_called_so_and_no_name_of_jaxs_own_is_to_be_pasted():
 
 
 def test_the_axis_of_a_pmap_with_a_name_is_folded_in_by_it():
-    finding = told(jax.pmap(noisy, in_axes=(0, None), axis_name="i"), X, KEY)
+    finding = reported(jax.pmap(noisy, in_axes=(0, None), axis_name="i"), X, KEY)
 
     assert finding.scopes[0].axis_name == "i"
     assert finding.help[0].code == "key = jax.random.fold_in(key, jax.lax.axis_index('i'))"
@@ -91,7 +91,7 @@ def test_an_index_of_a_device_is_not_called_a_step():
     part = PartitionSpec("d")
     devices = shard_map(f, mesh=mesh, in_specs=(part, part), out_specs=part, check_vma=False)
 
-    assert told(devices, X, jax.random.split(KEY, 4)).evidence.fixed == "device 0"
+    assert reported(devices, X, jax.random.split(KEY, 4)).evidence.fixed == "device 0"
 
 
 BATCHED = """\
@@ -113,7 +113,7 @@ def good(x, key):
 
 
 @pytest.mark.parametrize("size", [2, 3])
-def test_the_cure_of_a_map_in_batches_has_a_key_for_each_element(size, tmp_path):
+def test_the_fix_of_a_map_in_batches_has_a_key_for_each_element(size, tmp_path):
     def module(name, **parts):
         path = tmp_path / f"{name}.py"
         path.write_text(BATCHED.format(size=size, **parts), encoding="utf-8")
@@ -124,10 +124,10 @@ def test_the_cure_of_a_map_in_batches_has_a_key_for_each_element(size, tmp_path)
 
     findings = check(module("ill", keys="pass", call="x").bad, (X, KEY)).findings
     shared = [f for f in findings if f.code in ("RNG001", "RNG003")]
-    [cure] = {h.code for f in shared for h in f.help}
-    keys, call = cure.splitlines()
-    healed = check(module("healed", keys=keys, call=call).good, (X, KEY))
+    [fix] = {h.code for f in shared for h in f.help}
+    keys, call = fix.splitlines()
+    separate = check(module("separate", keys=keys, call=call).good, (X, KEY))
 
     assert "lax.map's vmap" in shared[0].message
-    assert healed.findings == ()
-    assert len({draw.place for draw in healed.draws}) == 1
+    assert separate.findings == ()
+    assert len({draw.place for draw in separate.draws}) == 1

@@ -258,7 +258,7 @@ WRONG = {
     "out_axes out of range": lambda: vmap(lambda x: x.sum(), out_axes=2)(X),
     "in_axes of another tree": lambda: vmap(lambda x: x, in_axes=(0, 0))(X),
     "nothing mapped and no size": lambda: vmap(lambda x: x, in_axes=None)(X),
-    "a name that nobody bound": lambda: vmap(lambda x: lax.psum(x, "nobody"))(X),
+    "an unbound name": lambda: vmap(lambda x: lax.psum(x, "unbound"))(X),
     "branching on an example": lambda: vmap(lambda x: x if x.sum() > 0 else -x)(X),
     "the user's own": lambda: vmap(lambda x: {}["mine"])(X),
 }

@@ -236,7 +236,7 @@ def test_the_report_is_the_same(name, flags):
             can_run = _runs(fn)
 
         assert [f.code for f in before.findings if f.severity != "note"] == codes
-        assert _told(after) == _told(before)
+        assert _reported(after) == _reported(before)
         assert before.gaps == after.gaps == ()
         assert before.failures == ()
         assert [failure.stage for failure in after.failures] == ["run"] * (run and not can_run)
@@ -248,7 +248,7 @@ def _without(name, run):
         return jaxrng_doctor.check(PROGRAMS[name][0], (X, jax.random.key(0)), run=run)
 
 
-def _told(report):
+def _reported(report):
     found = [(f.code, f.severity, f.confidence, f.place, f.message) for f in report.findings]
     return found, [draw.place for draw in report.draws]
 

@@ -231,7 +231,7 @@ def fn(x, key):
     ]  # fmt: skip
 
 
-def test_the_places_of_keys_made_alike_on_two_lines():
+def test_the_places_of_keys_made_equal_on_two_lines():
     def first(x):
         own = jax.random.key(0)  # made first
         return x + jax.random.normal(own, x.shape)

@@ -11,7 +11,7 @@ import numpy as np
 import jaxrng_doctor
 
 
-def assert_alike(program):
+def assert_same_results(program):
     """Assert that the numbers are bitwise equal and the code is identical; return the report."""
     found = []
     for context in (contextlib.nullcontext(), jaxrng_doctor.watch()):

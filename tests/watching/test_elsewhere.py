@@ -32,7 +32,7 @@ STARTED = "a process that is started here was not followed"
 
 
 @pytest.mark.parametrize(
-    ("method", "function", "printed", "told"),
+    ("method", "function", "printed", "reported"),
     [
         ("fork", "draw", "True", FORKED),
         ("fork", "add", "2", None),
@@ -40,17 +40,17 @@ STARTED = "a process that is started here was not followed"
         ("forkserver", "draw", "True", STARTED),
     ],
 )
-def test_a_process(write, run_cli, tmp_path, method, function, printed, told):
+def test_a_process(write, run_cli, tmp_path, method, function, printed, reported):
     write("script.py", PROGRAM.format(method=method, function=function))
 
     done = run_cli("run", "--strict", "--format", "json", "--output", "report.json", "script.py")
 
     assert done.stdout.split() == [printed, "0"]
-    assert done.returncode == (1 if told else 0)
+    assert done.returncode == (1 if reported else 0)
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     [target] = report["targets"]
-    assert [gap["message"] for gap in target["gaps"]] == ([told] if told else [])
-    if told == STARTED:
+    assert [gap["message"] for gap in target["gaps"]] == ([reported] if reported else [])
+    if reported == STARTED:
         assert target["gaps"][0]["line"] == 15
 
 

@@ -29,7 +29,7 @@ def pythons(x):
     return x * random.random()
 
 
-def told(report):
+def reported(report):
     assert report.gaps == ()
     return [(f.code, f.place.function, f.place.line) for f in report.findings]
 
@@ -42,7 +42,7 @@ def test_frozen_into_a_function_that_draws_nothing_with_jax(fn):
         second = step(jnp.ones(3))
 
     assert np.array_equal(first, second)  # it is a constant
-    [(code, _, line)] = told(report)
+    [(code, _, line)] = reported(report)
     assert (code, line) == ("RNG010", fn.__code__.co_firstlineno + 1)
 
 
@@ -54,7 +54,7 @@ def test_frozen_into_a_loop_that_nothing_compiles():
         total, _ = lax.scan(body, 0.0, length=3)
 
     assert float(total) != 0.0
-    assert told(report) == [("RNG010", "body", body.__code__.co_firstlineno)]
+    assert reported(report) == [("RNG010", "body", body.__code__.co_firstlineno)]
 
 
 def test_drawn_outside_of_what_is_traced():
@@ -63,7 +63,7 @@ def test_drawn_outside_of_what_is_traced():
         for _ in range(3):
             step(np.random.normal(size=3) + RNG.normal() + random.random())
 
-    assert told(report) == []
+    assert reported(report) == []
 
 
 def test_the_numbers_are_those_of_the_program_alone():
@@ -171,7 +171,8 @@ def test_a_generator_that_either_thread_may_have_moved_is_a_gap():
 
     assert report.findings == ()
     assert {gap.message for gap in report.gaps} == {
-        "the state of a NumPy generator changed while a function was traced, by its draws or by another thread"
+        "the state of a NumPy generator changed while a function was traced, "
+        "by its draws or by another thread"
     }
 
 
@@ -208,7 +209,7 @@ def test_a_thread_that_sleeps_meanwhile_draws_nothing():
 
         step(jnp.ones(3))
 
-    [(code, _, line)] = told(report)
+    [(code, _, line)] = reported(report)
     assert (code, line) == ("RNG010", step.__wrapped__.__code__.co_firstlineno + 2)
 
 

@@ -127,7 +127,7 @@ def test_a_call_by_itself_and_one_in_a_derivative(loss):
     assert_repeats(watched(program), [[key], [key]])
 
 
-def test_two_calls_in_one_derivative_are_told_as_within_one_program(loss):
+def test_two_calls_in_one_derivative_are_reported_as_within_one_program(loss):
     key = jax.random.key(0)
 
     report = watched(lambda: jax.grad(lambda x: loss(x, key) + loss(x, key))(X))
@@ -135,7 +135,7 @@ def test_two_calls_in_one_derivative_are_told_as_within_one_program(loss):
     assert [f.code for f in report.findings] == ["RNG005"]
 
 
-def test_what_a_vmap_shares_is_told_once(loss):
+def test_what_a_vmap_shares_is_reported_once(loss):
     report = watched(lambda: jax.vmap(loss, in_axes=(0, None))(X, jax.random.key(0)))
 
     assert [f.code for f in report.findings] == ["RNG001"]
@@ -370,7 +370,7 @@ def test_nothing_large_is_kept_after_a_step():
         ("custom_jvp", "jvp"),
     ],
 )
-def test_a_function_with_a_derivative_of_its_own(fresh, transform, rule):
+def test_a_function_with_a_derivative_separate(fresh, transform, rule):
     noise = getattr(jax, rule)(lambda x, key: jnp.sum(x * jax.random.normal(key, x.shape)))
     if rule == "custom_vjp":
         noise.defvjp(lambda x, key: (noise(x, key), x), lambda x, g: (g * x, None))

@@ -133,28 +133,28 @@ def start(write, cli_environment, tmp_path):
         each.end()
 
 
-def codes_told(text):
+def reported_codes(text):
     return re.findall(r"^(?:error|warning|note)\[(RNG\d+)\]", text, re.MULTILINE)
 
 
-def test_a_fault_of_all_is_told_once(start):
+def test_a_fault_of_all_is_reported_once(start):
     pair = start(SHARED)
 
     assert pair.codes() == [1, 1], pair.texts
-    assert codes_told(pair.texts[0]) == ["RNG001"], pair.texts[0]
+    assert reported_codes(pair.texts[0]) == ["RNG001"], pair.texts[0]
     assert pair.texts[0].rstrip().endswith("1 draw seen · 0 gaps · 0 suppressed")
     [line] = [x for x in pair.texts[1].splitlines() if "jaxrng-doctor" in x]
     assert line == "jaxrng-doctor: process 1: 1 finding, see the report of process 0"
-    assert codes_told(pair.texts[1]) == []
+    assert reported_codes(pair.texts[1]) == []
 
 
 @pytest.mark.one_jax
-def test_a_fault_of_one_is_told_with_its_process(start):
+def test_a_fault_of_one_is_reported_with_its_process(start):
     branch = "\n    if process == 1:\n" + SHARED.replace("\n    ", "\n        ")
     pair = start("    jax.devices()  # which all processes find together" + branch)
 
     assert pair.codes() == [1, 1], pair.texts
-    assert codes_told(pair.texts[0]) == ["RNG001"]
+    assert reported_codes(pair.texts[0]) == ["RNG001"]
     assert "seen in process 1 of 2, not in process 0" in pair.texts[0]
 
 
@@ -203,7 +203,7 @@ HEALTHY = """
     @jax.jit
     def init(key, batch):
         w = jax.random.normal(key, (batch.shape[1], 2))
-        predicted = batch @ w  # and nobody uses it
+        predicted = batch @ w  # unused
         return w
 
     w = init(key, batch)
@@ -314,7 +314,7 @@ def test_an_exception_in_one_of_them(start):
 
     assert pair.codes() == [1, 1]
     assert "KeyError: 'the end'" in pair.texts[1]
-    assert codes_told(pair.texts[0] + pair.texts[1]) == ["RNG001"]
+    assert reported_codes(pair.texts[0] + pair.texts[1]) == ["RNG001"]
     assert "0 gaps" in pair.texts[0]
 
 
@@ -326,7 +326,7 @@ def test_one_that_died_is_a_gap(start):
     assert pair.said(0, "1 gap"), pair.texts
     assert pair.texts[0].count("waiting for the other processes to end") == 1
     assert "gap: process 1 of 2 handed over no report" in pair.texts[0]
-    assert codes_told(pair.texts[0]) == ["RNG001"]
+    assert reported_codes(pair.texts[0]) == ["RNG001"]
     assert pair.processes[1].wait() == 7
 
 
@@ -344,7 +344,7 @@ def test_one_that_comes_too_late_tells_what_it_found(start):
     assert pair.codes() == [1, 1]
     assert "process 1 of 2 handed over no report" in pair.texts[0]
     assert "process 0 stopped waiting" in pair.texts[1]
-    assert codes_told(pair.texts[0]) == codes_told(pair.texts[1]) == ["RNG001"]
+    assert reported_codes(pair.texts[0]) == reported_codes(pair.texts[1]) == ["RNG001"]
 
 
 @pytest.mark.one_jax
@@ -353,7 +353,7 @@ def test_a_program_that_shuts_down_by_itself(start):
 
     assert pair.codes() == [1, 1]
     for text in pair.texts:
-        assert codes_told(text) == ["RNG001"]
+        assert reported_codes(text) == ["RNG001"]
         assert "the program itself has shut jax.distributed down" in text
 
 
@@ -383,7 +383,7 @@ def test_keys_that_no_process_has_all_of(start):
     )
 
     assert pair.codes() == [1, 1], pair.texts
-    assert codes_told(pair.texts[0]) == ["RNG014"]  # the other calls are compared
+    assert reported_codes(pair.texts[0]) == ["RNG014"]  # the other calls are compared
     assert "its keys are derived from arrays that are split across processes" in " ".join(
         pair.texts[0].split()
     )
@@ -395,6 +395,6 @@ def test_data_only_of_the_doctors_own_are_read():
         return _PlainData(io.BytesIO(pickle.dumps(value))).load()
 
     assert read((Gap("as it was"), {"a": (1, b"2")})) == (Gap("as it was"), {"a": (1, b"2")})
-    for value in (print, jax.jit, subprocess.Popen, codes_told):
+    for value in (print, jax.jit, subprocess.Popen, reported_codes):
         with pytest.raises(pickle.UnpicklingError, match="no data of the doctor's"):
             read(value)

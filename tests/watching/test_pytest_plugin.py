@@ -141,7 +141,7 @@ def test_what_a_module_of_tests_has_imported_by_name(run):
 
 @pytest.mark.one_jax
 @pytest.mark.parametrize(("flags", "passed"), [((), 1), (("--jaxrng-strict",), 0)])
-def test_a_gap_is_told_of_a_test_that_passes(run, flags, passed):
+def test_a_gap_is_reported_a_test_that_passes(run, flags, passed):
     result = run(
         """
         import jax
@@ -161,7 +161,7 @@ def test_a_gap_is_told_of_a_test_that_passes(run, flags, passed):
 
 
 @pytest.mark.one_jax
-def test_however_a_test_ends_it_is_told_to_share_noise(run):
+def test_however_a_test_ends_it_is_reported_to_share_noise(run):
     result = run(ENDED, "--jaxrng=warn")
 
     result.assert_outcomes(failed=3, passed=2)
@@ -232,7 +232,7 @@ def test_marks_say_what_is_intended(run):
 
 @pytest.mark.one_jax
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "reported"),
     [
         (
             'ignores=["RNG001"]',
@@ -242,7 +242,7 @@ def test_marks_say_what_is_intended(run):
         ('expect="sane"', "*pytest.mark.jaxrng expect: unknown value 'sane'"),
     ],
 )
-def test_a_mark_that_says_nothing_known_is_an_error(run, typed, told):
+def test_a_mark_that_says_nothing_known_is_an_error(run, typed, reported):
     result = run(
         f"""
         import pytest
@@ -255,7 +255,7 @@ def test_a_mark_that_says_nothing_known_is_an_error(run, typed, told):
     )
 
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([told])
+    result.stdout.fnmatch_lines([reported])
 
 
 @pytest.mark.one_jax

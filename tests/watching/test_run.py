@@ -21,7 +21,7 @@ SHARED = """
 
     print(step(jnp.zeros((4, 3)), jax.random.key(0)).shape)
 """
-HEALTHY = """
+CLEAN = """
     import sys
 
     import jax
@@ -48,8 +48,8 @@ def test_findings_come_on_stderr_and_end_with_one(write, run_cli):
     assert "--> script.py:9:" in done.stderr
 
 
-def test_a_healthy_program_is_as_under_python(write, run_cli, tmp_path):
-    write("script.py", HEALTHY)
+def test_a_clean_program_is_as_under_python(write, run_cli, tmp_path):
+    write("script.py", CLEAN)
 
     done = run_cli("run", "script.py", "--flag", "value", "-m")
     alone = by_python("script.py", "--flag", "value", "-m", cwd=tmp_path)
@@ -195,7 +195,7 @@ ONE_KEY_AGAIN = """
         for i in range(100):
             print(i, float(step(0.0, key)) != 0.0)
     except Exception:
-        print("taken for a failure of its own")
+        print("taken for its failure")
     finally:
         print("cleaned up")
 """

@@ -11,7 +11,7 @@ from jax import lax
 from jax.experimental.compilation_cache import compilation_cache
 
 import jaxrng_doctor
-from tests.watching.same_results import assert_alike, same
+from tests.watching.same_results import assert_same_results, same
 
 X = jnp.arange(12.0).reshape(4, 3)
 
@@ -194,7 +194,7 @@ PROGRAMS = [
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
 def test_numbers_and_compiled_code_are_the_same(program):
-    report = assert_alike(program)
+    report = assert_same_results(program)
 
     assert report.draws
     assert report.gaps == ()

@@ -95,7 +95,7 @@ def test_a_split_inside_of_an_eager_vmap(noisy):
 
 
 @pytest.mark.parametrize("jitted", [True, False])
-def test_healthy_loops(jitted, noisy, twice_noisy):
+def test_clean_loops(jitted, noisy, twice_noisy):
     def next_key(key):
         return jax.random.split(key)
 
@@ -127,7 +127,7 @@ def test_a_split_that_nothing_comes_of_is_no_use():
     assert "RNG006" not in [code for code, *_ in found(program)]
 
 
-def test_what_follows_from_a_key_that_is_split_twice_is_not_told(noisy, twice_noisy):
+def test_what_follows_from_a_key_that_is_split_twice_is_not_reported(noisy, twice_noisy):
     def program():
         key = jax.random.key(0)
         for _ in range(5):

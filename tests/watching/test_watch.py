@@ -51,7 +51,7 @@ def test_noise_shared_inside_of_a_compiled_function(make):
 
 
 @KEYS
-def test_a_healthy_training_loop(make):
+def test_a_clean_training_loop(make):
     @jax.jit
     def step(w, x, key):
         keys = jax.random.split(key, len(x))

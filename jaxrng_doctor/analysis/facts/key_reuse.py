@@ -84,7 +84,7 @@ def shared_keys(
         a, b = ordered[pair.first], ordered[pair.second]
         if a.path in redone or b.path in redone:
             continue  # the use that it repeats is in a pair too
-        if _is_harmless(a, b) or _told_of_each(a, b, pair, tables, identities):
+        if _is_harmless(a, b) or _reported_separately(a, b, pair, tables, identities):
             continue
         if pair.unreached and not (guards.by_inputs(a) or guards.by_inputs(b)):
             continue  # not executed with any inputs
@@ -278,7 +278,7 @@ def _is_harmless(a: Use, b: Use) -> bool:
     return (is_recomputed(a) or is_recomputed(b)) and are_one(a, b)
 
 
-def _told_of_each(
+def _reported_separately(
     a: Use, b: Use, pair: _Pair, tables: Mapping[EqnPath, KeyTable], identities: Identities
 ) -> bool:
     """Whether the uses are in exclusive branches, and each shares keys only with itself.

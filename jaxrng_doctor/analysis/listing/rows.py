@@ -232,7 +232,7 @@ class Rows:
             outputs,
             place,
             self.counts.of(at.eqn),
-            tuple(n for n in sorted(inside) if self._convicts(n, opened)),
+            tuple(n for n in sorted(inside) if self._is_about(n, opened)),
         )
 
     def _part(self, at: At, body: Body, here: _Here, scopes: Scopes) -> Box:
@@ -352,7 +352,7 @@ class Rows:
             or [(s.kind, s.place) for s in self._findings[n].scopes] == around
         )
 
-    def _convicts(self, number: int, opened: Scopes) -> bool:
+    def _is_about(self, number: int, opened: Scopes) -> bool:
         """Whether the finding is about one of these scopes: the key does not vary over it."""
         guilty = {(s.kind, s.place) for s in self._findings[number].scopes if s.varies is not True}
         return any((mark.scope.kind, mark.scope.place) in guilty for mark in opened)

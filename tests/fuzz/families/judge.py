@@ -32,7 +32,7 @@ SHARING = tuple(sorted(frozenset().union(*CODES.values())))
 class Verdict:
     """The disagreements, whether keys are truly shared, and whether there is a correct gap."""
 
-    told: list[str]
+    reported: list[str]
     faulty: bool
     gap: bool = False
 
@@ -45,17 +45,17 @@ def judged(case: Case) -> Verdict:
         args = [_argument(value, case.typed.get(name)) for name, value in case.inputs.items()]
         with NOT_COMPARED:
             report = check(fn, args, select=(*SHARING, *reuse.CODES))
-    told = [f"failure: {failure.message}" for failure in report.failures]
+    reported = [f"failure: {failure.message}" for failure in report.failures]
     gaps = [f"gap: {gap.message}" for gap in report.gaps]
     if case.oddity and gaps:
-        return Verdict(told, faulty(notes), gap=True)
-    told += (
+        return Verdict(reported, faulty(notes), gap=True)
+    reported += (
         gaps
         + _draws(notes, source, report)
         + _sharing(notes, source, reuse.verdicts(report, proven=True))
     )
-    told += reuse.disagreements(notes, source, report, proven=True)
-    return Verdict(told, faulty(notes))
+    reported += reuse.disagreements(notes, source, report, proven=True)
+    return Verdict(reported, faulty(notes))
 
 
 def _argument(value: np.ndarray, impl: str | None) -> Any:
@@ -98,7 +98,7 @@ def _together(note: Note) -> set[str]:
 
 
 def _sharing(notes: dict[Where, Note], source: Source, findings: list[Finding]) -> list[str]:
-    told = []
+    reported = []
     found: dict[int, set[str]] = {}
     for finding in findings:
         line = finding.place.line if finding.place else 0
@@ -109,9 +109,9 @@ def _sharing(notes: dict[Where, Note], source: Source, findings: list[Finding]) 
             found[line].add(finding.code)
         allowed = {c for n in notes.values() if source.at[n.line_of] == line for c in may(n)}
         if finding.code not in allowed:
-            told.append(f"line {line}: {finding.code} is a false alarm: {finding.message}")
+            reported.append(f"line {line}: {finding.code} is a false alarm: {finding.message}")
     for note in notes.values():
         line = source.at[note.line_of]
         missed = [codes for codes in must(note) if not codes & found.get(line, set())]
-        told += [f"line {line}: {' or '.join(sorted(codes))} is not proven" for codes in missed]
-    return told
+        reported += [f"line {line}: {' or '.join(sorted(codes))} is not proven" for codes in missed]
+    return reported

@@ -141,8 +141,8 @@ def verdict(seed: int) -> Verdict:
         code = compile(source.text, str(path), "exec")
         with watch(select=CODES) as report:
             exec(code, {"__name__": f"fuzz_script_{seed}"})
-    told = [f"failure: {failure.message}" for failure in report.failures]
-    told += [f"gap: {gap.message}" for gap in report.gaps]
+    reported = [f"failure: {failure.message}" for failure in report.failures]
+    reported += [f"gap: {gap.message}" for gap in report.gaps]
     wanted = expected(events)
     found: dict[int, set[str]] = {}
     for finding in (f for f in report.findings if f.severity != "note"):
@@ -151,12 +151,12 @@ def verdict(seed: int) -> Verdict:
         if not any(
             finding.code in codes for marks, codes in wanted if line in _lines(marks, source)
         ):
-            told.append(f"line {line}: {finding.code} is a false alarm: {finding.message}")
+            reported.append(f"line {line}: {finding.code} is a false alarm: {finding.message}")
     for marks, codes in wanted:
         lines = _lines(marks, source)
         if not any(codes & found.get(line, set()) for line in lines):
-            told.append(f"{' or '.join(sorted(codes))} is missing on one of the lines {lines}")
-    return Verdict(told, script.is_faulty)
+            reported.append(f"{' or '.join(sorted(codes))} is missing on one of the lines {lines}")
+    return Verdict(reported, script.is_faulty)
 
 
 def _lines(marks: frozenset[int], source: Source) -> list[int]:
@@ -176,10 +176,10 @@ def expected(events: list[Event]) -> set[Wanted]:
     by_key: dict[tuple[int, ...], list[Event]] = {}
     for event in events:
         by_key.setdefault(event.key, []).append(event)
-    for alike in by_key.values():
-        for before, event in combinations(alike, 2):
+    for equal in by_key.values():
+        for before, event in combinations(equal, 2):
             if before.call != event.call:
-                marks = frozenset(other.mark for other in alike if other.call == event.call)
+                marks = frozenset(other.mark for other in equal if other.call == event.call)
                 wanted.add((marks, CALLS))
             elif before.mark != event.mark:
                 wanted.add((frozenset({event.mark}), TWO_DRAWS))

@@ -12,7 +12,7 @@ def noisy(x, key):
 # -- bad ---------------------------------------------------------------------------------
 
 
-def by_a_backward_rule_of_its_own(x, key):
+def by_a_backward_rule_separate(x, key):
     @jax.custom_vjp
     def f(x, key):
         return x * jax.random.normal(key, x.shape)

@@ -103,7 +103,7 @@ def hidden_behind_a_mean(x, key):
     return over_data(f, P("data"), P(), out=P())(x, key)
 
 
-def shuffled_alike(x, key):
+def shuffled_equal(x, key):
     def f(x, key):
         return jax.random.permutation(key, x, axis=1)  # RNG004
 
@@ -238,7 +238,7 @@ def only_over_three_scopes_together(x, key):
     return shard_map(f, mesh=two, in_specs=CUT, out_specs=CUT, check_vma=False)(x)
 
 
-def beside_an_axis_that_has_all_alike(x, key):
+def beside_an_axis_that_has_all_equal(x, key):
     def f(x):
         def step(x, i):
             own = jax.random.fold_in(key, i + jax.lax.axis_index("data"))
@@ -323,14 +323,14 @@ def one_draw_outside(x, key):
     return over_data(jnp.add, P("data"), P("data"))(x, noise)
 
 
-def parameters_made_alike(x, key):
+def parameters_made_equal(x, key):
     def f(key):
         return jax.random.normal(key, (3, 3))
 
     return x @ over_data(f, P(), out=P())(key)
 
 
-def parameters_made_alike_beside_data(x, key):
+def parameters_made_equal_beside_data(x, key):
     def f(x, key):
         scale = jnp.exp(jax.random.normal(key, (3,)))
         return jax.lax.psum(jnp.sum(x), "data"), scale
@@ -338,7 +338,7 @@ def parameters_made_alike_beside_data(x, key):
     return over_data(f, P("data"), P(), out=P())(x, key)
 
 
-def statistics_alike_and_noise_on_them(x, key):
+def statistics_equal_and_noise_on_them(x, key):
     def f(x, key):
         mean = jax.lax.pmean(jnp.mean(x, axis=0), "data")
         return noisy(mean, key)
@@ -346,7 +346,7 @@ def statistics_alike_and_noise_on_them(x, key):
     return over_data(f, P("data"), P(), out=P())(x, key)
 
 
-def statistics_alike_and_noise_on_them_unchecked(x, key):
+def statistics_equal_and_noise_on_them_unchecked(x, key):
     def f(x, key):
         mean = jax.lax.pmean(jnp.mean(x, axis=0), "data")
         return noisy(mean, key)
@@ -354,7 +354,7 @@ def statistics_alike_and_noise_on_them_unchecked(x, key):
     return over_data(f, P("data"), P(), out=P(), check_vma=False)(x, key)
 
 
-def noisy_gradient_step_made_alike(x, key):
+def noisy_gradient_step_made_equal(x, key):
     def step(w, x, key):
         gradient = jax.lax.pmean(jax.grad(lambda w: jnp.mean((x @ w) ** 2))(w), "data")
         return w - noisy(gradient, key)
@@ -429,7 +429,7 @@ def another_number_for_each_pair(x, key):
     return shard_map(f, mesh=grid(), in_specs=both, out_specs=both, check_vma=False)(x)
 
 
-def steps_alike_on_an_axis_that_shares_the_data(x, key):
+def steps_equal_on_an_axis_that_shares_the_data(x, key):
     def f(x):
         own = jax.random.fold_in(key, jax.lax.axis_index("data"))
 
@@ -441,7 +441,7 @@ def steps_alike_on_an_axis_that_shares_the_data(x, key):
     return shard_map(f, mesh=grid(), in_specs=CUT, out_specs=CUT, check_vma=False)(x)
 
 
-def parameters_of_each_layer_made_alike(x, key):
+def parameters_of_each_layer_made_equal(x, key):
     def f(key):
         def layer(_, i):
             return None, jax.random.normal(jax.random.fold_in(key, i), (3, 3))

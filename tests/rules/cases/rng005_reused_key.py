@@ -432,7 +432,7 @@ def even_and_odd_keys(x, key):
     return jax.vmap(noisy)(jax.vmap(noisy)(x, keys[::2]), keys[1::2])
 
 
-def gamma_draws_with_many_keys_of_its_own(x, key):
+def gamma_draws_with_many_keys_separate(x, key):
     return x + jax.random.dirichlet(key, jnp.ones(3), (4,))
 
 

@@ -207,7 +207,7 @@ def an_associative_scan_of_noise(x, key):
     return jax.vmap(f)(x, jax.random.split(key, 4))
 
 
-def a_root_of_its_own(x, key):
+def a_root_separate(x, key):
     def f(row, key):
         def residual(y):
             return y - row - jax.random.normal(key, (3,))
