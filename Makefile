@@ -27,7 +27,7 @@ endef
 # the same on all versions, and so are tests that are marked `one_jax`.
 JAX_TESTS := tests/trace tests/lineage tests/rules tests/target tests/test_samplers.py tests/test_samples.py \
   tests/test_ledger.py tests/test_outcome.py tests/test_api.py tests/test_refs.py tests/test_patches.py \
-  tests/test_threads.py tests/test_canaries.py tests/test_selfcheck.py tests/test_jax_settings.py \
+  tests/test_threads.py tests/test_assumptions.py tests/test_selfcheck.py tests/test_jax_settings.py \
   tests/watching tests/inspect/test_listings.py
 
 # JAX's rewrites of scan, checkpoint and custom rules, which will become its defaults.

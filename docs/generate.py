@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import command_line
+import command_line_page
 import pages
 import picture
 import schema_page
@@ -34,7 +34,7 @@ def generated(root: Path) -> dict[str, str]:
     }
     return {
         "docs/pictures/report.svg": report_picture(written),
-        "docs/command-line.md": command_line.page(),
+        "docs/command-line.md": command_line_page.page(),
         "docs/python-api.md": pages.python_reference(),
         "docs/report-schema.md": schema_page.page(schemas),
         "docs/settings.md": settings_page.page(),

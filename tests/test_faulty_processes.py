@@ -78,7 +78,7 @@ STAGES = [
     "rules:judge",
     "suppression.policy:apply",
     "suppression.unused:finish",
-    "jax_internals.canaries:broken",
+    "jax_internals.check_assumptions:broken",
 ]
 
 

@@ -125,6 +125,12 @@ def test_the_help_lists_every_format(run_cli):
         assert [name for name in FORMATS if name not in shown] == []
 
 
+def test_the_page_of_the_command_line_lists_every_format():
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    table = page.partition("## Formats")[2].partition("\n\n`")[0]
+    assert {name for name in FORMATS if f"| `{name}` |" in table} == set(FORMATS)
+
+
 def test_junit_fails_where_the_exit_code_does(run_cli, noise):
     done = run_cli(*CHECK, "--fail-on", "never", *flags("junit:report.xml"))
     assert done.returncode == 0

@@ -8,8 +8,8 @@ import pytest
 
 from jaxrng_doctor.frontends.commands import selfcheck as command
 from jaxrng_doctor.frontends.commands import selfcheck_programs
-from jaxrng_doctor.jax_internals import canaries
-from jaxrng_doctor.jax_internals.facts import FACTS
+from jaxrng_doctor.jax_internals import check_assumptions
+from jaxrng_doctor.jax_internals.assumptions import ASSUMPTIONS
 
 
 def test_this_jax_is_judged_right(run_cli):
@@ -18,7 +18,7 @@ def test_this_jax_is_judged_right(run_cli):
     count = len(selfcheck_programs.CHECKED) + len(selfcheck_programs.WATCHED)
     assert count >= 20
     assert f"{count} of {count} programs give the expected findings" in done.stdout
-    assert f"{len(FACTS)} of {len(FACTS)} assumptions about JAX hold" in done.stdout
+    assert f"{len(ASSUMPTIONS)} of {len(ASSUMPTIONS)} assumptions about JAX hold" in done.stdout
     assert f"JAX {jax.__version__}" in done.stdout
     assert "FAILED" not in done.stdout
 
@@ -30,7 +30,7 @@ def test_as_json(run_cli):
     assert document["ok"] is True
     found = {program["name"]: tuple(program["found"]) for program in document["programs"]}
     assert found == {**selfcheck_programs.CHECKED, **selfcheck_programs.WATCHED}
-    assert [fact["name"] for fact in document["facts"]] == [fact.name for fact in FACTS]
+    assert [fact["name"] for fact in document["facts"]] == [fact.name for fact in ASSUMPTIONS]
 
 
 @pytest.mark.parametrize("what", ["verdict", "failure", "fact"])
@@ -47,10 +47,10 @@ def test_what_is_wrong_is_shown_and_fails(what, monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(
             selfcheck_programs, "TEXT", "def shared_under_vmap(x, key):\n    raise OSError\n"
         )
-    known = {fact.name: None for fact in FACTS}
+    known = {fact.name: None for fact in ASSUMPTIONS}
     if what == "fact":
         known["vmap"] = ""
-    monkeypatch.setattr(canaries, "_known", known)
+    monkeypatch.setattr(check_assumptions, "_known", known)
     assert command.selfcheck("terminal") == 1
     failed = [line for line in capsys.readouterr().out.splitlines() if "FAILED" in line]
     # A fact that does not hold is also a gap in the program's report.

@@ -19,7 +19,7 @@ from jaxrng_doctor.analysis.listing import listing
 from jaxrng_doctor.analysis.listing.cost import takes_long
 from jaxrng_doctor.checking import compare_outputs
 from jaxrng_doctor.checking.pictures import with_pictures
-from jaxrng_doctor.jax_internals import canaries
+from jaxrng_doctor.jax_internals import check_assumptions
 from jaxrng_doctor.model.errors import AnalysisFault, TargetError, UsageError
 from jaxrng_doctor.model.facts import ProgramFacts
 from jaxrng_doctor.model.findings import (
@@ -220,7 +220,7 @@ def diagnose(
     """
     engine = Engine(trace)
     engine.run()
-    gaps = [*map(Gap, canaries.broken()), *trace.gaps, *engine.gaps]
+    gaps = [*map(Gap, check_assumptions.broken()), *trace.gaps, *engine.gaps]
     ledger, unfinished = Ledger(), ""
     if run and (forbidden := _forbids_run(trace, engine)):
         unfinished = f"not run: it may not terminate ({forbidden})"

@@ -17,6 +17,14 @@ Expect = Literal["different", "same"]
 FailOn = Literal["error", "warning", "note", "never"]
 SuppressedBy = Literal["comment", "file-comment", "expect", "per-file-ignores", "baseline"]
 
+UNITS: dict[ScopeKind, str] = {
+    "vmap": "example",
+    "scan": "step",
+    "while": "step",
+    "device": "device",
+}
+"""What a scope of each kind repeats its body for."""
+
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 """Most severe first."""
 

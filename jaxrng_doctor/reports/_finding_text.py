@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jaxrng_doctor._util.text import counted
-from jaxrng_doctor.model.findings import STRIP_LENGTH, Draw, Evidence, Finding, Scope
+from jaxrng_doctor.model.findings import STRIP_LENGTH, UNITS, Draw, Evidence, Finding, Scope
 from jaxrng_doctor.reports._layout import Layout, Row, visible
 from jaxrng_doctor.reports._snippet import Mark, gutter, snippets
 from jaxrng_doctor.reports._strip import cells
@@ -136,10 +136,11 @@ def unit_of(scopes: tuple[Scope, ...]) -> str:
     """The unit counted over the flagged scope: `example` of a vmap, `step` of a loop, ..."""
     if not scopes:
         return "use"  # one key used at two places
-    kinds = {s.kind for s in scopes if s.varies is not True} or {s.kind for s in scopes}
-    if "vmap" in kinds:
+    sharing = [s for s in scopes if s.varies is not True] or scopes
+    units = {UNITS[scope.kind] for scope in sharing}
+    if "example" in units:
         return "example"
-    return "device" if kinds == {"device"} else "step"
+    return "device" if units == {"device"} else "step"
 
 
 def confidence_text(finding: Finding) -> str:

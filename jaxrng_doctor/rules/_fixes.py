@@ -31,7 +31,7 @@ def own_keys(draw: DrawFacts, facts: ScopeFacts) -> tuple[Help, ...]:
         return batched
     if facts.via:
         by = _framework_fixes.name(facts)
-        return _framework_fixes.setting(facts) or (
+        return _framework_fixes.fix(facts) or (
             Help(
                 f"give each example its own key: {by} makes the vmap, "
                 "so pass it an array of keys, one per example",
@@ -101,7 +101,7 @@ def distinct_keys(facts: ScopeFacts) -> tuple[Help, ...]:
 
 
 def key_for_each_step(facts: ScopeFacts) -> tuple[Help, ...]:
-    known = _framework_fixes.setting(facts)
+    known = _framework_fixes.fix(facts)
     if known:
         return known
     batched = _key_for_each_element(facts)

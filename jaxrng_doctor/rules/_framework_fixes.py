@@ -2,7 +2,7 @@
 
 A key that Flax's vmap shares cannot be fixed by an argument of `jax.vmap`, so the module that
 called JAX decides which fix is suggested. To add a library, add a function and a line in
-`_SETTINGS`.
+`_FIXES`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from collections.abc import Callable
 
 from jaxrng_doctor._util import source
 from jaxrng_doctor.model.facts import Cause, ScopeFacts
-from jaxrng_doctor.model.findings import Help
+from jaxrng_doctor.model.findings import UNITS, Help
 
 _STREAM = re.compile(r"\['(\w+)'\](?:\.rng)?$")
 
 
-def setting(facts: ScopeFacts) -> tuple[Help, ...]:
+def fix(facts: ScopeFacts) -> tuple[Help, ...]:
     """The fix in terms of the library that made this scope; `()` if the library is not known."""
-    for module, fix in _SETTINGS.items():
+    for module, fix_of in _FIXES.items():
         if f"{facts.via}.".startswith(f"{module}."):
-            return (fix(facts),)
+            return (fix_of(facts),)
     return ()
 
 
@@ -84,7 +84,7 @@ def _equinox(facts: ScopeFacts) -> Help:
 
 
 def _one(facts: ScopeFacts) -> str:
-    return "example" if facts.scope.kind == "vmap" else "step"
+    return UNITS[facts.scope.kind]
 
 
 def _size(facts: ScopeFacts) -> str:
@@ -92,7 +92,7 @@ def _size(facts: ScopeFacts) -> str:
 
 
 # The first match counts: NNX is a part of Flax.
-_SETTINGS: dict[str, Callable[[ScopeFacts], Help]] = {
+_FIXES: dict[str, Callable[[ScopeFacts], Help]] = {
     "flax.nnx": _nnx,
     "flax": _linen,
     "haiku": _haiku,

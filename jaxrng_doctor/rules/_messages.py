@@ -15,13 +15,13 @@ from jaxrng_doctor.model.facts import (
     repeats,
 )
 from jaxrng_doctor.model.findings import (
+    UNITS,
     Confidence,
     Evidence,
     Finding,
     Help,
     Place,
     Related,
-    ScopeKind,
     Severity,
 )
 from jaxrng_doctor.rules.rule import Rule
@@ -32,13 +32,13 @@ REFUTED = (
 )
 
 
-def shared_scopes(draw: DrawFacts, *kinds: ScopeKind) -> list[ScopeFacts]:
-    """The scopes of these kinds that share a key, each considered alone.
+def shared_scopes(draw: DrawFacts, unit: str) -> list[ScopeFacts]:
+    """The scopes with this unit (`UNITS`) that share a key, each considered alone.
 
     A scope in which at most one example drew with the given inputs is listed only if all of them
     are like this.
     """
-    shared = [s for s in draw.scopes if s.scope.kind in kinds and is_shared(draw, s)]
+    shared = [s for s in draw.scopes if UNITS[s.scope.kind] == unit and is_shared(draw, s)]
     return [s for s in shared if not by_chance(draw, s)] or shared
 
 
@@ -73,8 +73,8 @@ def code_for(scopes: Sequence[ScopeFacts]) -> str:
 
     A device map takes precedence over a vmap, and a vmap over a loop.
     """
-    kinds = {s.scope.kind for s in scopes}
-    return "RNG004" if "device" in kinds else "RNG002" if "vmap" in kinds else "RNG003"
+    units = set(map(unit, scopes))
+    return "RNG004" if "device" in units else "RNG002" if "example" in units else "RNG003"
 
 
 def evidence_of(draw: DrawFacts, worst: ScopeFacts) -> Evidence | None:
@@ -114,7 +114,7 @@ def confidence(evidence: Evidence | None) -> Confidence:
 
 
 def unit(facts: ScopeFacts) -> str:
-    return {"vmap": "example", "device": "device"}.get(facts.scope.kind, "step")
+    return UNITS[facts.scope.kind]
 
 
 def title(facts: ScopeFacts) -> str:

@@ -46,7 +46,7 @@ from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
 def check(draw: DrawFacts) -> Finding | None:
-    mapped = _messages.shared_scopes(draw, "vmap")
+    mapped = _messages.shared_scopes(draw, "example")
     shared = [s for s in mapped if s.variation is Variation.CONSTANT]
     if not shared:
         return None

@@ -44,7 +44,7 @@ from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
 def check(draw: DrawFacts) -> Iterator[Finding]:
-    mapped = _messages.shared_scopes(draw, "vmap")
+    mapped = _messages.shared_scopes(draw, "example")
     if shared := [s for s in mapped if s.variation is not Variation.CONSTANT]:  # else RNG001
         worst = _messages.worst_of(draw, shared)
         message = _counted(worst) + _messages.scope_by_scope(draw, shared)

@@ -48,7 +48,7 @@ from jaxrng_doctor.rules.rule import Rule, of_each_draw
 
 
 def check(draw: DrawFacts) -> Iterator[Finding]:
-    if shared := _messages.shared_scopes(draw, "scan", "while"):
+    if shared := _messages.shared_scopes(draw, "step"):
         worst = _messages.worst_of(draw, shared)
         message = _counted(worst) + _messages.scope_by_scope(draw, shared)
         yield _finding(draw, shared, worst, _messages.evidence_of(draw, worst), message)

@@ -14,7 +14,7 @@ from typing import Any
 from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Atom, Eqn, Jaxpr
 from jaxrng_doctor.tracing.places import At
-from jaxrng_doctor.tracing.subprograms import Call, Entered, Map, control
+from jaxrng_doctor.tracing.scopes import Call, Entered, Map, control
 from jaxrng_doctor.tracing.walk import Here, JoiningWalk
 
 _RESULT = -1

@@ -15,10 +15,10 @@ from typing import Any
 from jax.extend.core import primitives
 
 from jaxrng_doctor.jax_internals import stacks
+from jaxrng_doctor.jax_internals.call_hooks import is_eager, is_plain
 from jaxrng_doctor.jax_internals.calldata import JitCall
 from jaxrng_doctor.jax_internals.equations import Eqn, Primitive, function_of, jaxprs_among
 from jaxrng_doctor.jax_internals.patches import Patch, attribute
-from jaxrng_doctor.jax_internals.running import is_eager, is_plain
 from jaxrng_doctor.tracing import checkpoints
 from jaxrng_doctor.tracing.loop_primitives import PREFIX
 

@@ -17,7 +17,7 @@ from jax.extend import core as jex_core
 from jax.extend.core.primitives import scan_p, while_p
 from jax.interpreters import ad, mlir
 
-from jaxrng_doctor.jax_internals import equations, jaxprs, patches, running, stacks
+from jaxrng_doctor.jax_internals import call_hooks, equations, jaxprs, patches, stacks
 from jaxrng_doctor.tracing import derivatives, thread_state
 from jaxrng_doctor.tracing.draws import Draws
 
@@ -63,7 +63,7 @@ def _keep(original: Any) -> patches.Patch:
         def bind_or_keep(*args: Any, **params: Any) -> Any:
             # JAX's rules bind the same primitive for the parts that they make from a loop.
             is_users = patches.calling_function() in stacks.LOOP_CALLS
-            if is_users and thread_state.current() and running.is_staging() and _draws(params):
+            if is_users and thread_state.current() and call_hooks.is_staging() and _draws(params):
                 return kept.bind(*args, **params)
             return bind(*args, **params)
 

@@ -18,7 +18,7 @@ from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Jaxpr
 from jaxrng_doctor.tracing.draws import is_key
 from jaxrng_doctor.tracing.places import At
-from jaxrng_doctor.tracing.subprograms import EqnPath, Map, ShardMap, bodies, differs
+from jaxrng_doctor.tracing.scopes import EqnPath, Map, ShardMap, bodies, differs
 from jaxrng_doctor.tracing.walk import Here, JoiningWalk
 
 _REDUCING = frozenset({"psum", "pmax", "pmin", "psum_invariant", "all_gather"})

@@ -12,7 +12,7 @@ from typing import Any
 from jaxrng_doctor.jax_internals.equations import Eqn, Jaxpr
 from jaxrng_doctor.tracing.draws import Draws, is_key, may_be_key
 from jaxrng_doctor.tracing.places import At
-from jaxrng_doctor.tracing.subprograms import Opaque, control, is_opaque
+from jaxrng_doctor.tracing.scopes import Opaque, control, is_opaque
 from jaxrng_doctor.tracing.walk import Here, JoiningWalk
 
 

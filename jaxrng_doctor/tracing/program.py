@@ -21,8 +21,8 @@ from jaxrng_doctor.tracing.draws import Draws, may_be_key
 from jaxrng_doctor.tracing.host_rng import doubt, watching_host_rng
 from jaxrng_doctor.tracing.open_hidden import expanded
 from jaxrng_doctor.tracing.places import At
+from jaxrng_doctor.tracing.scopes import entered
 from jaxrng_doctor.tracing.slices import Slice
-from jaxrng_doctor.tracing.subprograms import entered
 from jaxrng_doctor.tracing.vmap_primitive import keeping_vmaps
 from jaxrng_doctor.tracing.vmap_sites import recording_vmaps
 

@@ -13,7 +13,7 @@ from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Eqn, Var
 from jaxrng_doctor.tracing.derivatives import is_tangent
 from jaxrng_doctor.tracing.draws import Draws
-from jaxrng_doctor.tracing.subprograms import Opaque, control
+from jaxrng_doctor.tracing.scopes import Opaque, control
 from jaxrng_doctor.tracing.walk import demanded
 
 Literal = equations.Literal

@@ -20,7 +20,7 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend import core as jex_core
 from jax.interpreters import ad, mlir
 
-from jaxrng_doctor.jax_internals import equations, jaxprs, running, vmaps
+from jaxrng_doctor.jax_internals import call_hooks, equations, jaxprs, vmaps
 from jaxrng_doctor.jax_internals.calldata import VmapCall
 from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Jaxpr
 from jaxrng_doctor.model.findings import Gap, Place
@@ -84,7 +84,7 @@ def _is_keeping() -> bool:
 def _take(call: VmapCall, ordinary: Callable[[], list[Any]]) -> list[Any]:
     made = vmap_sites.pop()
     notes = thread_state.current()
-    if notes is None or not running.is_staging():
+    if notes is None or not call_hooks.is_staging():
         return ordinary()
     if not all(map(_is_plain_axis, call.in_axes)):
         notes.gaps.append(Gap("a vmap over a special axis type was not followed", made.place))

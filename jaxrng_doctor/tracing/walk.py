@@ -2,7 +2,7 @@
 
 Forward, `Walk` runs a program on abstract values. Subclasses define the values and what equations
 do with them. How values enter and leave a vmap, a loop or a branch is defined here, from the
-description in `subprograms.py`. Loops are repeated until the carried values no longer change.
+description in `scopes.py`. Loops are repeated until the carried values no longer change.
 Backward, `demanded` finds the operands that the outputs of an equation need.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Atom, Jaxpr
 from jaxrng_doctor.tracing.places import At
-from jaxrng_doctor.tracing.subprograms import (
+from jaxrng_doctor.tracing.scopes import (
     Body,
     Carry,
     Cond,

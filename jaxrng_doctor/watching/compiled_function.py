@@ -24,6 +24,7 @@ from jaxrng_doctor.analysis.keys.tables import Ledger
 from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.checking.examine import Diagnosis, all_keys, diagnose
 from jaxrng_doctor.jax_internals import primitives
+from jaxrng_doctor.jax_internals.call_hooks import distributed
 from jaxrng_doctor.jax_internals.calldata import JitCall
 from jaxrng_doctor.jax_internals.equations import (
     AnyJaxpr,
@@ -37,7 +38,6 @@ from jaxrng_doctor.jax_internals.equations import (
 from jaxrng_doctor.jax_internals.files import is_part_of_random
 from jaxrng_doctor.jax_internals.jaxprs import pjit_p
 from jaxrng_doctor.jax_internals.patches import attribute
-from jaxrng_doctor.jax_internals.running import distributed
 from jaxrng_doctor.jax_internals.settings import folds_constants
 from jaxrng_doctor.model.findings import Gap
 from jaxrng_doctor.model.target import Target
@@ -48,7 +48,7 @@ from jaxrng_doctor.tracing.host_rng import generators, preserving_host_rng
 from jaxrng_doctor.tracing.opaque_equations import taking_keys
 from jaxrng_doctor.tracing.program import trace_program
 from jaxrng_doctor.tracing.returned_values import is_array
-from jaxrng_doctor.tracing.subprograms import Cond, While, control
+from jaxrng_doctor.tracing.scopes import Cond, While, control
 from jaxrng_doctor.tracing.vmap_primitive import kept_vmap
 from jaxrng_doctor.watching.program_stack import outermost_sampler, place_here
 from jaxrng_doctor.watching.sharded_arrays import SPREAD, here, is_spread, sample

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import jax
 
-from jaxrng_doctor.jax_internals import running
+from jaxrng_doctor.jax_internals import call_hooks
 from jaxrng_doctor.jax_internals.calldata import JitCall
 
 _MOST_DROPPED = 8
@@ -42,8 +42,8 @@ class Shortcut:
         self.noted = noted
         self.jaxpr = call.jaxpr
         self.held = call.fun, call.info  # keeps their `id`s valid
-        self.call = running.second_jit(call)
-        self._generation = running.generation()
+        self.call = call_hooks.second_jit(call)
+        self._generation = call_hooks.generation()
         self._static = frozenset(call.static_argnums), frozenset(call.static_argnames)
         self._count = len(call.flat)
         leaves = self.leaves(call.args, call.kwargs)
@@ -51,7 +51,7 @@ class Shortcut:
         self.fits = leaves is not None and all(map(_is, leaves, call.flat))
 
     def is_current(self) -> bool:
-        return self._generation is running.generation()
+        return self._generation is call_hooks.generation()
 
     def leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any] | None:
         """The leaves of the traced arguments; `None` if their number differs from `call`'s."""

@@ -17,7 +17,7 @@ import jax
 
 from jaxrng_doctor._util.time_limit import is_ours
 from jaxrng_doctor._util.tracebacks import unseen
-from jaxrng_doctor.jax_internals import patches, running
+from jaxrng_doctor.jax_internals import call_hooks, patches
 from jaxrng_doctor.jax_internals.calldata import JitCall
 from jaxrng_doctor.jax_internals.equations import AnyJaxpr
 from jaxrng_doctor.jax_internals.files import JAX_DIR
@@ -102,12 +102,12 @@ def listening(listener: Listener) -> Iterator[None]:
     hooks: dict[str, Callable[[], Any]] = {
         # First, because it looks for JAX's primitives by a trace.
         "loops": lambda: each_eager_loop(_looped, _checkpointing),
-        "traces": lambda: running.each_trace(_trace_begins, _trace_ends),
-        "jitted calls": lambda: running.each_jit_call(_jitted),
-        "runs of jitted calls": lambda: running.each_jit_run(_run_begins, _run_ends),
-        "repeated calls": lambda: running.slow_path_where(_made),
-        "served calls": lambda: running.serving_jit_calls(_serve),
-        "draws": lambda: running.each_eager_use(_used),
+        "traces": lambda: call_hooks.each_trace(_trace_begins, _trace_ends),
+        "jitted calls": lambda: call_hooks.each_jit_call(_jitted),
+        "runs of jitted calls": lambda: call_hooks.each_jit_run(_run_begins, _run_ends),
+        "repeated calls": lambda: call_hooks.slow_path_where(_made),
+        "served calls": lambda: call_hooks.serving_jit_calls(_serve),
+        "draws": lambda: call_hooks.each_eager_use(_used),
         "compiled calls": lambda: each_call_of_compiled(_called_compiled),
         "transformed functions": showing_transformations,
         "vmaps": recording_vmaps,
@@ -160,7 +160,7 @@ def _in_device_map() -> bool:
 def _forget() -> None:
     with harmless("making ready for calls that come again"):
         _shortcuts.clear()
-        running.forget_fast_paths()
+        call_hooks.forget_fast_paths()
 
 
 def _trace_begins(source: str) -> tuple[str, Standing] | None:
@@ -234,7 +234,7 @@ def _made() -> bool:
 
 def _serve(fun: Any, info: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The outputs of a call, in a tuple of one, if it has a shortcut; else `None`."""
-    if getattr(_state, "is_serving", False) or _is_paused() or not running.is_plain():
+    if getattr(_state, "is_serving", False) or _is_paused() or not call_hooks.is_plain():
         return None
     shortcut = _shortcuts.get(fun, info)
     leaves = None if shortcut is None else shortcut.leaves(args, kwargs)
@@ -313,7 +313,7 @@ def showing_transformations() -> Iterator[None]:
             if hasattr(jax, name):  # there is no `jax.shard_map` up to 0.7
                 stack.enter_context(_patch(name, _making))
         for name in OF_JAX:
-            home = running.home_of_transformations
+            home = call_hooks.home_of_transformations
             stack.enter_context(_patch(name, _making, home))
         for name in CALLING:
             stack.enter_context(_patch(name, _calling))
@@ -364,7 +364,7 @@ def _looping(name: str, original: Any) -> Callable[..., Any]:
     @functools.wraps(original)
     def loop(*args: Any, **kwargs: Any) -> Any:
         with unseen:
-            if _is_paused() or not running.is_plain():
+            if _is_paused() or not call_hooks.is_plain():
                 return original(*args, **kwargs)
             for listener in _open if hides_loops() else ():
                 listener.missed(f"{name} under jax_disable_jit and jax_scan3")
@@ -387,7 +387,7 @@ def _shown(name: str, original: Any, fun: Any, args: Any, kwargs: Any) -> Iterat
     # A transformation inside another one is known from the whole. One inside a sampler is an
     # implementation detail of that.
     is_heard = bool(_open) and not _is_paused() and getattr(_state, "around", None) is None
-    if not (is_heard and running.is_plain()) or outermost_sampler() is not None:
+    if not (is_heard and call_hooks.is_plain()) or outermost_sampler() is not None:
         yield
         return
     call, title, is_device_map = Transformed(name, original, fun, args, kwargs), name, False

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxrng_doctor._util.tracebacks import in_a_line
-from jaxrng_doctor.jax_internals.running import distributed
+from jaxrng_doctor.jax_internals.call_hooks import distributed
 from jaxrng_doctor.model.facts import EqualKeysInProcesses, ProgramFacts
 from jaxrng_doctor.model.findings import Choices, Gap
 from jaxrng_doctor.model.report import TargetReport

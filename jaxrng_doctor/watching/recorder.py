@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxrng_doctor._util.tracebacks import in_a_line
-from jaxrng_doctor.jax_internals import canaries
+from jaxrng_doctor.jax_internals import check_assumptions
+from jaxrng_doctor.jax_internals.call_hooks import distributed
 from jaxrng_doctor.jax_internals.calldata import JitCall
 from jaxrng_doctor.jax_internals.equations import function_of
-from jaxrng_doctor.jax_internals.running import distributed
 from jaxrng_doctor.model.errors import FirstFinding
 from jaxrng_doctor.model.facts import ProgramFacts, Repeated
 from jaxrng_doctor.model.findings import (
@@ -409,7 +409,7 @@ class Recorder:
         facts = ProgramFacts(host_draws=drew, repeated=repeated)
         uses = map(repeated_keys.call_use, self._eager)
         draws = [Draw(u.op, u.place, "a key of the program") for u in uses if not u.is_split]
-        gaps = (*map(Gap, canaries.broken(watch=True)), *self._gaps)
+        gaps = (*map(Gap, check_assumptions.broken(watch=True)), *self._gaps)
         return build_reports.of_several(
             build_reports.ACROSS, facts, gaps, self._choices, detail=self.detail, draws=draws
         )

@@ -19,7 +19,7 @@ from jaxrng_doctor.jax_internals.jaxprs import key_words
 from jaxrng_doctor.model.facts import RBG, CallUse, Repeated
 from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.tracing.places import parting_library, users_place
-from jaxrng_doctor.tracing.subprograms import EqnPath
+from jaxrng_doctor.tracing.scopes import EqnPath
 from jaxrng_doctor.watching.child_keys import children_of
 from jaxrng_doctor.watching.compiled_function import Compiled
 

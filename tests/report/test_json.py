@@ -5,18 +5,26 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
+from typing import get_args
 
 import jsonschema
 import pytest
 import sample_reports as samples
 
-from jaxrng_doctor.model.findings import Comparison, Finding, Leaf, Pairs, Place
+from jaxrng_doctor.model.findings import (
+    UNITS,
+    Comparison,
+    Finding,
+    Leaf,
+    Pairs,
+    Place,
+    ScopeKind,
+)
 from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.reports import FORMATS, RenderOptions
 
-SCHEMA = json.loads(
-    (Path(__file__).parents[2] / "docs" / "report.schema.json").read_text(encoding="utf-8")
-)
+DOCS = Path(__file__).parents[2] / "docs"
+SCHEMA = json.loads((DOCS / "report.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
@@ -44,6 +52,20 @@ def _objects(schema):
             yield schema
         for value in schema.values():
             yield from _objects(value)
+
+
+def test_schemas_have_each_kind_of_scope():
+    listing = json.loads((DOCS / "listing.schema.json").read_text(encoding="utf-8"))
+    for schema in (SCHEMA, listing):
+        kinds = [
+            o["properties"]["kind"] for o in _objects(schema) if "axis_name" in o["properties"]
+        ]
+        assert kinds
+        assert all(set(kind["enum"]) == set(get_args(ScopeKind)) for kind in kinds)
+
+
+def test_each_kind_of_scope_has_a_unit():
+    assert set(UNITS) == set(get_args(ScopeKind))
 
 
 def test_schema_is_strict_and_describes_every_field():

@@ -56,10 +56,10 @@ def files(tree):
 
 def test_a_new_rule(tree, run):
     before = files(tree)
-    done = run(".ci/new-rule", "RNG016", "trial-rule")
+    done = run(".ci/new-rule", "RNG899", "trial-rule")
     assert done.returncode == 0, done.stderr
-    module = "jaxrng_doctor/rules/rng016_trial_rule.py"
-    cases = "tests/rules/cases/rng016_trial_rule.py"
+    module = "jaxrng_doctor/rules/rng899_trial_rule.py"
+    cases = "tests/rules/cases/rng899_trial_rule.py"
     after = files(tree)
     assert after.keys() - before.keys() == {module, cases}
     assert {name for name in before if before[name] != after[name]} == set()
@@ -67,16 +67,16 @@ def test_a_new_rule(tree, run):
     assert cases in done.stdout
 
     listed = run("-m", "jaxrng_doctor", "rules")
-    assert "RNG016  trial-rule " in listed.stdout, listed.stderr
+    assert "RNG899  trial-rule " in listed.stdout, listed.stderr
     pages = "import pages; from jaxrng_doctor import rules; print(pages.rule_page(rules.RULES[-2]))"
     page = run("-c", f"import sys; sys.path.append('docs'); {pages}")
-    assert "# RNG016 trial-rule\n" in page.stdout, page.stderr
+    assert "# RNG899 trial-rule\n" in page.stdout, page.stderr
     formatted = run("-m", "ruff", "format", "--check", module, cases)
     assert formatted.returncode == 0, formatted.stdout + formatted.stderr
 
     # The skeleton is a rule that finds nothing, and the tests report what is missing.
     options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist")
-    names = "RNG016 or rng016_trial_rule or left_to_write"
+    names = "RNG899 or rng899_trial_rule or left_to_write"
     tested = run(
         *("-m", "pytest", *options, "-k", names),
         *("tests/rules/test_rules.py", "tests/rules/test_cases.py"),
@@ -85,10 +85,10 @@ def test_a_new_rule(tree, run):
     failures = [line for line in tested.stdout.splitlines() if line.startswith("FAILED")]
     assert [line.split("::")[1].split()[0] for line in failures] == [
         "test_nothing_of_a_rule_is_left_to_write",
-        "test_each_rule_has_cases_of_both_kinds[rng016_trial_rule]",
+        "test_each_rule_has_cases_of_both_kinds[rng899_trial_rule]",
     ]
     assert f"{module}:1: " in tested.stdout
-    assert "rng016_trial_rule.py has 0 functions with # RNG016, and needs 8" in tested.stdout
+    assert "rng899_trial_rule.py has 0 functions with # RNG899, and needs 8" in tested.stdout
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,11 @@ def test_a_new_rule(tree, run):
         ([], "usage: make new-rule CODE=RNG016 NAME=short-name"),
         (["", ""], "CODE= must be RNG and three digits"),
         (["RNG16", "trial-rule"], "CODE=RNG16 must be RNG and three digits"),
-        (["rng016", "trial-rule"], "CODE=rng016 must be RNG and three digits"),
-        (["RNG016", "trial"], "NAME=trial must be lowercase words joined by -"),
-        (["RNG016", "Trial_Rule"], "NAME=Trial_Rule must be lowercase words joined by -"),
+        (["rng899", "trial-rule"], "CODE=rng899 must be RNG and three digits"),
+        (["RNG899", "trial"], "NAME=trial must be lowercase words joined by -"),
+        (["RNG899", "Trial_Rule"], "NAME=Trial_Rule must be lowercase words joined by -"),
         (["RNG005", "trial-rule"], "RNG005 exists: jaxrng_doctor/rules/rng005_reused_key.py"),
-        (["RNG016", "reused-key"], "reused-key is the name of RNG005"),
+        (["RNG899", "reused-key"], "reused-key is the name of RNG005"),
     ],
 )
 def test_what_is_refused(tree, run, given, fault):
@@ -115,7 +115,7 @@ def test_what_is_refused(tree, run, given, fault):
 def test_make_runs_it_and_writes_the_page():
     """Checked by `make -n`: `docs/generate.py`, which writes the page, has its own tests."""
     done = subprocess.run(
-        ["make", "-n", "-o", ".venv/made", "new-rule", "CODE=RNG016", "NAME=trial-rule"],
+        ["make", "-n", "-o", ".venv/made", "new-rule", "CODE=RNG899", "NAME=trial-rule"],
         env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
         cwd=ROOT,
         capture_output=True,
@@ -123,5 +123,5 @@ def test_make_runs_it_and_writes_the_page():
         check=True,
     )
     first, second = done.stdout.splitlines()
-    assert first.endswith('.ci/new-rule "RNG016" "trial-rule"')
+    assert first.endswith('.ci/new-rule "RNG899" "trial-rule"')
     assert second.endswith("docs/generate.py")

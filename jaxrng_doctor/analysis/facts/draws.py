@@ -25,7 +25,7 @@ from jaxrng_doctor.model.facts import (
     VmapSource,
     repeats,
 )
-from jaxrng_doctor.model.findings import Draw, Evidence, Gap, Scope
+from jaxrng_doctor.model.findings import UNITS, Draw, Evidence, Gap, Scope
 from jaxrng_doctor.tracing.draws import key_impl, may_be_key, sampler_name
 from jaxrng_doctor.tracing.meets_data import leaves_as_one, meets_varying
 from jaxrng_doctor.tracing.places import (
@@ -39,7 +39,7 @@ from jaxrng_doctor.tracing.places import (
     named_by_user,
 )
 from jaxrng_doctor.tracing.program import Trace
-from jaxrng_doctor.tracing.subprograms import EqnPath, Map, ShardMap, control
+from jaxrng_doctor.tracing.scopes import EqnPath, Map, ShardMap, control
 
 
 def draw_facts(
@@ -202,12 +202,9 @@ def _joint(count: KeyCount, scopes: Sequence[ScopeFacts], names: Sequence[str]) 
         )
 
 
-_UNITS = {"vmap": "example", "device": "device"}
-
-
 def _index_name(scope: ScopeRef, depth: int, scopes: Sequence[ScopeRef]) -> str:
-    word = _UNITS.get(scope.kind, "step")
-    same = [d for d, s in enumerate(scopes) if _UNITS.get(s.kind, "step") == word]
+    word = UNITS[scope.kind]
+    same = [d for d, s in enumerate(scopes) if UNITS[s.kind] == word]
     if word == "device" and len(same) > 1 and (axis := named_by_user(scope.axis_name)):
         return axis
     if len(same) == 1:

@@ -39,7 +39,7 @@ from jaxrng_doctor.tracing.places import (
     user_stack,
     way,
 )
-from jaxrng_doctor.tracing.subprograms import EqnPath
+from jaxrng_doctor.tracing.scopes import EqnPath
 
 _MOST = 32
 """Each use of a key is paired with at most this many uses before it: more add nothing.

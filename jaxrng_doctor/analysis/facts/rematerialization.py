@@ -22,7 +22,7 @@ from jaxrng_doctor.jax_internals.equations import Eqn
 from jaxrng_doctor.tracing import checkpoints, custom_rules
 from jaxrng_doctor.tracing.draws import sampler_name
 from jaxrng_doctor.tracing.places import locate, user_stack
-from jaxrng_doctor.tracing.subprograms import EqnPath
+from jaxrng_doctor.tracing.scopes import EqnPath
 
 
 def redone(uses: Sequence[Use], ledger: Ledger) -> frozenset[EqnPath]:

@@ -20,7 +20,7 @@ from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.jax_internals.settings import own_settings
 from jaxrng_doctor.jax_internals.tracers import over_vmaps
 from jaxrng_doctor.tracing.program import Trace
-from jaxrng_doctor.tracing.subprograms import EqnPath
+from jaxrng_doctor.tracing.scopes import EqnPath
 
 
 class KeyProgram:

@@ -24,7 +24,7 @@ from jaxrng_doctor.tracing.custom_vmap import has_rule
 from jaxrng_doctor.tracing.derivatives import is_tangent
 from jaxrng_doctor.tracing.draws import may_be_key
 from jaxrng_doctor.tracing.program import Trace
-from jaxrng_doctor.tracing.subprograms import (
+from jaxrng_doctor.tracing.scopes import (
     Call,
     Cond,
     Entered,

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrng_doctor.tracing.draws import is_key
-from jaxrng_doctor.tracing.subprograms import EqnPath
+from jaxrng_doctor.tracing.scopes import EqnPath
 
 # Key words, shape (..., words); whether the draw was reached, shape (...).
 Record = tuple[Any, Any]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from jaxrng_doctor.tracing.subprograms import EqnPath
+from jaxrng_doctor.tracing.scopes import EqnPath
 
 MORE = 2
 """At the end of a path, in place of the jaxpr numbers 0 and 1 of a `while` loop.

@@ -15,8 +15,8 @@ from typing import Any, assert_never
 import numpy as np
 
 from jaxrng_doctor._util.tracebacks import in_a_line
+from jaxrng_doctor.analysis.lineage.boundaries import assembled, block, chosen, element, stacked
 from jaxrng_doctor.analysis.lineage.loops import after_loop, fixed_point
-from jaxrng_doctor.analysis.lineage.scopes import assembled, block, chosen, element, stacked
 from jaxrng_doctor.analysis.lineage.transfers import TRANSFERS
 from jaxrng_doctor.analysis.lineage.uses import Guard, ScopeRef, Use, Visit
 from jaxrng_doctor.analysis.lineage.values import (
@@ -37,8 +37,7 @@ from jaxrng_doctor.tracing.draws import is_key
 from jaxrng_doctor.tracing.opaque_equations import taking_keys
 from jaxrng_doctor.tracing.places import At, innermost, locate
 from jaxrng_doctor.tracing.program import Trace
-from jaxrng_doctor.tracing.slices import Everything
-from jaxrng_doctor.tracing.subprograms import (
+from jaxrng_doctor.tracing.scopes import (
     Along,
     Block,
     Body,
@@ -56,6 +55,7 @@ from jaxrng_doctor.tracing.subprograms import (
     differs,
     scopes,
 )
+from jaxrng_doctor.tracing.slices import Everything
 from jaxrng_doctor.tracing.walk import Here, Walk
 
 Scopes = tuple[ScopeRef, ...]

@@ -13,7 +13,7 @@ from jaxrng_doctor.analysis.lineage.uses import Guard, Use
 from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.model.facts import Variation
 from jaxrng_doctor.tracing.program import Trace
-from jaxrng_doctor.tracing.subprograms import EqnPath
+from jaxrng_doctor.tracing.scopes import EqnPath
 
 _PLAIN = frozenset({"convert_element_type", "copy", "reshape", "squeeze", "stop_gradient"})
 

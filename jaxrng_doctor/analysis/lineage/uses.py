@@ -9,7 +9,7 @@ from typing import Any
 from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.model.findings import ScopeKind
 from jaxrng_doctor.tracing.places import At
-from jaxrng_doctor.tracing.subprograms import EqnPath
+from jaxrng_doctor.tracing.scopes import EqnPath
 
 Guard = tuple[Value | None, int, int]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.tracing.program import Trace
-from jaxrng_doctor.tracing.subprograms import Call, Map, ShardMap, control
+from jaxrng_doctor.tracing.scopes import Call, Map, ShardMap, control
 
 MOST_USES = 32
 """XLA compiles this many draws and splits in about half a second, in a branch in twice that."""

@@ -10,7 +10,7 @@ from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Eqn
 from jaxrng_doctor.tracing.loop_primitives import PREFIX
 from jaxrng_doctor.tracing.places import At, loop_function
-from jaxrng_doctor.tracing.subprograms import (
+from jaxrng_doctor.tracing.scopes import (
     Along,
     Block,
     Call,

@@ -16,7 +16,7 @@ from jaxrng_doctor.analysis.lineage.elements import Identities
 from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.model.listing import KeyMark
-from jaxrng_doctor.tracing.subprograms import EqnPath
+from jaxrng_doctor.tracing.scopes import EqnPath
 
 _FIRST = 16
 _SHOWN = 64

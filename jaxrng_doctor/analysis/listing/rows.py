@@ -40,7 +40,7 @@ from jaxrng_doctor.tracing.draws import is_key, may_be_key, sampler_name
 from jaxrng_doctor.tracing.loop_primitives import PREFIX
 from jaxrng_doctor.tracing.places import At, locate
 from jaxrng_doctor.tracing.program import Trace
-from jaxrng_doctor.tracing.subprograms import EqnPath
+from jaxrng_doctor.tracing.scopes import EqnPath
 
 _KINDS: dict[str, LineKind] = {
     primitives.SPLIT: "split",

@@ -13,7 +13,7 @@ from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.analysis.listing.rows import ListedValue
 from jaxrng_doctor.model.listing import KeyNode, NodeKind
 from jaxrng_doctor.tracing.places import locate
-from jaxrng_doctor.tracing.subprograms import EqnPath
+from jaxrng_doctor.tracing.scopes import EqnPath
 
 _INDEXING = frozenset({"block", "dynamic_slice", "element", "gather", "slice", "unstack"})
 _JOINING = frozenset({"concatenate", "stack"})

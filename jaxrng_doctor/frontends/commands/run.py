@@ -97,7 +97,7 @@ class _Watch:
 
     def _watch(self) -> None:
         from jaxrng_doctor.frontends.api import watching
-        from jaxrng_doctor.jax_internals.running import hide_frames_of
+        from jaxrng_doctor.jax_internals.call_hooks import hide_frames_of
         from jaxrng_doctor.watching.processes import ProcessMerge
 
         choices = self._settings.choices()

@@ -117,10 +117,10 @@ def _but(program: Program, **changes: Any) -> Program:
 
 
 def _facts() -> Iterator[Fact]:
-    from jaxrng_doctor.jax_internals import canaries, facts
+    from jaxrng_doctor.jax_internals import assumptions, check_assumptions
 
-    for fact in facts.FACTS:
-        yield Fact(fact.name, fact.lost, canaries.tried(fact) is None)
+    for fact in assumptions.ASSUMPTIONS:
+        yield Fact(fact.name, fact.lost, check_assumptions.failure_of(fact) is None)
 
 
 def _table(result: Result) -> str:

@@ -1,7 +1,7 @@
 """Assumptions about JAX's private API, each with a tiny program that tests it.
 
-The programs compile nothing, and run nothing on arrays of the checked program. `canaries.py` tries
-the facts.
+The programs compile nothing, and run nothing on arrays of the checked program.
+`check_assumptions.py` tries them.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ except ImportError:  # up to 0.7
     _pmap = None
 
 from jaxrng_doctor.jax_internals import (
+    call_hooks,
     equations,
     files,
     hidden,
     jaxprs,
     primitives,
-    running,
     stacks,
     vmaps,
 )
@@ -45,7 +45,7 @@ from jaxrng_doctor.jax_internals.patches import attribute, calling_function, tog
 
 
 @dataclass(frozen=True)
-class Fact:
+class Assumption:
     """Something that JAX does not guarantee. `lost` describes what is missed if it does not hold.
 
     `holds` tries it; an exception counts as `False`. `watch`: only watching a program needs it.
@@ -285,11 +285,11 @@ def _state() -> bool:
     inside: list[tuple[bool, bool, bool]] = []
 
     def program(x: Any) -> Any:
-        inside.append((running.is_plain(), running.is_staging(), running.is_eager()))
+        inside.append((call_hooks.is_plain(), call_hooks.is_staging(), call_hooks.is_eager()))
         return x
 
     jax.make_jaxpr(program)(_X)
-    outside = running.is_plain(), running.is_staging(), running.is_eager()
+    outside = call_hooks.is_plain(), call_hooks.is_staging(), call_hooks.is_eager()
     return inside == [(False, True, False)] and outside == (True, False, True)
 
 
@@ -325,7 +325,7 @@ def _traces() -> bool:
     def begin(source: str) -> str:
         return source
 
-    with running.each_trace.__wrapped__(begin, seen.append):
+    with call_hooks.each_trace.__wrapped__(begin, seen.append):
         jax.jit(traced).trace(_X)
     return any(source.startswith("traced at ") for source in seen)
 
@@ -336,14 +336,14 @@ def _jit_calls() -> bool:
     def note(call: Any, plain: bool) -> None:
         seen.append((call, plain))
 
-    with running.each_jit_call.__wrapped__(note):
+    with call_hooks.each_jit_call.__wrapped__(note):
         jax.jit(_checkpointed).trace(_X)
     return bool(seen) and seen[-1][1] and equations.is_jaxpr(seen[-1][0].jaxpr)
 
 
 def _jit_path() -> bool:
     code = _nested(_pjit._cpp_pjit.__code__, stacks.JIT_CALL)
-    return code is not None and set(running.JIT_PATH) <= set(code.co_names)
+    return code is not None and set(call_hooks.JIT_PATH) <= set(code.co_names)
 
 
 def _shortcuts() -> bool:
@@ -354,7 +354,7 @@ def _shortcuts() -> bool:
 
 def _eager_uses() -> bool:
     asked = [jax.random.split, jax.random.fold_in, jax.random.normal, jax.random.bits]
-    return all(running.EAGER_CHECK in each.__code__.co_names for each in asked)
+    return all(call_hooks.EAGER_CHECK in each.__code__.co_names for each in asked)
 
 
 def _eager_loops() -> bool:
@@ -375,31 +375,41 @@ def _stages() -> bool:
     return all(callable(getattr(owner, name, None)) for owner, name in owners)
 
 
-FACTS: tuple[Fact, ...] = (
-    Fact("vmap", "a vmap cannot be kept visible", _vmaps),
-    Fact("jacobian", "the vmaps of a Jacobian cannot be distinguished from others", _jacobians),
-    Fact("loop callers", "loops cannot be kept whole in derivatives", _loop_callers),
-    Fact("loop functions", "loops cannot be named", _loop_functions),
-    Fact("loop parameters", "loops and branches cannot be followed", _loop_params),
-    Fact("pmap", "a pmap cannot be distinguished from a shard_map", _pmaps),
-    Fact("checkpoint", "checkpoints cannot be distinguished", _checkpoints),
-    Fact("recomputation", "what a backward pass draws again counts as a draw", _recomputations),
-    Fact("name stack", "vmaps that were not kept go unnoticed", _name_stacks),
-    Fact("places", "lines of source cannot be found", _places),
-    Fact("samplers", "the functions of jax.random cannot be recognized", _samplers),
-    Fact("key primitives", "keys and draws cannot be followed", _key_primitives),
-    Fact("splits", "splits of which nothing is used go unnoticed", _keys_split_stay),
-    Fact("callbacks", "keys that go into callbacks go unnoticed", _callbacks),
-    Fact("derivative rules", "draws in custom derivative rules cannot be placed", _rules),
-    Fact("refs", "keys in mutable refs cannot be followed", _refs),
-    Fact("state", "it is not known whether JAX traces or computes", _state),
-    Fact("tracers", "keys in eager vmaps and derivatives cannot be read", _tracers, watch=True),
-    Fact("traces", "draws from NumPy while tracing go unnoticed", _traces, watch=True),
-    Fact("jitted calls", "calls of jitted functions go unnoticed", _jit_calls, watch=True),
-    Fact("jit path", "repeated calls of jitted functions go unnoticed", _jit_path, watch=True),
-    Fact("shortcuts", "calls cannot be served fast while watched", _shortcuts, watch=True),
-    Fact("eager uses", "draws outside of jitted functions go unnoticed", _eager_uses, watch=True),
-    Fact("eager loops", "eager loops and branches go unnoticed", _eager_loops, watch=True),
-    Fact("shapes", "asking for shapes counts as drawing", _shapes, watch=True),
-    Fact("stages", "calls of what is compiled ahead go unnoticed", _stages, watch=True),
+ASSUMPTIONS: tuple[Assumption, ...] = (
+    Assumption("vmap", "a vmap cannot be kept visible", _vmaps),
+    Assumption(
+        "jacobian", "the vmaps of a Jacobian cannot be distinguished from others", _jacobians
+    ),
+    Assumption("loop callers", "loops cannot be kept whole in derivatives", _loop_callers),
+    Assumption("loop functions", "loops cannot be named", _loop_functions),
+    Assumption("loop parameters", "loops and branches cannot be followed", _loop_params),
+    Assumption("pmap", "a pmap cannot be distinguished from a shard_map", _pmaps),
+    Assumption("checkpoint", "checkpoints cannot be distinguished", _checkpoints),
+    Assumption(
+        "recomputation", "what a backward pass draws again counts as a draw", _recomputations
+    ),
+    Assumption("name stack", "vmaps that were not kept go unnoticed", _name_stacks),
+    Assumption("places", "lines of source cannot be found", _places),
+    Assumption("samplers", "the functions of jax.random cannot be recognized", _samplers),
+    Assumption("key primitives", "keys and draws cannot be followed", _key_primitives),
+    Assumption("splits", "splits of which nothing is used go unnoticed", _keys_split_stay),
+    Assumption("callbacks", "keys that go into callbacks go unnoticed", _callbacks),
+    Assumption("derivative rules", "draws in custom derivative rules cannot be placed", _rules),
+    Assumption("refs", "keys in mutable refs cannot be followed", _refs),
+    Assumption("state", "it is not known whether JAX traces or computes", _state),
+    Assumption(
+        "tracers", "keys in eager vmaps and derivatives cannot be read", _tracers, watch=True
+    ),
+    Assumption("traces", "draws from NumPy while tracing go unnoticed", _traces, watch=True),
+    Assumption("jitted calls", "calls of jitted functions go unnoticed", _jit_calls, watch=True),
+    Assumption(
+        "jit path", "repeated calls of jitted functions go unnoticed", _jit_path, watch=True
+    ),
+    Assumption("shortcuts", "calls cannot be served fast while watched", _shortcuts, watch=True),
+    Assumption(
+        "eager uses", "draws outside of jitted functions go unnoticed", _eager_uses, watch=True
+    ),
+    Assumption("eager loops", "eager loops and branches go unnoticed", _eager_loops, watch=True),
+    Assumption("shapes", "asking for shapes counts as drawing", _shapes, watch=True),
+    Assumption("stages", "calls of what is compiled ahead go unnoticed", _stages, watch=True),
 )

@@ -16,8 +16,8 @@ from jax._src.state import discharge
 from jax.extend.core import primitives
 
 import jaxrng_doctor
-from jaxrng_doctor.jax_internals import canaries, remembered
-from jaxrng_doctor.jax_internals.facts import FACTS
+from jaxrng_doctor.jax_internals import check_assumptions, remembered
+from jaxrng_doctor.jax_internals.assumptions import ASSUMPTIONS
 
 
 @pytest.fixture(autouse=True)
@@ -25,9 +25,9 @@ def fresh(monkeypatch, tmp_path):
     """Forget which facts hold, before and after the test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     jax.clear_caches()
-    canaries.forget()
+    check_assumptions.forget()
     yield
-    canaries.forget()
+    check_assumptions.forget()
     jax.clear_caches()
 
 
@@ -229,7 +229,7 @@ def noisy(x, key):
     return x + jax.random.normal(key, x.shape)
 
 
-@pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.name)
+@pytest.mark.parametrize("fact", ASSUMPTIONS, ids=lambda fact: fact.name)
 def test_each_fact_that_no_longer_holds_is_a_gap(fact):
     if fact.name == "refs" and not hasattr(jax, "new_ref"):
         pytest.skip("this JAX has no refs")
@@ -237,7 +237,7 @@ def test_each_fact_that_no_longer_holds_is_a_gap(fact):
         pytest.skip("to this JAX a pmap is a primitive")
     with pytest.MonkeyPatch.context() as patch:
         BREAKING[fact.name](patch)
-        assert any(fact.lost in message for message in canaries.broken(watch=True))
+        assert any(fact.lost in message for message in check_assumptions.broken(watch=True))
     jax.clear_caches()
 
     args = jnp.zeros(3), jax.random.key(0)
@@ -252,19 +252,19 @@ def test_each_fact_that_no_longer_holds_is_a_gap(fact):
 
 
 def test_on_this_jax_all_facts_hold():
-    assert canaries.broken(watch=True) == ()
+    assert check_assumptions.broken(watch=True) == ()
 
 
 def test_that_all_hold_is_remembered_for_the_very_same_jax(monkeypatch):
     assert not remembered.all_hold()
-    canaries.broken(watch=True)
+    check_assumptions.broken(watch=True)
     assert remembered.all_hold()
     monkeypatch.setattr(jax, "__version__", "99.0.0")
     assert not remembered.all_hold()
 
 
 def test_an_answer_that_is_something_else_is_not_believed():
-    canaries.broken(watch=True)
+    check_assumptions.broken(watch=True)
     (file,) = remembered.folder().iterdir()
     file.write_text("something else")
     assert not remembered.all_hold()
@@ -273,18 +273,18 @@ def test_an_answer_that_is_something_else_is_not_believed():
 def test_that_a_fact_does_not_hold_is_not_remembered():
     with pytest.MonkeyPatch.context() as patch:
         stages(patch)
-        assert canaries.broken(watch=True)
+        assert check_assumptions.broken(watch=True)
     assert not remembered.folder().exists()
 
 
 def test_a_folder_that_cannot_be_written_is_no_fault(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert canaries.broken(watch=True) == ()
+    assert check_assumptions.broken(watch=True) == ()
 
 
 def test_settings_are_part_of_what_is_remembered():
-    canaries.broken(watch=True)
+    check_assumptions.broken(watch=True)
     with jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64():
         pass  # a setting of this thread only, not of the process
     assert remembered.all_hold()
@@ -299,11 +299,11 @@ def test_settings_are_part_of_what_is_remembered():
 def test_nothing_is_compiled_or_printed(cli_environment, tmp_path):
     program = (
         "import jax\n"
-        "from jaxrng_doctor.jax_internals import canaries\n"
+        "from jaxrng_doctor.jax_internals import check_assumptions\n"
         "seen = []\n"
         "listen = jax.monitoring.register_event_duration_secs_listener\n"
         "listen(lambda name, *_, **__: seen.append(name))\n"
-        "assert canaries.broken(watch=True) == ()\n"
+        "assert check_assumptions.broken(watch=True) == ()\n"
         "assert not [name for name in seen if 'backend_compile' in name], seen\n"
     )
     done = subprocess.run(
