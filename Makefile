@@ -25,10 +25,10 @@ endef
 
 # The tests that depend on the JAX version. The command line, configuration, reports and pages are
 # the same on all versions, and so are tests that are marked `one_jax`.
-JAX_TESTS := tests/trace tests/lineage tests/rules tests/target tests/test_samplers.py tests/test_samples.py \
-  tests/test_ledger.py tests/test_outcome.py tests/test_api.py tests/test_refs.py tests/test_patches.py \
-  tests/test_threads.py tests/test_assumptions.py tests/test_selfcheck.py tests/test_jax_settings.py \
-  tests/watching tests/inspect/test_listings.py
+JAX_TESTS := tests/trace tests/lineage tests/keys/test_computed_keys.py tests/keys/test_refs.py tests/rules \
+  tests/target tests/checking/test_outcome.py tests/jax_internals tests/watching tests/frontends/test_api.py \
+  tests/frontends/test_selfcheck.py tests/inspect/test_listings.py tests/test_samplers.py tests/test_samples.py \
+  tests/test_threads.py
 
 # JAX's rewrites of scan, checkpoint and custom rules, which will become its defaults.
 JAX_NEXT := JAX_SCAN3=1 JAX_REMAT3=1 JAX_CUSTOM_VJP3=1
@@ -101,7 +101,7 @@ site: $(SITE_MADE) ## build the documentation in .venv-site/html; a warning or a
 	@echo "built: .venv-site/html/index.html"
 
 test-site: $(MADE) site ## build the documentation, and open it in a browser
-	SITE=.venv-site/html $(BIN)/pytest -n 2 tests/test_site.py
+	SITE=.venv-site/html $(BIN)/pytest -n 2 tests/project/test_site.py
 
 stale: $(MADE) ## fail if `make docs` would change something, or the changelog contradicts the version
 	$(BIN)/python docs/generate.py --check

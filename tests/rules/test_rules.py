@@ -37,7 +37,10 @@ PROSE = {
     "frontends/commands/selfcheck_programs.py",  # the expected findings of its programs
     "frontends/pytest_plugin.py",  # an example of a mark
 }
-ELSEWHERE = {"RNG014": "tests/watching/test_watch.py", "RNG900": "tests/test_suppression.py"}
+ELSEWHERE = {
+    "RNG014": "tests/watching/test_watch.py",
+    "RNG900": "tests/suppression/test_accepted.py",
+}
 """The rules that one call of a function cannot show, and the tests that have their cases."""
 
 

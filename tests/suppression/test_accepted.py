@@ -15,7 +15,7 @@ import pytest
 from jaxrng_doctor.config.pyproject import read_config
 from jaxrng_doctor.rules import CODES
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -18,7 +18,7 @@ import pytest
 
 pytestmark = pytest.mark.one_jax
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 TOOLS = ("sphinx", "myst_parser", "sphinx_book_theme", "sphinx_copybutton", "sphinx_design")
 PAGES = ["index", "tutorial", "public-code", "architecture", "how-to/ci", "explanation/lineage",

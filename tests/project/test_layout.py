@@ -14,7 +14,7 @@ from pathlib import Path
 import grimp
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "jaxrng_doctor"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MACHINE_PATH = re.compile(r"(?<![\w.:/~-])/(?:home|root|Users|work|opt)/\w")

@@ -18,7 +18,7 @@ import pytest
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 Write = Callable[[str, str], Path]
 
-SAMPLES = Path(__file__).parent.parent / "sample_scripts"
+SAMPLES = Path(__file__).parents[2] / "sample_scripts"
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and sessions are POSIX")
 
@@ -363,7 +363,7 @@ def test_what_the_users_code_does_when_its_process_ends(run_cli: RunCli, write: 
 
 def test_jax_that_does_not_import(run_cli: RunCli, write: Write) -> None:
     broken = write("site/jax/__init__.py", "raise ImportError('no jax today')").parent.parent
-    path = os.pathsep.join([str(broken), str(Path(__file__).parent.parent)])
+    path = os.pathsep.join([str(broken), str(Path(__file__).parents[2])])
     done = run_cli("check", "a:f", "b:f", "--format", "json", env={"PYTHONPATH": path})
     messages = [target["failure"]["message"] for target in targets_of(done).values()]
     assert messages == [

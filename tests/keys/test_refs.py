@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_ledger import JAX_LOOPS, PythonLoops, tables
+from test_computed_keys import JAX_LOOPS, PythonLoops, tables
 
 import jaxrng_doctor
 from jaxrng_doctor.jax_internals.equations import is_mutable

@@ -18,7 +18,7 @@ import pytest
 from jaxrng_doctor.config.pyproject import FAIL_ON, Config
 from jaxrng_doctor.frontends import pytest_plugin
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 
 import refresh  # noqa: E402

@@ -14,7 +14,7 @@ from jaxrng_doctor.frontends.report_files import destinations
 from jaxrng_doctor.model.errors import UsageError
 from jaxrng_doctor.reports import FORMATS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 NOISE = """
 import jax

@@ -11,7 +11,7 @@ from jaxrng_doctor.frontends.commands.newest_jax import NEWEST_JAX
 
 pytestmark = pytest.mark.one_jax
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def load_matrix():

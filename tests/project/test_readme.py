@@ -1,4 +1,4 @@
-"""README is short, and its statements are true. tests/test_shown.py runs its commands."""
+"""README is short, and its statements are true. tests/project/test_shown.py runs its commands."""
 
 import re
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jaxrng_doctor.rules import RULES
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 
 import shown  # noqa: E402

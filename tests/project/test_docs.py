@@ -22,7 +22,7 @@ import pytest
 import jaxrng_doctor
 from jaxrng_doctor.rules import RULES
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 
 import generate  # noqa: E402

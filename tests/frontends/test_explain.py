@@ -15,7 +15,7 @@ import pytest
 
 from jaxrng_doctor.rules import RULES
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 SHELLS = ("bash", "zsh", "fish", "powershell")
 

@@ -68,7 +68,7 @@ def test_the_sdist_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
         "LICENSE",
         "CHANGELOG.md",
         "Makefile",
-        "tests/test_packaging.py",
+        "tests/project/test_packaging.py",
         "docs/how-to/ci.md",
     ):
         assert f"{source.name}/{name}" in names
