@@ -209,7 +209,7 @@ def watch(name):
 # -- the stages -------------------------------------------------------------------------------
 
 # These call the checked function: their faults are reported as faults of the function.
-AS_THE_FUNCTION = {"tracing.returned_values:arrays_alone", "tracing.program:trace_program"}
+AS_THE_FUNCTION = {"tracing.returned_values:without_non_arrays", "tracing.program:trace_program"}
 
 # This reports faults.
 REPORTING = {"watching.recorder:Recorder.gap"}

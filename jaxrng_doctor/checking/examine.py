@@ -33,7 +33,7 @@ from jaxrng_doctor.model.findings import (
 from jaxrng_doctor.model.listing import Listing
 from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.model.target import Target
-from jaxrng_doctor.rules import judge, that_forbid_run
+from jaxrng_doctor.rules import codes_forbidding_run, judge
 from jaxrng_doctor.suppression.policy import apply
 from jaxrng_doctor.tracing.array_call import ArrayCall, array_call
 from jaxrng_doctor.tracing.draws import key_impl
@@ -263,7 +263,7 @@ def detailed(report: TargetReport, trace: Trace, found: Diagnosis) -> TargetRepo
 
 def _forbids_run(trace: Trace, engine: Engine) -> str:
     """The rules by which the program may not terminate, as the trace alone shows; else `""`."""
-    forbidding = that_forbid_run({key_impl(draw.at.eqn) for draw in engine.draws})
+    forbidding = codes_forbidding_run({key_impl(draw.at.eqn) for draw in engine.draws})
     if not forbidding:
         return ""
     findings, unjudged = judge(program_facts(trace, engine, Ledger()))

@@ -23,7 +23,7 @@ from jaxrng_doctor.model.target import AS_IS, Target
 from jaxrng_doctor.reports import FORMATS, RenderOptions, html
 from jaxrng_doctor.suppression.unused import finish
 from jaxrng_doctor.tracing.array_call import parameter_names
-from jaxrng_doctor.watching.build_reports import nothing_judged
+from jaxrng_doctor.watching.build_reports import error_report
 from jaxrng_doctor.watching.hooks import listening, paused
 from jaxrng_doctor.watching.processes import ProcessMerge
 from jaxrng_doctor.watching.recorder import Recorder
@@ -180,7 +180,7 @@ def watching(
                 if merge is not None:
                     targets = merge.merge(targets, recorder.functions(), choices)
             except Exception as error:  # an internal error must not fail the program
-                targets = (nothing_judged("the program", error, choices),)
+                targets = (error_report("the program", error, choices),)
             report._fill(targets)
 
 

@@ -262,7 +262,7 @@ def _rules() -> bool:
     held = {name: vars(function).get(name) for name in rules}
     return held == rules and jaxpr.eqns[0].primitive.name in (
         *primitives.WITH_RULES,
-        primitives.HIDING,
+        primitives.HI_CALL,
     )
 
 

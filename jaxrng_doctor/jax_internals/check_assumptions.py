@@ -21,7 +21,7 @@ def broken(*, watch: bool = False) -> tuple[str, ...]:
     """
     if not call_hooks.is_plain():  # called inside a trace: a later call tries the facts
         return ()
-    if remembered.all_hold():
+    if remembered.known_to_hold():
         return ()
     found = tuple(
         f"this JAX ({jax.__version__}) is not as expected: {assumption.lost}{why}"

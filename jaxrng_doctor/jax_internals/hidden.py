@@ -20,7 +20,7 @@ from jaxrng_doctor.jax_internals.files import JAX_DIR
 checkpoint_p = _ad_checkpoint.remat_p
 """The primitive of `jax.checkpoint`, which has no public name in 0.6 (0.6 to 0.12)."""
 
-HIDING = "call_hi_primitive"
+HI_CALL = "call_hi_primitive"
 
 _CHECKPOINT = "RematTraced"  # the object's class, with `jax_remat3` (0.12)
 _SCAN = "Scan3"  # the object's class, with `jax_scan3` (0.12)

@@ -34,9 +34,9 @@ DRAWING: dict[str, tuple[int, ...]] = {
 Counter-based ones (`philox…`, `threefry…`) take the words of the key as separate operands.
 """
 
-HIDING = hidden.HIDING
+HI_CALL = hidden.HI_CALL
 
-OUTSIDE = frozenset({"call_exported", "ffi_call", "io_callback", "pure_callback", HIDING})
+OUTSIDE = frozenset({"call_exported", "ffi_call", "io_callback", "pure_callback", HI_CALL})
 """The primitives that run code that is in no jaxpr."""
 
 CALLS = frozenset(

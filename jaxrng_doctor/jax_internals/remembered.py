@@ -23,7 +23,7 @@ from jaxrng_doctor._util.version import __version__
 _HELD = "all facts held\n"
 
 
-def all_hold() -> bool:
+def known_to_hold() -> bool:
     """Whether all facts are remembered to hold for this environment. Never raises."""
     with contextlib.suppress(OSError, RuntimeError, ValueError):
         return _file().read_text(encoding="utf-8") == _HELD

@@ -124,7 +124,7 @@ class ScopeFacts:
     reach: Reach = "many"
 
     @property
-    def is_judged(self) -> bool:
+    def is_checked(self) -> bool:
         """Whether sharing a key over this scope is a fault.
 
         It is not for a Jacobian's basis, for declared sharing, or for fewer than two examples.
@@ -176,7 +176,7 @@ class UseFacts:
 
     `made`: where the key was last split, folded or seeded, if known. `unused`: for a split, the
     children that nothing uses; `siblings`: the unused children of the split that made this key.
-    `in_vain`: no child of this split is used. `rule`: the derivative rule that contains the use,
+    `is_unused`: no child of this split is used. `rule`: the derivative rule that contains the use,
     such as "the rule `bwd` of `f`"; else `""`.
     """
 
@@ -186,7 +186,7 @@ class UseFacts:
     made: Place | None
     unused: tuple[int, ...] = ()
     siblings: tuple[int, ...] = ()
-    in_vain: bool = False
+    is_unused: bool = False
     rule: str = ""
 
     @property

@@ -47,7 +47,7 @@ def rule_of(code: str) -> Rule | None:
     return next((rule for rule in RULES if rule.code == code), None)
 
 
-def that_forbid_run(impls: Collection[str]) -> tuple[str, ...]:
+def codes_forbidding_run(impls: Collection[str]) -> tuple[str, ...]:
     """The codes of the rules whose findings forbid the run, for keys of these implementations."""
     return tuple(
         r.code for r in RULES if r.is_on(None) and not r.forbids_run_with.isdisjoint(impls)

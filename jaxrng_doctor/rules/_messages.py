@@ -44,7 +44,7 @@ def shared_scopes(draw: DrawFacts, unit: str) -> list[ScopeFacts]:
 
 def is_shared(draw: DrawFacts, facts: ScopeFacts) -> bool:
     """Whether the examples of a scope share a key, or would if several of them drew at a time."""
-    if not facts.is_judged:
+    if not facts.is_checked:
         return False
     if facts.repeats:
         return True
@@ -175,7 +175,7 @@ def position(draw: DrawFacts, facts: ScopeFacts) -> str:
 
 def scope_by_scope(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> str:
     """`; shared over the inner vmap (32), distinct over the outer vmap (4)`, for nested scopes."""
-    judged = [s for s in draw.scopes if s.is_judged]
+    judged = [s for s in draw.scopes if s.is_checked]
     if len(judged) < 2:
         return ""
     words = {True: "distinct", False: "shared", None: "not known to differ"}

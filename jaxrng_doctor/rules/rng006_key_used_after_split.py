@@ -48,7 +48,7 @@ def is_after_split(shared: Shared) -> bool:
     A helper that splits and is called twice is found by its draws.
     """
     first, second = shared.first, shared.second
-    if first.in_vain or second.in_vain:
+    if first.is_unused or second.is_unused:
         return False  # no number depends on it: RNG009 reports it
     if first.is_split and second.is_split:
         return first.place != second.place

@@ -42,7 +42,7 @@ from jaxrng_doctor.rules.rule import Rule
 def check(program: ProgramFacts) -> Iterator[Finding]:
     for returned in program.returned:
         use = returned.use
-        if use.in_vain:
+        if use.is_unused:
             continue  # no number depends on the split, so the key can still be used
         done = "split" if use.is_split else f"drawn from by {use.op}"
         output = f"output {returned.output}" if returned.output else "the output"

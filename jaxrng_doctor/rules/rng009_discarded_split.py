@@ -50,7 +50,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             other = second if split is first else first
             if other.place == split.place:
                 continue  # a helper that is called twice: RNG005 reports it
-            if split.in_vain and other.origin != split.origin:
+            if split.is_unused and other.origin != split.origin:
                 continue  # the keys are equal by chance, and nothing uses the split
             yield _finding(shared, split.place, split.unused, "parent", other.place)
         elif first.siblings and first.made == second.made:

@@ -43,7 +43,7 @@ def check(draw: DrawFacts) -> Finding | None:
     mapped = [
         s
         for s in draw.scopes
-        if s.scope.kind == "vmap" and s.is_judged and s.variation is not Variation.CONSTANT
+        if s.scope.kind == "vmap" and s.is_checked and s.variation is not Variation.CONSTANT
     ]
     if draw.impl not in RBG or not mapped:
         return None

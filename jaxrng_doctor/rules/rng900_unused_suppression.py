@@ -60,5 +60,5 @@ RULE = Rule(
     "warning",
     lambda program: (),
     __doc__,
-    judges_comments=True,
+    checks_comments=True,
 )

@@ -32,7 +32,7 @@ class Rule:
     output, so the draws can be shown as a picture.
     `forbids_run_with`: a program with keys of one of these implementations (`fry`, `rbg`, `urbg`)
     that this rule reports may not terminate, so it is not run.
-    `judges_comments`: it reports the ignore comments themselves, after all programs were checked.
+    `checks_comments`: it reports the ignore comments themselves, after all programs were checked.
     A `preview` rule is off unless `select` has its exact code, and forbids no run.
     """
 
@@ -44,7 +44,7 @@ class Rule:
     shares: bool = False
     draws_alone: bool = False
     forbids_run_with: frozenset[str] = frozenset()
-    judges_comments: bool = False
+    checks_comments: bool = False
     stability: Stability = "stable"
 
     def is_on(self, select: Collection[str] | None) -> bool:

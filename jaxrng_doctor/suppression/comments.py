@@ -43,7 +43,7 @@ class Ignore:
         if self.codes is not None:
             return code in self.codes
         rule = rule_of(code)
-        return rule is None or not rule.judges_comments
+        return rule is None or not rule.checks_comments
 
     @property
     def text(self) -> str:

@@ -95,7 +95,7 @@ def _is_used_now(finding: Finding, written: Mapping[str, Wanted]) -> bool:
 
 def _is_about_a_comment(finding: Finding) -> bool:
     rule = rule_of(finding.code)
-    return rule is not None and rule.judges_comments
+    return rule is not None and rule.checks_comments
 
 
 def _place(finding: Finding, project: Path) -> Place | None:

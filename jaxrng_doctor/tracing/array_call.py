@@ -20,7 +20,7 @@ from jax import lax
 from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.model.target import AS_IS, Target
 from jaxrng_doctor.tracing import vmap_sites
-from jaxrng_doctor.tracing.returned_values import arrays_alone, arrays_only, is_array
+from jaxrng_doctor.tracing.returned_values import is_array, require_mappable, without_non_arrays
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,11 @@ def array_call(target: Target, is_traced: Callable[[Any], bool] | None = None) -
     arrays = tuple(leaves[i][1] for i in traced)
     if target.in_axes is AS_IS:
 
-        def as_it_is(*arrays: Any) -> Any:
-            return arrays_alone(per_example(*arrays), target.name)
+        def without_vmap(*arrays: Any) -> Any:
+            return without_non_arrays(per_example(*arrays), target.name)
 
         return ArrayCall(
-            as_it_is,
+            without_vmap,
             arrays,
             array_names,
             surroundings=_surroundings(target.fn),
@@ -98,7 +98,7 @@ def array_call(target: Target, is_traced: Callable[[Any], bool] | None = None) -
 
     def mapped(in_axes: tuple[int | None, ...], axis_size: int | None) -> Callable[..., Any]:
         def checked(*arrays: Any) -> Any:
-            return arrays_only(per_example(*arrays), target.name)
+            return require_mappable(per_example(*arrays), target.name)
 
         vmapped = jax.vmap(checked, in_axes=in_axes, axis_size=axis_size)
 

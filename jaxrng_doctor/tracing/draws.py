@@ -73,12 +73,12 @@ class Draws:
         """Whether anything in the jaxpr draws, at any depth."""
         return bool(self.drawing(jaxpr))
 
-    def or_splits_inside(self, jaxpr: AnyJaxpr) -> bool:
+    def uses_inside(self, jaxpr: AnyJaxpr) -> bool:
         """Whether anything in the jaxpr draws or splits a key, at any depth."""
         if self.using(jaxpr):
             return True
         inner = equations.open_jaxpr(jaxpr)[0]
-        return any(self.or_splits_inside(sub) for e in inner.eqns for sub in equations.subjaxprs(e))
+        return any(self.uses_inside(sub) for e in inner.eqns for sub in equations.subjaxprs(e))
 
     def drawing(self, jaxpr: AnyJaxpr) -> frozenset[int]:
         """The indices of the equations that draw, or contain a jaxpr that draws."""

@@ -68,7 +68,7 @@ def is_loop(eqn: Eqn) -> bool:
     return any(name == primitive.name for primitive in _primitives())
 
 
-def is_making() -> bool:
+def is_transforming() -> bool:
     """Whether JAX is transforming a reported call for an eager vmap or derivative."""
     return getattr(_state, "is_inside", False)
 
@@ -90,7 +90,7 @@ _state = threading.local()
 def _patch(primitive: Primitive, note: Callable[[LoopCall], None], around: Around) -> Patch:
     def replaced(original: Any) -> Callable[..., Any]:
         def bind(*args: Any, **params: Any) -> Any:
-            if is_making() or not is_eager():
+            if is_transforming() or not is_eager():
                 return original(*args, **params)
             if is_plain():
                 # A backward pass binds the primitive too, to repeat the draws.

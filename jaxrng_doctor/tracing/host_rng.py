@@ -105,7 +105,7 @@ def generators() -> list[Any]:
     return [g for g in gc.get_objects() if type(g) in kinds and g is not own]
 
 
-class Standing:
+class GeneratorStates:
     """The states of NumPy's generators and of the modules' own, at the time this is made."""
 
     def __init__(self) -> None:

@@ -52,7 +52,7 @@ def meets_inputs(program: AnyJaxpr, inputs: Collection[int], draw: EqnPath) -> b
     return walk.met
 
 
-def leaves_as_one(over: Map, draw: EqnPath) -> bool:
+def leaves_unmapped(over: Map, draw: EqnPath) -> bool:
     """Whether the draw at `draw` leaves the vmap `over` by an output with axis `None`.
 
     Outputs that are also made from mapped data do not count.

@@ -56,7 +56,7 @@ def _found(atom: Atom, handed_on: dict[Any, Any]) -> Any:
 
 
 def _opened(eqn: Eqn, known: dict[int, tuple[Any, Any]]) -> Any:
-    if eqn.primitive.name == hidden.HIDING:
+    if eqn.primitive.name == hidden.HI_CALL:
         try:
             eqn = hidden.shown(eqn)
         except Exception:  # such as for a type that is not an array: not opened, which is a gap

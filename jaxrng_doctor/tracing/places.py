@@ -219,7 +219,7 @@ def library_functions(at: At | None) -> tuple[str, ...]:
     return tuple(frame.code.co_qualname for frame in led)
 
 
-def parting_library(a: Sequence[Frame], b: Sequence[Frame]) -> tuple[str, bool]:
+def diverging_library(a: Sequence[Frame], b: Sequence[Frame]) -> tuple[str, bool]:
     """The library that led to both `way`s from one call in the user's code, `""` if none did.
 
     The library called `jax.random` itself both times, and the two ways diverge inside one of its

@@ -32,7 +32,7 @@ def is_array(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array) or is_mutable(leaf)
 
 
-def arrays_alone(outputs: Any, name: str) -> Any:
+def without_non_arrays(outputs: Any, name: str) -> Any:
     """The `outputs` of the function `name`, with `None` for the leaves that contain no arrays.
 
     Raises `TargetError` for a leaf that JAX does not accept and that may contain arrays, such as
@@ -57,7 +57,7 @@ def _leaves(outputs: Any) -> list[tuple[Any, Any]]:
     return list(found)
 
 
-def arrays_only(outputs: Any, name: str) -> Any:
+def require_mappable(outputs: Any, name: str) -> Any:
     """The `outputs`, unchanged. Raises `TargetError` if there is a leaf that `jax.vmap` rejects."""
     for path, leaf in _leaves(outputs):
         if not (_is_plain(leaf) or _is_taken(leaf)):

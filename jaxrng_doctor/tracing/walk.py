@@ -106,7 +106,7 @@ class Walk(ABC, Generic[V, S]):
         del here
         return id(jaxpr), tuple(args)
 
-    def recalls(self) -> bool:
+    def uses_cache(self) -> bool:
         """Whether cached outputs are used, so that the jaxpr is not run again."""
         return True
 
@@ -152,7 +152,7 @@ class Walk(ABC, Generic[V, S]):
         """The outputs of a jaxpr, open or closed."""
         inner, consts = equations.open_jaxpr(jaxpr)
         key = self.key_of(inner, args, here)
-        if key is not None and self.recalls() and key in self._results:
+        if key is not None and self.uses_cache() and key in self._results:
             return self._results[key]
         env: dict[Any, V] = dict(zip(inner.invars, args, strict=True))
         for var, const in zip(inner.constvars, consts, strict=False):

@@ -41,7 +41,7 @@ def _noting(note: Callable[[str], None]) -> Patch:
         def lower(traced: Any, *args: Any, **kwargs: Any) -> Any:
             with unseen:
                 lowered = original(traced, *args, **kwargs)
-                if Draws().or_splits_inside(traced.jaxpr):
+                if Draws().uses_inside(traced.jaxpr):
                     _drawing[lowered] = function_of(traced.jaxpr)[0]
                 return lowered
 

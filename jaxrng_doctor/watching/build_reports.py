@@ -43,7 +43,7 @@ def of_functions(
         try:
             report = _of_function(function, seen, choices, known)
         except Exception as error:
-            gaps = (*function.diagnosis.gaps, _unjudged(function.name, error))
+            gaps = (*function.diagnosis.gaps, not_examined(function.name, error))
             yield TargetReport(function.name, gaps=gaps, choices=choices)
             continue
         try:
@@ -82,13 +82,9 @@ def not_examined(what: str, error: BaseException) -> Gap:
     return Gap(f"{what} could not be checked: {in_a_line(error)}")
 
 
-def _unjudged(what: str, error: Exception) -> Gap:
-    return Gap(f"{what} could not be checked: {in_a_line(error)}")
-
-
-def nothing_judged(what: str, error: Exception, choices: Choices) -> TargetReport:
+def error_report(what: str, error: Exception, choices: Choices) -> TargetReport:
     """The report after an internal error: only a gap."""
-    return TargetReport(ACROSS, gaps=(_unjudged(what, error),), choices=choices)
+    return TargetReport(ACROSS, gaps=(not_examined(what, error),), choices=choices)
 
 
 def of_several(

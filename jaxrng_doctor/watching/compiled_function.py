@@ -104,16 +104,11 @@ class Compiled:
     if_called_again: Gap | None = None
 
     @property
-    def compares_calls(self) -> bool:
-        """Whether its keys depend on its arguments or refs; else they are the same in each call."""
-        return any(j is not None for j in self.flat) or bool(self.refs)
-
-    @property
     def uses_keys(self) -> bool:
         return bool(self.diagnosis.draws or self.diagnosis.splits)
 
     @property
-    def draws_out_of_sight(self) -> bool:
+    def has_uncountable_draws(self) -> bool:
         """Whether a draw is visible only in a trace, which does not show how often it is made."""
         return any(_is_out_of_sight(use) for use in self.diagnosis.draws)
 
@@ -214,7 +209,7 @@ def may_use_keys(call: JitCall) -> bool:
         return False
     else:
         parts = [inner]
-    uses = folds_constants() or any(map(draws.or_splits_inside, parts))
+    uses = folds_constants() or any(map(draws.uses_inside, parts))
     return uses or bool(taking_keys(draws, inner))
 
 

@@ -25,8 +25,13 @@ from jaxrng_doctor.jax_internals.patches import Patch, attribute, harmless
 from jaxrng_doctor.jax_internals.settings import checks_leaks, hides_loops
 from jaxrng_doctor.jax_internals.tracers import concrete
 from jaxrng_doctor.model.findings import Place
-from jaxrng_doctor.tracing.eager_loops import LoopCall, each_eager_loop, is_dispatched, is_making
-from jaxrng_doctor.tracing.host_rng import Standing
+from jaxrng_doctor.tracing.eager_loops import (
+    LoopCall,
+    each_eager_loop,
+    is_dispatched,
+    is_transforming,
+)
+from jaxrng_doctor.tracing.host_rng import GeneratorStates
 from jaxrng_doctor.tracing.vmap_sites import recording_vmaps
 from jaxrng_doctor.watching.ahead_of_time import each_call_of_compiled
 from jaxrng_doctor.watching.fast_path import Noted, Shortcuts
@@ -163,13 +168,13 @@ def _forget() -> None:
         call_hooks.forget_fast_paths()
 
 
-def _trace_begins(source: str) -> tuple[str, Standing] | None:
+def _trace_begins(source: str) -> tuple[str, GeneratorStates] | None:
     if source.partition(" at ")[2].startswith(JAX_DIR):  # such as for the body of a loop
         source = loop.source if (loop := getattr(_state, "loop", None)) else ""
-    return (source, Standing()) if source and not _is_paused() else None
+    return (source, GeneratorStates()) if source and not _is_paused() else None
 
 
-def _trace_ends(began: tuple[str, Standing] | None) -> None:
+def _trace_ends(began: tuple[str, GeneratorStates] | None) -> None:
     library = began[1].moved() if began else ""
     if began and library:
         for listener in _open:
@@ -177,7 +182,7 @@ def _trace_ends(began: tuple[str, Standing] | None) -> None:
 
 
 def _jitted(call: JitCall, plain: bool) -> None:
-    if _is_paused() or _in_device_map() or is_making():
+    if _is_paused() or _in_device_map() or is_transforming():
         return
     around = getattr(_state, "around", None)
     if is_dispatched(call) and (around is not None or not plain):
@@ -386,8 +391,8 @@ def _looping(name: str, original: Any) -> Callable[..., Any]:
 def _shown(name: str, original: Any, fun: Any, args: Any, kwargs: Any) -> Iterator[None]:
     # A transformation inside another one is known from the whole. One inside a sampler is an
     # implementation detail of that.
-    is_heard = bool(_open) and not _is_paused() and getattr(_state, "around", None) is None
-    if not (is_heard and call_hooks.is_plain()) or outermost_sampler() is not None:
+    is_reported = bool(_open) and not _is_paused() and getattr(_state, "around", None) is None
+    if not (is_reported and call_hooks.is_plain()) or outermost_sampler() is not None:
         yield
         return
     call, title, is_device_map = Transformed(name, original, fun, args, kwargs), name, False

@@ -62,7 +62,7 @@ class Loops:
         return JitCall(_function(loop), _INFO, args, {}, (False,) * len(args), jaxpr, list(args))
 
     def _jaxpr(self, loop: LoopCall, bodies: list[Any]) -> Any:
-        if not any(map(Draws().or_splits_inside, bodies)):
+        if not any(map(Draws().uses_inside, bodies)):
             return None
         avals = [
             jax.ShapeDtypeStruct(x.shape, x.dtype, weak_type=getattr(x, "weak_type", False))

@@ -55,11 +55,11 @@ class _Finder:
             find = None if finder is self else getattr(finder, "find_spec", None)
             spec: ModuleSpec | None = None if find is None else find(name, path, target)
             if spec is not None:
-                self._look_on(spec)
+                self._wrap_loader(spec)
                 return spec
         return None
 
-    def _look_on(self, spec: ModuleSpec) -> None:
+    def _wrap_loader(self, spec: ModuleSpec) -> None:
         loader: Any = spec.loader  # not shared with other modules
         execute = loader.exec_module
 

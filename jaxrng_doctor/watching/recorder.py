@@ -171,7 +171,7 @@ class Recorder:
         call = self._call_of(loop) if self.key_values else None
         if call is not None:
             whole = getattr(self._latest, "transformed", None)
-            in_full = whole is not None and not whole.draws_out_of_sight
+            in_full = whole is not None and not whole.has_uncountable_draws
             self.jitted_within(call, around, in_full)
 
     def looped(self, loop: LoopCall) -> NotedCall | None:
@@ -236,7 +236,7 @@ class Recorder:
                 self.gap(f"calls of {call.title} with other values than arrays are not compared")
             elif self.notes(function):  # it may donate any of them
                 self._latest.note = self.prepared(function, leaves, (True,) * len(leaves), {})
-        elif again and function.draws_out_of_sight:
+        elif again and function.has_uncountable_draws:
             why = "in a loop it draws for some examples of a vmap"
             self.gap(f"calls of {call.title} are not compared: {why}", place_here())
 

@@ -18,7 +18,7 @@ from jaxrng_doctor.jax_internals.equations import Frame
 from jaxrng_doctor.jax_internals.jaxprs import key_words
 from jaxrng_doctor.model.facts import RBG, CallUse, Repeated
 from jaxrng_doctor.model.findings import Place
-from jaxrng_doctor.tracing.places import parting_library, users_place
+from jaxrng_doctor.tracing.places import diverging_library, users_place
 from jaxrng_doctor.tracing.scopes import EqnPath
 from jaxrng_doctor.watching.child_keys import children_of
 from jaxrng_doctor.watching.compiled_function import Compiled
@@ -64,7 +64,7 @@ _Pair = tuple[bytes, CallUse, CallUse]
 def _repeated(pair: Sequence[_Pair], ways: Mapping[int, tuple[Frame, ...]]) -> Repeated:
     key, first, second = pair[0]
     seconds = Counter(key for key, *_ in pair)
-    libraries = {parting_library(ways[a.number], ways[b.number])[0] for _, a, b in pair}
+    libraries = {diverging_library(ways[a.number], ways[b.number])[0] for _, a, b in pair}
     library = "" if "" in libraries else min(libraries)
     times = tuple(1 + n for n in seconds.values())
     return Repeated(first, second, times, hexadecimal(key), library)
@@ -225,7 +225,7 @@ def _own_uses(diagnosis: Diagnosis) -> Iterator[tuple[str, Place | None, EqnPath
         yield facts.sampler, facts.place, use.path, _WORDS.get(facts.impl, 0)
     for use in diagnosis.splits:
         split = use_facts(use)
-        if split.is_split and not split.in_vain:
+        if split.is_split and not split.is_unused:
             yield split.op, split.place, use.path, 0
 
 

@@ -65,14 +65,14 @@ def _is_afresh(process: Any) -> bool:
 
 def _forked() -> None:
     for listeners, drew in _watched:
-        listeners.insert(0, _Telling(drew))
+        listeners.insert(0, _ForkListener(drew))
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
-class _Telling:
+class _ForkListener:
     """A listener in a forked process, which only signals to its parent that it draws."""
 
     def __init__(self, drew: mmap.mmap) -> None:

@@ -256,18 +256,18 @@ def test_on_this_jax_all_facts_hold():
 
 
 def test_that_all_hold_is_remembered_for_the_very_same_jax(monkeypatch):
-    assert not remembered.all_hold()
+    assert not remembered.known_to_hold()
     check_assumptions.broken(watch=True)
-    assert remembered.all_hold()
+    assert remembered.known_to_hold()
     monkeypatch.setattr(jax, "__version__", "99.0.0")
-    assert not remembered.all_hold()
+    assert not remembered.known_to_hold()
 
 
 def test_an_answer_that_is_something_else_is_not_believed():
     check_assumptions.broken(watch=True)
     (file,) = remembered.folder().iterdir()
     file.write_text("something else")
-    assert not remembered.all_hold()
+    assert not remembered.known_to_hold()
 
 
 def test_that_a_fact_does_not_hold_is_not_remembered():
@@ -287,11 +287,11 @@ def test_settings_are_part_of_what_is_remembered():
     check_assumptions.broken(watch=True)
     with jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64():
         pass  # a setting of this thread only, not of the process
-    assert remembered.all_hold()
+    assert remembered.known_to_hold()
     before = jax.config.jax_numpy_rank_promotion
     jax.config.update("jax_numpy_rank_promotion", "warn")
     try:
-        assert not remembered.all_hold()
+        assert not remembered.known_to_hold()
     finally:
         jax.config.update("jax_numpy_rank_promotion", before)
 

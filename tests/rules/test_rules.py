@@ -305,7 +305,7 @@ def test_a_rule_about_comments_is_not_suppressed_by_a_comment_without_codes(
     rule = register(TRIAL)
     report = jaxrng_doctor.check(commented.draw_once, args)
     assert [s.finding.code for s in report.suppressed] == [rule.code]
-    register(replace(TRIAL, code="RNG997", judges_comments=True))
+    register(replace(TRIAL, code="RNG997", checks_comments=True))
     rules.RULES = tuple(r for r in rules.RULES if r is not rule)
     place = report.suppressed[0].finding.place
     finding = Finding("RNG997", "trial-rule", "error", "proven", "a comment", place)

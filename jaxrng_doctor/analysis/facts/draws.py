@@ -27,7 +27,7 @@ from jaxrng_doctor.model.facts import (
 )
 from jaxrng_doctor.model.findings import UNITS, Draw, Evidence, Gap, Scope
 from jaxrng_doctor.tracing.draws import key_impl, may_be_key, sampler_name
-from jaxrng_doctor.tracing.meets_data import leaves_as_one, meets_varying
+from jaxrng_doctor.tracing.meets_data import leaves_unmapped, meets_varying
 from jaxrng_doctor.tracing.places import (
     by_lax_map,
     calling_library,
@@ -58,7 +58,7 @@ def draw_facts(
     )
 
 
-class _Entered(NamedTuple):
+class _ScopeData(NamedTuple):
     """The facts of a scope that do not depend on a draw; `called` and `via` as in `ScopeFacts`."""
 
     scope: Scope
@@ -66,8 +66,8 @@ class _Entered(NamedTuple):
     via: str
 
 
-def _entered(ref: ScopeRef) -> _Entered:
-    return _Entered(scope_of(ref), _called(ref), _via(ref))
+def _entered(ref: ScopeRef) -> _ScopeData:
+    return _ScopeData(scope_of(ref), _called(ref), _via(ref))
 
 
 def cut_loops(draws: Sequence[Use], ledger: Ledger) -> Iterator[Gap]:
@@ -105,7 +105,7 @@ def _one(
     ledger: Ledger,
     trace: Trace,
     lines: Lines,
-    entered: Callable[[ScopeRef], _Entered],
+    entered: Callable[[ScopeRef], _ScopeData],
     guards: Guards,
     *,
     redone: bool,
@@ -151,7 +151,7 @@ def _with_reach(
     A scope with reach `one` gets `varies=True`. `is_whole`: the evidence contains every draw that
     the program makes for the given inputs.
     """
-    shared = {depth for depth, s in enumerate(scopes) if s.variation.is_same and s.is_judged}
+    shared = {depth for depth, s in enumerate(scopes) if s.variation.is_same and s.is_checked}
     found = list(scopes)
     once = {depth for depth in shared if at_most_one(guards.of(draw), depth)}
     for depth in shared:
@@ -178,7 +178,7 @@ _MOST_SCOPES = 6  # with more, only pairs and all together are counted: too many
 
 def _joint(count: KeyCount, scopes: Sequence[ScopeFacts], names: Sequence[str]) -> Iterator[Joint]:
     """The smallest sets of scopes that share keys together, although none does so alone."""
-    judged = [depth for depth, s in enumerate(scopes) if s.is_judged and not s.repeats]
+    judged = [depth for depth, s in enumerate(scopes) if s.is_checked and not s.repeats]
     if len(judged) < 2 or not repeats(count.over(judged, names)):
         return
     found: list[set[int]] = []
@@ -217,7 +217,7 @@ def _index_name(scope: ScopeRef, depth: int, scopes: Sequence[ScopeRef]) -> str:
 def _scope(
     draw: Use,
     depth: int,
-    entered: _Entered,
+    entered: _ScopeData,
     evidence: Evidence | None,
     lines: Lines,
     *,
@@ -298,7 +298,7 @@ def _meets(draw: Use, ref: ScopeRef) -> bool:
 def _declared(draw: Use, ref: ScopeRef) -> bool:
     over = control(ref.at.eqn)
     level = len(ref.at.above())
-    return isinstance(over, Map) and leaves_as_one(over, draw.path[level:])
+    return isinstance(over, Map) and leaves_unmapped(over, draw.path[level:])
 
 
 def as_draws(facts: Sequence[DrawFacts]) -> tuple[Draw, ...]:

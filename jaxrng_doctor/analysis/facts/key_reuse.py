@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrng_doctor.analysis.facts.rematerialization import are_one, is_recomputed
+from jaxrng_doctor.analysis.facts.rematerialization import are_same_use, is_recomputed
 from jaxrng_doctor.analysis.keys.counts import numbered
 from jaxrng_doctor.analysis.keys.tables import KeyTable
 from jaxrng_doctor.analysis.lineage.causes import ancestry, made_at
@@ -33,8 +33,8 @@ from jaxrng_doctor.tracing.draws import sampler_name
 from jaxrng_doctor.tracing.places import (
     At,
     calling_library,
+    diverging_library,
     locate,
-    parting_library,
     random_function,
     user_stack,
     way,
@@ -99,7 +99,7 @@ def shared_keys(
         library = _library(a, b)
         found = Shared(first, second, 1, (), pair.evidence, library, pair.unreached)
         if known is None or _weight(found) > _weight(known):
-            parting[key] = _parting(a.at, b.at)
+            parting[key] = _diverging_calls(a.at, b.at)
             calls = _calls(a.at, b.at) if first.place == second.place else ()
             of_keys[key] = replace(found, calls=calls)
     of_causes: dict[Any, Shared] = {}
@@ -169,7 +169,7 @@ def use_facts(use: Use) -> UseFacts:
         origin=describe(use.keys[0]),
         made=None if made is None else locate(made),
         unused=_unused_children(use.at) if is_split else (),
-        in_vain=is_split and not _is_used(use.at.jaxpr, use.at.eqn.outvars[0]),
+        is_unused=is_split and not _is_used(use.at.jaxpr, use.at.eqn.outvars[0]),
         siblings=_unused_children(made),
         rule=_rule(use.at),
     )
@@ -273,9 +273,9 @@ def _is_one_of(key: Value, array: Value, identities: Identities) -> bool:
 
 
 def _is_harmless(a: Use, b: Use) -> bool:
-    if _is_vain_in_library(a) or _is_vain_in_library(b):
+    if _is_unused_library_split(a) or _is_unused_library_split(b):
         return True
-    return (is_recomputed(a) or is_recomputed(b)) and are_one(a, b)
+    return (is_recomputed(a) or is_recomputed(b)) and are_same_use(a, b)
 
 
 def _reported_separately(
@@ -309,7 +309,7 @@ def _exclusive(a: Use, b: Use) -> bool:
     return False
 
 
-def _is_vain_in_library(use: Use) -> bool:
+def _is_unused_library_split(use: Use) -> bool:
     """Whether a library splits a key and uses no child: its user cannot change that."""
     if use.at.eqn.primitive.name != primitives.SPLIT or _is_used(
         use.at.jaxpr, use.at.eqn.outvars[0]
@@ -320,7 +320,7 @@ def _is_vain_in_library(use: Use) -> bool:
 
 def _library(a: Use, b: Use) -> str:
     """The library that makes both uses in one call of the user's and chooses the keys, or `""`."""
-    library, calls_back = parting_library(way(a.at), way(b.at))
+    library, calls_back = diverging_library(way(a.at), way(b.at))
     made = [made_at(use.keys[0]) for use in (a, b)]
     by_user = any(at is None or not calling_library(way(at)) for at in made)
     return "" if calls_back and by_user else library
@@ -343,7 +343,7 @@ def _calls(a: At, b: At) -> tuple[Place, ...]:
     return ()
 
 
-def _parting(a: At, b: At) -> tuple[Place, ...]:
+def _diverging_calls(a: At, b: At) -> tuple[Place, ...]:
     """The calls at which the paths to two uses diverge, from the start of the program."""
     ways = [reversed(user_stack(at)) for at in (a, b)]
     return next(((one, other) for one, other in zip(*ways, strict=False) if one != other), ())

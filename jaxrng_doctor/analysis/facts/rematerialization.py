@@ -44,7 +44,7 @@ def is_recomputed(use: Use) -> bool:
     return checkpoints.is_recomputed(_eqns(use))
 
 
-def are_one(a: Use, b: Use) -> bool:
+def are_same_use(a: Use, b: Use) -> bool:
     """Whether two uses, one of them recomputed, come from one use in one call of a `checkpoint`.
 
     A jaxpr that contains the call may serve several calls (of a jitted function, of a loop body).
@@ -106,7 +106,7 @@ def _leads_to(first: Use, again: Use) -> bool:
     no number, JAX locates the whole rule where the function was called.
     """
     if is_recomputed(again):
-        return are_one(first, again)
+        return are_same_use(first, again)
     calls = custom_rules.calls(_eqns(again))
     if calls:
         return not _is_backward(first) and calls <= custom_rules.calls(_eqns(first))

@@ -138,7 +138,7 @@ class KeyRun:
             inside = control(eqn)
             if inside is not None and not isinstance(inside, Opaque):
                 return self._enter(eqn, inside, values, path, index, room)
-        if any(value is None for value in values) or _acts(eqn) or equations.is_stateful(eqn):
+        if any(value is None for value in values) or _has_effect(eqn) or equations.is_stateful(eqn):
             return [None] * len(eqn.outvars), records
         if self.own_only and is_opaque(eqn.primitive):
             self.failed[(*path, (index, 0))] = "it is not a primitive of JAX"
@@ -232,7 +232,7 @@ class KeyRun:
 
         outs, records = _mapped(example, values, over.in_axes, axis)
         return [
-            None if out is None else _lone(out) if d is None else jnp.moveaxis(out, 0, d)
+            None if out is None else _first_or_zeros(out) if d is None else jnp.moveaxis(out, 0, d)
             for out, d in zip(outs, over.out_axes, strict=True)
         ], records
 
@@ -397,11 +397,11 @@ def _mapped(
     return outs, dict(zip(paths, records, strict=True))
 
 
-def _lone(stack: Any) -> Any:
+def _first_or_zeros(stack: Any) -> Any:
     """One of several equal results; zeros if there are none."""
     return stack[0] if stack.shape[0] else jnp.zeros(stack.shape[1:], stack.dtype)
 
 
-def _acts(eqn: Eqn) -> bool:
+def _has_effect(eqn: Eqn) -> bool:
     """Whether the equation has an effect outside the program, which must not happen twice."""
     return eqn.primitive.name in ("io_callback", "debug_callback", "debug_print")

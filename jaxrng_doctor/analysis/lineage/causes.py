@@ -108,7 +108,7 @@ class Lines:
 
     def __init__(self) -> None:
         self._origins: dict[int, _Origin] = {}
-        self._doors: dict[int, dict[int, _Door | None]] = {}
+        self._doors: dict[int, dict[int, _MappedElement | None]] = {}
 
     def constant_of(self, key: Value, jit: At) -> Step | None:
         """The step that makes a key of constants alone: a seed inside `jit`, or a captured key.
@@ -128,9 +128,9 @@ class Lines:
         door = self._door_of(key, depth)
         return "" if door is None else describe(door.element.args[0], 2)
 
-    def _door_of(self, key: Value, depth: int) -> _Door | None:
+    def _door_of(self, key: Value, depth: int) -> _MappedElement | None:
         known = self._doors.setdefault(depth, {})
-        return _along(key, known, functools.partial(_door, depth=depth))
+        return _along(key, known, functools.partial(_mapped_element, depth=depth))
 
     def maps_words(self, key: Value, depth: int) -> bool:
         """Whether the vmap at `depth` maps over the words of a legacy key."""
@@ -145,7 +145,7 @@ _Origin = tuple[Value, bool]
 
 
 @dataclass(frozen=True, slots=True)
-class _Door:
+class _MappedElement:
     """The element of a mapped array in an ancestry.
 
     `is_raw`: `True` if words are wrapped in a key after it, `False` if a key is unwrapped after it,
@@ -162,13 +162,15 @@ def _origin(value: Value, parent: _Origin | None) -> _Origin:
     return root, is_made_of_constants and all(map(_is_constant, added))
 
 
-def _door(value: Value, parent: _Door | None, *, depth: int) -> _Door | None:
+def _mapped_element(
+    value: Value, parent: _MappedElement | None, *, depth: int
+) -> _MappedElement | None:
     if value.op == "element" and value.params[1] == depth:
-        return _Door(value)
+        return _MappedElement(value)
     if parent is None or parent.is_raw is not None:
         return parent
     is_raw = {"random_wrap": True, "random_unwrap": False}.get(value.op)
-    return parent if is_raw is None else _Door(parent.element, is_raw)
+    return parent if is_raw is None else _MappedElement(parent.element, is_raw)
 
 
 def _along(key: Value, known: dict[int, T], of: Callable[[Value, T | None], T]) -> T:

@@ -61,7 +61,7 @@ from jaxrng_doctor.tracing.walk import Here, Walk
 Scopes = tuple[ScopeRef, ...]
 
 # They may return different results on each device, even if their operand is the same on all.
-_APART = frozenset({"all_to_all", "ppermute", "reduce_scatter"})
+_VARYING = frozenset({"all_to_all", "ppermute", "reduce_scatter"})
 # Their results are the same at every index of the axes that they name, or within each group.
 _ACROSS_AXES = frozenset({"all_gather", "pmax", "pmin", "psum", "psum_invariant"})
 _UNDOING = {"random_wrap": "random_unwrap", "random_unwrap": "random_wrap"}
@@ -138,7 +138,7 @@ class Engine(Walk[Value | None, ScopeRef]):
 
     # -- one jaxpr ---------------------------------------------------------------------
 
-    def recalls(self) -> bool:
+    def uses_cache(self) -> bool:
         """Whether known results are reused: only in the passes of a loop that record nothing.
 
         The last passes of a loop have the same values. A jaxpr returns the same results for the
@@ -307,7 +307,7 @@ class Engine(Walk[Value | None, ScopeRef]):
         params: Any = tuple(sorted(eqn.params.items()))
         transfer = TRANSFERS.get(name)
         across = _named_depths(eqn, scopes) if name in _ACROSS_AXES else ()
-        apart = _depths_apart(eqn, scopes) if name in _APART else ()
+        apart = _depths_apart(eqn, scopes) if name in _VARYING else ()
         along = EQUAL if eqn.params.get("axis_index_groups") is None else UNKNOWN
         outs = []
         for number, var in enumerate(eqn.outvars):
@@ -394,7 +394,7 @@ def _depths(at: At, inside: Entered) -> dict[object, int]:
 
 
 def _depths_apart(eqn: Eqn, scopes: Scopes) -> tuple[int, ...]:
-    """The depths over which an equation in `_APART` may return different results."""
+    """The depths over which an equation in `_VARYING` may return different results."""
     depths = _named_depths(eqn, scopes)
     devices = prod(scopes[depth].size or 0 for depth in depths)
     # Devices that a permutation leaves out get zeros.

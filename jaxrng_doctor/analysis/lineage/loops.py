@@ -123,7 +123,7 @@ def _advances(after: Value, before: Value) -> bool:
     """Whether all steps differ: a value is split or folded from the one before, or counts on."""
     if after.op in ("add", "sub") and after.args[0].equals(before):
         step = after.args[1]
-        return step.op == "literal" and _is_long_way_round(*step.params)
+        return step.op == "literal" and _wraps_late(*step.params)
     hashed = False
     while not after.equals(before):
         if after.op not in _CHAIN:
@@ -133,7 +133,7 @@ def _advances(after: Value, before: Value) -> bool:
     return hashed
 
 
-def _is_long_way_round(dtype: str, step: Any) -> bool:
+def _wraps_late(dtype: str, step: Any) -> bool:
     """Whether counting by `step` repeats a value only after more steps than a loop makes.
 
     Small integers wrap around soon; adding to a floating-point number may not change it.

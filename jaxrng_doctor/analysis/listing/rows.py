@@ -15,7 +15,7 @@ from jaxrng_doctor.analysis.facts.draws import scope_of
 from jaxrng_doctor.analysis.lineage.describe import index_of
 from jaxrng_doctor.analysis.lineage.uses import Visit
 from jaxrng_doctor.analysis.lineage.values import Value, of_any
-from jaxrng_doctor.analysis.listing.entering import Body, Counts, Held, held_by
+from jaxrng_doctor.analysis.listing.bodies import Body, Counts, Held, contents_of
 from jaxrng_doctor.analysis.listing.marks import Marks
 from jaxrng_doctor.analysis.listing.names import Names
 from jaxrng_doctor.analysis.listing.params import params_of
@@ -162,7 +162,7 @@ class Rows:
         draws = self._trace.lineage_slice.draws
         keys = () if here.in_draw else draws.key_operands(eqn)
         plain = eqn.primitive in draws.inert
-        held = None if plain or keys or is_tangent(eqn) else held_by(at)
+        held = None if plain or keys or is_tangent(eqn) else contents_of(at)
         if held is not None:
             return self._box(at, held, here)
         operands = self._atoms(eqn.invars, here)

@@ -57,7 +57,7 @@ class Held:
     index: Any = None
 
 
-def held_by(at: At) -> Held | None:
+def contents_of(at: At) -> Held | None:
     """The jaxprs of an equation; `None` if it has none, or only computes with them."""
     eqn, inside = at.eqn, control(at.eqn)
     operands, name = list(eqn.invars), eqn.primitive.name.removeprefix(PREFIX)
