@@ -261,7 +261,7 @@ def _equal_rows(rows: Mapping[int, np.ndarray]) -> dict[tuple[int, int], Evidenc
 def _is_one_of(key: Value, array: Value, identities: Identities) -> bool:
     """Whether a scope that maps over `array` has `key` as its element, or `array` stacks `key`."""
     arrays = [array]
-    while arrays[-1].op == "stack of results":
+    while arrays[-1].op == "stacked":
         arrays.append(arrays[-1].args[0])
     keys = [key]
     while (raw := keys[-1].args[0] if keys[-1].op == "random_wrap" else keys[-1]).op == "element":

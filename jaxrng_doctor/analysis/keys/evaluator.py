@@ -17,7 +17,7 @@ from jax import lax
 from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor.analysis.keys import collectives, mesh_blocks
 from jaxrng_doctor.analysis.keys.records import Outline, Record, Records, nothing, rows, words
-from jaxrng_doctor.analysis.keys.tables import MORE
+from jaxrng_doctor.analysis.keys.tables import INPUTS, MORE, variable_path
 from jaxrng_doctor.jax_internals import equations, primitives
 from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Atom, Eqn
 from jaxrng_doctor.tracing.custom_vmap import has_rule
@@ -79,7 +79,7 @@ class KeyRun:
         inner, consts = equations.open_jaxpr(jaxpr)
         env: dict[Any, Any] = dict(zip(inner.constvars, consts, strict=False))
         env.update((inner.invars[i], args[i]) for i in self.slice.inputs(inner))
-        records = self._held(inner.invars, args, (*path, (-1, 0)), room)
+        records = self._held(inner.invars, args, path, INPUTS, room)
 
         def read(atom: Atom) -> Any:
             return atom.val if isinstance(atom, equations.Literal) else env.get(atom)
@@ -89,23 +89,27 @@ class KeyRun:
             values = [read(atom) for atom in eqn.invars]
             outs, more = self._equation(eqn, values, path, index, room)
             records.update(more)
-            records.update(self._held(eqn.outvars, outs, (*path, (index, 0)), room))
+            records.update(self._held(eqn.outvars, outs, path, index, room))
             env.update((v, x) for v, x in zip(eqn.outvars, outs, strict=True) if x is not None)
         return [read(atom) for atom in inner.outvars], records
 
     def _held(
-        self, variables: Sequence[Any], values: Sequence[Any], path: EqnPath, room: int
+        self,
+        variables: Sequence[Any],
+        values: Sequence[Any],
+        path: EqnPath,
+        index: int,
+        room: int,
     ) -> Records:
-        """Records of the keys that variables hold; `path` is that of their equation."""
+        """Records of the keys that the outputs of an equation, or the `INPUTS`, hold."""
         records: Records = {}
         if not self.variables:
             return records
-        *above, (index, _) = path
         for number, (var, value) in enumerate(zip(variables, values, strict=True)):
             if value is not None and may_be_key(var.aval):
                 keys = rows(value)
                 if 0 < len(keys) * room <= MAX_HELD:
-                    records[(*above, (index, -1 - number))] = (keys, jnp.array(True))
+                    records[variable_path(path, index, number)] = (keys, jnp.array(True))
         return records
 
     def _equation(

@@ -16,6 +16,19 @@ Marks the record of whether the loop made more steps than are kept.
 """
 
 
+INPUTS = -1
+"""In place of an equation's index: the inputs of a jaxpr."""
+
+
+def variable_path(path: EqnPath, index: int, number: int) -> EqnPath:
+    """The path of a variable in a `Ledger`: output `number` of the equation at `index`.
+
+    `path` leads to its jaxpr; `index` is `INPUTS` for an input of the jaxpr. The last number is
+    negative, which no path of an equation has.
+    """
+    return (*path, (index, -1 - number))
+
+
 @dataclass(frozen=True)
 class KeyTable:
     """The keys of one draw.
@@ -36,10 +49,9 @@ class Ledger:
 
     Keys inside an equation that is not followed are missing.
 
-    `variables`: if requested, the keys of variables. A path ends with the index of the equation
-    that makes the variable, or `-1` for an input of the jaxpr, and `-1 - number` for the variable.
-    The words have one more axis: shape (*scope sizes, keys, words). `lacking`: why there are no
-    `variables` although they were requested.
+    `variables`: if requested, the keys of variables, by `variable_path`. The words have one more
+    axis: shape (*scope sizes, keys, words). `lacking`: why there are no `variables` although they
+    were requested.
 
     `cut`: the paths of the `while` loops that made more steps than are in the tables. `failed`: the
     equations that could not be run, and why; keys that depend on them are missing.

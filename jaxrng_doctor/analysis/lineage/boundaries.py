@@ -19,7 +19,7 @@ from jaxrng_doctor.tracing.places import At
 
 def element(values: Values, array: Value, axis: int, depth: int, at: At) -> Value:
     """The element that one example or step gets of an array that is mapped along `axis`."""
-    if array.op == "stack of results" and array.params == (axis, depth):
+    if array.op == "stacked" and array.params == (axis, depth):
         return array.args[0]
     axes = (*array.axes[:axis], *array.axes[axis + 1 :])
     over = {**array.over, depth: array.axes[axis]}
@@ -33,7 +33,7 @@ def stacked(values: Values, value: Value, axis: int, depth: int, at: At) -> Valu
     along = max(value.along(depth), EQUAL)
     over = {d: v for d, v in value.over.items() if d != depth}
     axes = (*value.axes[:axis], along, *value.axes[axis:])
-    return values.make("stack of results", (axis, depth), (value,), over=over, axes=axes, birth=at)
+    return values.make("stacked", (axis, depth), (value,), over=over, axes=axes, birth=at)
 
 
 def block(values: Values, array: Value, dims: MeshDims, depth: dict[object, int], at: At) -> Value:

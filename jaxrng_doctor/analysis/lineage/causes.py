@@ -40,7 +40,7 @@ _FOLLOWED = frozenset(
         "slice",
         "squeeze",
         "stack",
-        "stack of results",
+        "stacked",
         "tile",
         "transpose",
         "unstack",

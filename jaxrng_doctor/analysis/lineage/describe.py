@@ -22,7 +22,7 @@ TRANSPARENT = frozenset(
 )
 
 
-_NO_EQUATIONS = frozenset({"block", "blocks", "carry", "element", "stack of results"})
+_NO_EQUATIONS = frozenset({"block", "blocks", "carry", "element", "stacked"})
 
 
 def parameters(value: Value) -> dict[str, Any]:
@@ -63,12 +63,12 @@ def describe(value: Value, depth: int = 5) -> str:  # noqa: C901
             return f"{args[0]}[this device's part]"
         case "blocks":
             return args[0]
-        case "stack of results":
+        case "stacked":
             _, level = value.params
             return f"[{args[0]} for each {index_of(level)}]"
         case "carry":
             return f"the loop's carry, at first {args[0]}"
-        case "after loop":
+        case "after_loop":
             return "the final carry of a loop"
         case "chosen":
             return "one of " + " and ".join(args[1:])

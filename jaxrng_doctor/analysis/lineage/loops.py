@@ -116,7 +116,7 @@ def after_loop(
     over = {d: v for d, v in over.items() if d < at.depth}
     made_of = (symbol, out) if test is None else (symbol, out, test)
     length = turns if test is None else None
-    return values.make("after loop", length, made_of, over=over, axes=symbol.axes, birth=at)
+    return values.make("after_loop", length, made_of, over=over, axes=symbol.axes, birth=at)
 
 
 def _advances(after: Value, before: Value) -> bool:

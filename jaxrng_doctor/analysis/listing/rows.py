@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from jaxrng_doctor.analysis.facts.draws import scope_of
+from jaxrng_doctor.analysis.keys.tables import INPUTS, variable_path
 from jaxrng_doctor.analysis.lineage.describe import index_of
 from jaxrng_doctor.analysis.lineage.uses import Visit
 from jaxrng_doctor.analysis.lineage.values import Value, of_any
@@ -123,7 +124,7 @@ class Rows:
     def _inputs(self, inner: Jaxpr, labels: Sequence[str], here: _Here) -> tuple[Variable, ...]:
         labels = [*labels, *("" for _ in inner.invars[len(labels) :])]
         return tuple(
-            self._variable(var, (*here.path, (-1, -1 - n)), inner, here, label)
+            self._variable(var, variable_path(here.path, INPUTS, n), inner, here, label)
             for n, (var, label) in enumerate(zip(inner.invars, labels, strict=True))
         )
 
@@ -270,7 +271,7 @@ class Rows:
 
     def _outputs(self, at: At, here: _Here) -> tuple[Variable, ...]:
         return tuple(
-            self._variable(var, (*here.path, (at.index, -1 - n)), at.jaxpr, here)
+            self._variable(var, variable_path(here.path, at.index, n), at.jaxpr, here)
             for n, var in enumerate(at.eqn.outvars)
         )
 

@@ -128,7 +128,7 @@ def _parents(value: Value) -> Iterator[Value]:
         yield from value.args
     elif value.op in _CHOOSING:
         yield from value.args[1:]
-    elif value.op == "after loop":
+    elif value.op == "after_loop":
         yield value.args[1]
     else:
         yield from [arg for arg in value.args if arg.op != "literal"][:1]
@@ -150,11 +150,11 @@ def _step(value: Value) -> tuple[NodeKind, str]:  # noqa: C901
             return "fold_in", f"fold_in({describe(value.args[1])})"
         case "element":
             return "index", f"[{index_of(value.params[1])}]"
-        case "stack of results":
+        case "stacked":
             return "other", f"for each {index_of(value.params[1])}"
         case "carry":
             return "loop", "carried from step to step"
-        case "after loop":
+        case "after_loop":
             return "loop", "after the loop"
         case op if op in _CHOOSING:
             return "chosen", "one of several"
