@@ -105,7 +105,7 @@ class Evidence:
     """Keys counted over the flagged scope.
 
     `examples` draws use `distinct_keys` keys. `strip` numbers the keys in order of first
-    appearance, one entry per example, for the first `STRIP_LENGTH` examples: `(0, 1, 0, 1)` means
+    appearance, one entry per example, for at most the first 256 examples: `(0, 1, 0, 1)` means
     two alternating keys. `equal_pair`: two examples with the same key. `key`: the words of the
     shared key in hexadecimal. `fixed`: the index in the other scopes at which the keys were
     counted, such as `"scan step 0"`; empty if there are no other scopes.
