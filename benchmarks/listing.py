@@ -17,8 +17,8 @@ from lineage import flat, nested
 from jaxrng_doctor._util.gc_pause import gc_paused
 from jaxrng_doctor.checking import examine
 from jaxrng_doctor.model.target import Target
-from jaxrng_doctor.reports import RenderOptions
 from jaxrng_doctor.reports.listing import FORMATS
+from jaxrng_doctor.reports.options import RenderOptions
 from jaxrng_doctor.tracing.array_call import array_call
 from jaxrng_doctor.tracing.program import trace_program
 

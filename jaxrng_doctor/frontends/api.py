@@ -20,7 +20,9 @@ from jaxrng_doctor.model.errors import TargetError, UsageError
 from jaxrng_doctor.model.findings import Choices, Expect, Finding, Severity
 from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.model.target import AS_IS, Target
-from jaxrng_doctor.reports import FORMATS, RenderOptions, html
+from jaxrng_doctor.reports import html
+from jaxrng_doctor.reports.formats import FORMATS
+from jaxrng_doctor.reports.options import RenderOptions
 from jaxrng_doctor.suppression.unused import finish
 from jaxrng_doctor.tracing.array_call import parameter_names
 from jaxrng_doctor.watching.build_reports import error_report

@@ -14,7 +14,7 @@ from jaxrng_doctor.config.validators import known_codes
 from jaxrng_doctor.frontends.report_files import Destination, destinations, keep_apart, publish
 from jaxrng_doctor.model.report import Report
 from jaxrng_doctor.model.target import Overrides
-from jaxrng_doctor.reports import DETAILED, FORMATS
+from jaxrng_doctor.reports.formats import DETAILED, FORMATS
 from jaxrng_doctor.reports.statistics import STATISTICS
 from jaxrng_doctor.rules import CODES, RULES
 from jaxrng_doctor.suppression.accept import Acceptance, load_acceptance

@@ -14,8 +14,9 @@ from jaxrng_doctor._util.output import check_writable, write, write_file
 from jaxrng_doctor._util.suggest import choose
 from jaxrng_doctor.model.errors import UsageError
 from jaxrng_doctor.model.report import Report
-from jaxrng_doctor.reports import FORMATS, RenderOptions, html
-from jaxrng_doctor.reports.options import options_for
+from jaxrng_doctor.reports import html
+from jaxrng_doctor.reports.formats import FORMATS
+from jaxrng_doctor.reports.options import RenderOptions, options_for
 
 Render = Callable[[Report, RenderOptions], str]
 

@@ -1,28 +1,4 @@
-"""The report formats. Each renders a `Report` as text that ends with a newline.
+"""The report formats, one per module; `formats.py` lists them.
 
-Formats do not print, and do not decide what is reported. To add one, add a module here and an
-entry in `FORMATS`.
+Formats do not print, and do not decide what is reported.
 """
-
-from __future__ import annotations
-
-from collections.abc import Callable
-
-from jaxrng_doctor.model.report import Report
-from jaxrng_doctor.reports import github, html, json, junit, markdown, sarif, terminal
-from jaxrng_doctor.reports.options import RenderOptions
-
-FORMATS: dict[str, Callable[[Report, RenderOptions], str]] = {
-    "terminal": terminal.render,
-    "json": json.render,
-    "html": html.render,
-    "sarif": sarif.render,
-    "github": github.render,
-    "junit": junit.render,
-    "markdown": markdown.render,
-}
-
-DETAILED = frozenset({html.render})
-"""The formats that show data which `examine` collects only with `detail`."""
-
-__all__ = ["DETAILED", "FORMATS", "RenderOptions"]

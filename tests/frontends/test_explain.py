@@ -155,3 +155,19 @@ def test_what_bash_offers(
         check=False,
     )
     assert done.stdout.split() == offered, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["rules"], ["explain", "RNG001"]])
+def test_they_import_only_what_they_use(
+    arguments: list[str], cli_environment: dict[str, str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "jaxrng_doctor", *arguments],
+        env=cli_environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "jaxrng_doctor" in imported
+    assert imported.isdisjoint({"jax", "numpy", "jaxrng_doctor.reports.html", "rich.markdown"})

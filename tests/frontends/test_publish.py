@@ -12,7 +12,7 @@ import pytest
 
 from jaxrng_doctor.frontends.report_files import destinations
 from jaxrng_doctor.model.errors import UsageError
-from jaxrng_doctor.reports import FORMATS
+from jaxrng_doctor.reports.formats import FORMATS
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,8 @@ import pytest
 import jaxrng_doctor
 from jaxrng_doctor.model.findings import Choices, Failure, Gap
 from jaxrng_doctor.model.report import Report, TargetReport
-from jaxrng_doctor.reports import FORMATS, RenderOptions
+from jaxrng_doctor.reports.formats import FORMATS
+from jaxrng_doctor.reports.options import RenderOptions
 
 pytest_plugins = ["pytester"]
 

@@ -18,8 +18,8 @@ from jax import lax
 
 from jaxrng_doctor.checking import examine
 from jaxrng_doctor.model.target import Target
-from jaxrng_doctor.reports import RenderOptions
 from jaxrng_doctor.reports.listing import FORMATS
+from jaxrng_doctor.reports.options import RenderOptions
 
 pydot = pytest.importorskip("pydot")
 

@@ -9,7 +9,8 @@ import sample_reports as samples
 
 from jaxrng_doctor.model.findings import Finding, Place
 from jaxrng_doctor.model.report import TargetReport
-from jaxrng_doctor.reports import FORMATS, RenderOptions
+from jaxrng_doctor.reports.formats import FORMATS
+from jaxrng_doctor.reports.options import RenderOptions
 
 PROPERTY = {"%0D": "\r", "%0A": "\n", "%3A": ":", "%2C": ",", "%25": "%"}
 DATA = {"%0D": "\r", "%0A": "\n", "%25": "%"}

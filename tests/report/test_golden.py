@@ -12,7 +12,8 @@ import pytest
 import sample_reports as samples
 
 from jaxrng_doctor.model.report import TargetReport
-from jaxrng_doctor.reports import FORMATS, RenderOptions
+from jaxrng_doctor.reports.formats import FORMATS
+from jaxrng_doctor.reports.options import RenderOptions
 
 ENDINGS = {"sarif": "sarif", "github": "github.txt", "junit": "xml", "markdown": "md"}
 GOLDEN = {

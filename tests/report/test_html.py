@@ -17,7 +17,9 @@ from hostile import MARKUP, hostile
 from jaxrng_doctor.model.errors import UsageError
 from jaxrng_doctor.model.findings import Picture
 from jaxrng_doctor.model.report import TargetReport
-from jaxrng_doctor.reports import FORMATS, RenderOptions, html
+from jaxrng_doctor.reports import html
+from jaxrng_doctor.reports.formats import FORMATS
+from jaxrng_doctor.reports.options import RenderOptions
 
 ROOT = Path(__file__).parents[2]
 

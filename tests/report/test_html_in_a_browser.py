@@ -16,7 +16,9 @@ import sample_reports as samples
 from hostile import MARKUP, hostile
 
 from jaxrng_doctor.model.report import TargetReport
-from jaxrng_doctor.reports import FORMATS, RenderOptions, html
+from jaxrng_doctor.reports import html
+from jaxrng_doctor.reports.formats import FORMATS
+from jaxrng_doctor.reports.options import RenderOptions
 
 PROGRAM = """\
 import jax

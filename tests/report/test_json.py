@@ -21,7 +21,8 @@ from jaxrng_doctor.model.findings import (
     ScopeKind,
 )
 from jaxrng_doctor.model.report import TargetReport
-from jaxrng_doctor.reports import FORMATS, RenderOptions
+from jaxrng_doctor.reports.formats import FORMATS
+from jaxrng_doctor.reports.options import RenderOptions
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = json.loads((DOCS / "report.schema.json").read_text(encoding="utf-8"))

@@ -8,7 +8,8 @@ import sample_reports as samples
 
 from jaxrng_doctor.model.findings import Choices, Finding, Place
 from jaxrng_doctor.model.report import TargetReport
-from jaxrng_doctor.reports import FORMATS, RenderOptions
+from jaxrng_doctor.reports.formats import FORMATS
+from jaxrng_doctor.reports.options import RenderOptions
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,9 @@ from markdown_it import MarkdownIt
 
 from jaxrng_doctor.model.findings import Finding, Gap, Place, Suppressed
 from jaxrng_doctor.model.report import TargetReport
-from jaxrng_doctor.reports import FORMATS, RenderOptions
 from jaxrng_doctor.reports._plain_text import target_text
+from jaxrng_doctor.reports.formats import FORMATS
+from jaxrng_doctor.reports.options import RenderOptions
 
 OURS = {
     "heading", "paragraph", "table", "thead", "tbody", "tr", "th", "td", "strong",

@@ -14,7 +14,8 @@ import sample_reports as samples
 
 from jaxrng_doctor.model.findings import Finding, Place
 from jaxrng_doctor.model.report import TargetReport
-from jaxrng_doctor.reports import FORMATS, RenderOptions
+from jaxrng_doctor.reports.formats import FORMATS
+from jaxrng_doctor.reports.options import RenderOptions
 from jaxrng_doctor.rules import RULES
 
 SCHEMA = json.loads(

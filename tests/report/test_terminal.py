@@ -28,7 +28,8 @@ from jaxrng_doctor.model.findings import (
     Suppressed,
 )
 from jaxrng_doctor.model.report import TargetReport
-from jaxrng_doctor.reports import FORMATS, RenderOptions
+from jaxrng_doctor.reports.formats import FORMATS
+from jaxrng_doctor.reports.options import RenderOptions
 
 GOLDEN = {
     f"{name}-{width}{'-color' if color else ''}.txt": (name, width, color)
