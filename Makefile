@@ -30,6 +30,9 @@ JAX_TESTS := tests/trace tests/lineage tests/keys/test_computed_keys.py tests/ke
   tests/frontends/test_selfcheck.py tests/inspect/test_listings.py tests/test_samplers.py tests/test_samples.py \
   tests/test_threads.py
 
+FAST_TESTS := tests/lineage tests/keys tests/rules tests/checking tests/config tests/report tests/suppression \
+  tests/target tests/inspect tests/project/test_layout.py tests/project/test_wording.py
+
 # JAX's rewrites of scan, checkpoint and custom rules, which will become its defaults.
 JAX_NEXT := JAX_SCAN3=1 JAX_REMAT3=1 JAX_CUSTOM_VJP3=1
 
@@ -37,7 +40,7 @@ JAX_NEXT := JAX_SCAN3=1 JAX_REMAT3=1 JAX_CUSTOM_VJP3=1
 without = not no-run and not (findings_are_the_comments and $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-newest matrix test-frameworks test-wheel check lint types layers docs site test-site stale new-rule mutants fuzz bench release-check clean
+.PHONY: help demo test test-fast test-slow test-oldest test-newest matrix test-frameworks test-wheel check lint types layers docs site test-site stale new-rule mutants fuzz bench release-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -53,8 +56,14 @@ demo: $(MADE) ## check a function with shared noise, which fails, and its correc
 	else echo "batch_split is correct: exit code 0 was expected."; fi; \
 	[ $$bad -eq 1 ] && [ $$good -eq 0 ]
 
-test: $(MADE) ## run the tests
+test: $(MADE) ## run the tests; CI also runs test-slow
 	$(BIN)/pytest -n 2
+
+test-fast: $(MADE) ## run a sample of the tests in less than a minute
+	$(BIN)/pytest -n 2 --one-in 20 -q $(FAST_TESTS)
+
+test-slow: $(MADE) ## run the tests that start many processes or take minutes
+	$(BIN)/pytest -n 2 -m 'slow and not every_case'
 
 test-oldest: $(OLDEST_MADE) ## run the tests that depend on JAX on the oldest supported version
 	.venv-oldest/bin/pytest -n 2 -m 'not one_jax' -k '$(call without,typed)' $(JAX_TESTS)

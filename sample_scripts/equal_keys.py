@@ -16,7 +16,7 @@ def distinct_keys(x, key):
 
 @example(x="f32[32,10]", key="key")
 def broadcast_key(x, key):
-    """`in_axes` is content, for there are 32 keys. They are one key, 32 times."""
+    """`in_axes` is correct, since there are 32 keys. But they are one key, 32 times."""
 
     def noisy(row, key):
         return row + jax.random.normal(key, row.shape)  # RNG002

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,38 @@ COMPILED = "JAXRNG_TESTS_COMPILED"
 """The environment variable that names the compilation cache of this test run."""
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+_OF_PROCESSES = {"chromium", "pytester", "run_cli"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--one-in",
+        type=int,
+        default=1,
+        metavar="N",
+        help="run one in N of the cases of each test, and no test that starts a process",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests of processes; with `--one-in`, keep a sample of the others."""
+    for item in items:
+        if not _OF_PROCESSES.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker("process")
+    one_in = config.getoption("one_in")
+    if one_in == 1:
+        return
+    seen: Counter[str] = Counter()
+    kept, left_out = [], []
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        is_kept = not item.get_closest_marker("process") and seen[name] % one_in == 0
+        seen[name] += 1
+        (kept if is_kept else left_out).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_configure(config: pytest.Config) -> None:

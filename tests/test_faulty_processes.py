@@ -10,7 +10,7 @@ import faults
 import pytest
 
 pytest_plugins = ["pytester"]
-pytestmark = pytest.mark.one_jax
+pytestmark = [pytest.mark.slow, pytest.mark.one_jax]
 
 BREAKING = f"""
 import os

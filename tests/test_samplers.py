@@ -110,6 +110,7 @@ def test_split_keys_are_clean(name):
         assert leaf.given.distinct == N
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
 @pytest.mark.parametrize("name", [*SAMPLERS, "split"])
 def test_how_jax_draws_outside_of_compiled_code_is_its_own_affair(name, impl):

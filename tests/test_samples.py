@@ -45,6 +45,7 @@ def marked(pattern, text):
     return {(number, mark[1]) for number, line in lines if (mark := pattern.search(line))}
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 @every_sample
 def test_a_sample_is_a_plain_script(sample):

@@ -8,12 +8,15 @@ import threading
 
 import jax
 import jax.numpy as jnp
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxrng_doctor
 from jaxrng_doctor.jax_internals import patches
 from jaxrng_doctor.tracing.vmap_primitive import keeping_vmaps
+
+pytestmark = pytest.mark.slow
 
 WAIT = 120
 KEY = jax.random.key(1)

@@ -20,7 +20,10 @@ Write = Callable[[str, str], Path]
 
 SAMPLES = Path(__file__).parents[2] / "sample_scripts"
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and sessions are POSIX")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="signals and sessions are POSIX"),
+]
 
 BAD = """
 import ctypes

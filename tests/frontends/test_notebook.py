@@ -10,6 +10,8 @@ import sys
 import nbformat
 import pytest
 
+pytestmark = pytest.mark.slow
+
 DEFINED = """\
 # A cell's lines count from its first.
 x, key = jnp.zeros((32, 10)), jax.random.key(0)

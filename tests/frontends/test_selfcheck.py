@@ -11,6 +11,8 @@ from jaxrng_doctor.frontends.commands import selfcheck_programs
 from jaxrng_doctor.jax_internals import check_assumptions
 from jaxrng_doctor.jax_internals.assumptions import ASSUMPTIONS
 
+pytestmark = pytest.mark.slow
+
 
 def test_this_jax_is_judged_right(run_cli):
     done = run_cli("selfcheck")

@@ -168,6 +168,7 @@ def test_healthy():
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "setting", "failed"),
     [

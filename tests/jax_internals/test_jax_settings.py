@@ -7,6 +7,8 @@ import pytest
 
 from tests.coming import SCAN3
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import jax, jax.numpy as jnp, jaxrng_doctor
 

@@ -18,6 +18,8 @@ import pytest
 
 from tests.ci_recipes import ROOT, borrowing, build, condition, expression, lend, outputs, recipes
 
+pytestmark = pytest.mark.slow
+
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: no recipe was tried")
 pytest.importorskip("build", reason="build is not installed: no recipe was tried")
 pytest.importorskip("hatchling", reason="hatchling is not installed: no recipe was tried")

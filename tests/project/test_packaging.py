@@ -17,6 +17,8 @@ import pytest
 import jaxrng_doctor
 from tests.ci_recipes import ROOT, build
 
+pytestmark = pytest.mark.slow
+
 for needed in ("build", "hatchling"):
     pytest.importorskip(needed, reason=f"{needed} is not installed: nothing was built")
 

@@ -18,6 +18,8 @@ import pytest
 from jaxrng_doctor.config.pyproject import FAIL_ON, Config
 from jaxrng_doctor.frontends import pytest_plugin
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 

@@ -20,6 +20,8 @@ from jaxrng_doctor.reports import html
 from jaxrng_doctor.reports.formats import FORMATS
 from jaxrng_doctor.reports.options import RenderOptions
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """\
 import jax
 import jax.numpy as jnp

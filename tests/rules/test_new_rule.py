@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.one_jax
+pytestmark = [pytest.mark.slow, pytest.mark.one_jax]
 
 ROOT = Path(__file__).parent.parent.parent
 COPIED = (".ci", "docs", "jaxrng_doctor", "tests", "Makefile", "README.md", "pyproject.toml")

@@ -156,6 +156,7 @@ model = Model()
 """
 
 
+@pytest.mark.slow
 def test_what_suppresses_nothing(run_cli: RunCli, write: Write) -> None:
     write("fresh.py", FRESH)
     call = ("--arg", "x=f32[3]", "--format", "json")
@@ -234,6 +235,7 @@ def test_a_baseline(run_cli: RunCli, project: Any, write: Write) -> None:
     assert left == document["findings"][0]
 
 
+@pytest.mark.slow
 def test_a_baseline_for_a_program_that_is_run(run_cli: RunCli, write: Write) -> None:
     write(
         "train.py",

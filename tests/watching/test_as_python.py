@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-pytestmark = pytest.mark.one_jax
+pytestmark = [pytest.mark.slow, pytest.mark.one_jax]
 
 ABOUT_ITSELF = """
     "What this is."

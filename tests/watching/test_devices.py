@@ -3,6 +3,8 @@
 import jax
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
     import jax
     import jax.numpy as jnp

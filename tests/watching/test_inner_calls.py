@@ -191,6 +191,7 @@ def loops_in_transformations():
         yield pytest.param(transform, walk, fresh, marks=marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("transform", "walk", "fresh"), list(loops_in_transformations()))
 def test_loops_in_eager_vmaps_and_derivatives(transform, walk, fresh):
     is_vmap = "vmap" in transform

@@ -17,6 +17,8 @@ import pytest
 from jaxrng_doctor.model.findings import Gap
 from jaxrng_doctor.watching.kv_transport import _PlainData
 
+pytestmark = pytest.mark.slow
+
 START = """
     import sys
 

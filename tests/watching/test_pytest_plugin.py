@@ -125,6 +125,7 @@ BY_NAME = """
 """
 
 
+@pytest.mark.slow
 def test_what_a_module_of_tests_has_imported_by_name(run):
     result = run(BY_NAME, "--jaxrng", "--jaxrng-strict")
 
@@ -139,6 +140,7 @@ def test_what_a_module_of_tests_has_imported_by_name(run):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 @pytest.mark.parametrize(("flags", "passed"), [((), 1), (("--jaxrng-strict",), 0)])
 def test_a_gap_is_reported_a_test_that_passes(run, flags, passed):
@@ -160,6 +162,7 @@ def test_a_gap_is_reported_a_test_that_passes(run, flags, passed):
     result.stdout.fnmatch_lines(["*gap: a key goes into `pure_callback`, which is not followed*"])
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 def test_however_a_test_ends_it_is_reported_to_share_noise(run):
     result = run(ENDED, "--jaxrng=warn")
@@ -230,6 +233,7 @@ def test_marks_say_what_is_intended(run):
     result.stdout.fnmatch_lines(["*::test_of_another_rule"])
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 @pytest.mark.parametrize(
     ("typed", "reported"),
@@ -316,6 +320,7 @@ def test_settings_of_the_project(run, pytester):
     run(TESTS, "--jaxrng").assert_outcomes(failed=1, passed=2)
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 @pytest.mark.parametrize(
     ("settings", "outcome"),
@@ -346,6 +351,7 @@ def test_wrong_settings_of_the_project(run, pytester, settings, words):
     result.stderr.fnmatch_lines([f"*{words}*"])
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 @pytest.mark.skipif(importlib.util.find_spec("xdist") is None, reason="needs pytest-xdist")
 def test_several_processes(run):
@@ -386,6 +392,7 @@ FIXTURES = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 @pytest.mark.parametrize("only", ["", "test_second", "test_first or test_second"])
 def test_a_fixture_of_several_tests_is_watched_by_itself(run, only):

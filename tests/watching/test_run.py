@@ -73,6 +73,7 @@ def test_a_module(write, run_cli):
     assert done.returncode == 1
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 @pytest.mark.parametrize(
     ("end", "code"),
@@ -229,6 +230,7 @@ def test_exit_on_first_of_what_is_asked_for(write, run_cli):
     assert (done.returncode, done.stdout) == (0, "(4, 3)\n")
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 def test_exit_on_first_that_the_baseline_does_not_know(write, run_cli):
     write("script.py", SHARED)

@@ -13,6 +13,8 @@ from jax.experimental.compilation_cache import compilation_cache
 import jaxrng_doctor
 from tests.watching.same_results import assert_same_results, same
 
+pytestmark = pytest.mark.slow
+
 X = jnp.arange(12.0).reshape(4, 3)
 
 
