@@ -48,8 +48,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests of processes; with `--one-in`, keep a sample of the others."""
+    """Mark the tests of processes and the slow cases; with `--one-in`, keep a sample."""
+    cases: Counter[str] = Counter()
     for item in items:
+        if (sampled := item.get_closest_marker("sampled")) is not None:
+            name = item.nodeid.partition("[")[0]
+            if cases[name] % sampled.args[0]:
+                item.add_marker("slow")
+            cases[name] += 1
         if not _OF_PROCESSES.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("process")
     one_in = config.getoption("one_in")

@@ -11,7 +11,7 @@ import pytest
 import jaxrng_doctor
 from jaxrng_doctor.rules import CODES
 
-pytestmark = pytest.mark.one_jax
+pytestmark = [pytest.mark.slow, pytest.mark.one_jax]
 
 X, KEY = np.arange(12.0, dtype="float32").reshape(4, 3), jax.random.key(0)
 
@@ -270,7 +270,6 @@ def test_a_check_of_which_a_stage_fails_is_not_complete(module):
     assert silent == []
 
 
-@pytest.mark.slow
 def test_most_stages_are_tried():
     seen = {*ways(check, tuple(TARGETS)), *ways(watch, tuple(PROGRAMS))}
     assert len(seen) > 0.75 * len(faults.stages())
@@ -282,7 +281,6 @@ def test_where_the_call_of_the_function_fails_there_is_no_verdict(stage):
         check("shared")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_a_watched_program_goes_on_where_a_stage_fails(module):
     silent, changed = [], []
@@ -312,7 +310,6 @@ def test_a_check_of_which_a_hook_fails_is_not_complete(when):
     assert silent == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_watched_program_goes_on_where_a_hook_fails(when):
     silent, changed = [], []

@@ -66,6 +66,7 @@ def test_the_dropout_sample_shows_the_shared_mask():
     assert equal == [[False] * 5, [True] * 5]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", ["typed", "legacy"])
 def test_the_findings_are_the_comments(keys, run_cli, tmp_path):
     texts = {sample.name: sample.read_text(encoding="utf-8") for sample in SAMPLES}

@@ -125,6 +125,7 @@ def test_rules_and_explain(run_cli: RunCli) -> None:
     assert "did you mean RNG001?" in unknown.stderr
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("args", "words"),
     [

@@ -46,6 +46,7 @@ def names(path):
     return namespace
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "code"),
     [
@@ -74,6 +75,7 @@ def test_strict_passes_what_was_followed(hidden, run_cli):
     assert report["targets"][0]["complete"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("all_targets", "hidden_one", "flags", "code"),
     [

@@ -17,6 +17,12 @@ DERIVED = 20
 AT_ONCE = 10
 
 
+def batches(programs):
+    """The first seed of each batch. `make test` runs the first batch."""
+    for first in range(0, programs, AT_ONCE):
+        yield pytest.param(first, marks=[pytest.mark.slow] if first else [])
+
+
 @pytest.fixture
 def forgotten():
     """Clear the caches after the test, as no other test uses the compiled programs."""
@@ -25,7 +31,7 @@ def forgotten():
 
 
 @pytest.mark.usefixtures("forgotten")
-@pytest.mark.parametrize("first", range(0, PROGRAMS, AT_ONCE))
+@pytest.mark.parametrize("first", list(batches(PROGRAMS)))
 def test_verdicts_on_random_programs_are_the_oracles(first):
     reported = {}
     for seed in range(first, first + AT_ONCE):
@@ -38,7 +44,7 @@ def test_verdicts_on_random_programs_are_the_oracles(first):
 
 
 @pytest.mark.usefixtures("forgotten")
-@pytest.mark.parametrize("first", range(0, DERIVED, AT_ONCE))
+@pytest.mark.parametrize("first", list(batches(DERIVED)))
 def test_derivatives_and_checkpoints_change_no_verdict(first):
     reported, ways = {}, set()
     for seed in range(first, first + AT_ONCE):

@@ -43,6 +43,7 @@ def program(write):
     return write("prog.py", PROGRAM)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", LISTED)
 def test_the_samples_are_shown_as_before(file, run_cli):
     done = run_cli("inspect", *LISTED[file], cwd=ROOT / "sample_scripts")
@@ -86,6 +87,7 @@ def test_without_colour_letters_say_the_same(program, run_cli):
     assert "«AAAAAAAAAAAAAAAA… 32 keys, 1 distinct»" in plain
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("flags", [(), ("--lineage",), ("--all",)])
 def test_a_narrow_terminal_is_not_overrun(flags, program, run_cli):
     printed = run_cli("inspect", *NOISY, *flags, env={"COLUMNS": "60"}).stdout
@@ -93,6 +95,7 @@ def test_a_narrow_terminal_is_not_overrun(flags, program, run_cli):
     assert [line for line in too_long if " " in line.strip("┃ ")] == []
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

@@ -142,6 +142,7 @@ def _hessian_times_vector(layer, x, first, second):
     return jnp.sum(jax.jvp(jax.grad(loss), (x,), (x,))[1])
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("run", [True, False])
 @pytest.mark.parametrize("jitted", [True, False])
 @pytest.mark.parametrize("reused", [True, False])

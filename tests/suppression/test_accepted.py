@@ -249,6 +249,7 @@ def test_a_baseline_for_a_program_that_is_run(run_cli: RunCli, write: Write) -> 
     assert "did not occur" not in done.stderr
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("text", "words"),
     [

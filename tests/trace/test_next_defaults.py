@@ -10,15 +10,16 @@ from jax import lax
 
 import jaxrng_doctor
 
-pytestmark = pytest.mark.slow
-
 FLAGS = ["jax_scan3", "jax_remat3", "jax_custom_vjp3", "jax_custom_jvp3"]
 HAS = FLAGS if jax.__version_info__ >= (0, 12) else []  # the flags are unfinished before 0.12
 X = jnp.arange(12.0).reshape(4, 3)
 
-pytestmark = pytest.mark.skipif(
-    any(getattr(jax.config, flag) for flag in HAS), reason="each flag is set by itself here"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        any(getattr(jax.config, flag) for flag in HAS), reason="each flag is set by itself here"
+    ),
+]
 
 PROGRAMS = {}
 

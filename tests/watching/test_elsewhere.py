@@ -31,6 +31,7 @@ FORKED = "a process that the program forked off draws, and was not followed"
 STARTED = "a process that is started here was not followed"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("method", "function", "printed", "reported"),
     [

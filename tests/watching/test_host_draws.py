@@ -135,7 +135,7 @@ def test_what_another_thread_draws_is_none_of_the_traces(load):
 
     assert batches == expected[: len(batches)]  # and no batch is loaded twice
     assert report.findings == ()
-    assert all("or another thread's" in gap.message for gap in report.gaps)
+    assert all("by another thread" in gap.message for gap in report.gaps)
 
 
 def test_a_frozen_draw_beside_another_thread():

@@ -52,6 +52,7 @@ def assert_repeats(report, keys):
     )
 
 
+@pytest.mark.sampled(2)
 @FRESH
 @pytest.mark.parametrize(
     ("transform", "make"),
@@ -283,6 +284,7 @@ def test_steps_after_the_end_of_a_loop_count_for_no_example():
     assert watched(program).findings == ()
 
 
+@pytest.mark.sampled(2)
 @FRESH
 @pytest.mark.parametrize("transform", ["grad", "vmap"])
 def test_a_vmap_in_a_loop_of_an_eager_vmap_or_derivative(transform, fresh):

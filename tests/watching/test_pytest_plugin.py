@@ -340,7 +340,10 @@ def test_each_setting_of_the_project(run, pytester, settings, outcome):
 @pytest.mark.one_jax
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [('ignor = ["RNG001"]', "did you mean ignore?"), ('baseline = "b.json"', "no baseline b.json")],
+    [
+        ('ignor = ["RNG001"]', "did you mean ignore?"),
+        ('baseline = "b.json"', "no such baseline: b.json"),
+    ],
 )
 def test_wrong_settings_of_the_project(run, pytester, settings, words):
     pytester.makepyprojecttoml(f"[tool.jaxrng-doctor]\n{settings}\n")

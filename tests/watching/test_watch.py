@@ -482,6 +482,7 @@ def test_more_calls_than_can_be_kept(monkeypatch):
     assert [gap.message for gap in report.gaps] == ["calls after the first 3 are not compared"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("in_axes", [(0, 0), (0, None)], ids=["split", "shared"])
 @pytest.mark.parametrize("loop", ["scan", "fori_loop"])
 def test_a_vmap_inside_of_a_loop_that_nothing_compiles(loop, in_axes):
