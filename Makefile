@@ -57,13 +57,13 @@ demo: $(MADE) ## check a function with shared noise, which fails, and its correc
 	[ $$bad -eq 1 ] && [ $$good -eq 0 ]
 
 test: $(MADE) ## run the tests; CI also runs test-slow
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 test-fast: $(MADE) ## run a sample of the tests in less than a minute
-	$(BIN)/pytest -n 2 --one-in 20 -q $(FAST_TESTS)
+	$(BIN)/pytest -n 2 --dist worksteal --one-in 20 -q $(FAST_TESTS)
 
 test-slow: $(MADE) ## run the tests that start many processes or take minutes
-	$(BIN)/pytest -n 2 -m 'slow and not every_case'
+	$(BIN)/pytest -n 2 --dist worksteal -m 'slow and not every_case'
 
 test-oldest: $(OLDEST_MADE) ## run the tests that depend on JAX on the oldest supported version
 	.venv-oldest/bin/pytest -n 2 -m 'not one_jax' -k '$(call without,typed)' $(JAX_TESTS)

@@ -229,6 +229,7 @@ def noisy(x, key):
     return x + jax.random.normal(key, x.shape)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("fact", ASSUMPTIONS, ids=lambda fact: fact.name)
 def test_each_fact_that_no_longer_holds_is_a_gap(fact):
     if fact.name == "refs" and not hasattr(jax, "new_ref"):

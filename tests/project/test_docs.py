@@ -330,12 +330,14 @@ def test_the_comment_that_a_rule_suggests_names_it(rule):
     assert set(re.findall(r"jaxrng: ignore\[(\w+)\]", intended)) <= {rule.code}
 
 
+@pytest.mark.slow
 @every_rule
 def test_the_example_is_flagged(rule, verdicts):
     for verdict in said_of(rule, "Example", verdicts):
         assert rule.code in [finding["code"] for finding in verdict["findings"]], verdict
 
 
+@pytest.mark.slow
 @every_rule
 def test_what_to_use_instead_is_clean(rule, verdicts):
     for verdict in said_of(rule, "Use instead", verdicts):

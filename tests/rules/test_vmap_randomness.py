@@ -91,6 +91,7 @@ every_batch = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.sampled(2)
 @every_batch
 def test_one_key_gives_every_example_the_same(batched, key):
     f, x = mapped(batched, "same")
@@ -102,6 +103,7 @@ def test_one_key_gives_every_example_the_same(batched, key):
     assert equal(drawn) == set(drawn)
 
 
+@pytest.mark.sampled(2)
 @every_batch
 def test_split_keys_give_every_example_its_own(batched, key):
     f, x = mapped(batched, "different")
@@ -121,6 +123,7 @@ def test_one_key_in_a_chunked_map():
     assert equal(drawn) == set(drawn)
 
 
+@pytest.mark.slow
 def test_split_keys_in_a_chunked_map():
     f, x = chunked("different")
 

@@ -230,6 +230,7 @@ def described(avals):
     return [(a.shape, a.dtype, getattr(a, "weak_type", False)) for a in avals]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_it_computes_the_same(name):
     fn = PROGRAMS[name]

@@ -187,6 +187,7 @@ def test_without_the_flag_nothing_is_watched(run):
     result.stdout.no_fnmatch_line("*RNG001*")
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 def test_warn_only_tells(run):
     result = run(TESTS, "--jaxrng=warn")
@@ -202,6 +203,7 @@ def test_a_word_that_is_no_mode(run):
     assert result.ret == pytest.ExitCode.USAGE_ERROR
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 def test_marks_say_what_is_intended(run):
     result = run(
@@ -313,6 +315,7 @@ def test_the_fixture(run):
     result.assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 def test_settings_of_the_project(run, pytester):
     pytester.makepyprojecttoml('[tool.jaxrng-doctor]\nignore = ["RNG001"]\n')
@@ -337,6 +340,7 @@ def test_each_setting_of_the_project(run, pytester, settings, outcome):
     run(TESTS, "--jaxrng").assert_outcomes(**outcome)
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 @pytest.mark.parametrize(
     ("settings", "words"),

@@ -253,6 +253,7 @@ def test_children_that_only_follow_from_a_key_that_is_split_twice(key):
     assert codes(program) == ["RNG014"]
 
 
+@pytest.mark.slow
 def test_calls_in_several_threads(key):
     draw = jax.jit(lambda k: random.normal(k, (3,)))
 
