@@ -52,7 +52,7 @@ import test_faults
 
 NAMES = "eager", "steps"
 STAGES = test_faults.ways(test_faults.watch, NAMES)
-LEFT_OUT = test_faults.TELLING | test_faults.AS_THE_FUNCTION
+LEFT_OUT = test_faults.REPORTING | test_faults.AS_THE_FUNCTION
 EXPECTED = {name: test_faults.run(name) for name in NAMES}
 
 @pytest.fixture

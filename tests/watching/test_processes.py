@@ -398,5 +398,5 @@ def test_data_only_of_the_doctors_own_are_read():
 
     assert read((Gap("as it was"), {"a": (1, b"2")})) == (Gap("as it was"), {"a": (1, b"2")})
     for value in (print, jax.jit, subprocess.Popen, reported_codes):
-        with pytest.raises(pickle.UnpicklingError, match="no data of the doctor's"):
+        with pytest.raises(pickle.UnpicklingError, match="is not part of a report"):
             read(value)
