@@ -37,6 +37,7 @@ TAIL = """
 | `--format` | for |
 |---|---|
 | `terminal` | people; this is the default |
+| `concise` | one line per finding, for [editors](how-to/editors.md) and `grep` |
 | `html` | one page that needs no other file; Jinja2 must be installed |
 | `json` | your own programs: [the schema](report-schema.md) |
 | `sarif` | code scanning and editors: SARIF 2.1.0, with fingerprints that survive shifted lines |

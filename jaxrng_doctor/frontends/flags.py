@@ -61,8 +61,8 @@ Formats = Annotated[
     typer.Option(
         "--format",
         metavar="FORMAT[:FILE]",
-        help="terminal (default), html, json, sarif, github, junit or markdown. Add a file name "
-        "to write to a file, as in sarif:report.sarif. Can be repeated.",
+        help="terminal (default), concise, html, json, sarif, github, junit or markdown. Add a "
+        "file name to write to a file, as in sarif:report.sarif. Can be repeated.",
     ),
 ]
 Targets = Annotated[

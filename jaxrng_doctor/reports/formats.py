@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jaxrng_doctor.model.report import Report
-from jaxrng_doctor.reports import github, html, json, junit, markdown, sarif, terminal
+from jaxrng_doctor.reports import concise, github, html, json, junit, markdown, sarif, terminal
 from jaxrng_doctor.reports.options import RenderOptions
 
 FORMATS: dict[str, Callable[[Report, RenderOptions], str]] = {
     "terminal": terminal.render,
+    "concise": concise.render,
     "json": json.render,
     "html": html.render,
     "sarif": sarif.render,
