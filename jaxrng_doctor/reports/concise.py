@@ -7,6 +7,7 @@ failures are lines too, and the last line is a summary.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.model.report import Report, TargetReport
@@ -38,4 +39,8 @@ def _target(target: TargetReport, root: str) -> Iterator[str]:
 
 def _line(place: Place | None, message: str, root: str) -> str:
     text = " ".join(visible(line) for line in message.splitlines())
-    return text if place is None else f"{visible(location(place, root))}: {text}"
+    if place is None:
+        return text
+    # Editors expect a column.
+    where = location(place if place.column else replace(place, column=1), root)
+    return f"{visible(where)}: {text}"

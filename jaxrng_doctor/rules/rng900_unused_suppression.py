@@ -7,7 +7,7 @@ of which every function was checked.
 
 ## Why is this bad?
 Either the fault was fixed, and the comment would suppress the next one; or the comment
-is on the wrong line, names the wrong code, or has no code in brackets.
+is on the wrong line, names the wrong or an unknown code, or has another form.
 
 ## Example
 ```python
@@ -33,23 +33,27 @@ from jaxrng_doctor.model.findings import Finding, Help, Place
 from jaxrng_doctor.rules.rule import Rule
 
 
-def finding(place: Place, comment: str, *, slip: bool = False) -> Finding:
+def finding(place: Place, comment: str, *, meant: str = "", wrong: str = "") -> Finding:
     """The finding for the `comment` at `place`, given without its reason.
 
-    `slip`: its codes are not in brackets.
+    `wrong`: what is wrong with it, if it cannot be right; `meant`: what was probably meant.
     """
-    advice = "remove the comment, or put it on the line of the draw or of the vmap"
-    if slip:
-        advice = "put the codes in brackets: `# jaxrng: ignore[RNG001] reason`"
+    advice = "remove the comment, or put it on a line that a finding marks"
+    if meant:
+        advice = f"did you mean `{meant}`?"
+    elif wrong:
+        advice = "list the rules: jaxrng-doctor rules"
     return Finding(
         code=RULE.code,
         name=RULE.name,
         severity=RULE.severity,
         confidence="proven",
-        message=f"`{comment}` suppresses nothing",
+        message=f"`{comment}` {wrong or 'suppresses nothing'}",
         place=place,
         label="the comment on this line",
-        proof="no finding of this run is at the comment",
+        proof="no rule has this code or name"
+        if wrong
+        else "no finding of this run is at the comment",
         help=(Help(advice),),
     )
 

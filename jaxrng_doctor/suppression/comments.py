@@ -1,7 +1,7 @@
 """The ignore comments of a source file, and which of them suppresses a finding.
 
 `# jaxrng: ignore[RNG001] reason` applies to its statement, and `ignore-file[RNG001]` to its file.
-The brackets hold one code or several with commas; without brackets it applies to every rule.
+The brackets hold codes or names of rules, with commas; without brackets it applies to every rule.
 """
 
 from __future__ import annotations
@@ -11,18 +11,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jaxrng_doctor._util import source
+from jaxrng_doctor._util.suggest import nearest
 from jaxrng_doctor.model.findings import Finding, Place
-from jaxrng_doctor.rules import rule_of
+from jaxrng_doctor.rules import RULES, rule_of
 from jaxrng_doctor.rules.rule import PREFIX
 
-# An unclosed bracket, or a code without brackets, is a slip. It must not be read as a comment
-# without codes, which suppresses every rule.
+# An unclosed bracket, a code without brackets, or a missing colon is a slip. It must not be read as
+# a comment without codes, which suppresses every rule.
 _IGNORE = re.compile(
-    rf"#\s*jaxrng\s*:\s*ignore(?P<file>-file)?\b(?!-(?!{PREFIX}\d))"
+    rf"#\s*jaxrng(?P<colon>\s*:\s*|[\s_-]+)ignore(?P<file>-file)?\b(?!-(?!{PREFIX}\d))"
     rf"(?:\s*\[(?P<codes>[^\]#]*)\]|(?P<slip>[^\w#]*(?:\[|{PREFIX}\d+)))?"
     r"(?P<reason>.*?)(?=\s#\s|#\s*jaxrng\s*:|$)",
     re.IGNORECASE,
 )
+
+
+_CODES = {word.lower(): rule.code for rule in RULES for word in (rule.code, rule.name)}
+"""The code of each rule by its code and its name, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,9 @@ class Ignore:
     """One ignore comment. `codes` is `None` if it names none, and so suppresses all rules.
 
     A comment without codes does not suppress rules about comments, which would hide that it is
-    unused. `slip` is the text of a comment whose codes are not in brackets: it suppresses nothing.
+    unused. `slip` is the text of a comment in another form than the documented one: it suppresses
+    nothing. `unknown` has codes and names that no rule has. `meant` is the comment that was
+    probably meant, if there are such or a slip, else `""`.
     """
 
     line: int
@@ -38,6 +45,8 @@ class Ignore:
     reason: str
     whole_file: bool = False
     slip: str = ""
+    unknown: frozenset[str] = frozenset()
+    meant: str = ""
 
     def covers(self, code: str) -> bool:
         if self.codes is not None:
@@ -48,10 +57,7 @@ class Ignore:
     @property
     def text(self) -> str:
         """The comment without its reason, in its canonical form."""
-        if self.slip:
-            return self.slip
-        named = "" if self.codes is None else f"[{', '.join(sorted(self.codes))}]"
-        return f"# jaxrng: ignore{'-file' if self.whole_file else ''}{named}"
+        return self.slip or _text(self.codes, self.whole_file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +91,10 @@ def ignores(path: str) -> tuple[Ignore, ...]:
 def comment_for(finding: Finding) -> tuple[Place, Ignore] | None:
     """The comment that suppresses the finding.
 
-    It is at the draw, at a scope over which the draw's key does not vary, or applies to the whole
-    file of the draw.
+    It is on a line that the report marks (the draw, a scope over which its key does not vary, or
+    another place that the finding names), or applies to the whole file of the draw.
     """
-    for place in places_of_comments(finding):
+    for place in marked_places(finding):
         by_line = _of(place.path).by_line
         first, last = source.logical_span(place.path, place.line)
         for n in range(first, last + 1):
@@ -102,17 +108,18 @@ def comment_for(finding: Finding) -> tuple[Place, Ignore] | None:
     return None
 
 
-def places_of_comments(finding: Finding) -> list[Place]:
+def marked_places(finding: Finding) -> list[Place]:
     """Where a comment may suppress the finding, the best place first."""
     sharing = [s.place for s in finding.scopes if s.varies is not True]
-    return [place for place in (finding.place, *sharing) if place is not None]
+    others = [related.place for related in finding.related]
+    return [place for place in (finding.place, *sharing, *others) if place is not None]
 
 
 def with_codes(comment: str, codes: frozenset[str]) -> str | None:
     """A comment's text with `codes` added to its first list of codes; `None` if it has no list."""
     for match in _IGNORE.finditer(comment):
         if match["codes"] is not None and not match["file"]:
-            known = _listed(match["codes"])
+            known, _ = _listed(match["codes"])
             at = match.start("codes") + len(match["codes"].rstrip())
             added = ", ".join([*([""] if known else []), *sorted(codes - known)])
             return f"{comment[:at]}{added}{comment[at:]}"
@@ -122,12 +129,39 @@ def with_codes(comment: str, codes: frozenset[str]) -> str | None:
 def _parsed(line: int, comment: str) -> list[Ignore]:
     found = []
     for match in _IGNORE.finditer(comment):
-        slip = match[0].strip() if match["slip"] else ""
-        codes = None if match["codes"] is None and not slip else _listed(match["codes"] or "")
         reason = match["reason"].strip().lstrip(":-").lstrip()
-        found.append(Ignore(line, codes, reason, match["file"] is not None, slip))
+        whole_file = match["file"] is not None
+        if match["slip"] or ":" not in match["colon"]:
+            found_codes = re.findall(rf"{PREFIX}\d+", match[0], re.IGNORECASE)
+            listed = match["codes"] or ", ".join(found_codes)
+            _, corrected = _listed(listed)
+            meant = _text(corrected or None, whole_file)
+            slip = match[0].strip()
+            found.append(Ignore(line, frozenset(), reason, whole_file, slip, meant=meant))
+        elif match["codes"] is None:
+            found.append(Ignore(line, None, reason, whole_file))
+        else:
+            codes, corrected = _listed(match["codes"])
+            unknown = codes - {*_CODES.values()}
+            meant = _text(corrected, whole_file) if unknown and corrected else ""
+            found.append(Ignore(line, codes, reason, whole_file, unknown=unknown, meant=meant))
     return found
 
 
-def _listed(codes: str) -> frozenset[str]:
-    return frozenset(filter(None, re.split(r"[\s,]+", codes.upper())))
+def _text(codes: frozenset[str] | None, whole_file: bool) -> str:
+    named = "" if codes is None else f"[{', '.join(sorted(codes))}]"
+    return f"# jaxrng: ignore{'-file' if whole_file else ''}{named}"
+
+
+def _listed(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The codes that are listed, by code or by name, and the same with unknown ones corrected.
+
+    An unknown code that is similar to no rule's code or name is left out of the second.
+    """
+    codes: set[str] = set()
+    corrected: set[str] = set()
+    for word in filter(None, re.split(r"[\s,]+", text)):
+        code = _CODES.get(word.lower())
+        codes.add(code or word.upper())
+        corrected.update([code] if code else (_CODES[near] for near in nearest(word, _CODES)))
+    return frozenset(codes), frozenset(corrected)

@@ -58,8 +58,25 @@ def _in(finding: Finding, pattern: str, choices: Choices) -> bool:
     return finding.place is not None and matches(finding.place.path, pattern, choices.folder)
 
 
+def misspelt(reports: Sequence[TargetReport]) -> Iterator[tuple[int, Place, Ignore]]:
+    """The ignore comments inside the checked functions that cannot be right, in any report.
+
+    Yields the number of the report, the comment's place, and the comment, each comment once.
+    """
+    seen: set[tuple[str, int]] = set()
+    for number, report in enumerate(reports):
+        if (lines := report.lines) is None:
+            continue
+        for comment in ignores(lines.path):
+            key = (lines.path, comment.line)
+            inside = lines.line <= comment.line <= (lines.end_line or lines.line)
+            if inside and (comment.slip or comment.unknown) and key not in seen:
+                seen.add(key)
+                yield number, Place(*key), comment
+
+
 def unused(reports: Sequence[TargetReport]) -> Iterator[tuple[int, Place, Ignore]]:
-    """The ignore comments that suppressed nothing in any report.
+    """The ignore comments that suppressed nothing in any report, except misspelt ones.
 
     Yields the number of the report, the comment's place, and the comment. Reports with a gap or a
     failure, or without a run, decide about no comment. Each of the others decides about the
@@ -81,6 +98,7 @@ def unused(reports: Sequence[TargetReport]) -> Iterator[tuple[int, Place, Ignore
             else:
                 judged = lines.line <= comment.line <= (lines.end_line or lines.line)
             codes = comment.codes or {PREFIX}
+            judged = judged and not (comment.slip or comment.unknown)
             if judged and key not in used and any(_selected(c, report.choices) for c in codes):
                 used.add(key)
                 yield number, Place(*key), comment

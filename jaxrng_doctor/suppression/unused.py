@@ -12,7 +12,8 @@ from jaxrng_doctor._util.tracebacks import in_a_line
 from jaxrng_doctor.model.findings import Gap
 from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.rules import rng900_unused_suppression as rng900
-from jaxrng_doctor.suppression.policy import apply, unused
+from jaxrng_doctor.suppression.comments import Ignore
+from jaxrng_doctor.suppression.policy import apply, misspelt, unused
 
 
 def finish(reports: Sequence[TargetReport]) -> tuple[TargetReport, ...]:
@@ -29,9 +30,9 @@ def finish(reports: Sequence[TargetReport]) -> tuple[TargetReport, ...]:
 
 def _finished(reports: Sequence[TargetReport]) -> tuple[TargetReport, ...]:
     finished = list(reports)
-    for number, place, comment in unused(reports):
+    for number, place, comment in (*misspelt(reports), *unused(reports)):
         report = finished[number]
-        found = rng900.finding(place, comment.text, slip=bool(comment.slip))
+        found = rng900.finding(place, comment.text, meant=comment.meant, wrong=_wrong(comment))
         reported, suppressed = apply((found,), report.choices)
         finished[number] = replace(
             report,
@@ -39,3 +40,9 @@ def _finished(reports: Sequence[TargetReport]) -> tuple[TargetReport, ...]:
             suppressed=(*report.suppressed, *suppressed),
         )
     return tuple(finished)
+
+
+def _wrong(comment: Ignore) -> str:
+    """What is wrong with a comment that names unknown rules, else `""`."""
+    words = ", ".join(sorted(comment.unknown))
+    return f"names what is not a rule: {words}" if words else ""

@@ -23,7 +23,7 @@ from jaxrng_doctor._util.output import replace_file
 from jaxrng_doctor.model.findings import Finding, Place
 from jaxrng_doctor.model.report import Report
 from jaxrng_doctor.rules import rule_of
-from jaxrng_doctor.suppression.comments import Ignore, places_of_comments, with_codes
+from jaxrng_doctor.suppression.comments import Ignore, marked_places, with_codes
 from jaxrng_doctor.suppression.policy import apply
 
 _INSTALLED = {"site-packages", "dist-packages"}
@@ -102,7 +102,7 @@ def _place(finding: Finding, project: Path) -> Place | None:
     """The first place at which a comment may be written, if there is one."""
     if _is_about_a_comment(finding):
         return None  # its comment should be removed, not suppressed
-    places = places_of_comments(finding)
+    places = marked_places(finding)
     return next((p for p in places if not _hindrance(p.path, project)), None)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import linecache
 import textwrap
+from dataclasses import replace
 
 import pytest
 
-from jaxrng_doctor.model.findings import Choices, Finding, Place, Scope
+from jaxrng_doctor.model.findings import Choices, Finding, Place, Related, Scope
 from jaxrng_doctor.suppression import comments, policy
 
 PATH = "/project/noise.py"
@@ -207,3 +208,54 @@ def test_many_findings_in_one_file_are_quick(text):
     findings = [finding(line=n % 2000 + 1) for n in range(10_000)]
     reported, _ = policy.apply(findings, Choices())
     assert len(reported) == 10_000
+
+
+@pytest.mark.parametrize(
+    "typed", ["reused-key", "Reused-Key", "RNG001, reused-key", "reused-key RNG001", "rng005"]
+)
+def test_a_rule_is_named_by_its_code_or_its_name(text, typed):
+    text(f"x = 1  # jaxrng: ignore[{typed}]\n")
+    (ignore,) = comments.ignores(PATH)
+    assert ignore.codes - {"RNG001"} == {"RNG005"}
+    assert (ignore.unknown, ignore.meant) == (frozenset(), "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("# jaxrng-ignore", "# jaxrng: ignore"),
+        ("# jaxrng ignore[RNG001]", "# jaxrng: ignore[RNG001]"),
+        ("# jaxrng_ignore RNG001", "# jaxrng: ignore[RNG001]"),
+        ("# jaxrng: ignore RNG001, RNG002", "# jaxrng: ignore[RNG001, RNG002]"),
+        ("# jaxrng-ignore-file[reused-key]", "# jaxrng: ignore-file[RNG005]"),
+        ("# jaxrng: ignore[reused-kye]", "# jaxrng: ignore[RNG005]"),
+        ("# jaxrng: ignore[RNG0005]", "# jaxrng: ignore[RNG005]"),
+        ("# jaxrng: ignore[RNG001, resued-key]", "# jaxrng: ignore[RNG001, RNG005]"),
+        ("# jaxrng: ignore[E501]", ""),
+    ],
+)
+def test_what_was_meant(text, typed, meant):
+    text(f"x = 1  {typed}\n")
+    (ignore,) = comments.ignores(PATH)
+    assert bool(ignore.slip) != bool(ignore.unknown)
+    assert ignore.meant == meant
+    assert not ignore.slip or not ignore.covers("RNG001")
+
+
+@pytest.mark.parametrize("prose", ["# jaxrng ignores this", "# jaxrng: ignored", "# jaxrng.ignore"])
+def test_prose_is_no_slip(text, prose):
+    text(f"x = 1  {prose}\n")
+    assert comments.ignores(PATH) == ()
+
+
+def test_a_comment_counts_on_each_line_that_a_finding_marks(text):
+    lines = ["x = normal(key)", "y = normal(key)", "z = f(key)", "w = 1"]
+    text("".join(f"{line}\n" for line in lines))
+    marked = finding("RNG005", line=2)
+    marked = replace(marked, related=(Related(Place(PATH, 1), "a"), Related(Place(PATH, 3), "b")))
+    for number in range(1, 5):
+        commented = list(lines)
+        commented[number - 1] += "  # jaxrng: ignore[RNG005] why"
+        text("".join(f"{line}\n" for line in commented))
+        reported, suppressed = policy.apply([marked], Choices())
+        assert (len(reported), len(suppressed)) == ((1, 0) if number == 4 else (0, 1))
