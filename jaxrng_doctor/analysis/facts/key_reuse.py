@@ -327,9 +327,23 @@ def _library(a: Use, b: Use) -> str:
 
 
 def _is_cloned(a: Value, b: Value) -> bool:
-    """Whether only one of the two went through `jax.random.clone`: the repetition is intended."""
-    one, other = ({id(v) for v in ancestry(k) if v.op == "random_clone"} for k in (a, b))
-    return one < other or other < one  # clones on both sides, such as Flax's own, prove nothing
+    """Whether `jax.random.clone` says that the repetition is intended.
+
+    Only one of the two went through a clone, or both went through clones of one key that the user
+    made for each. Clones that a library makes on both sides, such as Flax, prove nothing.
+    """
+    one, other = ({id(v): v for v in ancestry(k) if v.op == "random_clone"} for k in (a, b))
+    if one.keys() < other.keys() or other.keys() < one.keys():
+        return True
+    return any(
+        v is not w and v.number == w.number and _is_by_user(v) and _is_by_user(w)
+        for v in one.values()
+        for w in other.values()
+    )
+
+
+def _is_by_user(made: Value) -> bool:
+    return made.birth is not None and not calling_library(way(made.birth))
 
 
 # -- places --------------------------------------------------------------------------------

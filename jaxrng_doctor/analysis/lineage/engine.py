@@ -20,9 +20,9 @@ from jaxrng_doctor.analysis.lineage.loops import after_loop, fixed_point
 from jaxrng_doctor.analysis.lineage.transfers import TRANSFERS
 from jaxrng_doctor.analysis.lineage.uses import Guard, ScopeRef, Use, Visit
 from jaxrng_doctor.analysis.lineage.values import (
-    CREATING,
     DISTINCT,
     EQUAL,
+    SEPARATE,
     UNKNOWN,
     Value,
     Values,
@@ -330,7 +330,7 @@ class Engine(Walk[Value | None, ScopeRef]):
                     over=over,
                     axes=axes,
                     birth=at,
-                    place=id(eqn) if name in CREATING else None,
+                    place=id(eqn) if name in SEPARATE else None,
                 )
             )
         return outs

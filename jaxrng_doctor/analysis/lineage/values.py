@@ -111,7 +111,10 @@ class Values:
 
 
 CREATING = frozenset({"random_fold_in", "random_seed", "random_split"})
-"""Operations that create a key; each equation of these makes a separate value."""
+"""Operations that create a key."""
+
+SEPARATE = CREATING | {"random_clone"}
+"""Operations of which each equation makes a separate value, with an equal number."""
 
 
 # -- combining variations --------------------------------------------------------------

@@ -220,6 +220,12 @@ def through_where(x, key):
     return x + jax.random.laplace(chosen, x.shape)  # RNG005 (run)
 
 
+def cloned_once_and_drawn_twice(x, key):
+    x = x + jax.random.normal(jax.random.clone(key), x.shape)
+    x = x + jax.random.normal(key, x.shape)
+    return x + jax.random.uniform(key, x.shape)  # RNG005
+
+
 def clone_drawn_twice(x, key):
     clone = jax.random.clone(key)
     x = x + jax.random.normal(clone, x.shape)
@@ -395,6 +401,17 @@ def custom_jvp(x, key):
 
     f.defjvps(lambda t, ans, x: t * jnp.cos(x))
     return jax.grad(lambda x: jnp.sum(f(x)))(x)
+
+
+def cloned_for_each_draw(x, key):
+    x = x + jax.random.normal(jax.random.clone(key), x.shape)
+    return x - jax.random.normal(jax.random.clone(key), x.shape)
+
+
+def cloned_for_a_draw_and_a_split(x, key):
+    first, second = jax.random.split(jax.random.clone(key))
+    x = x + jax.random.normal(jax.random.clone(key), x.shape)
+    return x + jax.random.normal(first, x.shape) + jax.random.normal(second, x.shape)
 
 
 def cloned_to_repeat(x, key):
