@@ -42,6 +42,11 @@ RULES: tuple[Rule, ...] = tuple(
 CODES: tuple[str, ...] = tuple(rule.code for rule in RULES)
 
 
+def codes_by_word() -> dict[str, str]:
+    """The code of each rule by its code and its name, both in lower case."""
+    return {word.lower(): rule.code for rule in RULES for word in (rule.code, rule.name)}
+
+
 def rule_of(code: str) -> Rule | None:
     """The rule with this code, `None` if there is none."""
     return next((rule for rule in RULES if rule.code == code), None)

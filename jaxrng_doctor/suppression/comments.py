@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from jaxrng_doctor._util import source
 from jaxrng_doctor._util.suggest import nearest
 from jaxrng_doctor.model.findings import Finding, Place
-from jaxrng_doctor.rules import RULES, rule_of
+from jaxrng_doctor.rules import codes_by_word, rule_of
 from jaxrng_doctor.rules.rule import PREFIX
 
 # An unclosed bracket, a code without brackets, or a missing colon is a slip. It must not be read as
@@ -24,10 +24,6 @@ _IGNORE = re.compile(
     r"(?P<reason>.*?)(?=\s#\s|#\s*jaxrng\s*:|$)",
     re.IGNORECASE,
 )
-
-
-_CODES = {word.lower(): rule.code for rule in RULES for word in (rule.code, rule.name)}
-"""The code of each rule by its code and its name, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +138,7 @@ def _parsed(line: int, comment: str) -> list[Ignore]:
             found.append(Ignore(line, None, reason, whole_file))
         else:
             codes, corrected = _listed(match["codes"])
-            unknown = codes - {*_CODES.values()}
+            unknown = codes - {*codes_by_word().values()}
             meant = _text(corrected, whole_file) if unknown and corrected else ""
             found.append(Ignore(line, codes, reason, whole_file, unknown=unknown, meant=meant))
     return found
@@ -158,10 +154,11 @@ def _listed(text: str) -> tuple[frozenset[str], frozenset[str]]:
 
     An unknown code that is similar to no rule's code or name is left out of the second.
     """
+    known = codes_by_word()
     codes: set[str] = set()
     corrected: set[str] = set()
     for word in filter(None, re.split(r"[\s,]+", text)):
-        code = _CODES.get(word.lower())
+        code = known.get(word.lower())
         codes.add(code or word.upper())
-        corrected.update([code] if code else (_CODES[near] for near in nearest(word, _CODES)))
+        corrected.update([code] if code else (known[near] for near in nearest(word, known)))
     return frozenset(codes), frozenset(corrected)
