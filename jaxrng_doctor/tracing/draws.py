@@ -15,6 +15,7 @@ from jaxrng_doctor.jax_internals import equations, primitives
 from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Eqn, Jaxpr
 from jaxrng_doctor.jax_internals.files import is_sampler_file
 from jaxrng_doctor.tracing.derivatives import is_tangent
+from jaxrng_doctor.tracing.places import At, random_function
 
 
 def is_key(aval: Any) -> bool:
@@ -137,6 +138,12 @@ class Draws:
                     yield eqn, inner
                 else:
                     waiting += equations.subjaxprs(eqn)
+
+
+def sampler_called(at: At) -> str:
+    """The sampler that was called: `jax.random.choice` for the jit of `_randint` that it calls."""
+    called = random_function(at)
+    return sampler_name(at.eqn) if called == "split" else f"jax.random.{called}"
 
 
 def sampler_name(eqn: Eqn) -> str:

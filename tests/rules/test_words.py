@@ -131,3 +131,23 @@ def test_the_fix_of_a_map_in_batches_has_a_key_for_each_element(size, tmp_path):
     assert "lax.map's vmap" in shared[0].message
     assert separate.findings == ()
     assert len({draw.place for draw in separate.draws}) == 1
+
+
+def samplers_of_others(x, key):
+    p = jnp.ones(7) / 7
+    return (
+        jax.random.choice(key, 7, (3,)),
+        jax.random.choice(key, 7, (3,), p=p),
+        jax.random.choice(key, 7, (3,), replace=False),
+        jax.random.categorical(key, p),
+        jax.random.permutation(key, x),
+        jax.nn.initializers.normal()(key, (3,)),
+    )
+
+
+def test_samplers_have_the_names_that_the_program_calls_them_by():
+    report = check(samplers_of_others, (X, KEY))
+    called = {draw.place.line: draw.sampler for draw in report.draws}
+    names = ("choice", "choice", "choice", "categorical", "permutation", "normal")
+    first = samplers_of_others.__code__.co_firstlineno + 3
+    assert called == {first + n: f"jax.random.{name}" for n, name in enumerate(names)}

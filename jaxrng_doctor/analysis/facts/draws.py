@@ -26,7 +26,7 @@ from jaxrng_doctor.model.facts import (
     repeats,
 )
 from jaxrng_doctor.model.findings import UNITS, Draw, Evidence, Gap, Scope
-from jaxrng_doctor.tracing.draws import key_impl, may_be_key, sampler_name
+from jaxrng_doctor.tracing.draws import key_impl, may_be_key, sampler_called
 from jaxrng_doctor.tracing.meets_data import leaves_unmapped, meets_varying
 from jaxrng_doctor.tracing.places import (
     by_lax_map,
@@ -128,7 +128,7 @@ def _one(
     ]
     scopes = _with_reach(draw, scopes, guards, is_whole=count is not None and not any(cut))
     return DrawFacts(
-        sampler=sampler_name(draw.at.eqn),
+        sampler=sampler_called(draw.at),
         shape=tuple(draw.at.eqn.outvars[0].aval.shape),
         place=locate(draw.at),
         origin=describe(draw.keys[0]),

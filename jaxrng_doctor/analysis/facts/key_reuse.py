@@ -29,7 +29,7 @@ from jaxrng_doctor.jax_internals.equations import Jaxpr, Var
 from jaxrng_doctor.model.facts import Returned, Shared, UseFacts
 from jaxrng_doctor.model.findings import Evidence, Place
 from jaxrng_doctor.tracing import custom_rules
-from jaxrng_doctor.tracing.draws import sampler_name
+from jaxrng_doctor.tracing.draws import sampler_called
 from jaxrng_doctor.tracing.places import (
     At,
     calling_library,
@@ -157,14 +157,11 @@ def returned_keys(
 
 
 def use_facts(use: Use) -> UseFacts:
-    called = random_function(use.at) if use.at.eqn.primitive.name == primitives.SPLIT else ""
-    is_split = called == "split"
+    is_split = use.at.eqn.primitive.name == primitives.SPLIT and random_function(use.at) == "split"
     made = made_at(use.keys[0])
     return UseFacts(
         # A sampler that splits its key before it draws is a draw to its caller.
-        op=f"jax.random.{called}"
-        if called and not is_split
-        else (called or sampler_name(use.at.eqn)),
+        op="split" if is_split else sampler_called(use.at),
         place=locate(use.at),
         origin=describe(use.keys[0]),
         made=None if made is None else locate(made),
