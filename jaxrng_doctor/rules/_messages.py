@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from jaxrng_doctor.model.facts import (
     CallUse,
@@ -15,6 +16,7 @@ from jaxrng_doctor.model.facts import (
     repeats,
 )
 from jaxrng_doctor.model.findings import (
+    STRIP_LENGTH,
     UNITS,
     Confidence,
     Evidence,
@@ -244,6 +246,19 @@ def is_reuse(shared: Shared) -> bool:
     """Whether both uses are draws from one key, not from two keys that happen to be equal."""
     draws = not shared.first.is_split and not shared.second.is_split
     return draws and shared.first.made == shared.second.made
+
+
+def of_uses(shared: Shared) -> Evidence | None:
+    """The evidence for all uses at one place, of each key that is shared there."""
+    if shared.evidence is None:
+        return None
+    used = [key for key in range(shared.keys) for _ in range(shared.times)]
+    return replace(
+        shared.evidence,
+        examples=len(used),
+        distinct_keys=shared.keys,
+        strip=tuple(used[:STRIP_LENGTH]),
+    )
 
 
 def at(place: Place | None, words: str) -> tuple[Related, ...]:

@@ -35,6 +35,7 @@ and the finding is a note. The same holds for RNG006, RNG007 and RNG008.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from jaxrng_doctor.model.facts import ProgramFacts, Shared
 from jaxrng_doctor.model.findings import Finding, Help
@@ -59,9 +60,11 @@ def _finding(shared: Shared) -> Finding:
         )
         code = "first_key, second_key = jax.random.split(key)"
     else:
-        message = f"{second.op} draws {shared.times} times from {key}"
+        each = f"each of {shared.keys:,} keys, such as `{second.origin}`"
+        message = f"{second.op} draws {shared.times} times from {each if shared.keys > 1 else key}"
         related = _messages.calls_to(shared)
         code = f"keys = jax.random.split(key, {shared.times})"
+        shared = replace(shared, evidence=_messages.of_uses(shared))
     return _messages.of_pair(
         RULE.code,
         RULE.name,

@@ -53,7 +53,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             if split.is_unused and other.origin != split.origin:
                 continue  # the keys are equal by chance, and nothing uses the split
             yield _finding(shared, split.place, split.unused, "parent", other.place)
-        elif first.siblings and first.made == second.made:
+        elif first.siblings and first.made == second.made and first.place != second.place:
             yield _finding(shared, first.made, first.siblings, "sibling", second.place)
 
 

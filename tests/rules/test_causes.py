@@ -82,7 +82,9 @@ def keys_of_a_loop(key):
 def test_the_keys_of_a_python_loop_are_one_cause():
     (finding,) = found(keys_of_a_loop)
 
-    assert finding.message == "jax.random.normal draws 2 times from the key `split(key, 5)[0]`"
+    assert finding.message == (
+        "jax.random.normal draws 2 times from each of 5 keys, such as `split(key, 5)[0]`"
+    )
     assert calls(finding, keys_of_a_loop) == [3, 4]
 
 

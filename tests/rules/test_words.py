@@ -133,6 +133,51 @@ def test_the_fix_of_a_map_in_batches_has_a_key_for_each_element(size, tmp_path):
     assert len({draw.place for draw in separate.draws}) == 1
 
 
+def three_times(x, key):
+    return [jax.random.normal(key, x.shape) for _ in range(3)]
+
+
+def twice_from_two(x, key):
+    keys = jax.random.split(key, 4)
+    return sum(jax.random.normal(keys[i % 2], x.shape) for i in range(4))
+
+
+def by_a_traced_index(x, key):
+    keys = jax.random.split(key, 6)
+
+    def step(carry, i):
+        k = keys[i]
+        return carry, jax.random.randint(k, (), 0, 5) + jax.random.randint(k, (), 0, 9)
+
+    return jax.lax.scan(step, 0, jnp.arange(6))
+
+
+@pytest.mark.parametrize(
+    ("fn", "message", "uses", "keys"),
+    [
+        (three_times, "jax.random.normal draws 3 times from the key `key`", 3, 1),
+        (
+            twice_from_two,
+            "jax.random.normal draws 2 times from each of 2 keys, such as `split(key, 4)[0]`",
+            4,
+            2,
+        ),
+        (
+            by_a_traced_index,
+            "jax.random.randint draws from the key `split(key, 6)[i]`, which jax.random.randint "
+            "already drew from",
+            2,
+            1,
+        ),
+    ],
+)
+def test_the_uses_of_a_key_are_counted(fn, message, uses, keys):
+    (finding,) = check(fn, (X, KEY)).findings
+    assert (finding.code, finding.message) == ("RNG005", message)
+    assert (finding.evidence.examples, finding.evidence.distinct_keys) == (uses, keys)
+    assert check(fn, (X, KEY), run=False).findings[0].message == message
+
+
 def samplers_of_others(x, key):
     p = jnp.ones(7) / 7
     return (

@@ -97,16 +97,17 @@ def shared_keys(
         if known is not None and not (known.library or known.unreached):
             continue
         library = _library(a, b)
-        found = Shared(first, second, 1, (), pair.evidence, library, pair.unreached)
+        found = Shared(first, second, 1, 1, (), pair.evidence, library, pair.unreached)
         if known is None or _weight(found) > _weight(known):
             parting[key] = _diverging_calls(a.at, b.at)
             calls = _calls(a.at, b.at) if first.place == second.place else ()
             of_keys[key] = replace(found, calls=calls)
     of_causes: dict[Any, Shared] = {}
+    keys_of = Counter((*key[:-1], parting[key]) for key in of_keys)
     for key, shared in of_keys.items():
         cause = (*key[:-1], parting[key])
         if cause not in of_causes or _weight(shared) > _weight(of_causes[cause]):
-            of_causes[cause] = replace(shared, times=len(seconds[key]))
+            of_causes[cause] = replace(shared, times=len(seconds[key]), keys=keys_of[cause])
     causes = Counter(cause[:4] for cause in of_causes)
     return tuple(
         # Several causes at the same two places are distinguished by the calls that lead there.

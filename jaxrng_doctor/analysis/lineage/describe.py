@@ -58,7 +58,8 @@ def describe(value: Value, depth: int = 5) -> str:  # noqa: C901
             return "axis_index"
         case "element":
             _, level = value.params
-            return f"{args[0]}[{index_of(level)}]"
+            is_count = value.args[0].op == "iota"
+            return index_of(level) if is_count else f"{args[0]}[{index_of(level)}]"
         case "block":
             return f"{args[0]}[this device's part]"
         case "blocks":
@@ -83,10 +84,23 @@ def describe(value: Value, depth: int = 5) -> str:  # noqa: C901
             return f"{args[0]}[{value.params[0]}]"
         case "slice":
             return args[0] + _index(parameters(value))
+        case "dynamic_slice" | "gather" if len(args) > 1:
+            return f"{args[0]}[{describe(_as_written(value.args[1]), depth - 1)}]"
         case "broadcast_in_dim":
             return f"broadcast_to({args[0]}, {parameters(value)['shape']})"
         case op:
             return f"{op}({', '.join(args)})"
+
+
+def _as_written(index: Value) -> Value:
+    """An index without what JAX adds to count a negative one from the end."""
+    while index.op in (*TRANSPARENT, "broadcast_in_dim"):
+        index = index.args[0]
+    if index.op == "select_n" and len(index.args) == 3:
+        _, given, from_end = index.args
+        if from_end.op == "add" and given in from_end.args:
+            return given
+    return index
 
 
 def _index(params: dict[str, Any]) -> str:
