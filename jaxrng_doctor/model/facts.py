@@ -253,6 +253,7 @@ class Repeated:
 
     `calls`: for each such key, the number of calls that use it; `key`: the words of the first
     key. `library`: the library that makes all these uses within one call of the user's.
+    `one_call`: all uses that repeat a key are in calls at one place, that of `second`.
     """
 
     first: CallUse
@@ -260,6 +261,7 @@ class Repeated:
     calls: tuple[int, ...]
     key: str
     library: str = ""
+    one_call: bool = False
 
     @property
     def evidence(self) -> Evidence:

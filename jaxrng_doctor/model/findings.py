@@ -90,10 +90,14 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """A second place that explains a finding, with a message."""
+    """A second place that explains a finding, with a message.
+
+    `accepts`: an ignore comment at this place suppresses the finding.
+    """
 
     place: Place
     message: str
+    accepts: bool = True
 
 
 STRIP_LENGTH = 256

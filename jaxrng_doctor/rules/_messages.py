@@ -261,9 +261,9 @@ def of_uses(shared: Shared) -> Evidence | None:
     )
 
 
-def at(place: Place | None, words: str) -> tuple[Related, ...]:
+def at(place: Place | None, words: str, *, accepts: bool = True) -> tuple[Related, ...]:
     """A related place with its label, if the place is known."""
-    return () if place is None else (Related(place, words),)
+    return () if place is None else (Related(place, words, accepts),)
 
 
 def of_pair(
@@ -312,13 +312,23 @@ def calls_to(shared: Shared) -> tuple[Related, ...]:
 
 
 def calls_of(repeated: Repeated) -> tuple[Related, ...]:
-    """The calls that lead to the two uses, if they are at other places than the uses."""
-    first, second = repeated.first, repeated.second
-    calls = [(first.call, "the first call is here"), (second.call, "and the next one here")]
+    """The calls that lead to the two uses, if they are at other places than the uses.
+
+    An ignore comment counts at the call that repeats the keys, unless other calls do, too.
+    """
+    first, second, one_call = repeated.first, repeated.second, repeated.one_call
+    calls = [
+        (first.call, "the first call is here", False),
+        (second.call, "and the next one here", one_call),
+    ]
     if first.call == second.call:
-        calls = [(first.call, "called from here")]
+        calls = [(first.call, "called from here", one_call)]
     own = (first.place, second.place)
-    return tuple(Related(place, words) for place, words in calls if place and place not in own)
+    return tuple(
+        Related(place, words, accepts)
+        for place, words, accepts in calls
+        if place and place not in own
+    )
 
 
 def use_in_call(use: CallUse) -> str:

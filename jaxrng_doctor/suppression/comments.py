@@ -105,9 +105,9 @@ def comment_for(finding: Finding) -> tuple[Place, Ignore] | None:
 
 
 def marked_places(finding: Finding) -> list[Place]:
-    """Where a comment may suppress the finding, the best place first."""
+    """The marked places where a comment suppresses the finding, the best place first."""
     sharing = [s.place for s in finding.scopes if s.varies is not True]
-    others = [related.place for related in finding.related]
+    others = [related.place for related in finding.related if related.accepts]
     return [place for place in (finding.place, *sharing, *others) if place is not None]
 
 

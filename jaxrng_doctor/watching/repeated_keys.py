@@ -67,7 +67,8 @@ def _repeated(pair: Sequence[_Pair], ways: Mapping[int, tuple[Frame, ...]]) -> R
     libraries = {diverging_library(ways[a.number], ways[b.number])[0] for _, a, b in pair}
     library = "" if "" in libraries else min(libraries)
     times = tuple(1 + n for n in seconds.values())
-    return Repeated(first, second, times, hexadecimal(key), library)
+    one_call = len({again.call for _, _, again in pair}) == 1
+    return Repeated(first, second, times, hexadecimal(key), library, one_call)
 
 
 @dataclass(frozen=True)

@@ -345,3 +345,38 @@ def test_the_settings_that_hold(run_cli: RunCli, project: Any, write: Write) -> 
     after = read_config(folder, CODES)
     assert (after.targets, after.exclude) == (before.targets, before.exclude)
     assert after.per_file_ignores == before.per_file_ignores
+
+
+CALLED = """
+import jax
+
+@jax.jit
+def noise(key):
+    return jax.random.normal(key, (3,))
+
+key = jax.random.key(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"),
+    [
+        # At the call that repeats the key, of two calls or of all in a loop.
+        ("noise(key)\nnoise(key)  # {}", []),
+        ("for _ in range(3):\n    noise(key)  # {}", []),
+        # Not where it would hide the repetition in another call, or at the first use.
+        ("noise(key)\nnoise(key)  # {}\nnoise(key)", ["RNG014"]),
+        ("noise(key)  # {}\nnoise(key)\nnoise(key)", ["RNG014"]),
+        (
+            "jax.random.normal(key)  # {}\njax.random.normal(key)\njax.random.normal(key)",
+            ["RNG014", "RNG014"],
+        ),
+    ],
+)
+def test_a_comment_at_a_call_hides_no_other_call(
+    run_cli: RunCli, write: Write, calls: str, expected: list[str]
+) -> None:
+    write("script.py", CALLED + calls.format("jaxrng: ignore[RNG014] the same noise"))
+    done = run_cli("run", "--format", "json", "script.py")
+    targets = json.loads(done.stderr[done.stderr.index("{") :])["targets"]
+    assert [f["code"] for target in targets for f in target["findings"]] == expected
