@@ -106,7 +106,8 @@ class ScopeFacts:
     output with `out_axes=None`, so one draw for all examples is intended. `words`: the vmap maps
     over the words of a legacy key, not over keys. `via`: the library module that created the
     scope for the user, such as `flax.core.lift`; `""` if the user called JAX directly. `array`:
-    a description of the array that each example or step takes one element of for its key.
+    a description of the array that each example or step takes one element of for its key. `cut`:
+    the loop made more steps than `evidence` covers.
     """
 
     scope: Scope
@@ -122,6 +123,7 @@ class ScopeFacts:
     via: str = ""
     array: str = ""
     reach: Reach = "many"
+    cut: bool = False
 
     @property
     def is_checked(self) -> bool:

@@ -128,7 +128,12 @@ def title(facts: ScopeFacts) -> str:
 def span(facts: ScopeFacts) -> str:
     """`32 examples`, or `steps` if their number is unknown."""
     size = facts.scope.size
-    if size is None and facts.evidence is not None and facts.evidence.examples > 1:
+    if (
+        size is None
+        and facts.evidence is not None
+        and facts.evidence.examples > 1
+        and not facts.cut
+    ):
         size = facts.evidence.examples
     return f"{unit(facts)}s" if size is None else f"{size:,} {unit(facts)}s"
 
@@ -152,7 +157,8 @@ def distinct_keys(facts: ScopeFacts) -> str:
     if evidence is None or not 1 < evidence.distinct_keys < evidence.examples:
         return ""
     return (
-        f"{evidence.examples:,} {unit(facts)}s of {title(facts)} have only "
+        f"{'the first ' if facts.cut else ''}{evidence.examples:,} {unit(facts)}s of "
+        f"{title(facts)} have only "
         f"{evidence.distinct_keys:,} distinct keys"
     )
 
@@ -206,6 +212,9 @@ def notes(draw: DrawFacts, shared: Sequence[ScopeFacts]) -> tuple[str, ...]:
         if facts.vmap is not None and facts.scope.place is None:
             axes = ", ".join(f"{name}: {axis}" for name, axis in facts.vmap.in_axes)
             found.append(f"mapped by the target's in_axes ({axes})")
+        if facts.cut and facts.evidence is not None:
+            steps = f"{facts.evidence.examples:,} steps of {title(facts)}"
+            found.append(f"only the keys of the first {steps} were computed; it made more")
     return tuple(found)
 
 

@@ -133,6 +133,33 @@ def test_the_fix_of_a_map_in_batches_has_a_key_for_each_element(size, tmp_path):
     assert len({draw.place for draw in separate.draws}) == 1
 
 
+def drawing_while_less_than(limit):
+    def fn(x, key):
+        def step(carry):
+            return carry[0] + 1, carry[1] + jax.random.normal(key)
+
+        return jax.lax.while_loop(lambda carry: carry[0] < limit, step, (0, 0.0))
+
+    return fn
+
+
+@pytest.mark.parametrize(
+    ("limit", "message", "notes"),
+    [
+        (12, "all 12 steps of while_loop(step) draw the same numbers", 0),
+        # Only the first 256 are counted.
+        (1000, "all steps of while_loop(step) draw the same numbers", 1),
+    ],
+)
+def test_the_steps_of_a_while_loop_are_not_said_to_be_those_that_were_counted(
+    limit, message, notes
+):
+    (finding,) = check(drawing_while_less_than(limit), (X, KEY)).findings
+    assert (finding.code, finding.message) == ("RNG003", message)
+    assert len(finding.notes) == notes
+    assert all("the first 256 steps of while_loop(step)" in note for note in finding.notes)
+
+
 def three_times(x, key):
     return [jax.random.normal(key, x.shape) for _ in range(3)]
 

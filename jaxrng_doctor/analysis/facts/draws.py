@@ -248,6 +248,7 @@ def _scope(
         words=ref.kind == "vmap" and lines.maps_words(draw.keys[0], depth),
         via=entered.via,
         array="" if varies else lines.mapped_array(draw.keys[0], depth),
+        cut=cut,
     )
 
 
