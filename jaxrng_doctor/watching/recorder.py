@@ -38,9 +38,9 @@ from jaxrng_doctor.watching.compiled_function import (
     may_use_keys,
     transformed,
 )
+from jaxrng_doctor.watching.eager_loop_calls import Loops, TooMany
 from jaxrng_doctor.watching.host_draws import HostDraws
 from jaxrng_doctor.watching.inner_calls import InnerCall, inner_call
-from jaxrng_doctor.watching.loops import Loops, TooMany
 from jaxrng_doctor.watching.pending_call import NotedCall, nothing
 from jaxrng_doctor.watching.program_stack import (
     Ways,

@@ -13,6 +13,7 @@ import textwrap
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +21,8 @@ import pytest
 
 import jaxrng_doctor
 from jaxrng_doctor import rules
-from jaxrng_doctor.model.facts import DrawFacts, ProgramFacts
-from jaxrng_doctor.model.findings import Choices, Finding, Place
+from jaxrng_doctor.model.facts import DrawFacts, ProgramFacts, ScopeFacts, Variation
+from jaxrng_doctor.model.findings import Choices, Evidence, Finding, Place, Scope, ScopeKind
 from jaxrng_doctor.rules.rule import Rule, of_each_draw
 from jaxrng_doctor.suppression import policy
 
@@ -60,6 +61,21 @@ def strings_with_codes(text):
 @pytest.mark.parametrize("code", ["x = {'RNG001'}", "x == 'RNG'", "f'see (RNG015) {x}'"])
 def test_a_string_that_names_a_rule_is_noticed(code):
     assert strings_with_codes(code)
+
+
+@pytest.mark.parametrize("kind", get_args(ScopeKind))
+def test_some_rule_reports_a_key_that_is_shared_over_each_kind_of_scope(kind):
+    scope = ScopeFacts(
+        Scope(kind, 4, "f", varies=False, distinct=1),
+        Variation.CONSTANT,
+        evidence=Evidence(4, 1, (0, 0, 0, 0), (0, 1), "0 0"),
+        called=kind,
+        meets=True,
+    )
+    draw = DrawFacts("jax.random.normal", (), Place("/no/a.py", 1), "key", (scope,))
+    found, gaps = rules.judge(ProgramFacts(draws=(draw,)))
+    assert [(f.severity, f.confidence) for f in found] == [("error", "proven")]
+    assert gaps == ()
 
 
 def test_no_module_but_its_own_names_a_rule():

@@ -20,7 +20,7 @@ from jaxrng_doctor.analysis.keys.counts import numbered
 from jaxrng_doctor.analysis.keys.tables import KeyTable
 from jaxrng_doctor.analysis.lineage.causes import ancestry, made_at
 from jaxrng_doctor.analysis.lineage.describe import describe
-from jaxrng_doctor.analysis.lineage.elements import Identities
+from jaxrng_doctor.analysis.lineage.key_identity import Identities
 from jaxrng_doctor.analysis.lineage.reachability import Guards
 from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.analysis.lineage.values import Value

@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxrng_doctor.analysis.keys.counts import numbered
 from jaxrng_doctor.analysis.keys.tables import Ledger
-from jaxrng_doctor.analysis.lineage.elements import Identities
+from jaxrng_doctor.analysis.lineage.key_identity import Identities
 from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.jax_internals.equations import Eqn

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxrng_doctor.analysis.keys.counts import numbered
 from jaxrng_doctor.analysis.keys.tables import KeyTable, Ledger
-from jaxrng_doctor.analysis.lineage.elements import Identities
+from jaxrng_doctor.analysis.lineage.key_identity import Identities
 from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.model.listing import KeyMark

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxrng_doctor.analysis.lineage.elements import Identities
+from jaxrng_doctor.analysis.lineage.key_identity import Identities
 from tests.lineage.brute_force import binding
 from tests.lineage.following import followed
 
