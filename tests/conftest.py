@@ -65,7 +65,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept, left_out = [], []
     for item in items:
         name = item.nodeid.partition("[")[0]
-        is_kept = not item.get_closest_marker("process") and seen[name] % one_in == 0
+        if any(item.get_closest_marker(mark) for mark in ("every_case", "process", "slow")):
+            left_out.append(item)
+            continue
+        is_kept = seen[name] % one_in == 0
         seen[name] += 1
         (kept if is_kept else left_out).append(item)
     items[:] = kept

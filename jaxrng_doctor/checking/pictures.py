@@ -22,7 +22,7 @@ from jaxrng_doctor.jax_internals.equations import Eqn
 from jaxrng_doctor.model.facts import RBG, DrawFacts, Variation
 from jaxrng_doctor.model.findings import Evidence, Finding, Gap, Picture
 from jaxrng_doctor.rules import rule_of
-from jaxrng_doctor.tracing.draws import is_key
+from jaxrng_doctor.tracing.draws import is_key, sampler_name
 
 COLUMNS = 32
 """The most columns of a picture, and the most rows: enough to see whether rows are equal."""
@@ -104,7 +104,7 @@ def _of_scopes(
         count = KeyCount(table.words, table.reached)
         examples, words = count.keys_over(axes)
         pair, impl = evidence.equal_pair or (), _IMPLS[draw.impl]
-        return _Keys(words, examples, impl, pair, _again(draw, eqn), draw.sampler)
+        return _Keys(words, examples, impl, pair, _again(draw, eqn), sampler_name(eqn))
     return None
 
 

@@ -92,12 +92,12 @@ class Scope:
 class Related:
     """A second place that explains a finding, with a message.
 
-    `accepts`: an ignore comment at this place suppresses the finding.
+    `accepts`: an ignore comment that names the rule suppresses the finding here, too.
     """
 
     place: Place
     message: str
-    accepts: bool = True
+    accepts: bool = False
 
 
 STRIP_LENGTH = 256

@@ -261,16 +261,16 @@ def of_uses(shared: Shared) -> Evidence | None:
     """The evidence for all uses at one place, of each key that is shared there."""
     if shared.evidence is None:
         return None
-    used = [key for key in range(shared.keys) for _ in range(shared.times)]
+    used = [key for key, uses in enumerate(shared.counts) for _ in range(uses)]
     return replace(
         shared.evidence,
         examples=len(used),
-        distinct_keys=shared.keys,
+        distinct_keys=len(shared.counts),
         strip=tuple(used[:STRIP_LENGTH]),
     )
 
 
-def at(place: Place | None, words: str, *, accepts: bool = True) -> tuple[Related, ...]:
+def at(place: Place | None, words: str, *, accepts: bool = False) -> tuple[Related, ...]:
     """A related place with its label, if the place is known."""
     return () if place is None else (Related(place, words, accepts),)
 
@@ -315,9 +315,13 @@ def of_pair(
 
 
 def calls_to(shared: Shared) -> tuple[Related, ...]:
-    """The calls at which the paths to the two uses diverge, if their places do not show this."""
+    """The calls at which the paths to the two uses diverge, if the facts have them.
+
+    An ignore comment counts at the second call, unless there are more.
+    """
     words = ("called here", "and again here, with the same key")
-    return tuple(Related(p, w) for p, w in zip(shared.calls, words, strict=False))
+    accepts = (False, max(shared.counts) == 2)
+    return tuple(Related(*each) for each in zip(shared.calls, words, accepts, strict=False))
 
 
 def calls_of(repeated: Repeated) -> tuple[Related, ...]:

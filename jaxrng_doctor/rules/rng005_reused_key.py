@@ -60,10 +60,15 @@ def _finding(shared: Shared) -> Finding:
         )
         code = "first_key, second_key = jax.random.split(key)"
     else:
-        each = f"each of {shared.keys:,} keys, such as `{second.origin}`"
-        message = f"{second.op} draws {shared.times} times from {each if shared.keys > 1 else key}"
+        keys, times = len(shared.counts), shared.counts[0]
+        which = key
+        if keys > 1:
+            same = len(set(shared.counts)) == 1
+            times = times if same else sum(shared.counts)
+            which = f"{'each of ' if same else ''}{keys:,} keys, such as `{second.origin}`"
+        message = f"{second.op} draws {times} times from {which}"
         related = _messages.calls_to(shared)
-        code = f"keys = jax.random.split(key, {shared.times})"
+        code = f"keys = jax.random.split(key, {shared.counts[0]})"
         shared = replace(shared, evidence=_messages.of_uses(shared))
     return _messages.of_pair(
         RULE.code,

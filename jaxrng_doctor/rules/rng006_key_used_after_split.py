@@ -93,7 +93,7 @@ def _across_calls(repeated: Repeated) -> Finding:
         repeated,
         message=f"{which} {_done(second)}{by[1]} after being {_done(first)}{by[0]}{where}",
         related=(
-            *_messages.at(first.place, f"{_done(first)} here", accepts=False),
+            *_messages.at(first.place, f"{_done(first)} here"),
             *_messages.calls_of(repeated),
         ),
         help=(_HELP,),

@@ -60,7 +60,6 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
                     *_messages.at(
                         first.place if first.place != second.place else None,
                         "the first draw from this key",
-                        accepts=False,
                     ),
                     *_messages.calls_of(repeated),
                 ),

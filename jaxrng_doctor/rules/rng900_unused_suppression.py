@@ -38,7 +38,7 @@ def finding(place: Place, comment: str, *, meant: str = "", wrong: str = "") -> 
 
     `wrong`: what is wrong with it, if it cannot be right; `meant`: what was probably meant.
     """
-    advice = "remove the comment, or put it on a line that a finding marks"
+    advice = "remove the comment, or put it on the line of the draw, the vmap or the loop"
     if meant:
         advice = f"did you mean `{meant}`?"
     elif wrong:

@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from jaxrng_doctor._util import source
 from jaxrng_doctor._util.suggest import nearest
 from jaxrng_doctor.model.findings import Finding, Place
-from jaxrng_doctor.rules import codes_by_word, rule_of
+from jaxrng_doctor.rules import RULES, codes_by_word, rule_of
 from jaxrng_doctor.rules.rule import PREFIX
 
-# An unclosed bracket, a code without brackets, or a missing colon is a slip. It must not be read as
+_NAMED = rf"(?:{PREFIX}\d+|{'|'.join(rule.name for rule in RULES)})\b"
+
+# An unclosed bracket, a rule without brackets, or a missing colon is a slip. It must not be read as
 # a comment without codes, which suppresses every rule.
 _IGNORE = re.compile(
-    rf"#\s*jaxrng(?P<colon>\s*:\s*|[\s_-]+)ignore(?P<file>-file)?\b(?!-(?!{PREFIX}\d))"
-    rf"(?:\s*\[(?P<codes>[^\]#]*)\]|(?P<slip>[^\w#]*(?:\[|{PREFIX}\d+)))?"
+    rf"#\s*jaxrng(?P<colon>\s*:\s*|\s+|[_-])ignore(?P<file>-file)?\b(?!-(?!{_NAMED}))"
+    rf"(?:\s*\[(?P<codes>[^\]#]*)\]|(?P<slip>[^\w#]*(?:\[|{_NAMED})))?"
     r"(?P<reason>.*?)(?=\s#\s|#\s*jaxrng\s*:|$)",
     re.IGNORECASE,
 )
@@ -93,9 +95,12 @@ def comment_for(finding: Finding) -> tuple[Place, Ignore] | None:
     for place in marked_places(finding):
         by_line = _of(place.path).by_line
         first, last = source.logical_span(place.path, place.line)
+        # Elsewhere a comment must name the rule: it could be meant for another finding.
+        anything = place == finding.place or any(place == s.place for s in finding.scopes)
         for n in range(first, last + 1):
             for comment in by_line.get(n, ()):
-                if comment.covers(finding.code) and not comment.whole_file:
+                fits = comment.covers(finding.code) and (anything or comment.codes is not None)
+                if fits and not comment.whole_file:
                     return Place(place.path, n), comment
     if finding.place is not None:
         for comment in _of(finding.place.path).whole_file:
@@ -114,7 +119,7 @@ def marked_places(finding: Finding) -> list[Place]:
 def with_codes(comment: str, codes: frozenset[str]) -> str | None:
     """A comment's text with `codes` added to its first list of codes; `None` if it has no list."""
     for match in _IGNORE.finditer(comment):
-        if match["codes"] is not None and not match["file"]:
+        if match["codes"] is not None and not match["file"] and not _is_slip(match):
             known, _ = _listed(match["codes"])
             at = match.start("codes") + len(match["codes"].rstrip())
             added = ", ".join([*([""] if known else []), *sorted(codes - known)])
@@ -127,11 +132,15 @@ def _parsed(line: int, comment: str) -> list[Ignore]:
     for match in _IGNORE.finditer(comment):
         reason = match["reason"].strip().lstrip(":-").lstrip()
         whole_file = match["file"] is not None
-        if match["slip"] or ":" not in match["colon"]:
-            found_codes = re.findall(rf"{PREFIX}\d+", match[0], re.IGNORECASE)
-            listed = match["codes"] or ", ".join(found_codes)
+        if _is_slip(match):
+            named = match["codes"] is not None or match["slip"] is not None
+            if not named and reason:
+                continue  # prose, such as `# jaxrng ignore this line`
+            listed = match["codes"] or ", ".join(re.findall(_NAMED, match[0], re.IGNORECASE))
             _, corrected = _listed(listed)
-            meant = _text(corrected or None, whole_file)
+            meant = (
+                _text(corrected if named else None, whole_file) if corrected or not named else ""
+            )
             slip = match[0].strip()
             found.append(Ignore(line, frozenset(), reason, whole_file, slip, meant=meant))
         elif match["codes"] is None:
@@ -142,6 +151,10 @@ def _parsed(line: int, comment: str) -> list[Ignore]:
             meant = _text(corrected, whole_file) if unknown and corrected else ""
             found.append(Ignore(line, codes, reason, whole_file, unknown=unknown, meant=meant))
     return found
+
+
+def _is_slip(match: re.Match[str]) -> bool:
+    return match["slip"] is not None or ":" not in match["colon"]
 
 
 def _text(codes: frozenset[str] | None, whole_file: bool) -> str:
@@ -155,10 +168,11 @@ def _listed(text: str) -> tuple[frozenset[str], frozenset[str]]:
     An unknown code that is similar to no rule's code or name is left out of the second.
     """
     known = codes_by_word()
+    similar = [w for w, c in known.items() if (rule := rule_of(c)) and not rule.checks_comments]
     codes: set[str] = set()
     corrected: set[str] = set()
     for word in filter(None, re.split(r"[\s,]+", text)):
         code = known.get(word.lower())
         codes.add(code or word.upper())
-        corrected.update([code] if code else (known[near] for near in nearest(word, known)))
+        corrected.update([code] if code else (known[near] for near in nearest(word, similar)))
     return frozenset(codes), frozenset(corrected)

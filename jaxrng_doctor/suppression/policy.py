@@ -59,7 +59,7 @@ def _in(finding: Finding, pattern: str, choices: Choices) -> bool:
 
 
 def misspelt(reports: Sequence[TargetReport]) -> Iterator[tuple[int, Place, Ignore]]:
-    """The ignore comments inside the checked functions that cannot be right, in any report.
+    """The ignore comments of the checked functions, and of their files, that cannot be right.
 
     Yields the number of the report, the comment's place, and the comment, each comment once.
     """
@@ -69,7 +69,8 @@ def misspelt(reports: Sequence[TargetReport]) -> Iterator[tuple[int, Place, Igno
             continue
         for comment in ignores(lines.path):
             key = (lines.path, comment.line)
-            inside = lines.line <= comment.line <= (lines.end_line or lines.line)
+            last = lines.end_line or lines.line
+            inside = comment.whole_file or lines.line <= comment.line <= last
             if inside and (comment.slip or comment.unknown) and key not in seen:
                 seen.add(key)
                 yield number, Place(*key), comment

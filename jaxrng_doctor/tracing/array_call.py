@@ -143,7 +143,10 @@ def _surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
         seen = inspect.getclosurevars(plain)
     except (TypeError, ValueError):
         return {}
-    return {**getattr(plain, "__globals__", {}), **seen.nonlocals}
+    # Of several names of one value, the first is reported.
+    module = getattr(plain, "__globals__", {})
+    hidden = {name: value for name, value in module.items() if name not in seen.nonlocals}
+    return {**seen.nonlocals, **hidden}
 
 
 def _lines(fn: Callable[..., Any]) -> Place | None:

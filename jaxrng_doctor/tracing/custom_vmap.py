@@ -20,10 +20,20 @@ from jaxrng_doctor.tracing.draws import Draws, may_be_key
 CUSTOM = "custom_vmap_call"
 
 StagePiece = Callable[
-    [Callable[..., list[Any]], tuple[Any, ...], tuple[int | None, ...], tuple[int | None, ...]],
+    [
+        Callable[..., list[Any]],
+        tuple[Any, ...],
+        tuple[int | None, ...],
+        tuple[int | None, ...],
+        tuple[bool, ...],
+    ],
     list[Any],
 ]
-"""Stages a vmap. Takes a function, its arguments, `in_axes` and `out_axes`; returns the outputs."""
+"""Stages a vmap, and returns its outputs.
+
+Takes a function, its arguments, `in_axes`, `out_axes`, and whether the user gave each of the
+`out_axes`.
+"""
 
 
 def has_rules(jaxpr: AnyJaxpr) -> bool:
@@ -47,11 +57,21 @@ def stage(
     operands: Sequence[Any],
     in_axes: Sequence[int | None],
     out_axes: Sequence[int | None],
+    given: Sequence[bool] | None,
     size: int,
     stage_piece: StagePiece,
 ) -> list[Any]:
-    """Stage the vmap of `jaxpr`, which is open, over `operands`; return its outputs."""
+    """Stage the vmap of `jaxpr`, which is open, over `operands`; return its outputs.
+
+    `given`: whether the user gave each of `out_axes`, by default all of them.
+    """
     batch = _Batch(jaxpr, size, stage_piece)
+    by_user = [axis is None for axis in out_axes]
+    if given is not None:
+        by_user = [a and b for a, b in zip(by_user, given, strict=True)]
+    for var, is_one in zip(jaxpr.outvars, by_user, strict=True):
+        if is_one and not isinstance(var, equations.Literal):
+            batch.without_axis.add(var)
     for var, operand, axis in zip(jaxpr.invars, operands, in_axes, strict=True):
         batch.env[var] = operand if axis is None else _moved(operand, axis, 0)
         batch.mapped.update(() if axis is None else (var,))
@@ -59,7 +79,10 @@ def stage(
 
 
 class _Batch:
-    """Runs a jaxpr on values for a whole batch. Variables in `mapped` have the batch as axis 0."""
+    """Runs a jaxpr on values for a whole batch. Variables in `mapped` have the batch as axis 0.
+
+    The user gave the outputs in `without_axis` the axis `None`.
+    """
 
     def __init__(self, jaxpr: Jaxpr, size: int, stage_piece: StagePiece) -> None:
         self.jaxpr = jaxpr
@@ -67,6 +90,7 @@ class _Batch:
         self.stage_piece = stage_piece
         self.env: dict[Any, Any] = {}
         self.mapped: set[Any] = set()
+        self.without_axis: set[Any] = set()
 
     def run(self, out_axes: Sequence[int | None]) -> list[Any]:
         start = 0
@@ -108,7 +132,8 @@ class _Batch:
         axes = tuple(0 if v in self.mapped else None for v in ins)
         out_axes = tuple(0 if v in self.mapped else None for v in outs)
         args = tuple(self.env[v] for v in ins)
-        values = self.stage_piece(self._function(ins, outs, eqns), args, axes, out_axes)
+        given = tuple(v in self.without_axis for v in outs)
+        values = self.stage_piece(self._function(ins, outs, eqns), args, axes, out_axes, given)
         self.env.update(zip(outs, values, strict=True))
 
     def _function(

@@ -143,7 +143,8 @@ class Draws:
 def sampler_called(at: At) -> str:
     """The sampler that was called: `jax.random.choice` for the jit of `_randint` that it calls."""
     called = random_function(at)
-    return sampler_name(at.eqn) if called == "split" else f"jax.random.{called}"
+    is_public = called != "split" and hasattr(jax.random, called)
+    return f"jax.random.{called}" if is_public else sampler_name(at.eqn)
 
 
 def sampler_name(eqn: Eqn) -> str:

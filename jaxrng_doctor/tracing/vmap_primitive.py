@@ -48,6 +48,8 @@ class Site:
     `in_axes` has the name and the mapped axis of each argument. `basis`: the vmap is inside
     `jacfwd`, `jacrev` or `hessian`, so its axis runs over basis vectors, not over examples. `via`
     is the module of the library that called `jax.vmap` for the user, `""` if none did.
+    `declares`: the user gave the outputs with axis `None` this axis. A part of a vmap that is
+    staged in pieces has other such outputs.
     """
 
     place: Place | None
@@ -56,6 +58,7 @@ class Site:
     in_axes: tuple[tuple[str, int | None], ...]
     basis: bool
     via: str
+    declares: bool = True
 
 
 @contextlib.contextmanager
@@ -99,7 +102,10 @@ class _SpecialOutput(Exception):
     """The axis of an output is not one that a user can give, such as an axis to sum over."""
 
 
-def _stage(call: VmapCall, made: vmap_sites.VmapSite) -> list[Any]:
+def _stage(
+    call: VmapCall, made: vmap_sites.VmapSite, by_user: tuple[bool, ...] | None = None
+) -> list[Any]:
+    """Stage a call. `by_user`: whether the user gave the axis of each output; by default all."""
     size = call.axis_data.size
     avals = {i: jaxprs.aval_of(call.args[i]) for i, d in enumerate(call.in_axes) if d is not None}
     in_axes = [None if d is None else d % avals[i].ndim for i, d in enumerate(call.in_axes)]
@@ -124,12 +130,13 @@ def _stage(call: VmapCall, made: vmap_sites.VmapSite) -> list[Any]:
     operands = (*captured, *(call.args[i] for i in mapped))
     if custom_vmap.has_rules(jaxpr):
 
-        def staged(fun: Any, args: Any, axes: Any, out_axes: Any) -> list[Any]:
+        def staged(fun: Any, args: Any, axes: Any, out_axes: Any, by_user: Any) -> list[Any]:
             part = replace(call, fun=fun, in_axes=axes, out_axes=lambda: out_axes, args=args)
-            return _stage(part, made)
+            return _stage(part, made, by_user)
 
         axes = (*(None for _ in captured), *(in_axes[i] for i in mapped))
-        return custom_vmap.stage(jaxpr, operands, axes, _plain_out_axes(call, jaxpr), size, staged)
+        out_axes = _plain_out_axes(call, jaxpr)
+        return custom_vmap.stage(jaxpr, operands, axes, out_axes, by_user, size, staged)
     given = {id(x): name for x, name, d in zip(call.args, names, in_axes, strict=True) if d is None}
     out_axes = _plain_out_axes(call, jaxpr)
     site = Site(
@@ -139,6 +146,8 @@ def _stage(call: VmapCall, made: vmap_sites.VmapSite) -> list[Any]:
         in_axes=tuple(zip(names, in_axes, strict=True)),
         basis=vmap_sites.called_by_jacobian(),
         via=made.via,
+        declares=by_user is None
+        or all(a is not None or u for a, u in zip(out_axes, by_user, strict=True)),
     )
     params = {
         "jaxpr": equations.closed(jaxpr),

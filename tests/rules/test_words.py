@@ -169,6 +169,11 @@ def twice_from_two(x, key):
     return sum(jax.random.normal(keys[i % 2], x.shape) for i in range(4))
 
 
+def unequally_from_two(x, key):
+    a, b = jax.random.split(key)
+    return sum(jax.random.normal(k, x.shape) for k in (a, a, b, b, b, b))
+
+
 def by_a_traced_index(x, key):
     keys = jax.random.split(key, 6)
 
@@ -187,6 +192,12 @@ def by_a_traced_index(x, key):
             twice_from_two,
             "jax.random.normal draws 2 times from each of 2 keys, such as `split(key, 4)[0]`",
             4,
+            2,
+        ),
+        (
+            unequally_from_two,
+            "jax.random.normal draws 6 times from 2 keys, such as `split(key, 2)[0]`",
+            6,
             2,
         ),
         (

@@ -380,3 +380,58 @@ def test_a_comment_at_a_call_hides_no_other_call(
     done = run_cli("run", "--format", "json", "script.py")
     targets = json.loads(done.stderr[done.stderr.index("{") :])["targets"]
     assert [f["code"] for target in targets for f in target["findings"]] == expected
+
+
+HELPER = """
+import jax
+
+def noise(key):
+    return jax.random.normal(key, (3,))
+
+"""
+THRICE = """
+def fn(x, key):
+    x = x + noise(key)
+    x = x + noise(key)  # {}
+    return x * noise(key)
+"""
+TWICE_BY_A_HELPER = """
+def fn(x, key):
+    x = x + noise(key)
+    return x * noise(key)  # {}
+"""
+AT_THE_FIRST = """
+def fn(x, key):
+    x = x + jax.random.normal(key, (3,))  # {}
+    return x * jax.random.normal(key, (3,))
+"""
+AT_THE_SPLIT = """
+def fn(x, key):
+    def one(row):
+        a, b = jax.random.split(key)  # {}
+        return row + jax.random.normal(a) * jax.random.normal(b)
+
+    return jax.vmap(one)(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "comment", "expected"),
+    [
+        (TWICE_BY_A_HELPER, "jaxrng: ignore[RNG005] the same", []),
+        (TWICE_BY_A_HELPER, "jaxrng: ignore[reused-key] the same", []),
+        (TWICE_BY_A_HELPER, "jaxrng: ignore the same", ["RNG005"]),
+        (THRICE, "jaxrng: ignore[RNG005] the same", ["RNG005"]),
+        (AT_THE_FIRST, "jaxrng: ignore[RNG005] the same", ["RNG005"]),
+        (AT_THE_FIRST, "jaxrng: ignore common noise", ["RNG005"]),
+        (AT_THE_SPLIT, "jaxrng: ignore[RNG001] a is shared", ["RNG001", "RNG001"]),
+    ],
+)
+def test_a_comment_hides_no_fault_that_it_may_not_mean(
+    run_cli: RunCli, write: Write, program: str, comment: str, expected: list[str]
+) -> None:
+    write("model.py", HELPER + program.format(comment))
+    arguments = ("--arg", "x=f32[3]", "--arg", "key=key", "--format", "json")
+    (target,) = json.loads(run_cli("check", "model.py:fn", *arguments).stdout)["targets"]
+    codes = [f["code"] for f in target["findings"]]
+    assert [code for code in codes if code != "RNG900"] == expected

@@ -231,7 +231,14 @@ def test_a_rule_is_named_by_its_code_or_its_name(text, typed):
         ("# jaxrng: ignore[reused-kye]", "# jaxrng: ignore[RNG005]"),
         ("# jaxrng: ignore[RNG0005]", "# jaxrng: ignore[RNG005]"),
         ("# jaxrng: ignore[RNG001, resued-key]", "# jaxrng: ignore[RNG001, RNG005]"),
+        ("# jaxrng: ignore reused-key", "# jaxrng: ignore[RNG005]"),
+        ("# jaxrng: ignore(reused-key) why", "# jaxrng: ignore[RNG005]"),
+        ("# jaxrng: ignore-reused-key", "# jaxrng: ignore[RNG005]"),
+        ("# jaxrng: ignore-file reused-key", "# jaxrng: ignore-file[RNG005]"),
+        ("# jaxrng: ignore[reused-key", "# jaxrng: ignore[RNG005]"),
         ("# jaxrng: ignore[E501]", ""),
+        ("# jaxrng-ignore[E501]", ""),
+        ("# jaxrng ignore[]", ""),
     ],
 )
 def test_what_was_meant(text, typed, meant):
@@ -242,20 +249,34 @@ def test_what_was_meant(text, typed, meant):
     assert not ignore.slip or not ignore.covers("RNG001")
 
 
-@pytest.mark.parametrize("prose", ["# jaxrng ignores this", "# jaxrng: ignored", "# jaxrng.ignore"])
+@pytest.mark.parametrize(
+    "prose",
+    [
+        *("# jaxrng ignores this", "# jaxrng: ignored", "# jaxrng.ignore", "# jaxrng---ignore"),
+        *("# jaxrng ignore this line", "# jaxrng ignore comments are not allowed here"),
+    ],
+)
 def test_prose_is_no_slip(text, prose):
     text(f"x = 1  {prose}\n")
     assert comments.ignores(PATH) == ()
 
 
-def test_a_comment_counts_on_each_line_that_a_finding_marks(text):
+def test_a_comment_counts_at_the_draw_and_at_the_call_that_repeats_the_key(text):
     lines = ["x = normal(key)", "y = normal(key)", "z = f(key)", "w = 1"]
     text("".join(f"{line}\n" for line in lines))
     marked = finding("RNG005", line=2)
-    marked = replace(marked, related=(Related(Place(PATH, 1), "a"), Related(Place(PATH, 3), "b")))
+    related = Related(Place(PATH, 1), "the first use"), Related(Place(PATH, 3), "a call", True)
+    marked = replace(marked, related=related)
     for number in range(1, 5):
         commented = list(lines)
         commented[number - 1] += "  # jaxrng: ignore[RNG005] why"
         text("".join(f"{line}\n" for line in commented))
         reported, suppressed = policy.apply([marked], Choices())
-        assert (len(reported), len(suppressed)) == ((1, 0) if number == 4 else (0, 1))
+        assert (len(reported), len(suppressed)) == ((0, 1) if number in (2, 3) else (1, 0))
+    text("".join(f"{line}\n" for line in lines).replace("f(key)", "f(key)  # jaxrng: ignore"))
+    assert len(policy.apply([marked], Choices())[0]) == 1  # it names no rule
+
+
+def test_no_code_is_added_to_a_slip():
+    assert comments.with_codes("# jaxrng-ignore[RNG001] why", frozenset({"RNG005"})) is None
+    assert comments.with_codes("# jaxrng: ignore[RNG001", frozenset({"RNG005"})) is None

@@ -289,6 +289,9 @@ def _decides(draw: Use, trace: Trace) -> bool:
 
 
 def _meets(draw: Use, ref: ScopeRef) -> bool:
+    site = ref.at.eqn.params.get("site")
+    if site is not None and not site.declares:
+        return False
     over = control(ref.at.eqn)
     level = len(ref.at.above())
     return isinstance(over, (Map, ShardMap)) and meets_varying(
@@ -297,6 +300,9 @@ def _meets(draw: Use, ref: ScopeRef) -> bool:
 
 
 def _declared(draw: Use, ref: ScopeRef) -> bool:
+    site = ref.at.eqn.params.get("site")
+    if site is not None and not site.declares:
+        return False
     over = control(ref.at.eqn)
     level = len(ref.at.above())
     return isinstance(over, Map) and leaves_unmapped(over, draw.path[level:])

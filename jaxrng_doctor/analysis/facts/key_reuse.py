@@ -97,23 +97,42 @@ def shared_keys(
         if known is not None and not (known.library or known.unreached):
             continue
         library = _library(a, b)
-        found = Shared(first, second, 1, 1, (), pair.evidence, library, pair.unreached)
+        found = Shared(
+            first,
+            second,
+            one_split=made_at(a.keys[0]) is made_at(b.keys[0]),
+            evidence=pair.evidence,
+            library=library,
+            unreached=pair.unreached,
+        )
         if known is None or _weight(found) > _weight(known):
             parting[key] = _diverging_calls(a.at, b.at)
             calls = _calls(a.at, b.at) if first.place == second.place else ()
             of_keys[key] = replace(found, calls=calls)
+    return tuple(_by_cause(of_keys, parting, seconds))
+
+
+def _by_cause(
+    of_keys: Mapping[Any, Shared],
+    parting: Mapping[Any, tuple[Place, ...]],
+    seconds: Mapping[Any, set[int]],
+) -> Iterator[Shared]:
+    """One pair for each cause: for all keys that reach the same two places from the same calls."""
     of_causes: dict[Any, Shared] = {}
-    keys_of = Counter((*key[:-1], parting[key]) for key in of_keys)
+    counts: dict[Any, list[int]] = {}
     for key, shared in of_keys.items():
         cause = (*key[:-1], parting[key])
+        if _weight(shared) == (True, True):
+            counts.setdefault(cause, []).append(len(seconds[key]))
         if cause not in of_causes or _weight(shared) > _weight(of_causes[cause]):
-            of_causes[cause] = replace(shared, times=len(seconds[key]), keys=keys_of[cause])
+            of_causes[cause] = replace(shared, counts=(len(seconds[key]),))
+    for cause, uses_of_keys in counts.items():
+        of_causes[cause] = replace(of_causes[cause], counts=tuple(uses_of_keys))
     causes = Counter(cause[:4] for cause in of_causes)
-    return tuple(
+    for cause, shared in of_causes.items():
         # Several causes at the same two places are distinguished by the calls that lead there.
-        replace(shared, calls=cause[-1]) if causes[cause[:4]] > 1 and not shared.calls else shared
-        for cause, shared in of_causes.items()
-    )
+        apart = causes[cause[:4]] > 1 and not shared.calls
+        yield replace(shared, calls=cause[-1]) if apart else shared
 
 
 def _weight(shared: Shared) -> tuple[bool, bool]:
@@ -327,16 +346,21 @@ def _library(a: Use, b: Use) -> str:
 def _is_cloned(a: Value, b: Value) -> bool:
     """Whether `jax.random.clone` says that the repetition is intended.
 
-    Only one of the two went through a clone, or both went through clones of one key that the user
-    made for each. Clones that a library makes on both sides, such as Flax, prove nothing.
+    Only one of the two went through a clone, or the user cloned the key at two places, one for each
+    use. Clones that a library makes on both sides, such as Flax, prove nothing, and neither does
+    the clone of a helper that is called twice.
     """
-    one, other = ({id(v): v for v in ancestry(k) if v.op == "random_clone"} for k in (a, b))
-    if one.keys() < other.keys() or other.keys() < one.keys():
+    clones = [[v for v in ancestry(k) if v.op == "random_clone"] for k in (a, b)]
+    one, other = ({v.number for v in found} for found in clones)
+    if one < other or other < one:
         return True
-    return any(
-        v is not w and v.number == w.number and _is_by_user(v) and _is_by_user(w)
-        for v in one.values()
-        for w in other.values()
+    return a.number == b.number and any(
+        v.number == w.number
+        and _is_by_user(v)
+        and _is_by_user(w)
+        and locate(v.birth) != locate(w.birth)
+        for v in clones[0]
+        for w in clones[1]
     )
 
 

@@ -84,7 +84,7 @@ def describe(value: Value, depth: int = 5) -> str:  # noqa: C901
             return f"{args[0]}[{value.params[0]}]"
         case "slice":
             return args[0] + _index(parameters(value))
-        case "dynamic_slice" | "gather" if len(args) > 1:
+        case "dynamic_slice" if all(arg.op == "literal" for arg in value.args[2:]):
             return f"{args[0]}[{describe(_as_written(value.args[1]), depth - 1)}]"
         case "broadcast_in_dim":
             return f"broadcast_to({args[0]}, {parameters(value)['shape']})"

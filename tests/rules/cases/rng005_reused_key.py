@@ -220,6 +220,13 @@ def through_where(x, key):
     return x + jax.random.laplace(chosen, x.shape)  # RNG005 (run)
 
 
+def cloned_by_a_helper_that_is_called_twice(x, key):
+    def fresh():
+        return jax.random.normal(jax.random.clone(key), (3,))  # RNG005
+
+    return x + fresh() * fresh()
+
+
 def cloned_once_and_drawn_twice(x, key):
     x = x + jax.random.normal(jax.random.clone(key), x.shape)
     x = x + jax.random.normal(key, x.shape)

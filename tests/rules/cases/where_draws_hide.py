@@ -163,6 +163,33 @@ def with_a_vmap_rule_that_no_mapped_value_reaches(x, key):
     return jax.vmap(lambda row: jnp.sin(row) + noise(key))(x)
 
 
+def with_a_vmap_rule_and_nothing_mapped(x, key):
+    @custom_vmap
+    def inner(key):
+        return jax.random.normal(key, (3,))  # RNG001
+
+    @inner.def_vmap
+    def _(size, mapped, key):
+        return inner(key), False
+
+    return jax.vmap(lambda row: inner(key))(x)
+
+
+def with_a_draw_before_a_vmap_rule(x, key):
+    @custom_vmap
+    def inner(key):
+        return jax.random.normal(key, (3,))
+
+    @inner.def_vmap
+    def _(size, mapped, keys):
+        return jax.vmap(lambda key: jax.random.normal(key, (3,)))(keys), True
+
+    def f(row, own):
+        return jax.random.uniform(key, (3,)), inner(own)  # RNG001
+
+    return jax.vmap(f)(x, jax.random.split(jax.random.fold_in(key, 1), 4))
+
+
 def beside_a_vmap_rule(x, key):
     def f(row):
         row = noise_of_the_batch(jnp.sin(row), key)
@@ -290,3 +317,15 @@ def keys_of_their_own_behind_a_barrier(x, key):
 def another_child_behind_a_barrier(x, key):
     first, second = lax.optimization_barrier(tuple(jax.random.split(key)))
     return x * jax.random.normal(first, x.shape) + jax.random.normal(second, x.shape)
+
+
+def with_a_vmap_rule_and_an_output_without_axis(x, key):
+    @custom_vmap
+    def inner(key):
+        return jax.random.normal(key, (3,))
+
+    @inner.def_vmap
+    def _(size, mapped, key):
+        return inner(key), False
+
+    return jax.vmap(lambda row: (row, inner(key)), out_axes=(0, None))(x)
