@@ -173,6 +173,6 @@ def _listed(text: str) -> tuple[frozenset[str], frozenset[str]]:
     corrected: set[str] = set()
     for word in filter(None, re.split(r"[\s,]+", text)):
         code = known.get(word.lower())
-        codes.add(code or word.upper())
+        codes.add(code or word)
         corrected.update([code] if code else (known[near] for near in nearest(word, similar)))
     return frozenset(codes), frozenset(corrected)
