@@ -201,17 +201,15 @@ class Shared:
     """Two uses of one key, `first` before `second` in the program.
 
     `counts`: for each key that is shared at both places in this way, how many uses share it.
-    `one_split`: one equation made both keys, not one for each call of a helper. `calls`: the calls
-    at which the paths to the two uses diverge, if both are at one place or if the same two places
-    are also used with another key. `unreached`: with the given inputs, one of the two is not
-    executed. `evidence`: from the key table, `None` if only the trace shows it. `library`: the
-    library that makes both uses within one call of the user's.
+    `calls`: the calls at which the paths to the two uses diverge, if both are at one place or if
+    the same two places are also used with another key. `unreached`: with the given inputs, one of
+    the two is not executed. `evidence`: from the key table, `None` if only the trace shows it.
+    `library`: the library that makes both uses within one call of the user's.
     """
 
     first: UseFacts
     second: UseFacts
     counts: tuple[int, ...] = (2,)
-    one_split: bool = True
     calls: tuple[Place, ...] = ()
     evidence: Evidence | None = None
     library: str = ""

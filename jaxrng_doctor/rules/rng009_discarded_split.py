@@ -53,14 +53,9 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             if split.is_unused and other.origin != split.origin:
                 continue  # the keys are equal by chance, and nothing uses the split
             yield _finding(shared, split.place, split.unused, "parent", other.place)
-        elif first.siblings and first.made == second.made and _can_differ(shared):
+        elif first.siblings and first.made == second.made and first.place != second.place:
+            # One line, such as that of a helper, cannot use another child the second time.
             yield _finding(shared, first.made, first.siblings, "sibling", second.place)
-
-
-def _can_differ(shared: Shared) -> bool:
-    """Whether the program can give the two uses different children of the split."""
-    calls = {(call.path, call.line) for call in shared.calls}
-    return shared.first.place != shared.second.place or (shared.one_split and len(calls) > 1)
 
 
 def _finding(

@@ -100,7 +100,6 @@ def shared_keys(
         found = Shared(
             first,
             second,
-            one_split=made_at(a.keys[0]) is made_at(b.keys[0]),
             evidence=pair.evidence,
             library=library,
             unreached=pair.unreached,
