@@ -5,6 +5,8 @@ The verdict is "All clear" only if everything was followed and nothing is shared
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from jaxrng_doctor._util.text import counted
 from jaxrng_doctor.model.findings import SEVERITIES
 from jaxrng_doctor.model.report import Report, TargetReport
@@ -54,3 +56,10 @@ def counts(report: Report) -> list[str]:
     if report.failures:
         parts.append(f"{counted(len(report.failures), 'target')} failed")
     return parts
+
+
+def with_summary(lines: Iterable[str], report: Report) -> str:
+    """The lines, each once, and a last line with the verdict and the counts."""
+    sentence, _ = verdict(report)
+    last = " · ".join([*filter(None, [sentence]), *counts(report)])
+    return "".join(f"{line}\n" for line in (*dict.fromkeys(lines), last))

@@ -14,16 +14,14 @@ from jaxrng_doctor.model.report import Report, TargetReport
 from jaxrng_doctor.reports._gap_text import failed
 from jaxrng_doctor.reports._layout import visible
 from jaxrng_doctor.reports._plain_text import location
-from jaxrng_doctor.reports._verdict import counts, verdict
+from jaxrng_doctor.reports._verdict import with_summary
 from jaxrng_doctor.reports.options import RenderOptions
 
 
 def render(report: Report, options: RenderOptions) -> str:
     """The lines, each once, and a last line with the verdict and the counts."""
     lines = (line for target in report.targets for line in _target(target, options.root))
-    sentence, _ = verdict(report)
-    last = " · ".join([*filter(None, [sentence]), *counts(report)])
-    return "".join(f"{line}\n" for line in (*dict.fromkeys(lines), last))
+    return with_summary(lines, report)
 
 
 def _target(target: TargetReport, root: str) -> Iterator[str]:

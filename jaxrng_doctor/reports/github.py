@@ -15,7 +15,7 @@ from jaxrng_doctor.reports._gap_text import failed
 from jaxrng_doctor.reports._layout import visible
 from jaxrng_doctor.reports._plain_text import location
 from jaxrng_doctor.reports._region import region
-from jaxrng_doctor.reports._verdict import counts, verdict
+from jaxrng_doctor.reports._verdict import with_summary
 from jaxrng_doctor.reports.options import RenderOptions
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
@@ -24,9 +24,7 @@ _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 def render(report: Report, options: RenderOptions) -> str:
     """The commands, and a last line with the verdict and the counts."""
     commands = (c for target in report.targets for c in _target(target, options.root))
-    sentence, _ = verdict(report)
-    last = " · ".join([*filter(None, [sentence]), *counts(report)])
-    return "".join(f"{line}\n" for line in (*dict.fromkeys(commands), last))
+    return with_summary(commands, report)
 
 
 def _target(target: TargetReport, root: str) -> Iterator[str]:

@@ -53,6 +53,10 @@ class Ignore:
         return rule is None or not rule.checks_comments
 
     @property
+    def is_misspelt(self) -> bool:
+        return bool(self.slip or self.unknown)
+
+    @property
     def text(self) -> str:
         """The comment without its reason, in its canonical form."""
         return self.slip or _text(self.codes, self.whole_file)
@@ -89,8 +93,8 @@ def ignores(path: str) -> tuple[Ignore, ...]:
 def comment_for(finding: Finding) -> tuple[Place, Ignore] | None:
     """The comment that suppresses the finding.
 
-    It is on a line that the report marks (the draw, a scope over which its key does not vary, or
-    another place that the finding names), or applies to the whole file of the draw.
+    It is at the draw, at a scope over which its key does not vary, at a related place that accepts
+    comments, or applies to the whole file of the draw.
     """
     for place in marked_places(finding):
         by_line = _of(place.path).by_line
@@ -138,9 +142,7 @@ def _parsed(line: int, comment: str) -> list[Ignore]:
                 continue  # prose, such as `# jaxrng ignore this line`
             listed = match["codes"] or ", ".join(re.findall(_NAMED, match[0], re.IGNORECASE))
             _, corrected = _listed(listed)
-            meant = (
-                _text(corrected if named else None, whole_file) if corrected or not named else ""
-            )
+            meant = "" if named and not corrected else _text(corrected or None, whole_file)
             slip = match[0].strip()
             found.append(Ignore(line, frozenset(), reason, whole_file, slip, meant=meant))
         elif match["codes"] is None:

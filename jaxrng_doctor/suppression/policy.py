@@ -71,7 +71,7 @@ def misspelt(reports: Sequence[TargetReport]) -> Iterator[tuple[int, Place, Igno
             key = (lines.path, comment.line)
             last = lines.end_line or lines.line
             inside = comment.whole_file or lines.line <= comment.line <= last
-            if inside and (comment.slip or comment.unknown) and key not in seen:
+            if inside and comment.is_misspelt and key not in seen:
                 seen.add(key)
                 yield number, Place(*key), comment
 
@@ -99,7 +99,7 @@ def unused(reports: Sequence[TargetReport]) -> Iterator[tuple[int, Place, Ignore
             else:
                 judged = lines.line <= comment.line <= (lines.end_line or lines.line)
             codes = comment.codes or {PREFIX}
-            judged = judged and not (comment.slip or comment.unknown)
+            judged = judged and not comment.is_misspelt
             if judged and key not in used and any(_selected(c, report.choices) for c in codes):
                 used.add(key)
                 yield number, Place(*key), comment

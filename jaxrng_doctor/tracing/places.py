@@ -197,7 +197,7 @@ def named_by_user(axis_name: Any) -> str | None:
 
 
 def random_function(at: At) -> str:
-    """The `jax.random` function that the user called to make a split: a sampler or `"split"`."""
+    """The `jax.random` function that was called to make a draw or a split, else `"split"`."""
     called = ""
     for frame in equations.frames(at.eqn):
         path = frame.code.co_filename

@@ -128,6 +128,7 @@ def _stage(
         [names[i] for i in mapped],
     )
     operands = (*captured, *(call.args[i] for i in mapped))
+    out_axes = _plain_out_axes(call, jaxpr)
     if custom_vmap.has_rules(jaxpr):
 
         def staged(fun: Any, args: Any, axes: Any, out_axes: Any, by_user: Any) -> list[Any]:
@@ -135,10 +136,8 @@ def _stage(
             return _stage(part, made, by_user)
 
         axes = (*(None for _ in captured), *(in_axes[i] for i in mapped))
-        out_axes = _plain_out_axes(call, jaxpr)
         return custom_vmap.stage(jaxpr, operands, axes, out_axes, by_user, size, staged)
     given = {id(x): name for x, name, d in zip(call.args, names, in_axes, strict=True) if d is None}
-    out_axes = _plain_out_axes(call, jaxpr)
     site = Site(
         place=made.place,
         function=made.function or equations.function_of(jaxpr)[0],
