@@ -107,7 +107,7 @@ def key_for_each_step(facts: ScopeFacts) -> tuple[Help, ...]:
     batched = _key_for_each_element(facts)
     if batched:
         return batched
-    if facts.scope.kind == "while" or facts.scope.size is None:
+    if facts.scope.size is None:
         return (
             Help(
                 "carry the key, and split it in every step",

@@ -61,7 +61,7 @@ def check(draw: DrawFacts) -> Finding | None:
         return None
     for depth, facts in enumerate(draw.scopes):
         mapped = facts.scope.kind == "vmap" and facts.variation is not Variation.CONSTANT
-        loops = [s for s in draw.scopes[depth + 1 :] if s.scope.kind == "while"]
+        loops = [s for s in draw.scopes[depth + 1 :] if s.scope.size is None]
         if mapped and facts.is_checked and loops:
             impl = RBG[draw.impl]
             return _messages.finding(

@@ -12,20 +12,23 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, assert_never
 
 from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Atom, Jaxpr
 from jaxrng_doctor.tracing.places import At
 from jaxrng_doctor.tracing.scopes import (
     Body,
+    Call,
     Carry,
     Cond,
     Entered,
     EqnPath,
     How,
+    Map,
     Opaque,
     Scan,
+    ShardMap,
     Test,
     While,
     bodies,
@@ -184,18 +187,22 @@ class Walk(ABC, Generic[V, S]):
             path = (*here.path, (at.index, body.number))
             return self.jaxpr(body.jaxpr, args, Here(path, at, around))
 
-        if isinstance(inside, Cond):
-            results = []
-            for body in every:
-                with self.branch(ins[0], body.number, len(every)):
-                    results.append(run(body, [ins[operand] for operand, _ in body.ins]))
-            return [self.chosen(at, ins[0], outs) for outs in zip(*results, strict=True)]
-        if isinstance(inside, Scan | While):
-            return self._loop(at, inside, every, ins, run)
-        (body,) = every
-        args = [self.into(at, inside, how, ins[operand]) for operand, how in body.ins]
-        outs = run(body, args)
-        return [self.out_of(at, inside, how, v) for how, v in zip(body.outs, outs, strict=True)]
+        match inside:
+            case Cond():
+                results = []
+                for body in every:
+                    with self.branch(ins[0], body.number, len(every)):
+                        results.append(run(body, [ins[operand] for operand, _ in body.ins]))
+                return [self.chosen(at, ins[0], outs) for outs in zip(*results, strict=True)]
+            case Scan() | While():
+                return self._loop(at, inside, every, ins, run)
+            case Call() | Map() | ShardMap():
+                (body,) = every
+                args = [self.into(at, inside, how, ins[operand]) for operand, how in body.ins]
+                outs = zip(body.outs, run(body, args), strict=True)
+                return [self.out_of(at, inside, how, value) for how, value in outs]
+            case _:
+                assert_never(inside)
 
     def _loop(
         self,

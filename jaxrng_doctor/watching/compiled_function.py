@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, assert_never
 
 import jax
 import jax.numpy as jnp
@@ -48,7 +48,17 @@ from jaxrng_doctor.tracing.host_rng import generators, preserving_host_rng
 from jaxrng_doctor.tracing.opaque_equations import taking_keys
 from jaxrng_doctor.tracing.program import trace_program
 from jaxrng_doctor.tracing.returned_values import is_array
-from jaxrng_doctor.tracing.scopes import Cond, While, control
+from jaxrng_doctor.tracing.scopes import (
+    Call,
+    Cond,
+    Control,
+    Map,
+    Opaque,
+    Scan,
+    ShardMap,
+    While,
+    control,
+)
 from jaxrng_doctor.tracing.vmap_primitive import kept_vmap
 from jaxrng_doctor.watching.program_stack import outermost_sampler, place_here
 from jaxrng_doctor.watching.sharded_arrays import SPREAD, here, is_spread, sample
@@ -222,14 +232,27 @@ def _is_out_of_sight(use: Use) -> bool:
             if not in_loop:
                 return False
         elif is_loop(at.eqn):
-            # JAX traces a loop's body with its vmaps transformed away: every example takes both
-            # branches.
-            if in_vmap and isinstance(control(at.eqn), (Cond, While)):
+            # JAX traces a loop's body with its vmaps transformed away.
+            if in_vmap and _is_run_for_all(control(at.eqn)):
                 return True
             in_loop = True
         elif not in_loop and at.eqn.primitive.name not in primitives.WITH_RULES:
             return True
     return False
+
+
+def _is_run_for_all(inside: Control | None) -> bool:
+    """Whether a vmap runs its jaxprs also for examples that would not run them on their own.
+
+    Every example takes both branches, and as many steps as the one that takes the most.
+    """
+    match inside:
+        case Cond() | While():
+            return True
+        case Call() | Map() | ShardMap() | Scan() | Opaque() | None:
+            return False
+        case _:
+            assert_never(inside)
 
 
 def transformed(call: Transformed, *, detail: bool = False) -> Compiled | None:

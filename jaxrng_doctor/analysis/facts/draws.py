@@ -6,7 +6,7 @@ import functools
 import itertools
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from jaxrng_doctor.analysis.keys.counts import KeyCount
 from jaxrng_doctor.analysis.keys.tables import Ledger
@@ -39,7 +39,17 @@ from jaxrng_doctor.tracing.places import (
     named_by_user,
 )
 from jaxrng_doctor.tracing.program import Trace
-from jaxrng_doctor.tracing.scopes import EqnPath, Map, ShardMap, control
+from jaxrng_doctor.tracing.scopes import (
+    Call,
+    Cond,
+    EqnPath,
+    Map,
+    Opaque,
+    Scan,
+    ShardMap,
+    While,
+    control,
+)
 
 
 def draw_facts(
@@ -292,11 +302,14 @@ def _meets(draw: Use, ref: ScopeRef) -> bool:
     site = ref.at.eqn.params.get("site")
     if site is not None and not site.declares:
         return False
-    over = control(ref.at.eqn)
     level = len(ref.at.above())
-    return isinstance(over, (Map, ShardMap)) and meets_varying(
-        over, ref.axis_name, draw.path[level:]
-    )
+    match control(ref.at.eqn):
+        case Map() | ShardMap() as over:
+            return meets_varying(over, ref.axis_name, draw.path[level:])
+        case Call() | Cond() | Scan() | While() | Opaque() | None:
+            return False  # none of these opens a scope of devices
+        case other:
+            assert_never(other)
 
 
 def _declared(draw: Use, ref: ScopeRef) -> bool:

@@ -290,9 +290,14 @@ class Engine(Walk[Value | None, ScopeRef]):
         out: Value | None,
         test: Value | None,
     ) -> Value | None:
-        turns: Value | str | None = test
-        if isinstance(inside, Scan):
-            turns = f"{'reversed ' * inside.reverse}{inside.length}"
+        turns: Value | str | None
+        match inside:
+            case Scan():
+                turns = f"{'reversed ' * inside.reverse}{inside.length}"
+            case While():
+                turns = test
+            case _:
+                assert_never(inside)
         return after_loop(self.values, at, start, carried, out, turns)
 
     # -- equations that compute --------------------------------------------------------

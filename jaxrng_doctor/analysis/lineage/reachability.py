@@ -29,7 +29,7 @@ class Guards:
 
     def by_inputs(self, use: Use) -> bool:
         """Whether the program's inputs decide, or may decide, if the use is executed."""
-        return _depends_on_inputs(self.of(use)) or any(s.kind == "while" for s in use.scopes)
+        return _depends_on_inputs(self.of(use)) or any(s.size is None for s in use.scopes)
 
     def exclude(self, use: Use, other: Use) -> bool:
         """Whether the two are in different branches of one choice, possibly of two equations."""

@@ -98,7 +98,10 @@ def _title(inside: Entered, number: int) -> str:
             return ("condition", "body")[number]
         case Cond():
             return f"branch {number}"
-    return ""
+        case Call() | Map() | ShardMap() | Scan():
+            return ""
+        case _:
+            assert_never(inside)
 
 
 def _labels(eqn: Eqn, inside: Entered) -> tuple[str, ...]:
@@ -112,7 +115,7 @@ def _how(inside: Entered, how: How) -> str:
         case Whole():
             return SAME if scopes(inside) else ""
         case Along(axis):
-            return "each step's" if isinstance(inside, Scan) else f"axis {axis}"
+            return _along(inside, axis)
         case Block(dims):
             cuts = [
                 f"axis {d} over {', '.join(map(str, names))}" for d, names in dims.items() if names
@@ -124,6 +127,16 @@ def _how(inside: Entered, how: How) -> str:
             return ""
         case _:
             assert_never(how)
+
+
+def _along(inside: Entered, axis: int) -> str:
+    match inside:
+        case Scan():
+            return "each step's"
+        case Call() | Cond() | Map() | ShardMap() | While():
+            return f"axis {axis}"
+        case _:
+            assert_never(inside)
 
 
 class Counts:

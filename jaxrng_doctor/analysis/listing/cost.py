@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from jaxrng_doctor.jax_internals import equations
 from jaxrng_doctor.tracing.program import Trace
-from jaxrng_doctor.tracing.scopes import Call, Map, ShardMap, control
+from jaxrng_doctor.tracing.scopes import (
+    Call,
+    Cond,
+    Control,
+    Map,
+    Opaque,
+    Scan,
+    ShardMap,
+    While,
+    control,
+)
 
 MOST_USES = 32
 """XLA compiles this many draws and splits in about half a second, in a branch in twice that."""
@@ -26,6 +38,17 @@ def takes_long(trace: Trace) -> bool:
             if draws.key_operands(eqn) or not bodies:
                 total += times
                 continue
-            once = isinstance(control(eqn), Call | Map | ShardMap)
-            waiting += [(body, times if once else 2 * times) for body in bodies]
+            more = times * _times_compiled(control(eqn))
+            waiting += [(body, more) for body in bodies]
     return total > MOST_USES
+
+
+def _times_compiled(inside: Control | None) -> int:
+    """How often the jaxprs of an equation are compiled for each time that the equation is."""
+    match inside:
+        case Call() | Map() | ShardMap():
+            return 1
+        case Cond() | Scan() | While() | Opaque() | None:
+            return 2
+        case _:
+            assert_never(inside)
