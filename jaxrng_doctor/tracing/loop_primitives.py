@@ -8,7 +8,6 @@ has no such rule.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -77,11 +76,9 @@ def _draws(params: dict[str, Any]) -> bool:
     return any(draws.inside(value) for value in params.values() if equations.is_jaxpr(value))
 
 
-_PATCHES = (_keep(scan_p), _keep(while_p))
+_PATCH = patches.together(*map(_keep, (scan_p, while_p)))
 
 
-@contextlib.contextmanager
-def keeping_loops() -> Any:
+def keeping_loops() -> patches.Patch:
     """While open, stage loops with draws whole, in threads that keep vmaps."""
-    with _PATCHES[0], _PATCHES[1]:
-        yield
+    return _PATCH

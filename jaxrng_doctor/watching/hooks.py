@@ -17,7 +17,7 @@ import jax
 
 from jaxrng_doctor._util.time_limit import is_ours
 from jaxrng_doctor._util.tracebacks import unseen
-from jaxrng_doctor.jax_internals import call_hooks, patches
+from jaxrng_doctor.jax_internals import call_hooks, patches, stacks
 from jaxrng_doctor.jax_internals.calldata import JitCall
 from jaxrng_doctor.jax_internals.equations import AnyJaxpr
 from jaxrng_doctor.jax_internals.files import JAX_DIR
@@ -42,7 +42,7 @@ from jaxrng_doctor.watching.transformed import CALLING, MAKING, OF_JAX, Transfor
 _NO_USES = frozenset({"clone", "fold_in", "key_data", "key_impl", "wrap_key_data"})
 
 # JAX itself compiles these, after it has traced the body with its vmaps transformed away.
-_LOOPING = ("cond", "fori_loop", "map", "scan", "switch", "while_loop")
+_LOOPING = ("cond", "switch", *stacks.LOOPS)
 
 _state = threading.local()
 _open: list[Listener] = []
