@@ -52,6 +52,16 @@ def batched(eqn: Eqn, values: Sequence[Any], dims: Sequence[int | None]) -> Any:
     return rule(None, values, dims, **eqn.params)
 
 
+def is_elementwise(primitive: Primitive) -> bool:
+    """Whether JAX batches the primitive as an elementwise one, along any axis (0.6 to 0.12).
+
+    Some elementwise primitives, such as `select_n`, have a special rule: `False` for them.
+    """
+    older = getattr(_batching.primitive_batchers, "get", batchers.get)
+    rule = getattr(batchers.get(primitive) or older(primitive), "func", None)
+    return rule in (_batching.vectorized_batcher, _batching.broadcast_batcher)
+
+
 def without_dead_code(jaxpr: AnyJaxpr, used_outputs: Sequence[bool]) -> tuple[Any, list[bool]]:
     """The jaxpr, open, without dead code, and whether it kept each input (0.6 to 0.12).
 

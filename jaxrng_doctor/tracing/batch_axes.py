@@ -2,7 +2,8 @@
 
 A target without `in_axes` may map over a batch somewhere inside. The batch axes of its inputs
 and outputs are found by following axes through the equations around the outermost vmaps. An axis
-that is lost on the way (summed over, reshaped) is not a batch axis.
+that is lost on the way (summed over, reshaped) is not a batch axis. A primitive that `_moved` does
+not know loses all axes.
 """
 
 from __future__ import annotations
@@ -11,12 +12,42 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from jaxrng_doctor.jax_internals import equations
+from jaxrng_doctor.jax_internals import equations, jaxprs
 from jaxrng_doctor.jax_internals.equations import AnyJaxpr, Atom, Eqn, Jaxpr
 from jaxrng_doctor.tracing.places import At
 from jaxrng_doctor.tracing.scopes import Call, Entered, Map, control
 from jaxrng_doctor.tracing.walk import Here, JoiningWalk
 
+# With `jaxprs.is_elementwise`, the primitives whose outputs depend, at each position, only on the
+# operands at this position.
+_ELEMENTWISE = frozenset(
+    {
+        "add_any",
+        "clamp",
+        "convert_element_type",
+        "copy_p",
+        "name",
+        "reshard",
+        "select_n",
+        "sharding_constraint",
+        "stop_gradient",
+    }
+)
+# Their outputs are their operands, in the same order.
+_PASSING = frozenset({"device_put", "optimization_barrier", "pvary"})
+# The parameter with the axis, or axes, along which each of these moves or combines elements.
+_ALONG = {
+    "cumlogsumexp": "axis",
+    "cummax": "axis",
+    "cummin": "axis",
+    "cumprod": "axis",
+    "cumsum": "axis",
+    "rev": "dimensions",
+    "sort": "dimension",
+}
+_SCATTERS = frozenset(
+    {"scatter", "scatter-add", "scatter-max", "scatter-min", "scatter-mul", "scatter-sub"}
+)
 _RESULT = -1
 _Mark = tuple[int, int, int]
 """The index of an input (or `_RESULT`: a vmap's output), one of its axes, and its position now."""
@@ -77,6 +108,8 @@ class _Axes(JoiningWalk[_Marks]):
         del here
         if control(at.eqn) is not None:
             return [self.nothing] * len(at.eqn.outvars)
+        if at.eqn.primitive.name in _PASSING:
+            return ins
         return [_through(at.eqn, ins, var.aval) for var in at.eqn.outvars]
 
     def _vmap(self, eqn: Eqn, ins: Sequence[_Marks]) -> list[_Marks]:
@@ -115,8 +148,28 @@ def _moved(eqn: Eqn, atom: Atom, axis: int, out: Any) -> int | None:
         return None if axis in gone else axis - sum(g < axis for g in gone)
     if name == "dot_general":
         return _in_product(eqn, atom, axis)
+    if name == "conv_general_dilated":
+        numbers = params["dimension_numbers"]
+        is_batch = atom is eqn.invars[0] and axis == numbers.lhs_spec[0]
+        return int(numbers.out_spec[0]) if is_batch and params["batch_group_count"] == 1 else None
     same_shape = getattr(out, "shape", None) == atom.aval.shape
-    return axis if same_shape and name not in ("reshape", "rev", "sort", "gather") else None
+    return axis if same_shape and _stays(eqn, atom, axis) else None
+
+
+def _stays(eqn: Eqn, atom: Atom, axis: int) -> bool:
+    """Whether each index of `axis` of `atom` affects only this index of an output of its shape."""
+    params, name = eqn.params, eqn.primitive.name
+    if name in _ALONG:
+        along = params[_ALONG[name]]
+        return axis not in (along if isinstance(along, tuple) else (along,))
+    if name in _SCATTERS:
+        moving = params["dimension_numbers"].scatter_dims_to_operand_dims
+        return atom is eqn.invars[0] and axis not in moving
+    if name == "dynamic_update_slice":
+        operand, update = eqn.invars[:2]
+        is_whole = operand.aval.shape[axis] == update.aval.shape[axis]
+        return is_whole and (atom is operand or atom is update)
+    return name in _ELEMENTWISE or jaxprs.is_elementwise(eqn.primitive)
 
 
 def _in_product(eqn: Eqn, atom: Atom, axis: int) -> int | None:
