@@ -232,7 +232,7 @@ def _samplers() -> bool:
 
 def _key_primitives() -> bool:
     names = {eqn.primitive.name for eqn in _eqns(_trace(_draws, _WORDS))}
-    wanted = {"random_wrap", primitives.SPLIT, "random_fold_in", "random_bits"}
+    wanted = {"random_wrap", primitives.SPLIT, primitives.FOLD_IN, "random_bits"}
     return wanted <= names and not names.isdisjoint(primitives.DRAWING)
 
 

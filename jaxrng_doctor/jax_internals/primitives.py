@@ -1,6 +1,6 @@
 """Names of the JAX primitives that jaxrng-doctor treats specially, tested on JAX 0.6 to 0.12.
 
-Those that make and derive keys (`random_split`, …) are public, in `jax.extend.core.primitives`.
+Those that make and derive keys (`SEED`, `SPLIT`, …) are public, in `jax.extend.core.primitives`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ PMAP = "xla_pmap"
 
 SHARD_MAP = "shard_map"
 
+SEED = "random_seed"
+
 SPLIT = "random_split"
+
+FOLD_IN = "random_fold_in"
 
 KEYLESS = "rng_uniform"
 """`lax.rng_uniform`: its numbers come from the device, not from a key."""

@@ -39,6 +39,7 @@ JAX_NAMES = {
     *("api.py", "pjit.py", "dispatch.py", "loops.py", "pmap.py", "ad_checkpoint.py", "batching.py"),
     *("_internal_", "rematted_computation", "call_hi_primitive", "xla_pmap"),
     *("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "closed_call", "core_call"),
+    *("random_seed", "random_split", "random_fold_in"),
     *("_infer_params", "_check_prng_key", "_get_fastpath_data", "_run_python_pjit"),
 }
 JAX_ATTRIBUTES = {"batch_dim", "primal", "parent_trace", "call_wrapped", "_base_array"}

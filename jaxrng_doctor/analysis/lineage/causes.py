@@ -11,6 +11,7 @@ from typing import TypeVar
 from jaxrng_doctor.analysis.lineage.describe import describe, parameters
 from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.analysis.lineage.values import CREATING, EQUAL, Value
+from jaxrng_doctor.jax_internals import primitives
 from jaxrng_doctor.model.facts import Cause, Step
 from jaxrng_doctor.tracing.places import At, library_functions, locate
 
@@ -31,8 +32,8 @@ _FOLLOWED = frozenset(
         "expand_dims",
         "gather",
         "random_clone",
-        "random_fold_in",
-        "random_split",
+        primitives.FOLD_IN,
+        primitives.SPLIT,
         "random_unwrap",
         "random_wrap",
         "reshape",
@@ -46,7 +47,7 @@ _FOLLOWED = frozenset(
         "unstack",
     }
 )
-_DERIVING = {"random_split": "split", "random_fold_in": "fold_in"}
+_DERIVING = {primitives.SPLIT: "split", primitives.FOLD_IN: "fold_in"}
 _REPEATING = frozenset({"broadcast_in_dim", "concatenate", "gather", "stack", "tile"})
 
 
@@ -64,21 +65,21 @@ def cause_of(draw: Use, depth: int) -> Cause:
     line = list(ancestry(key))
     root = line[-1]
     phrase = describe(key)
-    made = _step(root) if root.op == "random_seed" else None
+    made = _step(root) if root.op == primitives.SEED else None
     if key.along(depth) is EQUAL:
         repeated = next((v for v in line if v.op in _REPEATING), None)
         return Cause("equal values", phrase, made=_step(repeated) if repeated else made)
     inside = [v for v in line if v.birth is not None and v.birth.depth > depth]
     steps = tuple(step for v in inside if v.op in _DERIVING and (step := _step(v)))
     if scope.kind != "vmap":
-        seeded = root.op == "random_seed" and root in inside
+        seeded = root.op == primitives.SEED and root in inside
         return Cause("seed" if seeded else "loop constant", phrase, made=made, steps=steps)
     entering = {id(value): name for value, name in scope.operands}
     door = next((v for v in line if id(v) in entering), None)
     if door is not None and entering[id(door)] is not None:
         name = entering[id(door)] or ""
         return Cause("unmapped", describe(door), name=name, made=made, steps=steps)
-    if root.op == "random_seed" and root in inside:
+    if root.op == primitives.SEED and root in inside:
         return Cause("seed", phrase, made=made, steps=steps)
     return Cause("captured", describe(door or root), made=made, steps=steps)
 
@@ -118,7 +119,7 @@ class Lines:
         root, is_made_of_constants = _along(key, self._origins, _origin)
         if not is_made_of_constants:
             return None  # such as a key folded with a step, or with a count in a ref
-        if root.op == "random_seed" and all(arg.op in ("literal", "const") for arg in root.args):
+        if root.op == primitives.SEED and all(arg.op in ("literal", "const") for arg in root.args):
             inside = root.birth is not None and jit in root.birth.above()
             return Step("seed", locate(root.birth)) if inside else None
         return Step("captured", None) if root.op == "const" and _is_constant(root) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jaxrng_doctor.analysis.lineage.values import Value
+from jaxrng_doctor.jax_internals import primitives
 
 INDICES = "ijklmn"
 TRANSPARENT = frozenset(
@@ -73,12 +74,12 @@ def describe(value: Value, depth: int = 5) -> str:  # noqa: C901
             return "the final carry of a loop"
         case "chosen":
             return "one of " + " and ".join(args[1:])
-        case "random_seed":
+        case primitives.SEED:
             return f"key({args[0]})"
-        case "random_split":
+        case primitives.SPLIT:
             shape = parameters(value)["shape"]
             return f"split({args[0]}, {shape[0] if len(shape) == 1 else shape})"
-        case "random_fold_in":
+        case primitives.FOLD_IN:
             return f"fold_in({args[0]}, {args[1]})"
         case "unstack":
             return f"{args[0]}[{value.params[0]}]"

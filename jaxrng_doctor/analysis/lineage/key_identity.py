@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxrng_doctor.analysis.lineage.describe import parameters
 from jaxrng_doctor.analysis.lineage.values import Value
+from jaxrng_doctor.jax_internals import primitives
 from jaxrng_doctor.jax_internals.equations import Eqn
 
 _Index = tuple[int, ...]
@@ -49,12 +50,12 @@ def _child_number(array: Value, index: _Index) -> int | None:
     Partitionable threefry computes the key from its parent and this number alone; `None` if that
     does not apply, or if the number is unknown.
     """
-    if array.op not in ("random_split", "random_fold_in") or array.args[0].axes:
+    if array.op not in (primitives.SPLIT, primitives.FOLD_IN) or array.args[0].axes:
         return None
     eqn = array.birth.eqn
     if str(eqn.invars[0].aval.dtype) != "key<fry>" or not eqn.ctx.threefry_partitionable:
         return None
-    if array.op == "random_fold_in":
+    if array.op == primitives.FOLD_IN:
         data = array.args[1]
         return int(data.params[1]) if data.op == "literal" else None
     shape = eqn.params["shape"]

@@ -20,6 +20,7 @@ from jaxrng_doctor.analysis.lineage.values import (
     over_chosen,
     over_either,
 )
+from jaxrng_doctor.jax_internals import primitives
 from jaxrng_doctor.model.facts import Variation
 from jaxrng_doctor.tracing.places import At
 
@@ -29,8 +30,8 @@ _LONG = 1 << 24
 _CHAIN = frozenset(
     {
         "random_clone",
-        "random_fold_in",
-        "random_split",
+        primitives.FOLD_IN,
+        primitives.SPLIT,
         "random_unwrap",
         "random_wrap",
         "reshape",
@@ -128,7 +129,7 @@ def _advances(after: Value, before: Value) -> bool:
     while not after.equals(before):
         if after.op not in _CHAIN:
             return False
-        hashed |= after.op in ("random_split", "random_fold_in")
+        hashed |= after.op in (primitives.SPLIT, primitives.FOLD_IN)
         after = after.args[0]
     return hashed
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from jaxrng_doctor.jax_internals import primitives
 from jaxrng_doctor.model.facts import Variation
 
 CONSTANT, EQUAL, DISTINCT, UNKNOWN = Variation
@@ -110,7 +111,7 @@ class Values:
         return value
 
 
-CREATING = frozenset({"random_fold_in", "random_seed", "random_split"})
+CREATING = frozenset({primitives.FOLD_IN, primitives.SEED, primitives.SPLIT})
 """Operations that create a key."""
 
 SEPARATE = CREATING | {"random_clone"}

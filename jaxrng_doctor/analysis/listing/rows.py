@@ -45,8 +45,8 @@ from jaxrng_doctor.tracing.scopes import EqnPath
 
 _KINDS: dict[str, LineKind] = {
     primitives.SPLIT: "split",
-    "random_fold_in": "fold_in",
-    "random_seed": "seed",
+    primitives.FOLD_IN: "fold_in",
+    primitives.SEED: "seed",
 }
 
 Scopes = tuple[ScopeMark, ...]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from jaxrng_doctor.analysis.lineage.describe import TRANSPARENT, describe, index_of, parameters
 from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.analysis.listing.rows import ListedValue
+from jaxrng_doctor.jax_internals import primitives
 from jaxrng_doctor.model.listing import KeyNode, NodeKind
 from jaxrng_doctor.tracing.places import locate
 from jaxrng_doctor.tracing.scopes import EqnPath
@@ -122,7 +123,7 @@ def _core(value: Value) -> Value:
 
 def _parents(value: Value) -> Iterator[Value]:
     """The keys that a key is derived from; for a `fold_in` or an index, not the integer."""
-    if value.op == "random_seed":
+    if value.op == primitives.SEED:
         return
     if value.op in _JOINING:
         yield from value.args
@@ -141,12 +142,12 @@ def _step(value: Value) -> tuple[NodeKind, str]:  # noqa: C901
             return "input", str(value.params)
         case "const" | "literal":
             return "captured", describe(value)
-        case "random_seed":
+        case primitives.SEED:
             return "seed", describe(value)
-        case "random_split":
+        case primitives.SPLIT:
             shape = parameters(value)["shape"]
             return "split", f"split({shape[0] if len(shape) == 1 else shape})"
-        case "random_fold_in":
+        case primitives.FOLD_IN:
             return "fold_in", f"fold_in({describe(value.args[1])})"
         case "element":
             return "index", f"[{index_of(value.params[1])}]"

@@ -13,6 +13,7 @@ from jaxrng_doctor.analysis.lineage.values import (
     of_one_to_one,
     over_all,
 )
+from jaxrng_doctor.jax_internals import primitives
 from jaxrng_doctor.jax_internals.equations import Eqn
 
 
@@ -41,9 +42,9 @@ def _unwrap(eqn: Eqn, args: tuple[Value, ...]) -> Any:
 
 TRANSFERS = {
     "random_clone": elementwise(of_one_to_one),
-    "random_fold_in": _fold_in,
-    "random_seed": elementwise(of_one_to_one),
-    "random_split": _split,
+    primitives.FOLD_IN: _fold_in,
+    primitives.SEED: elementwise(of_one_to_one),
+    primitives.SPLIT: _split,
     "random_unwrap": _unwrap,
     "random_wrap": _wrap,
 }
