@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from jaxrng_doctor.analysis.lineage.describe import describe, parameters
+from jaxrng_doctor.analysis.lineage.transfers import indexing, keys, moving
 from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.analysis.lineage.values import CREATING, EQUAL, Value
 from jaxrng_doctor.jax_internals import primitives
@@ -20,33 +21,18 @@ T = TypeVar("T")
 # The ancestry of a key continues at the first operand of these.
 _FOLLOWED = frozenset(
     {
+        *indexing.TRANSFERS,
+        *keys.TRANSFERS,
+        *moving.TRANSFERS,
         "block",
-        "broadcast_in_dim",
         "carry",
-        "concatenate",
         "convert_element_type",
         "copy",
         "copy_p",
-        "dynamic_slice",
         "element",
-        "expand_dims",
-        "gather",
-        "random_clone",
-        primitives.FOLD_IN,
-        primitives.SPLIT,
-        "random_unwrap",
-        "random_wrap",
-        "reshape",
-        "rev",
-        "slice",
-        "squeeze",
-        "stack",
         "stacked",
-        "tile",
-        "transpose",
-        "unstack",
     }
-)
+) - {primitives.SEED}
 _DERIVING = {primitives.SPLIT: "split", primitives.FOLD_IN: "fold_in"}
 _REPEATING = frozenset({"broadcast_in_dim", "concatenate", "gather", "stack", "tile"})
 

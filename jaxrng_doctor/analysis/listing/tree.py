@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from jaxrng_doctor.analysis.lineage.describe import TRANSPARENT, describe, index_of, parameters
+from jaxrng_doctor.analysis.lineage.transfers import indexing
 from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.analysis.listing.rows import ListedValue
 from jaxrng_doctor.jax_internals import primitives
@@ -16,7 +17,7 @@ from jaxrng_doctor.model.listing import KeyNode, NodeKind
 from jaxrng_doctor.tracing.places import locate
 from jaxrng_doctor.tracing.scopes import EqnPath
 
-_INDEXING = frozenset({"block", "dynamic_slice", "element", "gather", "slice", "unstack"})
+_INDEXING = frozenset({"block", "element", *indexing.TRANSFERS})
 _JOINING = frozenset({"concatenate", "stack"})
 _CHOOSING = frozenset({"chosen", "select_n"})
 

@@ -2,15 +2,15 @@
 
 import pytest
 
-from jaxrng_doctor.analysis.lineage.transfers import TRANSFERS, elementwise, indexing, keys, shapes
+from jaxrng_doctor.analysis.lineage.transfers import TRANSFERS, elementwise, indexing, keys, moving
 from jaxrng_doctor.analysis.lineage.values import DISTINCT, EQUAL
 from tests.lineage.brute_force import SCOPES, outcome, tried
-from tests.lineage.transfers import test_elementwise, test_indexing, test_keys, test_shapes
+from tests.lineage.transfers import test_elementwise, test_indexing, test_keys, test_moving
 
-FAMILIES = [elementwise, indexing, keys, shapes]
+FAMILIES = [elementwise, indexing, keys, moving]
 CASES = [
     case
-    for module in (test_elementwise, test_indexing, test_keys, test_shapes)
+    for module in (test_elementwise, test_indexing, test_keys, test_moving)
     for case in module.CASES
     if not case.unsound
 ]

@@ -1,5 +1,6 @@
 """The transfers of indexing by brute force: their claims hold for all small inputs."""
 
+import jax.numpy as jnp
 import pytest
 from jax import lax
 
@@ -46,6 +47,21 @@ def gather(shape, indices, numbers, dtype="int32", *, axis=0, mode=CLIP, **notes
     )
 
 
+def unstack(array, axis, **notes):
+    return Case(
+        "unstack",
+        lambda x: (
+            [lax.index_in_dim(x, i, axis, keepdims=False) for i in range(x.shape[axis])]
+            if not hasattr(lax, "unstack_p")
+            else jnp.unstack(x, axis=axis)
+        ),
+        (array,),
+        label=f"axis={axis}",
+        params={"axis": axis},
+        **notes,
+    )
+
+
 CASES = [
     *(cut(*each) for each in SLICES),
     cut((2, 2), (0, 0), (1, 2), dtype="words"),
@@ -67,6 +83,10 @@ CASES = [
     gather((2, 2), (1,), (0, 1), "words"),
     gather((2, 2), (1,), (0, 1), "words", axis=1),
     gather((2, 2), (2, 1), (0, 1), "words"),
+    *(unstack(Operand((2, 3)), axis) for axis in (0, 1)),
+    unstack(Operand((3,)), 0),
+    unstack(Operand((2, 2), "words"), 0),
+    unstack(Operand((2, 2), "words"), 1, coarse="single words may be equal"),
 ]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jaxrng_doctor.analysis.lineage.transfers import elementwise, indexing, keys, shapes
+from jaxrng_doctor.analysis.lineage.transfers import elementwise, indexing, keys, moving
 from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.model.facts import Variation
 
@@ -19,7 +19,7 @@ Shape = tuple[Mapping[int, Variation], tuple[Variation, ...]]
 
 TRANSFERS: dict[str, Callable[[Any, tuple[Value, ...]], Shape]] = {
     **elementwise.TRANSFERS,
-    **shapes.TRANSFERS,
+    **moving.TRANSFERS,
     **indexing.TRANSFERS,
     **keys.TRANSFERS,
 }

@@ -1,4 +1,4 @@
-"""Primitives that take parts of an array: `slice`, `dynamic_slice`, `gather`."""
+"""Primitives that take parts of an array: `slice`, `unstack`, `dynamic_slice`, `gather`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from jaxrng_doctor.model.facts import Variation
 def _slice(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     """Parts of pairwise distinct values are pairwise distinct, parts of equal values are equal."""
     cut = eqn.outvars[0].aval.shape[-1] if eqn.outvars[0].aval.ndim else None
-    return without_words(eqn, cut, args[0].over, args[0].axes)
+    return _without_words(eqn, cut, args[0].over, args[0].axes)
 
 
-def without_words(eqn: Eqn, left: int | None, over: Any, axes: Any) -> Any:
+def _without_words(eqn: Eqn, left: int | None, over: Any, axes: Any) -> Any:
     """`over` and `axes`, undistinguished if only some of the words of each raw key are taken.
 
     Single words of distinct keys may be equal: the first is 0 for every seed. `left`: the size that
@@ -39,7 +39,7 @@ def _picked(args: tuple[Value, ...]) -> dict[int, Variation]:
 
 
 def _dynamic_slice(eqn: Eqn, args: tuple[Value, ...]) -> Any:
-    return without_words(eqn, eqn.params["slice_sizes"][-1], _picked(args), args[0].axes)
+    return _without_words(eqn, eqn.params["slice_sizes"][-1], _picked(args), args[0].axes)
 
 
 def _gather(eqn: Eqn, args: tuple[Value, ...]) -> Any:
@@ -52,7 +52,19 @@ def _gather(eqn: Eqn, args: tuple[Value, ...]) -> Any:
         # Any index gets the same value.
         return {d: EQUAL for i in indices for d in i.over} | dict(operand.over), (EQUAL,) * rank
     left = eqn.params["slice_sizes"][-1]
-    return without_words(eqn, left, _picked(args), (UNKNOWN,) * rank)
+    return _without_words(eqn, left, _picked(args), (UNKNOWN,) * rank)
 
 
-TRANSFERS = {"slice": _slice, "dynamic_slice": _dynamic_slice, "gather": _gather}
+def _unstack(eqn: Eqn, args: tuple[Value, ...]) -> Any:
+    axis, rest = eqn.params["axis"], list(args[0].axes)
+    del rest[axis]
+    left = 1 if axis == len(rest) else eqn.invars[0].aval.shape[-1]
+    return _without_words(eqn, left, args[0].over, tuple(rest))
+
+
+TRANSFERS = {
+    "dynamic_slice": _dynamic_slice,
+    "gather": _gather,
+    "slice": _slice,
+    "unstack": _unstack,
+}

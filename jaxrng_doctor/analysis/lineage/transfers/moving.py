@@ -8,7 +8,6 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxrng_doctor.analysis.lineage.transfers.elementwise import may_be_words, undistinguished
-from jaxrng_doctor.analysis.lineage.transfers.indexing import without_words
 from jaxrng_doctor.analysis.lineage.values import (
     DISTINCT,
     EQUAL,
@@ -117,13 +116,6 @@ def _stack(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     return _moved(eqn, over_all(args, of_either), axes, rows=axis < len(axes) - 1)
 
 
-def _unstack(eqn: Eqn, args: tuple[Value, ...]) -> Any:
-    axis, rest = eqn.params["axis"], list(args[0].axes)
-    del rest[axis]
-    left = 1 if axis == len(rest) else eqn.invars[0].aval.shape[-1]
-    return without_words(eqn, left, args[0].over, tuple(rest))
-
-
 def _tile(eqn: Eqn, args: tuple[Value, ...]) -> Any:
     reps = eqn.params["reps"]
     axes = [a if n == 1 or a.is_same else UNKNOWN for a, n in zip(args[0].axes, reps, strict=True)]
@@ -166,5 +158,4 @@ TRANSFERS = {
     "stack": _stack,
     "tile": _tile,
     "transpose": _transpose,
-    "unstack": _unstack,
 }

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from jaxrng_doctor.analysis.lineage.transfers import shapes
+from jaxrng_doctor.analysis.lineage.transfers import moving
 from tests.lineage.brute_force import Case, Operand, binding, outcome, parameters, tried
 
 # Shapes of the same size; each is reshaped to each of the others.
@@ -51,21 +51,6 @@ def stack(arrays, axis, **notes):
         "stack",
         lambda *arrays: jnp.stack(arrays, axis),
         arrays,
-        label=f"axis={axis}",
-        params={"axis": axis},
-        **notes,
-    )
-
-
-def unstack(array, axis, **notes):
-    return Case(
-        "unstack",
-        lambda x: (
-            [lax.index_in_dim(x, i, axis, keepdims=False) for i in range(x.shape[axis])]
-            if not hasattr(lax, "unstack_p")
-            else jnp.unstack(x, axis=axis)
-        ),
-        (array,),
         label=f"axis={axis}",
         params={"axis": axis},
         **notes,
@@ -176,10 +161,6 @@ CASES = [
     stack((Operand((2,)),) * 3, 0),
     stack((Operand((2,), "words"),) * 2, 0),
     stack((Operand((2,), "words", (0, 1)),) * 2, 1),
-    *(unstack(Operand((2, 3)), axis) for axis in (0, 1)),
-    unstack(Operand((3,)), 0),
-    unstack(Operand((2, 2), "words"), 0),
-    unstack(Operand((2, 2), "words"), 1, coarse="single words may be equal"),
     *(tile(Operand((2, 3)), reps) for reps in [(1, 1), (2, 1), (1, 2), (0, 1)]),
     tile(Operand((1,)), (3,), coarse="an axis of size 1 may be called distinct"),
     tile(Operand((2,), "words"), (2,)),
@@ -196,11 +177,11 @@ CASES = [
 
 @pytest.mark.parametrize("case", parameters(CASES))
 def test_what_is_claimed_holds_of_all_small_inputs(case):
-    found = outcome(tried(case, CASES), shapes.TRANSFERS[case.primitive])
+    found = outcome(tried(case, CASES), moving.TRANSFERS[case.primitive])
 
     assert found.false == []
     assert case.coarse or found.missed == []
 
 
 def test_each_primitive_is_tried():
-    assert {case.primitive for case in CASES} == set(shapes.TRANSFERS)
+    assert {case.primitive for case in CASES} == set(moving.TRANSFERS)
