@@ -1,6 +1,6 @@
-"""The list of report formats. To add one, add a module to this package and an entry here.
+"""The list of report formats. Each renders a `Report` as text that ends with a newline.
 
-Each renders a `Report` as text that ends with a newline.
+To add one, see "an output format" in CONTRIBUTING.md: the help and the documentation list them too.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What each primitive does to abstract values: one file per family, and one table for all.
 
 A transfer takes an equation and the values of its operands, and returns the `over` and `axes` that
-each output has. To add a primitive, add a line or a function to its family. A primitive without a
-transfer is treated as an unknown pure function of its operands, which is always safe.
+each output has. To add a primitive, add a line or a function to its family; CONTRIBUTING.md says
+what else may depend on it. A primitive without a transfer is treated as an unknown pure function of
+its operands, which is always safe.
 """
 
 from __future__ import annotations
