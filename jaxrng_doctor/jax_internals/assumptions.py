@@ -354,7 +354,8 @@ def _shortcuts() -> bool:
 
 def _eager_uses() -> bool:
     asked = [jax.random.split, jax.random.fold_in, jax.random.normal, jax.random.bits]
-    return all(call_hooks.EAGER_CHECK in each.__code__.co_names for each in asked)
+    clones = {"bind", call_hooks.CLONE} <= set(jax.random.clone.__code__.co_names)
+    return clones and all(call_hooks.EAGER_CHECK in each.__code__.co_names for each in asked)
 
 
 def _eager_loops() -> bool:

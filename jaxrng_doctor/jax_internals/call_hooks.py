@@ -297,8 +297,36 @@ def each_eager_use(note: Callable[[str, Any, bool], None]) -> Patch:
 
         return check
 
-    home = _random if hasattr(_random, EAGER_CHECK) else _random.core
-    return attribute(home, EAGER_CHECK, replaced)
+    return attribute(_where(EAGER_CHECK), EAGER_CHECK, replaced)
+
+
+@functools.cache
+def each_eager_clone(note: Callable[[Any], None]) -> Patch:
+    """While open, call `note(key)` with the result of each eager `jax.random.clone`.
+
+    `jax.random.clone` binds `random_clone_p`, whose result is another object than its operand
+    (0.6 to 0.12).
+    """
+
+    def replaced(original: Any) -> Callable[..., Any]:
+        def bind(*args: Any, **params: Any) -> Any:
+            with unseen:
+                cloned = original(*args, **params)
+                if is_eager() and is_plain():
+                    note(cloned)
+                return cloned
+
+        return bind
+
+    return attribute(getattr(_where(CLONE), CLONE), "bind", replaced)
+
+
+CLONE = "random_clone_p"
+
+
+def _where(name: str) -> Any:
+    """The module of `jax.random` that has a private name: a package since 0.10."""
+    return _random if hasattr(_random, name) else _random.core
 
 
 EAGER_CHECK = "_check_prng_key"

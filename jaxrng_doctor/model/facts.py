@@ -5,11 +5,12 @@ A rule reads a `ProgramFacts` and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
-from jaxrng_doctor.model.findings import STRIP_LENGTH, Evidence, Place, Scope
+from jaxrng_doctor.model.findings import STRIP_LENGTH, Evidence, KeyUses, Place, Scope
 
 
 class Variation(IntEnum):
@@ -107,7 +108,8 @@ class ScopeFacts:
     over the words of a legacy key, not over keys. `via`: the library module that created the
     scope for the user, such as `flax.core.lift`; `""` if the user called JAX directly. `array`:
     a description of the array that each example or step takes one element of for its key. `cut`:
-    the loop made more steps than `evidence` covers.
+    the loop made more steps than `evidence` covers. `cause_id`: equal for draws that share a key
+    for one reason, in this scope or in another one.
     """
 
     scope: Scope
@@ -124,6 +126,7 @@ class ScopeFacts:
     array: str = ""
     reach: Reach = "many"
     cut: bool = False
+    cause_id: Hashable = None
 
     @property
     def is_checked(self) -> bool:
@@ -153,9 +156,9 @@ class DrawFacts:
     that share keys only together, as counted in the key table. `impl`: the key's implementation,
     `fry`, `rbg` or `urbg`. `jitted`: the innermost jitted function around it; `jit_takes_key`:
     that function receives a key. `constant`: where the key was created from a literal seed or
-    captured as a constant, with the op in `Step.op`. `decides`: a loop condition or another key
-    depends on the drawn values. `redone`: the draw only repeats, for a backward pass, a draw of
-    the forward pass.
+    captured as a constant, with the op in `Step.op`; `constant_id` is equal for draws from keys
+    that are derived from it. `decides`: a loop condition or another key depends on the drawn
+    values. `redone`: the draw only repeats, for a backward pass, a draw of the forward pass.
     """
 
     sampler: str
@@ -168,6 +171,7 @@ class DrawFacts:
     jitted: str | None = None
     jit_takes_key: bool = False
     constant: Step | None = None
+    constant_id: Hashable = None
     decides: bool = False
     redone: bool = False
 
@@ -198,13 +202,16 @@ class UseFacts:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Two uses of one key, `first` before `second` in the program.
+    """Two uses of one key, `first` before `second`.
 
     `counts`: for each key that is shared at both places in this way, how many uses share it.
     `calls`: the calls at which the paths to the two uses diverge, if both are at one place or if
     the same two places are also used with another key. `unreached`: with the given inputs, one of
     the two is not executed. `evidence`: from the key table, `None` if only the trace shows it.
     `library`: the library that makes both uses within one call of the user's.
+    `cause_id`: equal for pairs that share keys for one reason. `uses`: the keys of `counts`, each
+    with its uses. `derived`: the keys are equal only because a key from which both derive is used
+    twice. `later_step`: a loop makes the second use in a later step than the first.
     """
 
     first: UseFacts
@@ -214,19 +221,24 @@ class Shared:
     evidence: Evidence | None = None
     library: str = ""
     unreached: bool = False
+    cause_id: Hashable = None
+    uses: tuple[KeyUses, ...] = ()
+    derived: bool = False
+    later_step: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Returned:
     """A used key that the function also returns, at tree path `output`.
 
-    `unreached`: with the given inputs, the use is not executed.
+    `unreached`: with the given inputs, the use is not executed. `cause_id` as in `Shared`.
     """
 
     use: UseFacts
     output: str
     evidence: Evidence | None = None
     unreached: bool = False
+    cause_id: Hashable = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +246,9 @@ class CallUse:
     """A use of a key in one call: `op` is a draw's sampler or `split`.
 
     `function`: the compiled function that contains the use, `""` for an eager one. `call`: where
-    the user called it; `number`: the running number of the call in the program.
+    the user called it; `number`: the running number of the call in the program. `library`: the
+    library that calls `jax.random` for the user, `""` if none does; `in_library`: `place` is in it.
+    `is_callback`: `place` is in a function that a library calls within `call`.
     """
 
     op: str
@@ -242,6 +256,9 @@ class CallUse:
     function: str
     call: Place | None
     number: int
+    library: str = ""
+    in_library: bool = False
+    is_callback: bool = False
 
     @property
     def is_split(self) -> bool:
@@ -252,9 +269,10 @@ class CallUse:
 class Repeated:
     """Key values used in several calls, at two places or at one.
 
+    The `call` of `first` and `second` are the places at which the ways to them diverge.
     `calls`: for each such key, the number of calls that use it; `key`: the words of the first
     key. `library`: the library that makes all these uses within one call of the user's.
-    `one_call`: all uses that repeat a key are in calls at one place, that of `second`.
+    `cause_id` and `uses` as in `Shared`.
     """
 
     first: CallUse
@@ -262,7 +280,8 @@ class Repeated:
     calls: tuple[int, ...]
     key: str
     library: str = ""
-    one_call: bool = False
+    cause_id: Hashable = None
+    uses: tuple[KeyUses, ...] = ()
 
     @property
     def evidence(self) -> Evidence:

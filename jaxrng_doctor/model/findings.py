@@ -6,6 +6,7 @@ change a report.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -112,7 +113,8 @@ class Evidence:
     appearance, one entry per example, for at most the first 256 examples: `(0, 1, 0, 1)` means
     two alternating keys. `equal_pair`: two examples with the same key. `key`: the words of the
     shared key in hexadecimal. `fixed`: the index in the other scopes at which the keys were
-    counted, such as `"scan step 0"`; empty if there are no other scopes.
+    counted, such as `"scan step 0"`; empty if there are no other scopes. `unit`: what `examples`
+    counts, a value of `UNITS`; empty for uses at several places or draws over several scopes.
     """
 
     examples: int
@@ -121,6 +123,7 @@ class Evidence:
     equal_pair: tuple[int, int] | None = None
     key: str | None = None
     fixed: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,10 @@ class Help:
     code: str = ""
 
 
+KeyUses = tuple[Hashable, frozenset[Hashable]]
+"""A key and its uses, as ids that are unique within one program."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One problem at one place, usually that of the draw in the user's code.
@@ -160,6 +167,11 @@ class Finding:
     `label`: what is at `place`. `proof`: what the confidence is based on, if that is more
     specific than computed keys or the trace alone. `picture`: only with details, and only if
     computed keys prove the finding.
+
+    Findings of one program with equal `cause_id` have one cause, and are reported as one finding.
+    Its `parts` are these findings, if there are several, and `also` has the codes of those with
+    another code. `uses`: for a key that is used several times, its uses. `derived`: a finding
+    about another key is the reason for this one.
     """
 
     code: str
@@ -176,6 +188,11 @@ class Finding:
     label: str = "drawn here"
     proof: str = ""
     picture: Picture | None = None
+    cause_id: Hashable = None
+    uses: tuple[KeyUses, ...] = ()
+    derived: bool = False
+    parts: tuple[Finding, ...] = ()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

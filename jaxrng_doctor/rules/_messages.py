@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 
 from jaxrng_doctor.model.facts import (
@@ -270,6 +270,11 @@ def of_uses(shared: Shared) -> Evidence | None:
     )
 
 
+def before(shared: Shared) -> str:
+    """` in an earlier step` if that holds for the first use."""
+    return " in an earlier step" if shared.later_step else ""
+
+
 def at(place: Place | None, words: str, *, accepts: bool = False) -> tuple[Related, ...]:
     """A related place with its label, if the place is known."""
     return () if place is None else (Related(place, words, accepts),)
@@ -287,10 +292,19 @@ def of_pair(
 ) -> Finding:
     """A finding about two uses of one key, in one call or in several, placed at the second.
 
-    It is only a note if a library makes both uses within one call, which the user cannot change,
-    or if the given inputs do not reach both uses.
+    If the second is in a library, the finding is at the call that leads there. It is only a note if
+    a library makes both uses within one call, which the user cannot change, or if the given inputs
+    do not reach both uses.
     """
     inside = shared.library
+    place, label = shared.second.place, "split here" if shared.second.is_split else "drawn here"
+    if isinstance(shared, Shared):
+        derived = shared.derived
+    else:
+        second, derived = shared.second, shared.second.is_callback
+        if second.in_library and second.call is not None:
+            does = "splits it" if second.is_split else "draws"
+            place, label = second.call, f"{second.library} {does} within this call"
     unreached = isinstance(shared, Shared) and shared.unreached
     notes = [f"{inside} makes both uses, within one call from your code"] if inside else []
     if isinstance(shared, Shared) and not inside:
@@ -305,13 +319,22 @@ def of_pair(
         severity="note" if inside or unreached else severity,
         confidence="inferred" if shared.evidence is None else "proven",
         message=message,
-        place=shared.second.place,
-        label="split here" if shared.second.is_split else "drawn here",
+        place=place,
+        label=label,
         related=related,
         evidence=shared.evidence,
         help=() if inside else help,
         notes=tuple(notes),
+        cause_id=shared.cause_id,
+        uses=shared.uses,
+        derived=derived,
     )
+
+
+def is_eager_reuse(repeated: Repeated) -> bool:
+    """Whether the user's own code draws twice from a key, outside of compiled functions."""
+    uses = (repeated.first, repeated.second)
+    return not any(use.is_split or use.function or use.library for use in uses)
 
 
 def calls_to(shared: Shared) -> tuple[Related, ...]:
@@ -324,29 +347,34 @@ def calls_to(shared: Shared) -> tuple[Related, ...]:
     return tuple(Related(*each) for each in zip(shared.calls, words, accepts, strict=False))
 
 
-def calls_of(repeated: Repeated) -> tuple[Related, ...]:
-    """The calls that lead to the two uses, if they are at other places than the uses.
+def places_of(repeated: Repeated, done_first: str) -> tuple[Related, ...]:
+    """The place of the first use, and the calls that lead to both, each once.
 
-    An ignore comment counts at the call that repeats the keys, unless other calls do, too.
+    `done_first` is the label of the first use. An ignore comment counts at the call that repeats
+    the keys.
     """
-    first, second, one_call = repeated.first, repeated.second, repeated.one_call
-    calls = [
-        (first.call, "the first call is here", False),
-        (second.call, "and the next one here", one_call),
+    first, second = repeated.first, repeated.second
+    found: dict[Place, Related] = {}
+    taken = second.call if second.in_library and second.call else second.place
+    is_one = first.place == second.place
+    is_loop = first.call == second.call
+    places = [
+        (taken, "", False),
+        (None if is_one else first.place, done_first, False),
+        (first.call, "called from here" if is_loop else "the first call is here", is_loop),
+        (second.call, "and the next one here", True),
+        (second.place, f"the line of {second.library}", False),
     ]
-    if first.call == second.call:
-        calls = [(first.call, "called from here", one_call)]
-    own = (first.place, second.place)
-    return tuple(
-        Related(place, words, accepts)
-        for place, words, accepts in calls
-        if place and place not in own
-    )
+    for place, words, accepts in places:
+        if place is not None:
+            found.setdefault(place, Related(place, words, accepts))
+    return tuple(related for place, related in found.items() if place != taken)
 
 
 def use_in_call(use: CallUse) -> str:
     """The use and its function, such as `jax.random.normal in train_step`."""
-    return f"{use.op} in {use.function}" if use.function else use.op
+    where = use.function or use.library
+    return f"{use.op} in {where}" if where else use.op
 
 
 def finding(
@@ -361,6 +389,7 @@ def finding(
     help: tuple[Help, ...] = (),
     notes: tuple[str, ...] = (),
     sure: Confidence,
+    cause_id: Hashable = None,
 ) -> Finding:
     """A finding at a draw; one that the computed keys refute is only a note."""
     return Finding(
@@ -375,6 +404,7 @@ def finding(
         evidence=evidence,
         help=() if sure == "refuted" else help,
         notes=(REFUTED, *notes) if sure == "refuted" else notes,
+        cause_id=cause_id,
     )
 
 
@@ -403,4 +433,5 @@ def of_scopes(
         help=help,
         notes=(*notes(draw, shared), *more),
         sure=confidence(evidence),
+        cause_id=worst.cause_id,
     )

@@ -37,7 +37,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from jaxrng_doctor.model.facts import ProgramFacts, Shared
+from jaxrng_doctor.model.facts import ProgramFacts, Repeated, Shared
 from jaxrng_doctor.model.findings import Finding, Help
 from jaxrng_doctor.rules import _messages
 from jaxrng_doctor.rules.rule import Rule
@@ -47,6 +47,30 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
     for shared in program.shared:
         if _messages.is_reuse(shared):
             yield _finding(shared)
+    for repeated in program.repeated:
+        if _messages.is_eager_reuse(repeated):
+            yield _eager(repeated)
+
+
+def _eager(repeated: Repeated) -> Finding:
+    first, second = repeated.first, repeated.second
+    keys, uses = len(repeated.calls), repeated.calls[0]
+    if first.place == second.place:
+        which = "one key" if keys == 1 else f"each of {keys:,} keys"
+        more = "more than once" if len(set(repeated.calls)) > 1 else f"{uses:,} times"
+        message = f"{second.op} draws {more} from {which}"
+    else:
+        which = "a key" if keys == 1 else f"{keys:,} keys"
+        message = f"{second.op} draws from {which} that {first.op} already drew from"
+    return _messages.of_pair(
+        RULE.code,
+        RULE.name,
+        RULE.severity,
+        repeated,
+        message=message,
+        related=_messages.places_of(repeated, "the first draw from this key"),
+        help=_help(_TWO if uses == 2 else _split_for(uses)),
+    )
 
 
 def _finding(shared: Shared) -> Finding:
@@ -54,11 +78,12 @@ def _finding(shared: Shared) -> Finding:
     key = f"the key `{second.origin}`"
     if first.place != second.place:
         message = f"{second.op} draws from {key}, which {first.op} already drew from"
+        message += _messages.before(shared)
         related = (
             *_messages.at(first.place, "the first draw from this key"),
             *_messages.calls_to(shared),
         )
-        code = "first_key, second_key = jax.random.split(key)"
+        code = _TWO
     else:
         keys, times = len(shared.counts), shared.counts[0]
         which = key
@@ -68,7 +93,7 @@ def _finding(shared: Shared) -> Finding:
             which = f"{'each of ' if same else ''}{keys:,} keys, such as `{second.origin}`"
         message = f"{second.op} draws {times} times from {which}"
         related = _messages.calls_to(shared)
-        code = f"keys = jax.random.split(key, {shared.counts[0]})"
+        code = _split_for(shared.counts[0])
         shared = replace(shared, evidence=_messages.of_uses(shared))
     return _messages.of_pair(
         RULE.code,
@@ -77,8 +102,24 @@ def _finding(shared: Shared) -> Finding:
         shared,
         message=message,
         related=related,
-        help=(Help("split the key, and draw from each subkey once", code),),
+        help=_help(code),
     )
 
 
-RULE = Rule("RNG005", "reused-key", "error", check, __doc__, draws_alone=True)
+_TWO = "first_key, second_key = jax.random.split(key)"
+
+
+def _split_for(uses: int) -> str:
+    return f"keys = jax.random.split(key, {uses})"
+
+
+def _help(code: str) -> tuple[Help, ...]:
+    return (Help("split the key, and draw from each subkey once", code),)
+
+
+def _with_uses(finding: Finding, uses: int) -> Finding:
+    """The finding for a key with more uses than the two that it names."""
+    return replace(finding, help=_help(_split_for(uses))) if finding.help else finding
+
+
+RULE = Rule("RNG005", "reused-key", "error", check, __doc__, draws_alone=True, with_uses=_with_uses)

@@ -64,7 +64,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
                 RULE.severity,
                 shared,
                 message=f"the key `{shared.second.origin}` is {_done(shared.second)} "
-                f"after it was {_done(shared.first)}",
+                f"after it was {_done(shared.first)}{_messages.before(shared)}",
                 related=(
                     *_messages.at(shared.first.place, f"{_done(shared.first)} here"),
                     *_messages.calls_to(shared),
@@ -92,10 +92,7 @@ def _across_calls(repeated: Repeated) -> Finding:
         RULE.severity,
         repeated,
         message=f"{which} {_done(second)}{by[1]} after being {_done(first)}{by[0]}{where}",
-        related=(
-            *_messages.at(first.place, f"{_done(first)} here"),
-            *_messages.calls_of(repeated),
-        ),
+        related=_messages.places_of(repeated, f"{_done(first)} here"),
         help=(_HELP,),
     )
 

@@ -55,6 +55,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             place=use.place,
             label="split here" if use.is_split else "drawn here",
             evidence=returned.evidence,
+            cause_id=returned.cause_id,
             notes=("with these inputs this use does not run",) if returned.unreached else (),
             help=(
                 Help(

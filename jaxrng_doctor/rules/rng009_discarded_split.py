@@ -52,7 +52,10 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
                 continue  # a helper that is called twice: RNG005 reports it
             if split.is_unused and other.origin != split.origin:
                 continue  # the keys are equal by chance, and nothing uses the split
-            yield _finding(shared, split.place, split.unused, "parent", other.place)
+            # In a loop, the key may be a child of this split in an earlier step.
+            is_child = bool(other.siblings) and other.made == split.place
+            relative = "sibling" if is_child else "parent"
+            yield _finding(shared, split.place, split.unused, relative, other.place)
         elif first.siblings and first.made == second.made and first.place != second.place:
             # One line, such as that of a helper, cannot use another child the second time.
             yield _finding(shared, first.made, first.siblings, "sibling", second.place)
@@ -77,6 +80,9 @@ def _finding(
         label="split here",
         related=_messages.at(again, "used again here", accepts=True),
         evidence=shared.evidence,
+        cause_id=shared.cause_id,
+        uses=shared.uses,
+        derived=shared.derived,
         help=(Help(f"use the unused child instead of the {relative}"),),
     )
 

@@ -61,6 +61,7 @@ def check(draw: DrawFacts) -> Finding | None:
         related=_messages.at(draw.constant.place, "the key is made here"),
         help=(Help("take the key as an argument, and pass a new one to each call"),),
         sure="inferred",
+        cause_id=draw.constant_id,
     )
 
 

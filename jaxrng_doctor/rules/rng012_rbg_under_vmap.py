@@ -58,6 +58,7 @@ def check(draw: DrawFacts) -> Finding | None:
         related=_messages.related(mapped, ["mapped here"], "examples"),
         help=(Help("use threefry keys here, or draw for the whole batch outside the vmap"),),
         sure="inferred",
+        cause_id=(RULE.code, mapped[-1].scope.place),
     )
 
 

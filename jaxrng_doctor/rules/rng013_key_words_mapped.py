@@ -52,6 +52,7 @@ def check(draw: DrawFacts) -> Finding | None:
         related=_messages.related(taken_apart, ["in_axes maps the axis of a key's words"], ""),
         help=(Help("map over the axis of the keys, usually in_axes=0"),),
         sure="inferred",
+        cause_id=(RULE.code, taken_apart[-1].scope.place),
     )
 
 

@@ -49,20 +49,14 @@ from jaxrng_doctor.rules.rule import Rule
 def check(program: ProgramFacts) -> Iterator[Finding]:
     for repeated in program.repeated:
         first, second = repeated.first, repeated.second
-        if not (first.is_split or second.is_split):
+        if not (first.is_split or second.is_split or _messages.is_eager_reuse(repeated)):
             yield _messages.of_pair(
                 RULE.code,
                 RULE.name,
                 RULE.severity,
                 repeated,
                 message=_message(repeated),
-                related=(
-                    *_messages.at(
-                        first.place if first.place != second.place else None,
-                        "the first draw from this key",
-                    ),
-                    *_messages.calls_of(repeated),
-                ),
+                related=_messages.places_of(repeated, "the first draw from this key"),
                 help=(_HELP, _MEANT),
             )
 
@@ -85,7 +79,7 @@ _HELP = Help(
     "key, step_key = jax.random.split(key)",
 )
 _MEANT = Help(
-    "if these calls should draw the same numbers, as in an evaluation, say so at the draw",
+    "if these calls should draw the same numbers, as in an evaluation, say so on a marked line",
     "# jaxrng: ignore[RNG014] the same noise each time",
 )
 

@@ -77,6 +77,7 @@ def check(draw: DrawFacts) -> Finding | None:
                 ),
                 help=(Help("use threefry keys for this draw"),),
                 sure="inferred",
+                cause_id=(RULE.code, loops[-1].scope.place),
             )
     return None
 

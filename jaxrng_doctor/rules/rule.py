@@ -33,6 +33,7 @@ class Rule:
     `forbids_run_with`: a program with keys of one of these implementations (`fry`, `rbg`, `urbg`)
     that this rule reports may not terminate, so it is not run.
     `checks_comments`: it reports the ignore comments themselves, after all programs were checked.
+    `with_uses`: adapts a finding about two uses of a key to the number of all its uses.
     A `preview` rule is off unless `select` has its exact code, and forbids no run.
     """
 
@@ -45,6 +46,7 @@ class Rule:
     draws_alone: bool = False
     forbids_run_with: frozenset[str] = frozenset()
     checks_comments: bool = False
+    with_uses: Callable[[Finding, int], Finding] | None = None
     stability: Stability = "stable"
 
     def is_on(self, select: Collection[str] | None) -> bool:

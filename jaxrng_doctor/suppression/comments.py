@@ -114,7 +114,7 @@ def comment_for(finding: Finding) -> tuple[Place, Ignore] | None:
 
 
 def marked_places(finding: Finding) -> list[Place]:
-    """The marked places where a comment suppresses the finding, the best place first."""
+    """The marked places where a comment suppresses the finding, that of the draw first."""
     sharing = [s.place for s in finding.scopes if s.varies is not True]
     others = [related.place for related in finding.related if related.accepts]
     return [place for place in (finding.place, *sharing, *others) if place is not None]

@@ -12,6 +12,7 @@ from jaxrng_doctor._util import source
 from jaxrng_doctor.model.findings import Choices, Finding, Place, Suppressed, SuppressedBy
 from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.rules import rule_of
+from jaxrng_doctor.rules.by_cause import grouped, ungrouped
 from jaxrng_doctor.rules.rule import PREFIX
 from jaxrng_doctor.suppression.comments import Ignore, comment_for, ignores
 from jaxrng_doctor.suppression.globs import matches
@@ -20,13 +21,14 @@ from jaxrng_doctor.suppression.globs import matches
 def apply(
     findings: Sequence[Finding], choices: Choices
 ) -> tuple[tuple[Finding, ...], tuple[Suppressed, ...]]:
-    """Findings to report, and suppressed findings, each sorted by place.
+    """Findings to report, and suppressed findings, each sorted by place, and one for each cause.
 
-    A finding that is not selected, or is in an excluded file, is in neither result.
+    `findings` are of one program. One that is not selected, or is in an excluded file, is in
+    neither result. Of a cause of which only a part is suppressed, the rest is reported.
     """
     reported: list[Finding] = []
-    suppressed: list[Suppressed] = []
-    for finding in sorted(findings, key=_order):
+    suppressed: dict[_How, list[Finding]] = {}
+    for finding in sorted(ungrouped(findings), key=_order):
         if not _selected(finding.code, choices):
             continue
         if any(_in(finding, pattern, choices) for pattern in choices.exclude):
@@ -34,22 +36,28 @@ def apply(
         if (how := _suppressed(finding, choices)) is None:
             reported.append(finding)
         else:
-            suppressed.append(how)
-    return tuple(reported), tuple(suppressed)
+            suppressed.setdefault(how, []).append(finding)
+    return grouped(reported), tuple(
+        Suppressed(finding, *how) for how, found in suppressed.items() for finding in grouped(found)
+    )
 
 
-def _suppressed(finding: Finding, choices: Choices) -> Suppressed | None:
+_How = tuple[SuppressedBy, str, Place | None]
+"""What suppresses a finding: the fields of `Suppressed` after the first."""
+
+
+def _suppressed(finding: Finding, choices: Choices) -> _How | None:
     """How the finding is suppressed, if it is. A comment has a reason, so it precedes a setting."""
     if (found := comment_for(finding)) is not None:
         place, comment = found
         by: SuppressedBy = "file-comment" if comment.whole_file else "comment"
-        return Suppressed(finding, by, comment.reason, place)
+        return by, comment.reason, place
     rule = rule_of(finding.code)
     if choices.expect == "same" and rule is not None and rule.shares:
-        return Suppressed(finding, "expect")
+        return "expect", "", None
     for pattern, codes in choices.per_file_ignores:
         if _in(finding, pattern, choices) and _longest_match(finding.code, codes) >= 0:
-            return Suppressed(finding, "per-file-ignores", f'"{pattern}"')
+            return "per-file-ignores", f'"{pattern}"', None
     return None
 
 

@@ -23,6 +23,7 @@ from jaxrng_doctor._util.output import replace_file
 from jaxrng_doctor.model.findings import Finding, Place
 from jaxrng_doctor.model.report import Report
 from jaxrng_doctor.rules import rule_of
+from jaxrng_doctor.rules.by_cause import ungrouped
 from jaxrng_doctor.suppression.comments import Ignore, marked_places, with_codes
 from jaxrng_doctor.suppression.policy import apply
 
@@ -45,7 +46,7 @@ def add_ignores(report: AnyReport, project: Path) -> tuple[AnyReport, list[str]]
     written, which findings got no comment, and why.
     """
     files: dict[str, Wanted] = {}
-    for finding in report.findings:
+    for finding in ungrouped(report.findings):
         if (place := _place(finding, project)) is not None:
             wanted = files.setdefault(place.path, {})
             line = _line(place, wanted)
@@ -99,10 +100,15 @@ def _is_about_a_comment(finding: Finding) -> bool:
 
 
 def _place(finding: Finding, project: Path) -> Place | None:
-    """The first place at which a comment may be written, if there is one."""
+    """The place at which to write a comment, if there is one.
+
+    A comment at the draw of a helper would hide the faults of all other calls of the helper: a
+    scope or a call is better.
+    """
     if _is_about_a_comment(finding):
         return None  # its comment should be removed, not suppressed
-    places = marked_places(finding)
+    marked = marked_places(finding)
+    places = [*marked[1:], *marked[:1]]
     return next((p for p in places if not _hindrance(p.path, project)), None)
 
 

@@ -44,6 +44,12 @@ def is_users(path: str) -> bool:
     return not is_machinery(path) and not path.startswith(_INSTALLED)
 
 
+@functools.cache
+def is_library(path: str) -> bool:
+    """Whether the file belongs to an installed library other than JAX."""
+    return path.startswith(_LIBRARIES) and not is_machinery(path)
+
+
 @functools.lru_cache(maxsize=64)
 def _positions(code: CodeType) -> list[tuple[int | None, ...]]:
     # Cached, because a function of ten thousand lines has as many places that need this list.
@@ -236,6 +242,34 @@ def diverging_library(a: Sequence[Frame], b: Sequence[Frame]) -> tuple[str, bool
             users = any(is_users(frame.code.co_filename) for frame in below)
             return calling_library([one]).split(".")[0], users
     return "", False
+
+
+def diverging_calls(
+    a: Sequence[Frame], b: Sequence[Frame]
+) -> tuple[tuple[Place | None, Place | None], bool]:
+    """The user's calls at which two `way`s diverge; the same one twice if it is made again.
+
+    The second result is whether a library calls the user's code within the second call.
+    """
+    one, other = _outer_call(a), _outer_call(b)
+    users = [[*filter(_is_users_frame, reversed(way))] for way in (a, b)]
+    if min(map(len, users)) > 1:  # else only the innermost frames are known
+        pairs = zip(*users, strict=False)
+        one, other = next(((x, y) for x, y in pairs if x != y), (one, other))
+    within = [_is_users_frame(f) for f in itertools.takewhile(lambda f: f != other, b)]
+    calls_back = any(inner and not outer for inner, outer in itertools.pairwise(within))
+    calls = (None if one is None else place_of(one), None if other is None else place_of(other))
+    return calls, calls_back
+
+
+def _outer_call(way: Sequence[Frame]) -> Frame | None:
+    """The user's frame that calls the outermost library, else the innermost user frame."""
+    from_users = itertools.dropwhile(lambda f: not _is_users_frame(f), reversed(way))
+    return next(iter([*itertools.takewhile(_is_users_frame, from_users)][-1:]), None)
+
+
+def _is_users_frame(frame: Frame) -> bool:
+    return is_users(frame.code.co_filename)
 
 
 def way(at: At | None) -> list[Frame]:

@@ -46,6 +46,7 @@ from jaxrng_doctor.tracing.draws import Draws
 from jaxrng_doctor.tracing.eager_loops import is_dispatched, is_loop
 from jaxrng_doctor.tracing.host_rng import generators, preserving_host_rng
 from jaxrng_doctor.tracing.opaque_equations import taking_keys
+from jaxrng_doctor.tracing.places import is_library
 from jaxrng_doctor.tracing.program import trace_program
 from jaxrng_doctor.tracing.returned_values import is_array
 from jaxrng_doctor.tracing.scopes import (
@@ -78,6 +79,7 @@ class RecordedCall:
     `vmaps`: for each value, the eager vmaps around the call that it has a leading axis for.
     `data`: samples of the other arrays, by input; `None` unless requested.
     `in_full`: a draw from several keys at once, whose vmap was transformed away, uses all of them.
+    `clones`: for each value, the number of the clone that made it, or 0; empty if there are none.
     """
 
     number: int
@@ -86,6 +88,7 @@ class RecordedCall:
     vmaps: tuple[tuple[Any, ...], ...] = ()
     data: Mapping[int, Any] | None = None
     in_full: bool = False
+    clones: tuple[int, ...] = ()
 
 
 @dataclass
@@ -112,6 +115,11 @@ class Compiled:
     computes: bool
     calls: list[RecordedCall] = field(default_factory=list)
     if_called_again: Gap | None = None
+
+    @property
+    def is_users(self) -> bool:
+        """Whether the user wrote the function, or called JAX to make it, rather than a library."""
+        return self.jaxpr is None or not is_library(function_of(self.jaxpr)[1])
 
     @property
     def uses_keys(self) -> bool:

@@ -87,6 +87,9 @@ class Listener(Protocol):
         `jax.random`. `around`: the number and the title of the transformed call around it.
         """
 
+    def cloned(self, key: Any) -> None:
+        """`jax.random.clone` was called outside of transformations, and returned `key`."""
+
     def drew_while_tracing(self, library: str, source: str, is_alone: bool) -> None:
         """A function drew from the generators of `library`, NumPy or Python, while it was traced.
 
@@ -113,6 +116,7 @@ def listening(listener: Listener) -> Iterator[None]:
         "repeated calls": lambda: call_hooks.slow_path_where(_made),
         "served calls": lambda: call_hooks.serving_jit_calls(_serve),
         "draws": lambda: call_hooks.each_eager_use(_used),
+        "clones": lambda: call_hooks.each_eager_clone(_cloned),
         "compiled calls": lambda: each_call_of_compiled(_called_compiled),
         "transformed functions": showing_transformations,
         "vmaps": recording_vmaps,
@@ -282,6 +286,12 @@ def _called_compiled(name: str) -> None:
     if not _is_paused():
         for listener in _open:
             listener.missed(f"a call of {name}.lower(…).compile()")
+
+
+def _cloned(key: Any) -> None:
+    if not _is_paused():
+        for listener in _open:
+            listener.cloned(key)
 
 
 def _used(function: str, key: Any, plain: bool) -> None:

@@ -17,8 +17,13 @@ _MOST_NAMED = 4
 
 
 def known_by(finding: Finding) -> Any:
-    """What identifies a finding in all signatures of a function, and in all processes."""
-    return finding.code, finding.place, finding.message
+    """What identifies a finding in all signatures of a function, and in all processes.
+
+    Not the message: it names the scopes, which differ from one trace of a line to the next.
+    """
+    if finding.place is None:
+        return finding.code, finding.message
+    return finding.code, finding.place, frozenset(r.place for r in finding.related)
 
 
 _KINDS: dict[str, Callable[[Any], Any]] = {

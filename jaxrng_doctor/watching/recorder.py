@@ -30,6 +30,7 @@ from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppression.policy import apply
 from jaxrng_doctor.suppression.unused import finish
 from jaxrng_doctor.tracing.eager_loops import LoopCall
+from jaxrng_doctor.tracing.places import is_users
 from jaxrng_doctor.watching import build_reports, hooks, repeated_keys
 from jaxrng_doctor.watching.compiled_function import (
     Compiled,
@@ -47,6 +48,7 @@ from jaxrng_doctor.watching.program_stack import (
     asks_for_shapes,
     outermost_sampler,
     place_here,
+    way_here,
 )
 from jaxrng_doctor.watching.repeated_keys import EagerUse
 from jaxrng_doctor.watching.retained_arrays import LOST, Held, are_same
@@ -101,6 +103,7 @@ class Recorder:
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._latest = threading.local()
+        self._clones: dict[int, tuple[Any, int]] = {}  # by `id`, with the key to keep it valid
 
     # -- while the program runs ------------------------------------------------------------
 
@@ -270,7 +273,9 @@ class Recorder:
         except Exception as error:
             # If an array was donated before, the call fails, too, and this function is not called.
             return functools.partial(self._uncompared, function.name, error)
-        return functools.partial(self.note, function, values, self._data_of(function, leaves))
+        clones = tuple(0 if j is None else self._clone(leaves[j]) for j in function.flat)
+        data = self._data_of(function, leaves)
+        return functools.partial(self.note, function, values, data, clones if any(clones) else ())
 
     def _data_of(self, function: Compiled, leaves: Sequence[Any]) -> dict[int, Any] | None:
         """Samples of the data of a first call in a program of several processes; else `None`."""
@@ -284,13 +289,18 @@ class Recorder:
             return None
 
     def note(
-        self, function: Compiled, values: tuple[Any, ...], data: dict[int, Any] | None
+        self,
+        function: Compiled,
+        values: tuple[Any, ...],
+        data: dict[int, Any] | None,
+        clones: tuple[int, ...],
     ) -> None:
         number = self._number()
         if number is None:
             return
         kept = tuple(map(self._arrays.keep, values))
-        self._keep(function, RecordedCall(number, self._ways.here(), kept, data=data))
+        way = self._ways.here()
+        self._keep(function, RecordedCall(number, way, kept, data=data, clones=clones))
 
     def _keep(self, function: Compiled, made: RecordedCall) -> None:
         with self._lock:
@@ -339,6 +349,15 @@ class Recorder:
     def missed(self, what: str) -> None:
         self.gap(f"{what} was not followed", place_here())
 
+    def cloned(self, key: Any) -> None:
+        if is_users(way_here()[0].code.co_filename):
+            with self._lock:
+                self._clones[id(key)] = key, len(self._clones) + 1
+
+    def _clone(self, key: Any) -> int:
+        """The number of the clone that the user made this key by, 0 if it is none."""
+        return self._clones.get(id(key), (key, 0))[1]
+
     def used(self, op: str, key: Any, around: tuple[int, str] | None) -> None:
         if not self.key_values:
             return
@@ -352,7 +371,8 @@ class Recorder:
         function = "" if around is None else around[1]
         with self._lock:
             kept = (self._arrays.keep(key),)
-            self._eager.append(EagerUse(number, op, self._ways.here(), kept, function))
+            way, clone = self._ways.here(), self._clone(key)
+            self._eager.append(EagerUse(number, op, way, kept, function, clone))
         self._stop_if_repeated(number)
 
     def _stop_if_repeated(self, number: int) -> None:

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
+from jaxrng_doctor._util.groups import Groups
 from jaxrng_doctor.analysis.facts.key_reuse import use_facts
 from jaxrng_doctor.analysis.keys.counts import numbered
 from jaxrng_doctor.analysis.keys.tables import KeyTable
-from jaxrng_doctor.checking.examine import Diagnosis
+from jaxrng_doctor.analysis.lineage.causes import origin
+from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.jax_internals.equations import Frame
 from jaxrng_doctor.jax_internals.jaxprs import key_words
 from jaxrng_doctor.model.facts import RBG, CallUse, Repeated
 from jaxrng_doctor.model.findings import Place
-from jaxrng_doctor.tracing.places import diverging_library, users_place
+from jaxrng_doctor.tracing.places import (
+    calling_library,
+    diverging_calls,
+    diverging_library,
+    is_users,
+    users_place,
+    way,
+)
 from jaxrng_doctor.tracing.scopes import EqnPath
 from jaxrng_doctor.watching.child_keys import children_of
 from jaxrng_doctor.watching.compiled_function import Compiled
@@ -30,6 +39,7 @@ class EagerUse:
 
     `number`: that of its call in the program. `op`: its name in `jax.random`. `way`: its stack.
     `values`: only its key. `function`: the transformed call around it, `""` if there is none.
+    `clone`: the number of the `jax.random.clone` that made the key, 0 if none did.
     """
 
     number: int
@@ -37,38 +47,77 @@ class EagerUse:
     way: tuple[Frame, ...]
     values: tuple[Any, ...]
     function: str = ""
+    clone: int = 0
 
 
 def repeated_keys(functions: Sequence[Compiled], eager: Sequence[EagerUse]) -> tuple[Repeated, ...]:
     """Every key that is used in more than one call, grouped by the pair of uses."""
     by_width: dict[int, list[_Uses]] = defaultdict(list)
+    causes = Groups()
     for uses in (*_of_eager(eager), *_of_functions(functions)):
         by_width[uses.keys.shape[1]].append(uses)
     pairs: dict[Any, list[_Pair]] = defaultdict(list)
     for sources in by_width.values():
         draws = [uses for uses in sources if not uses.are_splits]
-        drawn = dict(_shared(draws)) if draws else {}
-        found = [(key, first, second) for key, (first, *rest) in drawn.items() for second in rest]
+        drawn = list(_shared(draws)) if draws else []
+        found = [(key, first, second) for key, (first, *rest) in drawn for second in rest]
         if len(draws) < len(sources):
-            found += _after_splits(dict(_shared(sources)), drawn)
+            shared = dict(_shared(sources))
+            children = _children_of_repeated_splits(shared)
+            for key, child in ((key, child) for key, each in children.items() for child in each):
+                if child in shared:
+                    causes.join(("key", key), ("key", child))
+            found += _after_splits(shared, dict(drawn), children)
         for key, first, second in found:
-            pairs[_where(first), _where(second)].append((key, first, second))
-    ways = {use.number: use.way for use in eager}
-    ways |= {call.number: call.way for function in functions for call in function.calls}
-    return tuple(_repeated(pair, ways) for pair in pairs.values())
+            one, other = _diverging(first, second)
+            pairs[_where(one), _where(other)].append((key, one, other))
+    for node, pair in pairs.items():
+        _, first, second = pair[0]
+        causes.join(node, *(("key", key) for key, *_ in pair))
+        if any(use.function or use.library for use in (first, second)):
+            causes.join(node, ("calls", first.call, second.call, first.root, second.root))
+    return tuple(_repeated(pair, causes.number_of(node)) for node, pair in pairs.items())
 
 
-_Pair = tuple[bytes, CallUse, CallUse]
+@dataclass(frozen=True, slots=True)
+class _Use(CallUse):
+    """A use with its `way`, and the input of its function that its key is made of, if known.
+
+    `root` is `""` for an eager use, and for a function that a library calls.
+    """
+
+    way: tuple[Frame, ...] = ()
+    root: str = ""
+
+    @property
+    def plain(self) -> CallUse:
+        return CallUse(**{f.name: getattr(self, f.name) for f in fields(CallUse)})
 
 
-def _repeated(pair: Sequence[_Pair], ways: Mapping[int, tuple[Frame, ...]]) -> Repeated:
+_Pair = tuple[bytes, _Use, _Use]
+
+
+def _diverging(first: _Use, second: _Use) -> tuple[_Use, _Use]:
+    """The uses with the calls at which their ways diverge."""
+    (one, other), calls_back = diverging_calls(first.way, second.way)
+    return replace(first, call=one), replace(second, call=other, is_callback=calls_back)
+
+
+def _repeated(pair: Sequence[_Pair], cause: int) -> Repeated:
     key, first, second = pair[0]
-    seconds = Counter(key for key, *_ in pair)
-    libraries = {diverging_library(ways[a.number], ways[b.number])[0] for _, a, b in pair}
-    library = "" if "" in libraries else min(libraries)
-    times = tuple(1 + n for n in seconds.values())
-    one_call = len({again.call for _, _, again in pair}) == 1
-    return Repeated(first, second, times, hexadecimal(key), library, one_call)
+    libraries = {diverging_library(a.way, b.way)[0] for _, a, b in pair}
+    uses: dict[bytes, set[Any]] = defaultdict(set)
+    for each, *both in pair:
+        uses[each].update((use.number, use.place) for use in both)
+    return Repeated(
+        first.plain,
+        second.plain,
+        tuple(map(len, uses.values())),
+        hexadecimal(key),
+        library="" if "" in libraries else min(libraries),
+        cause_id=cause,
+        uses=tuple((each, frozenset(used)) for each, used in uses.items()),
+    )
 
 
 @dataclass(frozen=True)
@@ -76,25 +125,29 @@ class _Uses:
     """Keys that were used, either all by draws or, with `are_splits`, all by splits.
 
     `keys`: uint32, shape (uses, words). `calls`: the number of the call of each, shape (uses,).
-    `use`: creates the `CallUse` of one of them by its index; few are needed.
+    `clones`: the number of the clone that the key of each is made of, or 0, shape (uses,).
+    `use`: creates the `_Use` of one of them by its index; few are needed.
     """
 
     keys: np.ndarray
     calls: np.ndarray
-    use: Callable[[int], CallUse]
+    clones: np.ndarray
+    use: Callable[[int], _Use]
     are_splits: bool = False
 
 
-def _shared(sources: Sequence[_Uses]) -> Iterator[tuple[bytes, list[CallUse]]]:
+def _shared(sources: Sequence[_Uses]) -> Iterator[tuple[bytes, list[_Use]]]:
     """Each key of more than one call, ordered by its first call, with one use of each call.
 
-    If a call both draws from the key and splits it, there is one use of each kind.
+    If a call both draws from the key and splits it, there is one use of each kind. The user says by
+    `jax.random.clone` that a key is to be used once more: a clone is another key.
     """
     keys = np.concatenate([uses.keys for uses in sources])
     calls = np.concatenate([uses.calls for uses in sources])
+    clones = np.concatenate([uses.clones for uses in sources])
     starts = np.cumsum([0, *(len(uses.calls) for uses in sources)])
     kinds = np.repeat([uses.are_splits for uses in sources], np.diff(starts))
-    numbers = numbered(keys)
+    numbers = numbered(keys if not clones.any() else np.column_stack([keys, clones]))
     order = np.lexsort((kinds, calls, numbers))
     number, call, kind = numbers[order], calls[order], kinds[order]
     is_next = np.diff(number, prepend=-1) != 0
@@ -111,19 +164,28 @@ def _shared(sources: Sequence[_Uses]) -> Iterator[tuple[bytes, list[CallUse]]]:
         yield keys[group[0]].tobytes(), uses
 
 
+def _children_of_repeated_splits(
+    shared: Mapping[bytes, Sequence[CallUse]],
+) -> dict[bytes, set[bytes]]:
+    """The children of each key that several uses split."""
+    return children_of([k for k, uses in shared.items() if sum(u.is_split for u in uses) > 1])
+
+
 def _after_splits(
-    shared: Mapping[bytes, Sequence[CallUse]], drawn: Mapping[bytes, Sequence[CallUse]]
+    shared: Mapping[bytes, Sequence[_Use]],
+    drawn: Mapping[bytes, Sequence[_Use]],
+    children: Mapping[bytes, Collection[bytes]],
 ) -> Iterator[_Pair]:
     """The pairs of uses of a key in `shared` of which at least one is a split.
 
-    `drawn` has the keys that several calls draw from. Consequences are left out: the children of a
+    `drawn` has the keys that several calls draw from, `children` those of the keys that several
+    uses split. Consequences are left out: the children of a
     key that is split twice, and that key itself if one of its children is drawn from again after
     the second split.
     """
     pairs = [(key, *pair) for key, uses in shared.items() for pair in _after_split(uses)]
     again = {key: [use.number for use in uses if use.is_split][1:2] for key, uses in shared.items()}
     again = {key: numbers for key, numbers in again.items() if numbers}
-    children = children_of([key for key, *_ in pairs if key in again])
     parents = {child: key for key, found in children.items() for child in found}
     for key, first, second in pairs:
         follows = key in parents and second.number >= again[parents[key]][0]
@@ -141,7 +203,7 @@ def _after_splits(
             yield key, first, second
 
 
-def _after_split(uses: Sequence[CallUse]) -> Iterator[tuple[CallUse, CallUse]]:
+def _after_split(uses: Sequence[_Use]) -> Iterator[tuple[_Use, _Use]]:
     """The pairs of uses in different calls of which at least one is a split.
 
     A draw and a split if there are both; else two splits.
@@ -161,14 +223,15 @@ def _after_split(uses: Sequence[CallUse]) -> Iterator[tuple[CallUse, CallUse]]:
 
 
 def _where(use: CallUse) -> Any:
-    return use.op, use.place, use.function
+    return use.op, use.place, use.function, use.call
 
 
-def call_use(use: EagerUse) -> CallUse:
+def call_use(use: EagerUse) -> _Use:
     """The `CallUse` of an eager use, which counts as a separate call."""
     place = users_place(use.way)
     op = use.op if use.op == "split" else f"jax.random.{use.op}"
-    return CallUse(op, place, use.function, place, use.number)
+    library = calling_library(use.way).partition(".")[0]
+    return _Use(op, place, use.function, place, use.number, library, way=use.way)
 
 
 def _of_eager(uses: Sequence[EagerUse]) -> Iterator[_Uses]:
@@ -182,10 +245,11 @@ def _of_eager(uses: Sequence[EagerUse]) -> Iterator[_Uses]:
     for (_, are_splits), each in by_kind.items():
         keys, made = zip(*each, strict=True)
         numbers = np.array([use.number for use in made])
-        yield _Uses(np.stack(keys), numbers, functools.partial(_nth, made), are_splits)
+        clones = np.array([use.clone for use in made], np.uint32)
+        yield _Uses(np.stack(keys), numbers, clones, functools.partial(_nth, made), are_splits)
 
 
-def _nth(uses: Sequence[EagerUse], number: int) -> CallUse:
+def _nth(uses: Sequence[EagerUse], number: int) -> _Use:
     return call_use(uses[number])
 
 
@@ -203,31 +267,55 @@ def _of_calls(function: Compiled, numbers: Sequence[int]) -> Iterator[_Uses]:
         if each not in started:
             started[each] = function.start(call)
     ledgers = {each: function.program.finish(outputs) for each, outputs in started.items()}
-    for op, place, path, width in _own_uses(function.diagnosis):
-        tables = [ledgers[each].keys.get(path) for each in ids]
+    for own in _own_uses(function):
+        width = own.width
+        tables = [ledgers[each].keys.get(own.path) for each in ids]
         calls = zip(tables, function.calls, strict=True)
         tables = [_one_by_one(t, width) if t and call.in_full else t for t, call in calls]
         known = [t for t in tables if t is not None and width in (0, t.words.shape[-1])]
         if known and len(known) == len(tables):
-            yield _of_use(function, op, place, numbers, known)
+            yield _of_use(function, own, numbers, known)
 
 
 _WORDS = {"fry": 2, **dict.fromkeys(RBG, 4)}
 """The number of words of a key, by impl."""
 
 
-def _own_uses(diagnosis: Diagnosis) -> Iterator[tuple[str, Place | None, EqnPath, int]]:
-    """The draws and splits of a function: op, place, path, and number of words of a key.
+@dataclass(frozen=True, slots=True)
+class _OwnUse:
+    """A draw or split of a function. `width`: the number of words of a key, 0 if unknown.
 
-    The number is 0 if unknown. Splits of which no child is used are left out.
+    `library`: the library that calls `jax.random` there, `""` if the user does. `root`: the name of
+    the input that the key is made of, and its number among the key inputs, `None` if unknown.
     """
+
+    op: str
+    place: Place | None
+    path: EqnPath
+    width: int
+    library: str
+    root: tuple[str, int | None]
+
+
+def _own_uses(function: Compiled) -> Iterator[_OwnUse]:
+    """The draws and splits of a function, without splits of which no child is used."""
+    diagnosis, program = function.diagnosis, function.program
+    names = [program.trace.inputs[i][1] for i in program.wanted]
+
+    def own(use: Use, op: str, place: Place | None, width: int) -> _OwnUse:
+        root = origin(use.keys[0])
+        name = str(root.params) if root.op == "input" else ""
+        number = names.index(name) if names.count(name) == 1 else None
+        library = calling_library(way(use.at)).partition(".")[0]
+        return _OwnUse(op, place, use.path, width, library, (name, number))
+
     for use, facts in zip(diagnosis.draws, diagnosis.facts.draws, strict=True):
         # A draw from several keys at once has lost its vmap, and so which of its examples draw.
-        yield facts.sampler, facts.place, use.path, _WORDS.get(facts.impl, 0)
+        yield own(use, facts.sampler, facts.place, _WORDS.get(facts.impl, 0))
     for use in diagnosis.splits:
         split = use_facts(use)
         if split.is_split and not split.is_unused:
-            yield split.op, split.place, use.path, 0
+            yield own(use, split.op, split.place, 0)
 
 
 def _one_by_one(table: KeyTable, width: int) -> KeyTable:
@@ -246,21 +334,35 @@ def _one_by_one(table: KeyTable, width: int) -> KeyTable:
 
 def _of_use(
     function: Compiled,
-    op: str,
-    place: Place | None,
+    own: _OwnUse,
     numbers: Sequence[int],
     tables: Sequence[KeyTable],
 ) -> _Uses:
     """The keys of one draw or split in all calls of its function."""
+    name, number = own.root
+    clones = np.zeros(len(tables), np.uint32)
+    if number is not None:
+        clones[:] = [call.clones[number] if call.clones else 0 for call in function.calls]
+    in_library = own.place is not None and not is_users(own.place.path)
     words = np.concatenate([table.words.reshape(-1, table.words.shape[-1]) for table in tables])
     reached = np.concatenate([table.reached.reshape(-1) for table in tables])
     at = np.repeat(np.arange(len(tables)), [table.reached.size for table in tables])[reached]
 
-    def use(number: int) -> CallUse:
-        call = users_place(function.calls[at[number]].way)
-        return CallUse(op, place, function.name, call, numbers[at[number]])
+    def use(number: int) -> _Use:
+        call = function.calls[at[number]]
+        return _Use(
+            own.op,
+            own.place,
+            function.name if function.is_users else "",
+            users_place(call.way),
+            numbers[at[number]],
+            own.library,
+            in_library,
+            way=call.way,
+            root="" if calling_library(call.way) else name,
+        )
 
-    return _Uses(words[reached], np.array(numbers)[at], use, op == "split")
+    return _Uses(words[reached], np.array(numbers)[at], clones[at], use, own.op == "split")
 
 
 def hexadecimal(key: bytes) -> str:

@@ -92,4 +92,4 @@ class _ForkListener:
     def _ignore(self, *_: Any) -> None:
         """Ignore what is not a draw."""
 
-    returned = missed = gap = _ignore
+    returned = missed = gap = cloned = _ignore

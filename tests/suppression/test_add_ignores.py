@@ -297,7 +297,7 @@ def test_for_real(run_cli: RunCli, tmp_path: Path) -> None:
         n: new for n, (was, new) in enumerate(zip(old, lines, strict=False), 1) if was != new
     }
     assert changed == {
-        6: f"{old[5]}  # jaxrng: ignore[RNG001]",
+        13: f"{old[12]}  # jaxrng: ignore[RNG001]",
         18: f"{old[17]}  # jaxrng: ignore[RNG005]",
     }
     second = run_cli(*call, "--format", "json")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple, assert_never
 
+from jaxrng_doctor._util.groups import Groups
 from jaxrng_doctor.analysis.keys.counts import KeyCount
 from jaxrng_doctor.analysis.keys.tables import Ledger
-from jaxrng_doctor.analysis.lineage.causes import Lines, cause_of
+from jaxrng_doctor.analysis.lineage.causes import Lines, cause_of, shared_over
 from jaxrng_doctor.analysis.lineage.describe import describe
 from jaxrng_doctor.analysis.lineage.reachability import Guards, at_most_one
 from jaxrng_doctor.analysis.lineage.uses import ScopeRef, Use
@@ -58,14 +59,30 @@ def draw_facts(
     trace: Trace,
     redone: Collection[EqnPath],
     guards: Guards,
+    causes: Groups,
 ) -> tuple[DrawFacts, ...]:
-    """The facts of each draw; `ledger` may lack the keys of any draw."""
+    """The facts of each draw; `ledger` may lack the keys of any draw.
+
+    In `causes`, the ids of scopes that share a key for one reason are joined.
+    """
     lines = Lines()
     entered = functools.cache(_entered)  # many draws share a scope
-    return tuple(
+    found = tuple(
         _one(draw, ledger, trace, lines, entered, guards, redone=draw.path in redone)
         for draw in draws
     )
+    for draw in found:
+        _join_scopes(draw, causes)
+    return found
+
+
+def _join_scopes(draw: DrawFacts, causes: Groups) -> None:
+    """Several scopes of a draw that share one key have one cause."""
+    by_key: dict[Hashable, Hashable] = {}
+    for facts in draw.scopes:
+        if isinstance(facts.cause_id, tuple) and facts.is_checked:
+            _, shared = facts.cause_id
+            causes.join(by_key.setdefault(shared, facts.cause_id), facts.cause_id)
 
 
 class _ScopeData(NamedTuple):
@@ -130,7 +147,7 @@ def _one(
             draw,
             depth,
             entered(ref),
-            None if count is None else count.along(depth, names),
+            None if count is None else replace(count.along(depth, names), unit=UNITS[ref.kind]),
             lines,
             cut=cut[depth],
         )
@@ -148,6 +165,7 @@ def _one(
         jitted=None if jit is None else str(jit.eqn.params.get("name")),
         jit_takes_key=jit is not None and any(may_be_key(v.aval) for v in jit.eqn.invars),
         constant=None if jit is None else lines.constant_of(draw.keys[0], jit),
+        constant_id=lines.root_of(draw.keys[0]),
         decides=impl in RBG and _decides(draw, trace),
         redone=redone,
     )
@@ -259,6 +277,7 @@ def _scope(
         via=entered.via,
         array="" if varies else lines.mapped_array(draw.keys[0], depth),
         cut=cut,
+        cause_id=(draw.into(depth), shared_over(draw, depth)) if varies is not True else None,
     )
 
 

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from jaxrng_doctor._util.groups import Groups
 from jaxrng_doctor.analysis.facts.rematerialization import are_same_use, is_recomputed
 from jaxrng_doctor.analysis.keys.counts import numbered
 from jaxrng_doctor.analysis.keys.tables import KeyTable
-from jaxrng_doctor.analysis.lineage.causes import ancestry, made_at
+from jaxrng_doctor.analysis.lineage.causes import ancestry, made_at, why_equal
 from jaxrng_doctor.analysis.lineage.describe import describe
 from jaxrng_doctor.analysis.lineage.key_identity import Identities
 from jaxrng_doctor.analysis.lineage.reachability import Guards
@@ -27,7 +28,7 @@ from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.jax_internals import equations, primitives
 from jaxrng_doctor.jax_internals.equations import Jaxpr, Var
 from jaxrng_doctor.model.facts import Returned, Shared, UseFacts
-from jaxrng_doctor.model.findings import Evidence, Place
+from jaxrng_doctor.model.findings import Evidence, KeyUses, Place
 from jaxrng_doctor.tracing import custom_rules
 from jaxrng_doctor.tracing.draws import sampler_called
 from jaxrng_doctor.tracing.places import (
@@ -67,15 +68,18 @@ def shared_keys(
     tables: Mapping[EqnPath, KeyTable],
     redone: Collection[EqnPath],
     guards: Guards,
+    causes: Groups,
 ) -> tuple[Shared, ...]:
-    """The pairs of uses that share a key, in program order, with one entry per cause.
+    """The pairs of uses that share a key, in program order, with one entry for each two places.
 
-    All keys that reach the same two places through the same two calls have one cause.
+    All keys that reach the same two places through the same two calls are in one entry. In
+    `causes`, the ids of entries that share keys for one reason are joined.
     """
     ordered = sorted(uses, key=lambda use: use.path)
     of_keys: dict[Any, Shared] = {}
     parting: dict[Any, tuple[Place, ...]] = {}
     seconds: dict[Any, set[int]] = {}
+    derived: dict[Any, bool] = {}
     identities = Identities()
     # One use can be in many pairs, and locating it walks stacks and jaxprs.
     facts = functools.cache(lambda number: use_facts(ordered[number]))
@@ -90,9 +94,15 @@ def shared_keys(
             continue  # not executed with any inputs
         if pair.evidence is None and guards.exclude(a, b):
             continue
+        later = _steps_later(a, b, pair, tables)
+        if later < 0:  # the use that is first in the program comes second, in a later step
+            pair, a, b = replace(pair, first=pair.second, second=pair.first), b, a
         first, second = facts(pair.first), facts(pair.second)
         key = (first.op, first.place, second.op, second.place, first.made == second.made, pair.key)
         seconds.setdefault(key, set()).update((pair.first, pair.second))
+        why = why_equal(a.keys[0], b.keys[0], identities)
+        causes.join(key, _of_key(pair), *([] if why is None else [("why", why.reason)]))
+        derived[key] = derived.get(key, True) and why is not None and why.is_derived
         known = of_keys.get(key)
         if known is not None and not (known.library or known.unreached):
             continue
@@ -103,35 +113,56 @@ def shared_keys(
             evidence=pair.evidence,
             library=library,
             unreached=pair.unreached,
+            later_step=later != 0,
         )
         if known is None or _weight(found) > _weight(known):
             parting[key] = _diverging_calls(a.at, b.at)
             calls = _calls(a.at, b.at) if first.place == second.place else ()
-            of_keys[key] = replace(found, calls=calls)
-    return tuple(_by_cause(of_keys, parting, seconds))
+            of_keys[key] = replace(found, calls=calls, cause_id=key)
+    of_key: dict[Any, KeyUses] = {
+        key: (key[-1], frozenset(ordered[i].path for i in found)) for key, found in seconds.items()
+    }
+    found_keys = {key: replace(s, derived=derived[key]) for key, s in of_keys.items()}
+    return tuple(_by_places(found_keys, parting, of_key, causes))
 
 
-def _by_cause(
+def _of_key(pair: _Pair) -> Hashable:
+    """The node of the key of a pair, for `Groups` of causes."""
+    return "key", pair.key
+
+
+def _by_places(
     of_keys: Mapping[Any, Shared],
     parting: Mapping[Any, tuple[Place, ...]],
-    seconds: Mapping[Any, set[int]],
+    uses: Mapping[Any, KeyUses],
+    causes: Groups,
 ) -> Iterator[Shared]:
-    """One pair for each cause: for all keys that reach the same two places from the same calls."""
-    of_causes: dict[Any, Shared] = {}
-    counts: dict[Any, list[int]] = {}
+    """One pair for all keys that reach the same two places from the same calls."""
+    of_places: dict[Any, Shared] = {}
+    keys: dict[Any, list[KeyUses]] = {}
     for key, shared in of_keys.items():
-        cause = (*key[:-1], parting[key])
+        places = (*key[:-1], parting[key])
         if _weight(shared) == (True, True):
-            counts.setdefault(cause, []).append(len(seconds[key]))
-        if cause not in of_causes or _weight(shared) > _weight(of_causes[cause]):
-            of_causes[cause] = replace(shared, counts=(len(seconds[key]),))
-    for cause, uses_of_keys in counts.items():
-        of_causes[cause] = replace(of_causes[cause], counts=tuple(uses_of_keys))
-    causes = Counter(cause[:4] for cause in of_causes)
-    for cause, shared in of_causes.items():
-        # Several causes at the same two places are distinguished by the calls that lead there.
-        apart = causes[cause[:4]] > 1 and not shared.calls
-        yield replace(shared, calls=cause[-1]) if apart else shared
+            keys.setdefault(places, []).append(uses[key])
+        known = of_places.get(places)
+        if known is not None:
+            causes.join(known.cause_id, shared.cause_id)
+            derived = known.derived and shared.derived
+            of_places[places] = known = replace(known, derived=derived)
+            shared = replace(shared, derived=derived)
+        if known is None or _weight(shared) > _weight(known):
+            of_places[places] = _with_uses(shared, [uses[key]])
+    for places, found in keys.items():
+        of_places[places] = _with_uses(of_places[places], found)
+    pairs = Counter(places[:4] for places in of_places)
+    for places, shared in of_places.items():
+        # Several pairs at the same two places are distinguished by the calls that lead there.
+        apart = pairs[places[:4]] > 1 and not shared.calls
+        yield replace(shared, calls=places[-1]) if apart else shared
+
+
+def _with_uses(shared: Shared, uses: Sequence[KeyUses]) -> Shared:
+    return replace(shared, uses=tuple(uses), counts=tuple(len(at) for _, at in uses))
 
 
 def _weight(shared: Shared) -> tuple[bool, bool]:
@@ -149,8 +180,12 @@ def returned_keys(
     paths: Sequence[str],
     tables: Mapping[EqnPath, KeyTable],
     guards: Guards,
+    causes: Groups,
 ) -> tuple[Returned, ...]:
-    """The used keys that the function also returns, at most one use for each output."""
+    """The used keys that the function also returns, at most one use for each output.
+
+    In `causes`, each is joined with the pairs of uses that share its key.
+    """
     found: list[Returned] = []
     identities = Identities()
     for number, value in returned.items():
@@ -163,15 +198,19 @@ def returned_keys(
         ]
         if pairs:
             pair = min(pairs, key=lambda pair: pair.unreached)
-            use = use_facts(uses[pair.second - 1])
-            found.append(Returned(use, paths[number], pair.evidence, pair.unreached))
+            use = uses[pair.second - 1]
+            causes.join(use.path, _of_key(pair))
+            found.append(
+                Returned(use_facts(use), paths[number], pair.evidence, pair.unreached, use.path)
+            )
         else:
             unproven = (u for u in uses if number not in outputs or u.path not in tables)
             use_in_batch = next(
                 (u for u in unproven if _is_one_of(u.keys[0], value, identities)), None
             )
             if use_in_batch is not None:
-                found.append(Returned(use_facts(use_in_batch), paths[number], None))
+                facts = use_facts(use_in_batch)
+                found.append(Returned(facts, paths[number], cause_id=use_in_batch.path))
     return tuple(found)
 
 
@@ -229,6 +268,27 @@ def _pairs(
             evidence = found[first, second]
             key = tuple(map(identities.of, keys[first])) if evidence is None else evidence.key
             yield _Pair(first, second, evidence, key, (first, second) in unreached)
+
+
+def _steps_later(a: Use, b: Use, pair: _Pair, tables: Mapping[EqnPath, KeyTable]) -> int:
+    """1 if a loop reaches the key in `b` in a later step than in `a`, -1 if in an earlier one.
+
+    0 if in the same step, or if the keys are unknown, or if no loop is around both.
+    """
+    common = [
+        depth
+        for depth, (one, other) in enumerate(zip(a.scopes, b.scopes, strict=False))
+        if a.into(depth) == b.into(depth) and one.kind in ("scan", "while")
+    ]
+    if pair.evidence is None or pair.evidence.key is None or not common:
+        return 0
+    words = np.array([int(word, 16) for word in pair.evidence.key.split()], np.uint32)
+    ends = []
+    for use in (a, b):
+        table = tables[use.path]
+        found = np.argwhere(table.reached & (table.words == words).all(axis=-1))
+        ends.append(min(map(tuple, found[:, common].tolist())))
+    return (ends[0] < ends[1]) - (ends[1] < ends[0])
 
 
 def _is_unreached(table: KeyTable | None) -> bool:

@@ -1,14 +1,16 @@
-"""Finds out why a key does not vary over a scope: the `Cause`, from its abstract value."""
+"""Finds out why a key does not vary over a scope, and why two keys are equal."""
 
 from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from jaxrng_doctor.analysis.lineage.describe import describe, parameters
+from jaxrng_doctor.analysis.lineage.key_identity import Identities
 from jaxrng_doctor.analysis.lineage.transfers import indexing, keys, moving
 from jaxrng_doctor.analysis.lineage.uses import Use
 from jaxrng_doctor.analysis.lineage.values import CREATING, EQUAL, Value
@@ -45,6 +47,12 @@ def ancestry(key: Value) -> Iterator[Value]:
         yield key
 
 
+def origin(key: Value) -> Value:
+    """The last value of the ancestry of a key."""
+    *_, root = ancestry(key)
+    return root
+
+
 def cause_of(draw: Use, depth: int) -> Cause:
     """Why the key of `draw` is the same over the scope at `depth`."""
     scope, key = draw.scopes[depth], draw.keys[0]
@@ -68,6 +76,65 @@ def cause_of(draw: Use, depth: int) -> Cause:
     if root.op == primitives.SEED and root in inside:
         return Cause("seed", phrase, made=made, steps=steps)
     return Cause("captured", describe(door or root), made=made, steps=steps)
+
+
+def shared_over(draw: Use, depth: int) -> Hashable:
+    """What the scope at `depth` uses again: equal for all draws whose keys derive from it.
+
+    It is the array that each example or step takes one element of, else the value from outside of
+    the scope that the key derives from, or the seed inside. Of an argument that is a tree, all
+    leaves are one.
+    """
+    line = list(ancestry(draw.keys[0]))
+    array = next((v for v in line if v.op == "element" and v.params[1] == depth), None)
+    if array is not None:
+        return id(array.args[0])
+    names = {id(value): name for value, name in draw.scopes[depth].operands if name is not None}
+    for value in line:
+        if id(value) in names:
+            return re.split(r"[.\[]", names[id(value)], maxsplit=1)[0]
+        if value.birth is None or value.birth.depth <= depth:
+            return id(value)
+    return id(line[-1])
+
+
+class Equality(NamedTuple):
+    """Why two keys are equal. Keys with equal `reason` are equal for the same reason.
+
+    `is_derived`: they were derived by the same steps from the key that is used twice.
+    """
+
+    reason: Hashable
+    is_derived: bool
+
+
+def why_equal(one: Value, other: Value, identities: Identities) -> Equality | None:
+    """The key that both keys derive from by the same steps, or the equal seeds.
+
+    The children of a key that is split twice are equal because of that key. Data that is folded in
+    twice is a reason of its own. `None` if the derivations do not show why the keys are equal.
+    """
+    folded: tuple[int, ...] = ()
+    for steps in itertools.count():
+        made, made_again = _creation(one), _creation(other)
+        if made is made_again:
+            key = identities.of(one)
+            is_same = key == identities.of(other)
+            return Equality((key, folded), steps > 0) if is_same else None
+        if made is None or made_again is None or made.op != made_again.op:
+            return None
+        numbers = sorted((made.number, made_again.number))
+        if made.op == "random_seed":
+            return Equality(("seed", *numbers, folded), steps > 0)
+        if made.op == "random_fold_in":
+            folded = (*folded, *numbers)
+        one, other = made.args[0], made_again.args[0]
+    raise AssertionError  # the loop ends at the latest where a key has no creation
+
+
+def _creation(key: Value) -> Value | None:
+    """The step that last split, folded or seeded the key, if one did."""
+    return next((value for value in ancestry(key) if value.op in CREATING), None)
 
 
 def _step(value: Value) -> Step:
@@ -109,6 +176,10 @@ class Lines:
             inside = root.birth is not None and jit in root.birth.above()
             return Step("seed", locate(root.birth)) if inside else None
         return Step("captured", None) if root.op == "const" and _is_constant(root) else None
+
+    def root_of(self, key: Value) -> Hashable:
+        """An id of the origin of the key: equal for all keys that derive from it."""
+        return "root", id(_along(key, self._origins, _origin)[0])
 
     def mapped_array(self, key: Value, depth: int) -> str:
         """A description of the array that each example or step takes one element of, or `""`."""
