@@ -18,7 +18,7 @@ def finding_rows(finding: Finding, layout: Layout) -> Iterator[Row]:
     yield from snippets(marks, layout)
     margin = " " * (gutter(marks) + 1)
     if finding.evidence is not None and finding.evidence.examples > 1:
-        yield from _keys(finding.evidence, unit_of(finding.scopes), margin, layout)
+        yield from _keys(finding.evidence, unit_of(finding), margin, layout)
     if finding.scopes:
         yield from _scopes(finding.scopes, margin, layout)
     yield from _remark(finding.confidence, confidence_text(finding), margin, layout)
@@ -39,7 +39,7 @@ def draw_rows(draw: Draw, layout: Layout) -> Iterator[Row]:
         yield from _scopes(draw.scopes, "  ", layout)
     seen = differing_keys(draw)
     if seen is not None:
-        yield from _keys(seen, unit_of(draw.scopes[-1:]), "  ", layout)
+        yield from _keys(seen, UNITS[draw.scopes[-1].kind], "  ", layout)
 
 
 def differing_keys(draw: Draw) -> Evidence | None:
@@ -132,8 +132,11 @@ def _varying(scope: Scope) -> str:
     return counted(scope.distinct or 0, "distinct key") if some else "shared"
 
 
-def unit_of(scopes: tuple[Scope, ...]) -> str:
-    """The unit counted over the flagged scope: `example` of a vmap, `step` of a loop, ..."""
+def unit_of(finding: Finding) -> str:
+    """What the evidence counts: the `example`s of a vmap, the `step`s of a loop, or `use`s."""
+    scopes = finding.scopes
+    if finding.evidence is not None and finding.evidence.unit:
+        return finding.evidence.unit
     if not scopes:
         return "use"  # one key used at two places
     sharing = [s for s in scopes if s.varies is not True] or scopes

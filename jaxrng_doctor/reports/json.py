@@ -93,6 +93,7 @@ class Writer:
             "evidence": _evidence(finding.evidence),
             "help": [{"message": h.message, "code": h.code} for h in finding.help],
             "notes": list(finding.notes),
+            "also": list(finding.also),
         }
 
     def draw(self, draw: Draw) -> _Json:
@@ -157,6 +158,7 @@ def _evidence(evidence: Evidence | None) -> _Json | None:
         "equal_pair": None if evidence.equal_pair is None else list(evidence.equal_pair),
         "key": evidence.key,
         "fixed": evidence.fixed,
+        "unit": evidence.unit,
     }
 
 

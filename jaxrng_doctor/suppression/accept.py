@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,13 +23,13 @@ AnyReport = TypeVar("AnyReport", bound=Report)
 class Acceptance:
     """How a command treats accepted findings.
 
-    `project` is the folder that paths in a baseline are relative to. `known` are the entries of
-    the baseline at `path`; `new` is where to write one. All paths are absolute.
+    `project` is the folder that paths in a baseline are relative to. `known` is the baseline at
+    `path`; `new` is where to write one. All paths are absolute.
     """
 
     project: Path
     path: Path | None = None
-    known: Mapping[str, baseline.Entry] = field(default_factory=dict)
+    known: baseline.Baseline = baseline.Baseline()
     new: Path | None = None
     adds_ignores: bool = False
 
@@ -54,7 +54,13 @@ class Acceptance:
         """
         folder = str(self.project)
         report, stale = baseline.apply(report, self.known, folder)
-        if stale and complete and self.path is not None and not report.failures:
+        if self.path is not None and self.known.of_parts:
+            shown = _shown(self.path)
+            _print(
+                f"{shown} has an entry for each place of a finding, as earlier versions wrote: "
+                f"to have one for each finding, add --write-baseline {shown}"
+            )
+        elif stale and complete and self.path is not None and not report.failures:
             shown = _shown(self.path)
             findings = counted(len(stale), "finding")
             _print(
@@ -69,9 +75,10 @@ class Acceptance:
             _print(f"{_shown(self.new)} was not written, because some targets could not be checked")
         elif self.new is not None:
             write_file(self.new, baseline.text(report, folder), f"--write-baseline {self.new}")
-            entries = baseline.read(self.new, _shown(self.new))
-            report, _ = baseline.apply(report, entries, folder)
-            _print(f"{counted(len(entries), 'finding')} written to {_shown(self.new)}")
+            written = baseline.read(self.new, _shown(self.new))
+            report, _ = baseline.apply(report, written, folder)
+            findings = counted(len(written.entries), "finding")
+            _print(f"{findings} written to {_shown(self.new)}")
         return report
 
 

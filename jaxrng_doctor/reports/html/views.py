@@ -88,7 +88,7 @@ class Views:
 
     def keys(self, finding: Finding) -> str:
         assert finding.evidence is not None
-        return _finding_text.keys_counted(finding.evidence, _finding_text.unit_of(finding.scopes))
+        return _finding_text.keys_counted(finding.evidence, _finding_text.unit_of(finding))
 
     def of_draw(self, draw: Draw) -> Evidence | None:
         """The keys of a draw without findings over its innermost scope, if they were counted."""
@@ -101,7 +101,7 @@ class Views:
     suppression = staticmethod(_gap_text.suppression_text)
 
     def noise(self, finding: Finding) -> NoiseView | None:
-        unit = _finding_text.unit_of(finding.scopes)
+        unit = _finding_text.unit_of(finding)
         return None if finding.picture is None else NoiseView(finding.picture, unit)
 
     # -- comparison of outputs --------------------------------------------------------------
