@@ -155,7 +155,7 @@ class DrawFacts:
     `shape`: the shape drawn per example. `origin`: how its key is derived. `joint`: the scopes
     that share keys only together, as counted in the key table. `impl`: the key's implementation,
     `fry`, `rbg` or `urbg`. `jitted`: the innermost jitted function around it; `jit_takes_key`:
-    that function receives a key. `constant`: where the key was created from a literal seed or
+    that function receives a key. `constant`: where the key was created from a constant seed or
     captured as a constant, with the op in `Step.op`; `constant_id` is equal for draws from keys
     that are derived from it. `decides`: a loop condition or another key depends on the drawn
     values. `redone`: the draw only repeats, for a backward pass, a draw of the forward pass.

@@ -21,7 +21,7 @@ from jaxrng_doctor.model.findings import (
 from jaxrng_doctor.rules import rule_of
 
 MOST_PLACES = 8
-"""At most this many places are added to a finding. The others are counted."""
+"""A finding has at most this many places, unless one part alone has more. Others are counted."""
 
 
 def grouped(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -72,7 +72,7 @@ def _related(main: Finding, parts: Sequence[Finding]) -> tuple[tuple[Related, ..
         for related in part.related:
             if related.place not in marked:
                 added.setdefault(related.place, related)
-    shown = [*added.values()][:MOST_PLACES]
+    shown = [*added.values()][: max(0, MOST_PLACES - len(marked))]
     return (*main.related, *shown), len(added) - len(shown)
 
 

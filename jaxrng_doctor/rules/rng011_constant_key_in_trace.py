@@ -1,7 +1,7 @@
 """Inside a jitted function, a draw uses a key that is a constant of the function.
 
 ## What it does
-Finds draws inside `jax.jit` whose key is made there from a literal seed, or captured
+Finds draws inside `jax.jit` whose key is made there from a constant seed, or captured
 from outside as a constant. The finding is a warning if the function also takes a key,
 which the draw ignores.
 
@@ -48,7 +48,7 @@ def check(draw: DrawFacts) -> Finding | None:
         s.variation.is_same and _messages.is_shared(draw, s) for s in draw.scopes
     ):
         return None  # RNG001 or RNG003 reports the key in the scope that shares it
-    how = "captured" if draw.constant.op == "captured" else "made from a literal seed"
+    how = "captured" if draw.constant.op == "captured" else "made from a constant seed"
     ignored = ", although the function takes a key" if draw.jit_takes_key else ""
     return _messages.finding(
         RULE.code,

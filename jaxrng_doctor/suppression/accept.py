@@ -29,7 +29,7 @@ class Acceptance:
 
     project: Path
     path: Path | None = None
-    known: baseline.Baseline = baseline.Baseline()
+    known: baseline.Baseline = baseline.EMPTY
     new: Path | None = None
     adds_ignores: bool = False
 

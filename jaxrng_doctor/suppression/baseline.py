@@ -38,7 +38,7 @@ class Baseline:
     of_parts: bool = False
 
     def accepts(self, finding: Finding, known_by: Mapping[Finding, str]) -> bool:
-        """Whether the finding is accepted; `known_by` has its fingerprint, or those of its parts."""
+        """Whether the finding is accepted; `known_by` is what `fingerprints` returned."""
         each = finding.parts if self.of_parts and finding.parts else (finding,)
         return all(known_by[part] in self.entries for part in each)
 
@@ -48,6 +48,8 @@ class Baseline:
         return dict(zip(each, fingerprints.fingerprints(each, folder), strict=True))
 
 
+EMPTY = Baseline()
+
 AnyReport = TypeVar("AnyReport", bound=Report)
 
 
@@ -55,7 +57,7 @@ def text(report: Report, folder: str) -> str:
     """The file's text: all findings of the report, with paths relative to `folder`."""
     entries = {
         fingerprint: _entry(finding, fingerprint, folder)
-        for finding, fingerprint in Baseline().fingerprints(report.findings, folder).items()
+        for finding, fingerprint in EMPTY.fingerprints(report.findings, folder).items()
     }
     listed = sorted(entries.values(), key=lambda entry: tuple(entry.values()))
     return json.dumps({**_FORM, "findings": listed}, indent=2) + "\n"

@@ -124,9 +124,9 @@ def why_equal(one: Value, other: Value, identities: Identities) -> Equality | No
         if made is None or made_again is None or made.op != made_again.op:
             return None
         numbers = sorted((made.number, made_again.number))
-        if made.op == "random_seed":
+        if made.op == primitives.SEED:
             return Equality(("seed", *numbers, folded), steps > 0)
-        if made.op == "random_fold_in":
+        if made.op == primitives.FOLD_IN:
             folded = (*folded, *numbers)
         one, other = made.args[0], made_again.args[0]
     raise AssertionError  # the loop ends at the latest where a key has no creation
