@@ -1,4 +1,4 @@
-"""The panel that compares the outputs of the first and the last example."""
+"""The comparison of the outputs of the first and the last example, or why there is none."""
 
 from __future__ import annotations
 
@@ -13,14 +13,32 @@ MOST_LEAVES = 12
 """The maximum number of leaves shown; a model may have hundreds."""
 
 
-def panel_rows(comparison: Comparison, layout: Layout) -> Iterator[Row]:
-    """The panel's rows; `layout.width` is the width inside its border."""
+def not_compared(comparison: Comparison) -> str:
+    """Why no examples are compared, `""` if some are."""
     if comparison.unavailable:
-        yield from layout.hanging((("not compared: ", "warning"),), comparison.unavailable)
-        return
+        return comparison.unavailable
     if not comparison.leaves:
-        yield from layout.hanging((), "the function returns no arrays")
-        return
+        return "the function returns no arrays"
+    if all(leaf.axis is None for leaf in comparison.leaves):
+        return "no output has a batch axis"
+    if comparison.size is not None and comparison.size < 2:
+        return "the batch has only one example" if comparison.size else "the batch is empty"
+    return ""
+
+
+def not_compared_rows(why: str, layout: Layout) -> list[Row]:
+    """The line that stands in place of the comparison."""
+    return layout.hanging((("not compared: ", "warning"),), why)
+
+
+def title(comparison: Comparison) -> str:
+    """`first and last example of 32`."""
+    size = "" if comparison.size is None else f" of {comparison.size:,}"
+    return f"first and last example{size}"
+
+
+def compared_rows(comparison: Comparison, layout: Layout) -> Iterator[Row]:
+    """The rows below the title, for a comparison that has some."""
     leaves = in_order(comparison.leaves)
     shown = leaves[:MOST_LEAVES]
     table = _widths(shown)

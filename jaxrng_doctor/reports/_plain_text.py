@@ -8,9 +8,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from jaxrng_doctor.model.findings import Place
+from jaxrng_doctor.model.findings import Comparison, Place
 from jaxrng_doctor.model.report import TargetReport
-from jaxrng_doctor.reports._comparison_text import panel_rows
+from jaxrng_doctor.reports._comparison_text import (
+    compared_rows,
+    not_compared,
+    not_compared_rows,
+    title,
+)
 from jaxrng_doctor.reports._finding_text import finding_rows
 from jaxrng_doctor.reports._gap_text import failed, failure_rows, gap_and_suppression_rows
 from jaxrng_doctor.reports._layout import Layout, Row
@@ -50,13 +55,16 @@ def _blocks(target: TargetReport, layout: Layout) -> Iterator[Iterable[Row]]:
     if target.failure is not None:
         yield failure_rows(target.failure, layout)
     if target.findings and target.comparison is not None:
-        size = "" if target.comparison.size is None else f" of {target.comparison.size:,}"
-        inside = Layout(layout.width - 2, layout.root, layout.measure)
-        yield [
-            ((f"first and last example{size}", "title"),),
-            *((("  ", ""), *row) for row in panel_rows(target.comparison, inside)),
-        ]
+        yield _comparison(target.comparison, layout)
     yield from gap_and_suppression_rows(target, layout)
+
+
+def _comparison(comparison: Comparison, layout: Layout) -> Iterable[Row]:
+    if why := not_compared(comparison):
+        return not_compared_rows(why, layout)
+    inside = Layout(layout.width - 2, layout.root, layout.measure)
+    indented = ((("  ", ""), *row) for row in compared_rows(comparison, inside))
+    return [((title(comparison), "title"),), *indented]
 
 
 def _text(rows: Iterable[Row]) -> str:

@@ -13,7 +13,12 @@ from rich.text import Text
 
 from jaxrng_doctor.model.findings import Comparison
 from jaxrng_doctor.model.report import Report, TargetReport
-from jaxrng_doctor.reports._comparison_text import panel_rows
+from jaxrng_doctor.reports._comparison_text import (
+    compared_rows,
+    not_compared,
+    not_compared_rows,
+    title,
+)
 from jaxrng_doctor.reports._console import Page
 from jaxrng_doctor.reports._finding_text import draw_rows, finding_rows
 from jaxrng_doctor.reports._gap_text import failure_rows, gap_and_suppression_rows
@@ -65,12 +70,14 @@ class _Page(Page):
             self.blank()
 
     def comparison(self, comparison: Comparison) -> None:
-        size = "" if comparison.size is None else f" of {comparison.size:,}"
+        if why := not_compared(comparison):
+            self.put(not_compared_rows(why, self.layout))
+            return
         inside = Layout(self.layout.width - 4, self.layout.root, cell_len)
-        body = Text("\n").join(Text.assemble(*row) for row in panel_rows(comparison, inside))
-        title = Text(f"first and last example{size}", style="title")
+        body = Text("\n").join(Text.assemble(*row) for row in compared_rows(comparison, inside))
+        head = Text(title(comparison), style="title")
         self.console.print(
-            Panel(body, title=title, title_align="left", border_style="gutter", expand=False)
+            Panel(body, title=head, title_align="left", border_style="gutter", expand=False)
         )
 
     def closing(self, report: Report) -> None:

@@ -357,11 +357,35 @@ def test_what_the_replicated_run_means(equal, sentence):
     assert sentence in render(TargetReport("t", comparison=Comparison(4, (leaf,))))
 
 
-def test_one_example_has_no_pairs_and_means_nothing():
-    leaf = Leaf("", (1,), "float32", 0, replicated=Pairs(True, 0.0, 0, 0, 1))
-    text = render(TargetReport("t", comparison=Comparison(1, (leaf,))))
-    assert "0 of 0 pairs equal" in text
-    assert "→" not in text
+LEAF = Leaf("", (1,), "float32", 0, replicated=Pairs(True, 0.0, 0, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("comparison", "line"),
+    [
+        (Comparison(1, (LEAF,)), "not compared: the batch has only one example"),
+        (Comparison(0, (LEAF,)), "not compared: the batch is empty"),
+        (Comparison(4), "not compared: the function returns no arrays"),
+        (
+            Comparison(4, (Leaf("['loss']", (), "float32", None),)),
+            "not compared: no output has a batch axis",
+        ),
+        (
+            Comparison(None, (LEAF,), "no vmap maps over a batch of the outputs"),
+            "not compared: no vmap maps over a batch of the outputs",
+        ),
+    ],
+)
+@pytest.mark.parametrize("format", ["terminal", "markdown", "junit", "html"])
+def test_without_examples_to_compare_one_line_says_why(comparison, line, format):
+    found = (samples.shared_finding(),)
+    target = TargetReport("t", found, comparison=comparison, gaps=(Gap("g"),))
+    text = FORMATS[format](samples.report(target), RenderOptions(root=samples.ROOT))
+    if format == "html":
+        kind, _, why = line.partition(": ")
+        line = f'<p><b class="warning">{kind}</b> {why}</p>'
+    assert line in text.splitlines()
+    assert not re.search("(?i)first and last example", text)
 
 
 if __name__ == "__main__":

@@ -106,6 +106,9 @@ class Views:
 
     # -- comparison of outputs --------------------------------------------------------------
 
+    not_compared = staticmethod(_comparison_text.not_compared)
+    comparison_title = staticmethod(_comparison_text.title)
+
     def leaves(self, leaves: Sequence[Leaf]) -> list[Leaf]:
         return _comparison_text.in_order(leaves)[: _comparison_text.MOST_LEAVES]
 
