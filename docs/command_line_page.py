@@ -45,6 +45,10 @@ TAIL = """
 | `junit` | anything that shows test results: each target is a test |
 | `markdown` | a comment on a pull request, or the summary of a GitHub job |
 
+In the terminal format, a function that passes, without findings and gaps, is one line, and each
+other function is reported whole. `-v` reports all functions whole, and `-q` shows only the summary.
+Without `-v`, `run` leaves out functions in which nothing was found, not even a suppressed finding.
+
 `--format sarif:report.sarif` writes to a file, and `--format` can be given several times. With one
 format, `--output FILE` does the same. `inspect` has the formats `text`, `html`, `json` and `dot`
 (for Graphviz).

@@ -39,7 +39,12 @@ class Report(model_report.Report):
     """The result of `check` or `watch`. `print(report)` shows it as the command line does."""
 
     def __str__(self) -> str:
-        return FORMATS["terminal"](self, RenderOptions(root=os.getcwd())).rstrip("\n")
+        return self.to_text()
+
+    def to_text(self, *, verbose: bool = False) -> str:
+        """The report as text; with `verbose` the whole report of functions that pass, too."""
+        options = RenderOptions(root=os.getcwd(), verbosity="verbose" if verbose else "normal")
+        return FORMATS["terminal"](self, options).rstrip("\n")
 
     def to_json(self) -> str:
         """The report as JSON text, in the format of `docs/report.schema.json`."""

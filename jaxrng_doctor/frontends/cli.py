@@ -33,12 +33,14 @@ from jaxrng_doctor.frontends.flags import (
     InAxes,
     NoRun,
     Output,
+    Quiet,
     Seed,
     Select,
     Static,
     Statistics,
     Strict,
     Targets,
+    Verbose,
     WriteBaseline,
     codes,
 )
@@ -130,6 +132,8 @@ def check(
     show_settings: Annotated[
         bool, typer.Option("--show-settings", help="Show the effective settings and exit.")
     ] = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
     formats: Formats = None,
     output: Output = None,
 ) -> None:
@@ -145,7 +149,7 @@ def check(
                 select, ignore, fail_on, formats, output, timeout=timeout, no_run=no_run,
                 strict=strict,
                 baseline=baseline, write_baseline=write_baseline,
-                add_ignores=add_ignores, statistics=statistics,
+                add_ignores=add_ignores, statistics=statistics, verbose=verbose, quiet=quiet,
             )  # fmt: skip
             if show_settings:
                 from jaxrng_doctor.frontends.commands.show_settings import show_settings as show
@@ -236,6 +240,8 @@ def run(
     write_baseline: WriteBaseline = None,
     add_ignores: AddIgnores = False,
     statistics: Statistics = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
     formats: Formats = None,
     output: Annotated[
         Path | None,
@@ -255,6 +261,7 @@ def run(
         settings = settings_of(
             select, ignore, fail_on, formats, output, strict=strict, baseline=baseline,
             write_baseline=write_baseline, add_ignores=add_ignores, statistics=statistics,
+            verbose=verbose, quiet=quiet,
         )  # fmt: skip
         return run(
             program,

@@ -12,9 +12,11 @@ from jaxrng_doctor.config.per_target import TargetSettings
 from jaxrng_doctor.config.pyproject import FAIL_ON, read_config
 from jaxrng_doctor.config.validators import known_codes
 from jaxrng_doctor.frontends.report_files import Destination, destinations, keep_apart, publish
+from jaxrng_doctor.model.errors import UsageError
 from jaxrng_doctor.model.report import Report
 from jaxrng_doctor.model.target import Overrides
 from jaxrng_doctor.reports.formats import DETAILED, FORMATS
+from jaxrng_doctor.reports.options import Verbosity
 from jaxrng_doctor.reports.statistics import STATISTICS
 from jaxrng_doctor.rules import CODES, RULES
 from jaxrng_doctor.suppression.accept import Acceptance, load_acceptance
@@ -26,6 +28,7 @@ class Settings(TargetSettings):
 
     reports: tuple[Destination, ...]
     acceptance: Acceptance
+    verbosity: Verbosity
 
     @property
     def detail(self) -> bool:
@@ -39,7 +42,7 @@ class Settings(TargetSettings):
     def publish(self, report: Report, out: TextIO, **options: Any) -> None:
         """Write the report in each format to its file, or to `out` if it has none."""
         rules = tuple(rule.text for rule in RULES)
-        publish(self.reports, report, out, rules=rules, **options)
+        publish(self.reports, report, out, rules=rules, verbosity=self.verbosity, **options)
 
 
 def settings_of(
@@ -56,7 +59,11 @@ def settings_of(
     write_baseline: Path | None = None,
     add_ignores: bool = False,
     statistics: bool = False,
+    verbose: bool = False,
+    quiet: bool = False,
 ) -> Settings:
+    if verbose and quiet:
+        raise UsageError("--verbose and --quiet contradict each other", "use one of them")
     config = read_config(Path.cwd(), CODES)
     reports = destinations(formats or [], output, STATISTICS if statistics else FORMATS)
     acceptance = load_acceptance(
@@ -76,6 +83,7 @@ def settings_of(
         ),
         reports,
         acceptance,
+        "verbose" if verbose else "quiet" if quiet else "normal",
     )
 
 

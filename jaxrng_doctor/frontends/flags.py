@@ -56,6 +56,17 @@ Strict = Annotated[
     bool | None,
     typer.Option("--strict/--no-strict", help="Also fail (exit code 1) if there are gaps."),
 ]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        help="In the terminal format, show the whole report of targets that pass, too.",
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="In the terminal format, show only the summary.")
+]
 Formats = Annotated[
     list[str] | None,
     typer.Option(

@@ -19,10 +19,11 @@ class Progress:
     """Shows the current stage of one or several parallel lanes. Used as a context manager.
 
     On a terminal, a transient line shows the latest stage and the number of finished targets;
-    elsewhere, each slow stage prints one line.
+    elsewhere, each slow stage prints one line. With `quiet`, nothing is shown.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._lock = threading.Lock()
         self._timers: dict[object, threading.Timer] = {}
         self._bar: Bar | None = None
@@ -50,6 +51,8 @@ class Progress:
 
     def stage(self, text: str, lane: object = None) -> None:
         """Start the stage `text`, such as `"tracing add_noise"`, and end the lane's last one."""
+        if self._quiet:
+            return
         with self._lock:
             self._text = text
             if self._moves:

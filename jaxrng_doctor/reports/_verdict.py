@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from jaxrng_doctor._util.text import counted
-from jaxrng_doctor.model.findings import SEVERITIES
+from jaxrng_doctor.model.findings import SEVERITIES, Draw
 from jaxrng_doctor.model.report import Report, TargetReport
 
 
@@ -22,18 +22,40 @@ def verdict(report: Report) -> tuple[str, bool]:
         return f"{nothing}, but the analysis has {counted(len(report.gaps), 'gap')}", False
     if not report.draws:
         return f"{nothing}: nothing to check", False
-    varying = [{s.varies for s in d.scopes if s.size not in (0, 1)} for d in report.draws]
-    if unknown := sum(None in v for v in varying):
+    unknown, shared = _doubtful(report.draws)
+    if unknown:
         return f"{nothing} ({unknown:,} undecided)", False
     if known := sum(s.by == "baseline" for s in report.suppressed):
         return f"No new findings in {draws} ({known:,} in the baseline)", False
     if report.suppressed:
         suppressed = counted(len(report.suppressed), "finding")
         return f"No unexpected sharing in {draws} ({suppressed} suppressed)", True
-    if shared := sum(False in v for v in varying):
+    if shared:
         verb = "shares" if shared == 1 else "share"
         return f"{nothing}; {shared:,} {verb} a key in a way no rule flags", False
     return f"All clear: no shared noise in {draws}", True
+
+
+def passed(target: TargetReport) -> tuple[str, bool]:
+    """`3 draws, 1 undecided`, for a target that passes; and whether it is good news."""
+    unknown, shared = _doubtful(target.draws)
+    draws = counted(len(target.draws), "draw") if target.draws else "no draws"
+    doubts = [f"{unknown:,} undecided"] if unknown else []
+    if shared and not target.suppressed:
+        doubts.append(f"{shared:,} with a shared key")
+    suppressed = [f"{len(target.suppressed):,} suppressed"] if target.suppressed else []
+    return ", ".join([draws, *doubts, *suppressed]), bool(target.draws) and not doubts
+
+
+def _doubtful(draws: Iterable[Draw]) -> tuple[int, int]:
+    """How many draws have a scope over which their keys are unknown, or shared."""
+    varying = [{s.varies for s in d.scopes if s.size not in (0, 1)} for d in draws]
+    return sum(None in v for v in varying), sum(False in v for v in varying)
+
+
+def passes(target: TargetReport) -> bool:
+    """Whether nothing was found in the target, and all of it was checked."""
+    return target.complete and not target.findings
 
 
 def has_content(target: TargetReport) -> bool:

@@ -6,23 +6,31 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 from jaxrng_doctor.model.findings import RuleText
+
+Verbosity = Literal["quiet", "normal", "verbose"]
+"""How much the terminal format shows.
+
+`quiet`: the summary. `normal`: also a line for each target that passes, and the whole report of
+each other target. `verbose`: the whole report of each target.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
     """`width` is in terminal cells. Paths inside the absolute folder `root` are shown relative.
 
-    `brief`: omit targets with nothing to report. `rules`: the rules in use, for formats that
-    include their documentation.
+    `brief`: omit targets with nothing to report. `verbosity` is for the terminal format. `rules`:
+    the rules in use, for formats that include their documentation.
     """
 
     color: bool = False
     width: int = 100
     root: str = ""
     brief: bool = False
+    verbosity: Verbosity = "normal"
     rules: tuple[RuleText, ...] = ()
 
 

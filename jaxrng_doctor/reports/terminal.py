@@ -7,6 +7,9 @@ suggested code, tracebacks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+
 from rich.cells import cell_len
 from rich.panel import Panel
 from rich.text import Text
@@ -22,8 +25,8 @@ from jaxrng_doctor.reports._comparison_text import (
 from jaxrng_doctor.reports._console import Page
 from jaxrng_doctor.reports._finding_text import draw_rows, finding_rows
 from jaxrng_doctor.reports._gap_text import failure_rows, gap_and_suppression_rows
-from jaxrng_doctor.reports._layout import Layout
-from jaxrng_doctor.reports._verdict import counts, has_content, verdict
+from jaxrng_doctor.reports._layout import Layout, Row
+from jaxrng_doctor.reports._verdict import counts, has_content, passed, passes, verdict
 from jaxrng_doctor.reports.options import RenderOptions
 
 _MAX_DRAWS = 5
@@ -31,16 +34,32 @@ _MAX_DRAWS = 5
 
 
 def render(report: Report, options: RenderOptions) -> str:
-    """The complete report, `options.width` but at least 40 cells wide."""
+    """The report, `options.width` but at least 40 cells wide; `options.verbosity` says how much."""
     page = _Page(options)
-    for target in report.targets:
-        if not options.brief or has_content(target):
-            page.target(target)
+    if options.verbosity != "quiet":
+        shown = [t for t in report.targets if not options.brief or has_content(t)]
+        page.targets(shown, whole=options.verbosity == "verbose")
     page.closing(report)
     return page.text()
 
 
 class _Page(Page):
+    def targets(self, targets: Sequence[TargetReport], *, whole: bool) -> None:
+        """The targets: with `whole` also the whole report of each one that passes."""
+        for in_lines, group in groupby(targets, lambda target: passes(target) and not whole):
+            for target in group:
+                if in_lines:
+                    self.passed(target)
+                else:
+                    self.target(target)
+            if in_lines:
+                self.blank()
+
+    def passed(self, target: TargetReport) -> None:
+        text, good = passed(target)
+        first: Row = (("passed", "help" if good else "warning"), (": ", ""))
+        self.put(self.layout.hanging(first, f"{target.target} ({text})"))
+
     def target(self, target: TargetReport) -> None:
         self.put([self.rule(target.target)])
         self.blank()
@@ -61,13 +80,14 @@ class _Page(Page):
 
     def draws(self, target: TargetReport) -> None:
         """The draws of a target without findings, and why they are fine."""
+        if not target.draws:
+            self.put([(("no draws", "dim"),)])
         for draw in target.draws[:_MAX_DRAWS]:
             self.put(draw_rows(draw, self.layout))
         more = len(target.draws) - _MAX_DRAWS
         if more > 0:
             self.put([((f"… and {more:,} more", "dim"),)])
-        if target.draws:
-            self.blank()
+        self.blank()
 
     def comparison(self, comparison: Comparison) -> None:
         if why := not_compared(comparison):

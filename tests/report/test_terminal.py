@@ -39,6 +39,10 @@ GOLDEN = {
         ("shared", 100, True),
     ]
 }
+"""The whole reports."""
+
+SHORT = {f"short-{width}.txt": width for width in (100, 40)}
+"""The reports of several targets, of which some pass."""
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -48,19 +52,71 @@ def sources():
     samples.install()
 
 
-def render(*targets, width=100, color=False):
-    return FORMATS["terminal"](samples.report(*targets), RenderOptions(color, width, samples.ROOT))
+def draw(varies, size=4):
+    return Draw("normal", None, "argument key", (Scope("vmap", size, "f", varies=varies),))
+
+
+def render(*targets, width=100, color=False, verbosity="verbose"):
+    options = RenderOptions(color, width, samples.ROOT, verbosity=verbosity)
+    return FORMATS["terminal"](samples.report(*targets), options)
 
 
 def golden(name, width, color):
-    options = RenderOptions(color, width, samples.ROOT)
+    options = RenderOptions(color, width, samples.ROOT, verbosity="verbose")
     return FORMATS["terminal"](samples.REPORTS[name](), options)
+
+
+def short(width):
+    mask = TargetReport(
+        "train/loop.py:mask", draws=(draw(False),), suppressed=samples.shared_target().suppressed
+    )
+    loop = TargetReport("train/loop.py:walk", draws=(draw(True), draw(None)))
+    nothing = TargetReport("noise.py:nothing")
+    targets = (samples.clean_target(), samples.failed_target(), nothing, loop, mask)
+    return render(*targets, width=width, verbosity="normal")
 
 
 @pytest.mark.parametrize("file", GOLDEN)
 def test_golden(file):
     path = Path(__file__).parent / "golden" / file
     assert golden(*GOLDEN[file]) == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("file", SHORT)
+def test_a_target_that_passes_is_one_line(file):
+    path = Path(__file__).parent / "golden" / file
+    assert short(SHORT[file]) == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("target", "line"),
+    [
+        (TargetReport("t"), "passed: t (no draws)"),
+        (TargetReport("t", draws=(draw(True),) * 2), "passed: t (2 draws)"),
+        (TargetReport("t", draws=(draw(True), draw(None))), "passed: t (2 draws, 1 undecided)"),
+        (TargetReport("t", draws=(draw(False),)), "passed: t (1 draw, 1 with a shared key)"),
+    ],
+)
+def test_the_line_of_a_target_that_passes(target, line):
+    assert render(target, verbosity="normal").splitlines()[:2] == [line, ""]
+
+
+@pytest.mark.parametrize("make", [samples.gap_target, samples.failed_target, samples.shared_target])
+def test_what_does_not_pass_is_reported_whole(make):
+    assert render(make(), verbosity="normal") == render(make())
+    gap = TargetReport("t", gaps=(Gap("g"),))
+    assert render(gap, verbosity="normal") == render(gap)
+
+
+def test_a_quiet_report_is_the_summary():
+    made = [samples.clean_target(), samples.gap_target(), samples.failed_target()]
+    for n in range(len(made) + 1):
+        whole = render(*made[:n]).splitlines()
+        quiet = render(*made[:n], verbosity="quiet").splitlines()
+        assert quiet == whole[-len(quiet) :]
+        assert len(quiet) == (1 if n > 1 else 2)
+    assert "2 gaps" in quiet[0]
+    assert "1 target failed" in quiet[0]
 
 
 @pytest.mark.parametrize("name", samples.REPORTS)
@@ -291,10 +347,6 @@ def test_steps_are_counted_as_steps():
     assert "AAA  3 steps, 1 distinct key" in render(TargetReport("t", (finding,)))
 
 
-def draw(varies, size=4):
-    return Draw("normal", None, "argument key", (Scope("vmap", size, "f", varies=varies),))
-
-
 @pytest.mark.parametrize(
     ("target", "sentence"),
     [
@@ -390,6 +442,8 @@ def test_without_examples_to_compare_one_line_says_why(comparison, line, format)
 
 if __name__ == "__main__":
     samples.install()
-    for file, case in GOLDEN.items():
+    texts = {file: golden(*case) for file, case in GOLDEN.items()}
+    texts |= {file: short(width) for file, width in SHORT.items()}
+    for file, text in texts.items():
         path = Path(__file__).parent / "golden" / file
-        path.write_text(golden(*case), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")

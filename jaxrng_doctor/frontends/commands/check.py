@@ -34,7 +34,7 @@ def check(
     complete = not ((texts and config.targets) or settings.flags.select or settings.flags.ignore)
     texts, folder = asked_for(texts, config, "check")
     plan = Plan(flags, folder, TargetSettings(config, settings.flags), settings.detail)
-    with Progress() as progress:
+    with Progress(quiet=settings.verbosity == "quiet") as progress:
         examination = Examination(pool, workers, plan, progress)
         reports = examination.reports(texts)
     found = Report(finish(reports), __version__, examination.jax_version)

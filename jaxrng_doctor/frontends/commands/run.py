@@ -62,9 +62,15 @@ def _report(watch: _Watch, settings: Settings, folder: str, stderr: TextIO) -> i
         return _report_of_other_process(report, merge, settings, folder, stderr)
     # Not complete: baseline entries that this program does not reproduce may be another's.
     report = settings.acceptance.apply(report, complete=False)
-    settings.publish(report, stderr, brief=True, root=folder)
+    _publish(report, settings, folder, stderr)
     warn_about_newer_jax(stderr)
     return FOUND if report.fails else CLEAN
+
+
+def _publish(report: Report, settings: Settings, folder: str, stderr: TextIO) -> None:
+    # A program may have hundreds of functions that pass.
+    brief = settings.verbosity != "verbose"
+    settings.publish(report, stderr, brief=brief, root=folder)
 
 
 class _Watch:
@@ -145,5 +151,5 @@ def _report_of_other_process(
             file=stderr,
         )
     else:
-        settings.to_stream().publish(report, stderr, brief=True, root=folder)
+        _publish(report, settings.to_stream(), folder, stderr)
     return FOUND if report.fails and not writes else CLEAN
