@@ -1,16 +1,16 @@
 """`pytest --jaxrng`: watch every test for random numbers that are shared by mistake.
 
-`--jaxrng` or `--jaxrng=error` fails tests with findings; `--jaxrng=warn` only reports them at the
-end. `@pytest.mark.jaxrng(ignore=["RNG005"])` and `@pytest.mark.jaxrng(expect="same")` declare
-what a test does on purpose. Without the flag, the plugin does not import JAX.
+`--jaxrng` or `--jaxrng=error` fails tests with findings, `--jaxrng=warn` does not. Each finding is
+reported once, at the end, with the tests that met it. `@pytest.mark.jaxrng(ignore=["RNG005"])` and
+`@pytest.mark.jaxrng(expect="same")` declare what a test does on purpose. Without the flag, the
+plugin does not import JAX.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from jaxrng_doctor.config.pyproject import Config
     from jaxrng_doctor.frontends.api import Report
     from jaxrng_doctor.model.findings import Choices
+    from jaxrng_doctor.reports.session import Part
     from jaxrng_doctor.suppression.accept import Acceptance
 
-_PROPERTY = "jaxrng"
+_PROPERTY = "jaxrng"  # in the XML: the whole report of the test
+_PARTS = "jaxrng_parts"  # of pytest's report of the test: what is shown at the end
 _ENDED = (Exception, pytest.fail.Exception, pytest.skip.Exception)
 _project: pytest.StashKey[tuple[Config, Acceptance]] = pytest.StashKey()
 _current = pytest.StashKey[pytest.Item]()
 _fixtures = pytest.StashKey[list[Any]]()  # the targets of the fixtures' reports
+_parts: pytest.StashKey[list[Part]] = pytest.StashKey()
 _reason = pytest.StashKey[str]()  # one line: why --jaxrng fails the test
 _watched = pytest.StashKey["tuple[contextlib.ExitStack, Report]"]()
 
@@ -165,9 +168,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         _attach(item, report)
         if (report.fails or report.failures) and item.config.getoption("--jaxrng") == "error":
             from jaxrng_doctor.reports._plain_text import reason
+            from jaxrng_doctor.reports.concise import lines
 
-            item.stash[_reason] = reason(report.targets, os.getcwd())
-            pytest.fail(_text(report), pytrace=False)
+            root = _root(item)
+            item.stash[_reason] = reason(report.targets, root)
+            text = _shown(report, lambda: "\n".join(dict.fromkeys(lines(report, root))))
+            pytest.fail(text, pytrace=False)
     return outcome
 
 
@@ -175,9 +181,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.TestReport]:
     """Give pytest a one-line reason for the failure, for its summary and its XML.
 
-    In CI, pytest would otherwise repeat the full report there.
+    With pytest-xdist, what is shown at the end is sent with the report of the test.
     """
     report: pytest.TestReport = yield
+    if _parts in item.stash:
+        setattr(report, _PARTS, item.stash[_parts])
+        del item.stash[_parts]
     if _reason in item.stash:
         crash = getattr(report.longrepr, "reprcrash", None)
         if crash is not None:
@@ -190,15 +199,31 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.
 
 def _attach(item: pytest.Item, report: Report) -> None:
     if report.fails or not report.ok or not report.complete:
-        item.user_properties.append((_PROPERTY, _text(report)))
+        from jaxrng_doctor.reports.session import parts
+
+        item.user_properties.append((_PROPERTY, _shown(report, lambda: str(report))))
+        try:
+            item.stash[_parts] = parts(report, _root(item))
+        except Exception as error:  # an internal error must not fail the test
+            text = _not_shown(report, error)
+            item.stash[_parts] = [(text, text)]
 
 
-def _text(report: Report) -> str:
+def _shown(report: Report, text: Callable[[], str]) -> str:
     try:
-        return str(report)
+        return text()
     except Exception as error:  # an internal error must not fail the test
-        counted = f"{len(report.findings)} findings, {len(report.gaps)} gaps"
-        return f"{counted}; the report could not be shown: {error!r}"
+        return _not_shown(report, error)
+
+
+def _not_shown(report: Report, error: Exception) -> str:
+    counted = f"{len(report.findings)} findings, {len(report.gaps)} gaps"
+    return f"{counted}; the report could not be shown: {error!r}"
+
+
+def _root(item: pytest.Item) -> str:
+    """The folder that paths are relative to; a test may change the current folder."""
+    return str(item.config.invocation_params.dir)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -209,21 +234,19 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    attached = [
-        (report, text)
+    met = [
+        (report.nodeid, getattr(report, _PARTS))
         for reports in terminalreporter.stats.values()
         for report in reports
-        if getattr(report, "when", None) == "call"
-        for name, text in report.user_properties
-        if name == _PROPERTY
+        if hasattr(report, _PARTS)
     ]
-    if not attached:
+    if not met:
         return
+    from jaxrng_doctor.reports.session import lines
+
     terminalreporter.section("jaxrng-doctor")
-    for report, text in attached:
-        terminalreporter.write_line(report.nodeid)
-        if text not in report.longreprtext:  # pytest has shown it as the failure's reason
-            terminalreporter.write_line(text)
+    for line in lines(met, every=terminalreporter.config.getoption("verbose") > 0):
+        terminalreporter.write_line(line)
 
 
 def _watch(item: pytest.Item) -> tuple[contextlib.ExitStack, Report]:

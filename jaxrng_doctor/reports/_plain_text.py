@@ -21,10 +21,9 @@ from jaxrng_doctor.reports._gap_text import failed, failure_rows, gap_and_suppre
 from jaxrng_doctor.reports._layout import Layout, Row
 
 
-def target_text(target: TargetReport, root: str, width: int = 100) -> str:
+def target_text(target: TargetReport, root: str) -> str:
     """Everything except the target's name and its draws; may be `""`."""
-    layout = Layout(width, root, _cells)
-    return "\n\n".join(_text(rows) for rows in _blocks(target, layout))
+    return "\n\n".join(plain(rows) for rows in _blocks(target, plain_layout(root)))
 
 
 def reason(targets: Sequence[TargetReport], root: str) -> str:
@@ -33,20 +32,33 @@ def reason(targets: Sequence[TargetReport], root: str) -> str:
     `""` if no target fails.
     """
     failures = [failed(t.failure) for t in targets if t.failure is not None]
-    findings = [(f.place, f"{f.code} {f.message}") for t in targets for f in t.failing]
-    gaps = [(g.place, g.message) for t in targets if t.fails for g in t.gaps]
-    reasons = [(None, text) for text in failures] or findings or gaps
+    # The rule and the place come first, because pytest cuts off what the terminal has no room for.
+    findings = [f"{f.code} {_at(f.place, root)}{f.message}" for t in targets for f in t.failing]
+    gaps = [f"{_at(g.place, root)}{g.message}" for t in targets if t.fails for g in t.gaps]
+    reasons = failures or findings or gaps
     if not reasons:
         return ""
-    place, text = reasons[0]
-    where = f"{location(place, root)}: " if place else ""
     more = f" (and {len(reasons) - 1:,} more)" if len(reasons) > 1 else ""
-    return f"{where}{text}{more}"
+    return f"{reasons[0]}{more}"
+
+
+def _at(place: Place | None, root: str) -> str:
+    return f"{location(place, root)}: " if place else ""
 
 
 def location(place: Place, root: str) -> str:
     """`path:line:column`."""
-    return Layout(0, root, _cells).location(place)
+    return plain_layout(root).location(place)
+
+
+def plain_layout(root: str) -> Layout:
+    """The layout of plain text: 100 cells wide, for whatever shows it."""
+    return Layout(100, root, _cells)
+
+
+def plain(rows: Iterable[Row]) -> str:
+    """The rows without styles."""
+    return "\n".join("".join(piece for piece, _ in row).rstrip() for row in rows)
 
 
 def _blocks(target: TargetReport, layout: Layout) -> Iterator[Iterable[Row]]:
@@ -65,10 +77,6 @@ def _comparison(comparison: Comparison, layout: Layout) -> Iterable[Row]:
     inside = Layout(layout.width - 2, layout.root, layout.measure)
     indented = ((("  ", ""), *row) for row in compared_rows(comparison, inside))
     return [((title(comparison), "title"),), *indented]
-
-
-def _text(rows: Iterable[Row]) -> str:
-    return "\n".join("".join(piece for piece, _ in row).rstrip() for row in rows)
 
 
 def _cells(text: str) -> int:

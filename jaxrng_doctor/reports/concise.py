@@ -20,8 +20,13 @@ from jaxrng_doctor.reports.options import RenderOptions
 
 def render(report: Report, options: RenderOptions) -> str:
     """The lines, each once, and a last line with the verdict and the counts."""
-    lines = (line for target in report.targets for line in _target(target, options.root))
-    return with_summary(lines, report)
+    return with_summary(lines(report, options.root), report)
+
+
+def lines(report: Report, root: str) -> Iterator[str]:
+    """A line for each failure, finding and gap, which may be the same for several targets."""
+    for target in report.targets:
+        yield from _target(target, root)
 
 
 def _target(target: TargetReport, root: str) -> Iterator[str]:

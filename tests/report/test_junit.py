@@ -38,7 +38,7 @@ def test_a_target_is_a_case():
     assert isinstance(failure, junitparser.Failure)
     assert failure.type == "RNG001"
     assert failure.message == (
-        "noise.py:7:16: RNG001 all 32 examples of vmap(add_noise) draw the same numbers"
+        "RNG001 noise.py:7:16: all 32 examples of vmap(add_noise) draw the same numbers"
     )
     assert "32 examples, 1 distinct key" in failure.text
     assert "suppressed[RNG001] train/loop.py:6:9, ignored by a comment" in failure.text

@@ -70,27 +70,32 @@ def test_a_test_that_shares_noise_fails_with_the_finding_as_its_reason(run, monk
     result.assert_outcomes(failed=2, passed=1)
     result.stdout.fnmatch_lines(
         [
-            "*error[[]RNG001[]]: shared-key-under-vmap: all 4 examples*",
+            "*_ test_shared _*",
+            "*.py:8:47: RNG001 all 4 examples of vmap draw the same numbers *shared-key-under*",
             "*assert (1 + 1) == 3*",
             "*= jaxrng-doctor =*",
-            "*::test_shared",
-            "*::test_that_fails_by_itself",
-            "*error[[]RNG001[]]: shared-key-under-vmap: all 4 examples*",
+            "error[[]RNG001[]]: shared-key-under-vmap: all 4 examples*",
+            "  seen in 2 tests:",
+            "    *::test_shared",
+            "    *::test_that_fails_by_itself",
             "*= short test summary info =*",
-            "FAILED *::test_shared - *.py:8:47: RNG001 all 4 examples*",
+            "FAILED *::test_shared - RNG001 *.py:8:47: all 4 examples*",
         ]
     )
-    assert result.stdout.str().count("error[RNG001]") == 2  # each once
+    assert result.stdout.str().count("error[RNG001]") == 1
     reasons = [case.get("message") for case in ET.parse("out.xml").iter("failure")]
     assert "\n" not in reasons[0]
-    assert reasons[0].endswith(".py:8:47: RNG001 all 4 examples of vmap draw the same numbers")
+    assert reasons[0].startswith("RNG001 test_a_test_that")
+    assert reasons[0].endswith(".py:8:47: all 4 examples of vmap draw the same numbers")
+    properties = [p.get("value") for p in ET.parse("out.xml").iter("property")]
+    assert [text.count("error[RNG001]") for text in properties] == [1, 1]  # the whole reports
 
 
 @pytest.mark.one_jax
 def test_a_line_of_traceback_is_the_tests_own(run):
     result = run(TESTS, "--jaxrng", "--tb=line")
 
-    result.stdout.fnmatch_lines(["*/test_a_line*.py:10: *.py:8:47: RNG001 all 4 examples*"])
+    result.stdout.fnmatch_lines(["*/test_a_line*.py:10: RNG001 *.py:8:47: all 4 examples*"])
     assert "pytest_plugin.py" not in result.stdout.str()
 
 
@@ -171,10 +176,12 @@ def test_however_a_test_ends_it_is_reported_to_share_noise(run):
     result.stdout.fnmatch_lines(
         [
             "*= jaxrng-doctor =*",
-            "*::test_shared",
-            "*::test_that_fails_by_itself",
-            "*::test_that_is_called_a_failure",
-            "*::test_that_raises_nothing",
+            "error[[]RNG001[]]*",
+            "  seen in 4 tests:",
+            "    *::test_shared",
+            "    *::test_that_fails_by_itself",
+            "    *::test_that_is_called_a_failure",
+            "    *::test_that_raises_nothing",
         ]
     )
 
@@ -193,7 +200,7 @@ def test_warn_only_tells(run):
     result = run(TESTS, "--jaxrng=warn")
 
     result.assert_outcomes(failed=1, passed=2)
-    result.stdout.fnmatch_lines(["*= jaxrng-doctor =*", "*::test_shared", "*error[[]RNG001[]]*"])
+    result.stdout.fnmatch_lines(["*= jaxrng-doctor =*", "error[[]RNG001[]]*", "*::test_shared"])
 
 
 @pytest.mark.one_jax
@@ -232,7 +239,7 @@ def test_marks_say_what_is_intended(run):
     )
 
     result.assert_outcomes(failed=1, passed=2)
-    result.stdout.fnmatch_lines(["*::test_of_another_rule"])
+    result.stdout.fnmatch_lines(["  seen in *::test_of_another_rule"])
 
 
 @pytest.mark.slow
@@ -358,14 +365,70 @@ def test_wrong_settings_of_the_project(run, pytester, settings, words):
     result.stderr.fnmatch_lines([f"*{words}*"])
 
 
+MANY = """
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+    import pytest
+
+    def shared(key, size):
+        noisy = jax.vmap(lambda row: row + jax.random.normal(key, row.shape))
+        return jax.jit(noisy)(jnp.zeros((size, 3)))
+
+    @pytest.mark.parametrize("size", range(2, 9))
+    def test_shared(size, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        shared(jax.random.key(0), size)
+
+    def test_another_cause():
+        key = jax.random.key(0)
+        jax.jit(jax.vmap(lambda row: row + jax.random.normal(key, row.shape)))(jnp.zeros((4, 3)))
+
+    def test_gap():
+        shape = jax.ShapeDtypeStruct((), "float32")
+        f = jax.jit(lambda k: jax.pure_callback(lambda k: np.float32(0), shape, k))
+        f(jax.random.PRNGKey(0))
+"""
+
+
+def reported_once_with_their_tests(result):
+    lines = result.stdout.lines
+    start, end = (
+        next(n for n, line in enumerate(lines) if words in line)
+        for words in ("= jaxrng-doctor =", "= short test summary info =")
+    )
+    heads = [line.partition(" ")[0] for line in lines if line.startswith(("error[", "gap:"))]
+    assert sorted(heads) == ["error[RNG001]:", "error[RNG001]:", "gap:"]
+    section = [line.strip() for line in lines[start:end]]
+    shared = section.index("seen in 7 tests:")
+    seen = section[shared + 1 : shared + 7]
+    assert len({line for line in seen if "::test_shared[" in line}) == 5
+    assert seen[-1] == "… and 2 more"
+    single = {line.partition("::")[2] for line in section if line.startswith("seen in test_")}
+    assert single == {"test_another_cause", "test_gap"}
+    failed = [line for line in lines if line.startswith("FAILED ")]
+    assert len([line for line in failed if " - RNG001 test_" in line]) == 8
+    assert not any("/test_" in line for line in failed)  # relative, wherever the test went
+
+
+@pytest.mark.one_jax
+def test_a_finding_of_several_tests_is_reported_once(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    result = run(MANY, "--jaxrng")
+
+    result.assert_outcomes(failed=8, passed=1)
+    reported_once_with_their_tests(result)
+
+
 @pytest.mark.slow
 @pytest.mark.one_jax
 @pytest.mark.skipif(importlib.util.find_spec("xdist") is None, reason="needs pytest-xdist")
-def test_several_processes(run):
-    result = run(TESTS, "--jaxrng=warn", "-n", "2")
+def test_several_processes(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    result = run(MANY, "--jaxrng", "-n", "2")
 
-    result.assert_outcomes(failed=1, passed=2)
-    result.stdout.fnmatch_lines(["*= jaxrng-doctor =*", "*::test_shared", "*error[[]RNG001[]]*"])
+    result.assert_outcomes(failed=8, passed=1)
+    reported_once_with_their_tests(result)
 
 
 FIXTURES = """
@@ -414,10 +477,11 @@ def test_a_fixture_of_several_tests_is_watched_by_itself(run, only):
     if not only:
         result.stdout.fnmatch_lines(
             [
-                "*error[[]RNG014[]]*",
                 "*= jaxrng-doctor =*",
-                "*::test_of_a_fixture_at_fault",
-                "*::test_with_a_fixture_of_its_own",
+                "error[[]RNG014[]]*",
+                "  seen in *::test_of_a_fixture_at_fault",
+                "error[[]RNG014[]]*",
+                "  seen in *::test_with_a_fixture_of_its_own",
             ]
         )
 
