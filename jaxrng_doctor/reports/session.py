@@ -63,7 +63,12 @@ def _tests(ids: Sequence[str], most: int) -> Iterator[str]:
 
 
 def _identity(finding: Finding) -> str:
-    """The rule and the places: the number of examples or of calls may differ between tests."""
-    places = [finding.place, *(related.place for related in finding.related)]
+    """The rule and the places: the number of examples or of calls may differ between tests.
+
+    Of a cause with several parts, those of the part that is shown: the others may differ, too.
+    """
+    shown = (part for part in finding.parts if part.place == finding.place)
+    main = next((part for part in shown if part.code == finding.code), finding)
+    places = [main.place, *(related.place for related in main.related)]
     where = [place and (place.path, place.line, place.column) for place in places]
     return json.dumps([finding.code, where, "" if finding.place else finding.message])
