@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 
 class Groups:
-    """Disjoint groups of nodes. A node that was never joined is a group of its own."""
+    """Disjoint groups of nodes. A node that was never joined is alone in its group."""
 
     def __init__(self) -> None:
         self._parents: dict[Hashable, Hashable] = {}

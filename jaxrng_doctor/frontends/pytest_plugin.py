@@ -185,7 +185,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.
     """
     report: pytest.TestReport = yield
     if _parts in item.stash:
-        setattr(report, _PARTS, item.stash[_parts])
+        vars(report)[_PARTS] = item.stash[_parts]
         del item.stash[_parts]
     if _reason in item.stash:
         crash = getattr(report.longrepr, "reprcrash", None)

@@ -82,6 +82,7 @@ def _finding(shared: Shared) -> Finding:
         related = (
             *_messages.at(first.place, "the first draw from this key"),
             *_messages.calls_to(shared),
+            *_messages.at(second.made, "this key is made here"),
         )
         code = _TWO
     else:
@@ -92,7 +93,10 @@ def _finding(shared: Shared) -> Finding:
             times = times if same else sum(shared.counts)
             which = f"{'each of ' if same else ''}{keys:,} keys, such as `{second.origin}`"
         message = f"{second.op} draws {times} times from {which}"
-        related = _messages.calls_to(shared)
+        related = (
+            *_messages.calls_to(shared),
+            *_messages.at(second.made, "this key is made here"),
+        )
         code = _split_for(shared.counts[0])
         shared = replace(shared, evidence=_messages.of_uses(shared))
     return _messages.of_pair(

@@ -105,8 +105,9 @@ def test_a_key_that_is_split_or_comes_back_has_no_picture():
         return x + noise + jax.random.normal(jax.random.split(key)[0], x.shape), key
 
     report = check(used_again, (jnp.zeros(3), KEY), detail=True)
-    found = sorted((f.code, f.confidence, f.picture) for f in report.findings)
-    assert found[:2] == [("RNG006", "proven", None), ("RNG008", "proven", None)]
+    (finding,) = report.findings
+    assert (finding.code, finding.confidence, finding.picture) == ("RNG006", "proven", None)
+    assert "RNG008" in finding.also
 
 
 def test_keys_that_are_equal_only_across_scopes_have_a_row_for_each_draw():
@@ -140,11 +141,12 @@ def test_a_key_that_repeats_from_call_to_call_is_a_row_for_each_call():
 
 
 def test_the_pictures_of_many_findings_are_smaller():
-    lines = "".join(f"    x = x + jax.random.normal(keys[{n}], x.shape)\n" for n in range(30))
+    lines = "".join(f"    x = x + jax.random.normal(key{n}, x.shape)\n" for n in range(30))
+    keys = ", ".join(f"key{n}" for n in range(30))
     space = {}
-    exec(f"import jax\ndef one(x, keys):\n{lines}    return x", space)
-    fn = jax.vmap(space["one"], in_axes=(0, None))
-    report = check(fn, (jnp.zeros((50, 3)), jax.random.split(KEY, 30)), detail=True)
+    exec(f"import jax\ndef one(x, {keys}):\n{lines}    return x", space)
+    fn = jax.vmap(space["one"], in_axes=(0, *[None] * 30))
+    report = check(fn, (jnp.zeros((50, 3)), *jax.random.split(KEY, 30)), detail=True)
 
     assert [f.code for f in report.findings] == ["RNG001"] * 30
     shown = [(len(f.picture.shared), f.picture.stands_in) for f in report.findings]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 
 from jaxrng_doctor._util import source
@@ -28,10 +29,21 @@ def program_facts(trace: Trace, engine: Engine, ledger: Ledger) -> ProgramFacts:
     returned = returned_keys(
         uses, engine.returned, ledger.outputs, trace.out_paths, ledger.keys, guards, causes
     )
-    pairs = {path: s.cause_id for s in shared for _, paths in s.uses for path in paths}
+    pairs: dict[Hashable, Hashable] = {
+        path: s.cause_id for s in shared for _, paths in s.uses for path in paths
+    }
+    loops: dict[Hashable, Hashable] = {
+        use.path: scope.cause_id
+        for use, draw in zip(engine.draws, draws, strict=True)
+        for scope in draw.scopes
+        if scope.scope.kind in ("scan", "while") and scope.variation.is_same and scope.is_checked
+    }
     for found in returned:
-        # A carry that comes back unchanged is used again in the next step, as another key.
-        causes.join(found.cause_id, pairs.get(found.cause_id, found.cause_id))
+        # A carry that comes back unchanged is used again in the next step, there as the same key
+        # or, if the step derives it, as another one.
+        for used_again in (loops, pairs):
+            if found.cause_id in used_again:
+                causes.join(found.cause_id, used_again[found.cause_id])
     return ProgramFacts(
         draws=tuple(_with_cause_ids(draw, causes) for draw in draws),
         shared=tuple(replace(s, cause_id=causes.number_of(s.cause_id)) for s in shared),

@@ -112,7 +112,7 @@ def why_equal(one: Value, other: Value, identities: Identities) -> Equality | No
     """The key that both keys derive from by the same steps, or the equal seeds.
 
     The children of a key that is split twice are equal because of that key. Data that is folded in
-    twice is a reason of its own. `None` if the derivations do not show why the keys are equal.
+    twice is a separate reason. `None` if the derivations do not show why the keys are equal.
     """
     folded: tuple[int, ...] = ()
     for steps in itertools.count():
