@@ -37,6 +37,9 @@ def repeats(evidence: Evidence | None) -> bool:
     return evidence is not None and evidence.distinct_keys < evidence.examples
 
 
+UNNAMED_KEY = "a captured key"
+"""The description of a captured key whose variable is unknown."""
+
 RBG = {"rbg": "rbg", "urbg": "unsafe_rbg"}
 """Key implementations whose batched draws use only the first key, by the name of their dtype."""
 

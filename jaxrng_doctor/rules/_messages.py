@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 
 from jaxrng_doctor.model.facts import (
+    UNNAMED_KEY,
     CallUse,
     Cause,
     DrawFacts,
@@ -113,6 +114,16 @@ def confidence(evidence: Evidence | None) -> Confidence:
     if evidence is None or evidence.examples < 2:
         return "inferred"
     return "proven" if repeats(evidence) else "refuted"
+
+
+def quoted(origin: str) -> str:
+    """The description of a key in backquotes, unless it is not code."""
+    return origin if origin == UNNAMED_KEY else f"`{origin}`"
+
+
+def the_key(origin: str) -> str:
+    """``the key `split(key, 2)[0]` ``, or `a captured key`."""
+    return origin if origin == UNNAMED_KEY else f"the key `{origin}`"
 
 
 def unit(facts: ScopeFacts) -> str:

@@ -39,7 +39,7 @@ finding is a note.
 
 from __future__ import annotations
 
-from jaxrng_doctor.model.facts import DrawFacts, ScopeFacts, Variation
+from jaxrng_doctor.model.facts import UNNAMED_KEY, DrawFacts, ScopeFacts, Variation
 from jaxrng_doctor.model.findings import Finding
 from jaxrng_doctor.rules import _fixes, _framework_fixes, _messages
 from jaxrng_doctor.rules.rule import Rule, of_each_draw
@@ -73,7 +73,8 @@ def _at_the_vmap(facts: ScopeFacts) -> str:
     if cause.kind == "unmapped":
         return f"`{cause.name}` is not mapped here: its entry in in_axes is None"
     if cause.kind == "captured":
-        return f"mapped here; the function captures `{cause.key}`, so in_axes does not map it"
+        key = "its key" if cause.key == UNNAMED_KEY else f"`{cause.key}`"
+        return f"mapped here; the function captures {key}, so in_axes does not map it"
     if cause.kind == "seed":
         return f"mapped here; every example makes the same key, `{cause.key}`"
     return "mapped here"

@@ -91,7 +91,7 @@ def _at_the_loop(facts: ScopeFacts) -> str:
         return "the loop, over keys that are all equal"
     if cause.kind == "seed":
         return f"the loop; every step makes the same key, `{cause.key}`"
-    return f"the loop; its key does not change from step to step: `{cause.key}`"
+    return f"the loop; its key does not change from step to step: {_messages.quoted(cause.key)}"
 
 
 RULE = Rule(

@@ -75,7 +75,7 @@ def _eager(repeated: Repeated) -> Finding:
 
 def _finding(shared: Shared) -> Finding:
     first, second = shared.first, shared.second
-    key = f"the key `{second.origin}`"
+    key = _messages.the_key(second.origin)
     if first.place != second.place:
         message = f"{second.op} draws from {key}, which {first.op} already drew from"
         message += _messages.before(shared)

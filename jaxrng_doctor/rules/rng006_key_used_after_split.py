@@ -63,7 +63,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
                 RULE.name,
                 RULE.severity,
                 shared,
-                message=f"the key `{shared.second.origin}` is {_done(shared.second)} "
+                message=f"{_messages.the_key(shared.second.origin)} is {_done(shared.second)} "
                 f"after it was {_done(shared.first)}{_messages.before(shared)}",
                 related=(
                     *_messages.at(shared.first.place, f"{_done(shared.first)} here"),

@@ -50,8 +50,8 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             RULE.name,
             RULE.severity,
             shared,
-            message=f"{second.op} draws from `{second.origin}`, {_equal(first, second)}, "
-            f"which {first.op} already drew from{_messages.before(shared)}",
+            message=f"{second.op} draws from {_messages.quoted(second.origin)}, "
+            f"{_equal(first, second)}, which {first.op} already drew from{_messages.before(shared)}",
             related=(
                 *_messages.at(first.place, "the first draw from this key"),
                 *_messages.at(first.made, "its key is made here"),

@@ -36,6 +36,7 @@ from collections.abc import Iterator
 
 from jaxrng_doctor.model.facts import ProgramFacts
 from jaxrng_doctor.model.findings import Finding, Help
+from jaxrng_doctor.rules import _messages
 from jaxrng_doctor.rules.rule import Rule
 
 
@@ -51,7 +52,8 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             name=RULE.name,
             severity="note" if returned.unreached else RULE.severity,
             confidence="inferred" if returned.evidence is None else "proven",
-            message=f"the key `{use.origin}` is {done}, and returned unchanged as {output}",
+            message=f"{_messages.the_key(use.origin)} is {done}, "
+            f"and returned unchanged as {output}",
             place=use.place,
             label="split here" if use.is_split else "drawn here",
             evidence=returned.evidence,

@@ -55,7 +55,7 @@ def check(draw: DrawFacts) -> Finding | None:
         RULE.name,
         "warning" if draw.jit_takes_key else RULE.severity,
         draw,
-        message=f"the key `{draw.origin}` is {how} inside jit({draw.jitted}): "
+        message=f"{_messages.the_key(draw.origin)} is {how} inside jit({draw.jitted}): "
         f"every call draws the same numbers{ignored}",
         evidence=None,
         related=_messages.at(draw.constant.place, "the key is made here"),

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -44,8 +46,18 @@ class ArrayCall:
     place: Place | None = None
 
     def name_of(self, captured: Any) -> str:
-        """The name of a captured value in the function's closure or module, or `""`."""
-        return next((name for name, v in self.surroundings.items() if v is captured), "")
+        """The name of a captured value in the function's closure or module, or `""`.
+
+        It may be an attribute or an element of a variable, such as `self.key` or `keys[0]`.
+        """
+        plain = (name for name, value in self.surroundings.items() if value is captured)
+        inside = (
+            name
+            for variable, holder in self.surroundings.items()
+            for name, value in _inside(variable, holder)
+            if value is captured
+        )
+        return next(itertools.chain(plain, inside), "")
 
 
 def array_call(target: Target, is_traced: Callable[[Any], bool] | None = None) -> ArrayCall:
@@ -147,6 +159,22 @@ def _surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
     module = getattr(plain, "__globals__", {})
     hidden = {name: value for name, value in module.items() if name not in seen.nonlocals}
     return {**seen.nonlocals, **hidden}
+
+
+_MOST_ELEMENTS = 64
+"""The names of elements are looked up in containers of at most this size."""
+
+
+def _inside(name: str, holder: Any) -> Iterator[tuple[str, Any]]:
+    """The attributes or elements of a variable, with their names."""
+    if isinstance(holder, Mapping) and len(holder) <= _MOST_ELEMENTS:
+        yield from ((f"{name}[{key!r}]", value) for key, value in holder.items())
+    elif type(holder) in (list, tuple) and len(holder) <= _MOST_ELEMENTS:
+        yield from ((f"{name}[{number}]", value) for number, value in enumerate(holder))
+    elif not isinstance(holder, ModuleType):
+        fields = getattr(holder, "__dict__", None)
+        if isinstance(fields, dict) and len(fields) <= _MOST_ELEMENTS:
+            yield from ((f"{name}.{field}", value) for field, value in fields.items())
 
 
 def _lines(fn: Callable[..., Any]) -> Place | None:

@@ -6,7 +6,9 @@ is none, of the first that is not in JAX or jaxrng-doctor.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import inspect
 import itertools
 import os
 import sys
@@ -289,3 +291,34 @@ def _inside(frames: Iterable[Frame], jaxpr: AnyJaxpr) -> Iterator[Frame]:
         yield frame
         if file and frame.code.co_filename == file and frame.code.co_name == name:
             return
+
+
+_MOST_WRAPPED = 16
+"""At most this many functions are looked at to find the user's function in a library's wrapper."""
+
+
+def users_name(fn: Any) -> str:
+    """The name of a function or, if a library wraps a function of the user, of that function."""
+    waiting, seen = [fn], 0
+    while waiting and seen < _MOST_WRAPPED:
+        each, seen = waiting.pop(0), seen + 1
+        each = getattr(each, "__func__", each)
+        code = getattr(each, "__code__", None)
+        called = getattr(inspect.getattr_static(each, "__call__", None), "__code__", None)
+        if code is not None and is_users(code.co_filename):
+            return str(each.__name__)
+        if code is None and called is not None and is_users(called.co_filename):
+            return type(each).__name__
+        waiting += _wrapped(each)
+    return str(getattr(fn, "__name__", type(fn).__name__))
+
+
+def _wrapped(fn: Any) -> Iterator[Any]:
+    """What a wrapper may call: its `__wrapped__`, the function of a partial, its closure."""
+    for name in ("__wrapped__", "func"):
+        if callable(held := getattr(fn, name, None)):
+            yield held
+    for cell in getattr(fn, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # an empty cell
+            if callable(cell.cell_contents):
+                yield cell.cell_contents

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,7 @@ class Trace:
     slice: the same, with what decides which draws are reached, so that it can be run.
     donates: whether a jitted function in the program donates arguments, so that their memory is
         reused.
+    name_of: the name of a captured value, `""` if it has none.
     place: the lines of the target's function, `None` if its source is not found.
     host_draws: the draws from NumPy's or Python's generators while tracing: the library, the
         function (or the generator's name), and the place.
@@ -63,6 +64,7 @@ class Trace:
     keys_left: tuple[Any, ...]
     lineage_slice: Slice
     donates: bool
+    name_of: Callable[[Any], str]
     place: Place | None
     host_draws: tuple[tuple[str, str, Place | None], ...]
     gaps: tuple[Gap, ...]
@@ -144,6 +146,7 @@ def _traced(call: ArrayCall, generators: Sequence[Any] | None, users: list[Excep
         keys_left=keys_left,
         lineage_slice=Slice(Draws(), live, key_outputs, keys_left, to_run=False),
         donates=_donates(program_jaxpr),
+        name_of=functools.partial(_name, call),
         place=call.place,
         host_draws=tuple(
             (draw.library, draw.function or call.name_of(draw.generator), draw.place)

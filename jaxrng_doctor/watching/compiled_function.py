@@ -46,7 +46,7 @@ from jaxrng_doctor.tracing.draws import Draws
 from jaxrng_doctor.tracing.eager_loops import is_dispatched, is_loop
 from jaxrng_doctor.tracing.host_rng import generators, preserving_host_rng
 from jaxrng_doctor.tracing.opaque_equations import taking_keys
-from jaxrng_doctor.tracing.places import is_library
+from jaxrng_doctor.tracing.places import is_library, users_name
 from jaxrng_doctor.tracing.program import trace_program
 from jaxrng_doctor.tracing.returned_values import is_array
 from jaxrng_doctor.tracing.scopes import (
@@ -272,6 +272,7 @@ def transformed(call: Transformed, *, detail: bool = False) -> Compiled | None:
     # JAX flattens a dict by its sorted keys, and so does `Transformed.arrays`.
     kwargs = dict(sorted(call.kwargs.items()))
     array = array_call(Target(call.title, call.fun, call.args, kwargs))
+    array = _without_librarys_names(array, call.original, users_name(call.original))
     found = _examined(call.title, None, array, len(array.arrays), detail)
     return found if found.diagnosis.facts.draws or found.diagnosis.gaps else None
 
@@ -324,10 +325,22 @@ def _array_call(name: str, call: JitCall) -> ArrayCall:
     names = parameter_names(target)
     numbers = [i % len(names) for i in call.static_argnums if -len(names) <= i < len(names)]
     static = {*call.static_argnames, *(names[i] for i in numbers)}
-    return array_call(
+    found = array_call(
         replace(target, static=frozenset(static)),
         lambda leaf: is_array(leaf) or isinstance(leaf, (bool, int, float, complex)),
     )
+    return _without_librarys_names(found, call.fun, name)
+
+
+def _without_librarys_names(call: ArrayCall, fun: Any, name: str) -> ArrayCall:
+    """The call with other names if `fun` is a library's, such as the wrapper of Equinox.
+
+    `name` is that of the user's function.
+    """
+    if not is_library(getattr(getattr(fun, "__code__", None), "co_filename", "")):
+        return call
+    names = tuple(f"argument {n} of {name}" for n in range(1, len(call.names) + 1))
+    return replace(call, names=names, surroundings={})
 
 
 _state = threading.local()

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from jaxrng_doctor.tracing.places import users_name
 from jaxrng_doctor.tracing.returned_values import is_array
 
 # Those in `MAKING` return a transformed function; those in `CALLING` call the given one directly.
@@ -36,7 +37,7 @@ class Transformed:
     @property
     def title(self) -> str:
         """The transformation and the function, such as `grad(loss)`."""
-        return f"{self.name}({getattr(self.original, '__name__', type(self.original).__name__)})"
+        return f"{self.name}({users_name(self.original)})"
 
     @property
     def source(self) -> str:

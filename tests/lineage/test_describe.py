@@ -1,5 +1,7 @@
 """The text that describes how a key is derived."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -11,6 +13,7 @@ from tests.lineage.following import followed
 split, fold_in, normal = jax.random.split, jax.random.fold_in, jax.random.normal
 CAPTURED = jax.random.key(7)
 IN_A_LIST = [jax.random.key(8)]
+HOLDER = SimpleNamespace(key=jax.random.key(2))
 
 
 def in_vmap(key):
@@ -60,7 +63,8 @@ PHRASES = {
         "fold_in(fold_in(fold_in(fold_in(fold_in(…, …), 2), 3), 4), 5)",
     ),
     "captured": (lambda key: normal(CAPTURED), "CAPTURED"),
-    "captured in a list": (lambda key: normal(IN_A_LIST[0]), "a captured key"),
+    "captured in a list": (lambda key: normal(IN_A_LIST[0]), "IN_A_LIST[0]"),
+    "captured in an object": (lambda key: normal(HOLDER.key), "HOLDER.key"),
     "words": (
         lambda key: normal(jax.random.wrap_key_data(jax.random.key_data(split(key)[1]))),
         "split(key, 2)[1]",

@@ -258,8 +258,8 @@ def _is_constant(value: Value) -> bool:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        # A constant that is an input of the program has a name; any other one has a number.
-        if value.op == "input" or (value.op == "const" and not isinstance(value.params, int)):
+        # A constant that is an input of the program has only a name; any other one has an id, too.
+        if value.op == "input" or (value.op == "const" and isinstance(value.params, str)):
             return False
         waiting += value.args[:1] if value.op == "carry" else value.args
     return True

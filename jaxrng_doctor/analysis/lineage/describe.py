@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.jax_internals import primitives
+from jaxrng_doctor.model.facts import UNNAMED_KEY
 
 INDICES = "ijklmn"
 TRANSPARENT = frozenset(
@@ -50,9 +51,8 @@ def describe(value: Value, depth: int = 5) -> str:  # noqa: C901
         case "input":
             return str(value.params)
         case "const":
-            return (
-                value.params if isinstance(value.params, str) and value.params else "a captured key"
-            )
+            name = value.params if isinstance(value.params, str) else value.params[1]
+            return name or UNNAMED_KEY
         case "literal":
             return str(value.params[1])
         case "axis_index":

@@ -163,11 +163,12 @@ class Engine(Walk[Value | None, ScopeRef]):
     def constant(self, atom: Atom, value: Any) -> Value:
         aval = atom.aval
         if aval.ndim == 0 and not is_key(aval):
-            params = (str(aval.dtype), np.asarray(value).item())
-            return self.values.make("literal", params, (), over={}, axes=(), birth=None)
-        number = id(value)  # unique, because the trace keeps its constants alive
+            literal = (str(aval.dtype), np.asarray(value).item())
+            return self.values.make("literal", literal, (), over={}, axes=(), birth=None)
+        # The `id` is unique, because the trace keeps its constants alive.
+        named = (id(value), self.trace.name_of(value))
         axes = (UNKNOWN,) * aval.ndim
-        return self.values.make("const", number, (), over={}, axes=axes, birth=None)
+        return self.values.make("const", named, (), over={}, axes=axes, birth=None)
 
     # -- one equation ------------------------------------------------------------------
 
