@@ -186,7 +186,8 @@ class UseFacts:
     `made`: where the key was last split, folded or seeded, if known. `unused`: for a split, the
     children that nothing uses; `siblings`: the unused children of the split that made this key.
     `is_unused`: no child of this split is used. `rule`: the derivative rule that contains the use,
-    such as "the rule `bwd` of `f`"; else `""`.
+    such as "the rule `bwd` of `f`"; else `""`. `numbers`: the dtype and shape that a draw gives,
+    such as `float32[3]`; `""` for a split.
     """
 
     op: str
@@ -197,6 +198,7 @@ class UseFacts:
     siblings: tuple[int, ...] = ()
     is_unused: bool = False
     rule: str = ""
+    numbers: str = ""
 
     @property
     def is_split(self) -> bool:

@@ -300,6 +300,7 @@ def of_pair(
     message: str,
     related: tuple[Related, ...],
     help: tuple[Help, ...],
+    notes: tuple[str, ...] = (),
 ) -> Finding:
     """A finding about two uses of one key, in one call or in several, placed at the second.
 
@@ -317,13 +318,15 @@ def of_pair(
             does = "splits it" if second.is_split else "draws"
             place, label = second.call, f"{second.library} {does} within this call"
     unreached = isinstance(shared, Shared) and shared.unreached
-    notes = [f"{inside} makes both uses, within one call from your code"] if inside else []
+    remarks = [*notes]
+    if inside:
+        remarks.append(f"{inside} makes both uses, within one call from your code")
     if isinstance(shared, Shared) and not inside:
         for which, use in (("first", shared.first), ("second", shared.second)):
             if use.rule:
-                notes.append(f"the {which} use is in {use.rule}, for its derivative")
+                remarks.append(f"the {which} use is in {use.rule}, for its derivative")
     if unreached:
-        notes.append("with these inputs the two uses do not both run, so no key was shared")
+        remarks.append("with these inputs the two uses do not both run, so no key was shared")
     return Finding(
         code=code,
         name=name,
@@ -335,7 +338,7 @@ def of_pair(
         related=related,
         evidence=shared.evidence,
         help=() if inside else help,
-        notes=tuple(notes),
+        notes=tuple(remarks),
         cause_id=shared.cause_id,
         uses=shared.uses,
         derived=derived,

@@ -7,7 +7,8 @@ partitionable threefry, JAX's default since 0.5), by two splits of one parent, f
 seed used twice, or from two seeds that truncate to one key.
 
 ## Why is this bad?
-The keys look independent, but both draws give the same numbers.
+The keys look independent, but are equal: two draws with one sampler, shape and dtype
+give the same numbers, and others are correlated.
 
 ## Example
 ```python
@@ -51,7 +52,9 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             RULE.severity,
             shared,
             message=f"{second.op} draws from {_messages.quoted(second.origin)}, "
-            f"{_equal(first, second)}, which {first.op} already drew from{_messages.before(shared)}",
+            f"{_equal(first, second)}, which {first.op} already drew from"
+            f"{_messages.before(shared)}",
+            notes=(_numbers(first, second),),
             related=(
                 *_messages.at(first.place, "the first draw from this key"),
                 *_messages.at(first.made, "its key is made here"),
@@ -71,6 +74,14 @@ def _equal(first: UseFacts, second: UseFacts) -> str:
     if first.origin == second.origin:
         return "derived a second time"
     return f"the same key as `{first.origin}`"
+
+
+def _numbers(first: UseFacts, second: UseFacts) -> str:
+    """Whether the numbers can be equal, or only the keys are."""
+    if (first.op, first.numbers) == (second.op, second.numbers):
+        return f"both draw {second.numbers} with one sampler: equal numbers for equal arguments"
+    one, other = (f"{use.numbers} with {use.op}" for use in (first, second))
+    return f"only the keys are equal: the first draws {one}, the second {other}"
 
 
 RULE = Rule("RNG007", "colliding-derivation", "error", check, __doc__, draws_alone=True)

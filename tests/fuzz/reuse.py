@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import Any
 
 from jaxrng_doctor.model.findings import Finding
+from jaxrng_doctor.rules.by_cause import ungrouped
 from tests.fuzz.oracle import Note
 from tests.fuzz.tree import Source, Where
 
@@ -43,7 +44,7 @@ def verdicts(report: Any, *, proven: bool) -> list[Finding]:
     """The findings; with the run, without the notes on reuse that these inputs avoid."""
     return [
         f
-        for f in report.findings
+        for f in ungrouped(report.findings)
         if not (proven and f.severity == "note" and f.confidence == "inferred")
     ]
 

@@ -227,7 +227,13 @@ def use_facts(use: Use) -> UseFacts:
         is_unused=is_split and not _is_used(use.at.jaxpr, use.at.eqn.outvars[0]),
         siblings=_unused_children(made),
         rule=_rule(use.at),
+        numbers="" if is_split else _numbers(use.at),
     )
+
+
+def _numbers(draw: At) -> str:
+    aval = draw.eqn.outvars[0].aval
+    return f"{aval.dtype}[{','.join(map(str, aval.shape))}]"
 
 
 def _rule(at: At) -> str:

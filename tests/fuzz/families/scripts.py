@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from jaxrng_doctor import watch
+from jaxrng_doctor.rules.by_cause import ungrouped
 from tests.fuzz.families import impls
 from tests.fuzz.families.judge import Verdict
 from tests.fuzz.families.lanes import Array, Writer
@@ -145,7 +146,7 @@ def verdict(seed: int) -> Verdict:
     reported += [f"gap: {gap.message}" for gap in report.gaps]
     wanted = expected(events)
     found: dict[int, set[str]] = {}
-    for finding in (f for f in report.findings if f.severity != "note"):
+    for finding in (f for f in ungrouped(report.findings) if f.severity != "note"):
         line = finding.place.line if finding.place else 0
         found.setdefault(line, set()).add(finding.code)
         if not any(
