@@ -411,22 +411,15 @@ def _library(a: Use, b: Use) -> str:
 def _is_cloned(a: Value, b: Value) -> bool:
     """Whether `jax.random.clone` says that the repetition is intended.
 
-    Only one of the two went through a clone, or the user cloned the key at two places, one for each
-    use. Clones that a library makes on both sides, such as Flax, prove nothing, and neither does
-    the clone of a helper that is called twice.
+    Only one of the two went through a clone, or the user cloned the key for each use. Clones that a
+    library makes on both sides, such as Flax, prove nothing.
     """
     clones = [[v for v in ancestry(k) if v.op == "random_clone"] for k in (a, b)]
     one, other = ({v.number for v in found} for found in clones)
     if one < other or other < one:
         return True
-    return a.number == b.number and any(
-        v.number == w.number
-        and _is_by_user(v)
-        and _is_by_user(w)
-        and locate(v.birth) != locate(w.birth)
-        for v in clones[0]
-        for w in clones[1]
-    )
+    of_a, of_b = ({id(v) for v in found if _is_by_user(v)} for found in clones)
+    return a.number == b.number and of_a != of_b
 
 
 def _is_by_user(made: Value) -> bool:
