@@ -222,7 +222,7 @@ def through_where(x, key):
 
 def cloned_by_a_helper_that_is_called_twice(x, key):
     def fresh():
-        return jax.random.normal(jax.random.clone(key), (3,))  # RNG005
+        return jax.random.normal(jax.random.clone(key), (3,))
 
     return x + fresh() * fresh()
 
@@ -245,8 +245,8 @@ def in_two_branches_at_different_steps(x, key):
         own = jax.random.fold_in(key, i // 2)
         row = lax.cond(
             i % 2 == 0,
-            lambda: row + jax.random.normal(own, (3,)),  # RNG005 (run)
-            lambda: row * jax.random.uniform(own, (3,)),
+            lambda: row + jax.random.normal(own, (3,)),
+            lambda: row * jax.random.uniform(own, (3,)),  # RNG005 (run)
         )
         return carry, row
 
