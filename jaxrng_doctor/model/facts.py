@@ -162,6 +162,8 @@ class DrawFacts:
     captured as a constant, with the op in `Step.op`; `constant_id` is equal for draws from keys
     that are derived from it. `decides`: a loop condition or another key depends on the drawn
     values. `redone`: the draw only repeats, for a backward pass, a draw of the forward pass.
+    `library_line`: the line that draws, if it is in a library; `place` is the user's that leads to
+    it.
     """
 
     sampler: str
@@ -177,6 +179,7 @@ class DrawFacts:
     constant_id: Hashable = None
     decides: bool = False
     redone: bool = False
+    library_line: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,7 @@ class UseFacts:
     children that nothing uses; `siblings`: the unused children of the split that made this key.
     `is_unused`: no child of this split is used. `rule`: the derivative rule that contains the use,
     such as "the rule `bwd` of `f`"; else `""`. `numbers`: the dtype and shape that a draw gives,
-    such as `float32[3]`; `""` for a split.
+    such as `float32[3]`; `""` for a split. `library_line` as in `DrawFacts`.
     """
 
     op: str
@@ -199,6 +202,7 @@ class UseFacts:
     is_unused: bool = False
     rule: str = ""
     numbers: str = ""
+    library_line: Place | None = None
 
     @property
     def is_split(self) -> bool:

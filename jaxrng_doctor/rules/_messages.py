@@ -14,6 +14,7 @@ from jaxrng_doctor.model.facts import (
     Repeated,
     ScopeFacts,
     Shared,
+    UseFacts,
     repeats,
 )
 from jaxrng_doctor.model.findings import (
@@ -291,6 +292,12 @@ def at(place: Place | None, words: str, *, accepts: bool = False) -> tuple[Relat
     return () if place is None else (Related(place, words, accepts),)
 
 
+def in_library(use: DrawFacts | UseFacts) -> tuple[Related, ...]:
+    """The line of a library that makes a use for the user, if one does."""
+    line = use.library_line
+    return () if line == use.place else at(line, "the library's line")
+
+
 def of_pair(
     code: str,
     name: str,
@@ -335,7 +342,7 @@ def of_pair(
         message=message,
         place=place,
         label=label,
-        related=related,
+        related=(*related, *(in_library(shared.second) if isinstance(shared, Shared) else ())),
         evidence=shared.evidence,
         help=() if inside else help,
         notes=tuple(remarks),
@@ -377,7 +384,7 @@ def places_of(repeated: Repeated, done_first: str) -> tuple[Related, ...]:
         (None if is_one else first.place, done_first, False),
         (first.call, "called from here" if is_loop else "the first call is here", is_loop),
         (second.call, "and the next one here", True),
-        (second.place, f"the line of {second.library}", False),
+        (second.place, "the library's line", False),
     ]
     for place, words, accepts in places:
         if place is not None:
@@ -414,7 +421,7 @@ def finding(
         message=message,
         place=draw.place,
         scopes=tuple(s.scope for s in draw.scopes),
-        related=related,
+        related=(*related, *in_library(draw)),
         evidence=evidence,
         help=() if sure == "refuted" else help,
         notes=(REFUTED, *notes) if sure == "refuted" else notes,

@@ -284,6 +284,13 @@ def way(at: At | None) -> list[Frame]:
     return found
 
 
+def library_line(at: At) -> Place | None:
+    """The line of the library that calls `jax.random` for the user, `None` if the user does."""
+    frame = next(iter(way(at)), None)
+    is_one = frame is not None and is_library(frame.code.co_filename)
+    return place_of(frame) if frame is not None and is_one else None
+
+
 def _inside(frames: Iterable[Frame], jaxpr: AnyJaxpr) -> Iterator[Frame]:
     """The frames up to the function that `jaxpr` was traced from; all if it is not among them."""
     name, file = equations.function_of(jaxpr)

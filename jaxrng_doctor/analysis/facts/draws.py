@@ -35,6 +35,7 @@ from jaxrng_doctor.tracing.places import (
     is_pmap,
     is_users,
     jit_around,
+    library_line,
     locate,
     loop_function,
     named_by_user,
@@ -168,6 +169,7 @@ def _one(
         constant_id=lines.root_of(draw.keys[0]),
         decides=impl in RBG and _decides(draw, trace),
         redone=redone,
+        library_line=library_line(draw.at),
     )
 
 

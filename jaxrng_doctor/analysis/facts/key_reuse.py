@@ -35,6 +35,7 @@ from jaxrng_doctor.tracing.places import (
     At,
     calling_library,
     diverging_library,
+    library_line,
     locate,
     random_function,
     user_stack,
@@ -228,6 +229,7 @@ def use_facts(use: Use) -> UseFacts:
         siblings=_unused_children(made),
         rule=_rule(use.at),
         numbers="" if is_split else _numbers(use.at),
+        library_line=library_line(use.at),
     )
 
 
