@@ -93,12 +93,14 @@ class Scope:
 class Related:
     """A second place that explains a finding, with a message.
 
-    `accepts`: an ignore comment that names the rule suppresses the finding here, too.
+    `accepts`: an ignore comment that names the rule suppresses the finding here, too. `is_call`:
+    it is the call that leads to the use at the finding's place.
     """
 
     place: Place
     message: str
     accepts: bool = False
+    is_call: bool = False
 
 
 STRIP_LENGTH = 256

@@ -365,14 +365,15 @@ def calls_to(shared: Shared) -> tuple[Related, ...]:
     """
     words = ("called here", "and again here, with the same key")
     accepts = (False, max(shared.counts) == 2)
-    return tuple(Related(*each) for each in zip(shared.calls, words, accepts, strict=False))
+    calls = zip(shared.calls, words, accepts, accepts, strict=False)
+    return tuple(Related(*each) for each in calls)
 
 
 def places_of(repeated: Repeated, done_first: str) -> tuple[Related, ...]:
     """The place of the first use, and the calls that lead to both, each once.
 
-    `done_first` is the label of the first use. An ignore comment counts at the call that repeats
-    the keys.
+    `done_first` is the label of the first use. An ignore comment counts at both uses and at the
+    call that repeats the keys: other calls are other parts of the finding.
     """
     first, second = repeated.first, repeated.second
     found: dict[Place, Related] = {}
@@ -380,15 +381,15 @@ def places_of(repeated: Repeated, done_first: str) -> tuple[Related, ...]:
     is_one = first.place == second.place
     is_loop = first.call == second.call
     places = [
-        (taken, "", False),
-        (None if is_one else first.place, done_first, False),
-        (first.call, "called from here" if is_loop else "the first call is here", is_loop),
-        (second.call, "and the next one here", True),
-        (second.place, "the library's line", False),
+        (taken, "", False, False),
+        (None if is_one else first.place, done_first, True, False),
+        (first.call, "called from here" if is_loop else "the first call is here", True, is_loop),
+        (second.call, "and the next one here", True, True),
+        (second.place, "the library's line", False, False),
     ]
-    for place, words, accepts in places:
+    for place, words, accepts, is_call in places:
         if place is not None:
-            found.setdefault(place, Related(place, words, accepts))
+            found.setdefault(place, Related(place, words, accepts, is_call))
     return tuple(related for place, related in found.items() if place != taken)
 
 

@@ -80,7 +80,7 @@ def _finding(shared: Shared) -> Finding:
         message = f"{second.op} draws from {key}, which {first.op} already drew from"
         message += _messages.before(shared)
         related = (
-            *_messages.at(first.place, "the first draw from this key"),
+            *_messages.at(first.place, "the first draw from this key", accepts=True),
             *_messages.calls_to(shared),
             *_messages.at(second.made, "this key is made here"),
         )

@@ -66,7 +66,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
                 message=f"{_messages.the_key(shared.second.origin)} is {_done(shared.second)} "
                 f"after it was {_done(shared.first)}{_messages.before(shared)}",
                 related=(
-                    *_messages.at(shared.first.place, f"{_done(shared.first)} here"),
+                    *_messages.at(shared.first.place, f"{_done(shared.first)} here", accepts=True),
                     *_messages.calls_to(shared),
                 ),
                 help=(_HELP,),

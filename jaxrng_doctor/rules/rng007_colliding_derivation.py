@@ -56,7 +56,7 @@ def check(program: ProgramFacts) -> Iterator[Finding]:
             f"{_messages.before(shared)}",
             notes=(_numbers(first, second),),
             related=(
-                *_messages.at(first.place, "the first draw from this key"),
+                *_messages.at(first.place, "the first draw from this key", accepts=True),
                 *_messages.at(first.made, "its key is made here"),
                 *_messages.at(second.made, "the same key is made again here"),
                 *_messages.calls_to(shared),

@@ -107,8 +107,10 @@ def _place(finding: Finding, project: Path) -> Place | None:
     """
     if _is_about_a_comment(finding):
         return None  # its comment should be removed, not suppressed
+    scopes = [scope.place for scope in finding.scopes]
+    calls = [related.place for related in finding.related if related.is_call]
     marked = marked_places(finding)
-    places = [*marked[1:], *marked[:1]]
+    places = sorted(marked, key=lambda place: place not in scopes and place not in calls)
     return next((p for p in places if not _hindrance(p.path, project)), None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -60,7 +61,15 @@ def repeated_keys(functions: Sequence[Compiled], eager: Sequence[EagerUse]) -> t
     for sources in by_width.values():
         draws = [uses for uses in sources if not uses.are_splits]
         drawn = list(_shared(draws)) if draws else []
-        found = [(key, first, second) for key, (first, *rest) in drawn for second in rest]
+        # Also the later uses among themselves, in case a comment says that the first is intended.
+        found = [
+            pair
+            for key, (first, *rest) in drawn
+            for pair in (
+                *((key, first, second) for second in rest),
+                *((key, one, other) for one, other in itertools.pairwise(rest)),
+            )
+        ]
         if len(draws) < len(sources):
             shared = dict(_shared(sources))
             children = _children_of_repeated_splits(shared)

@@ -422,7 +422,7 @@ def fn(x, key):
         (TWICE_BY_A_HELPER, "jaxrng: ignore[reused-key] the same", []),
         (TWICE_BY_A_HELPER, "jaxrng: ignore the same", ["RNG005"]),
         (THRICE, "jaxrng: ignore[RNG005] the same", ["RNG005"]),
-        (AT_THE_FIRST, "jaxrng: ignore[RNG005] the same", ["RNG005"]),
+        (AT_THE_FIRST, "jaxrng: ignore[RNG005] the same", []),
         (AT_THE_FIRST, "jaxrng: ignore common noise", ["RNG005"]),
         (AT_THE_SPLIT, "jaxrng: ignore[RNG001] a is shared", ["RNG001"]),
     ],
