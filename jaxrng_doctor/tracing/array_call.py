@@ -45,19 +45,19 @@ class ArrayCall:
     surroundings: Mapping[str, Any] = field(default_factory=dict)
     place: Place | None = None
 
-    def name_of(self, captured: Any) -> str:
+    def name_of(self, captured: Any, *, inside: bool = False) -> str:
         """The name of a captured value in the function's closure or module, or `""`.
 
-        It may be an attribute or an element of a variable, such as `self.key` or `keys[0]`.
+        With `inside`, also of an attribute or an element of a variable: `self.key` or `keys[0]`.
         """
         plain = (name for name, value in self.surroundings.items() if value is captured)
-        inside = (
+        elements = (
             name
             for variable, holder in self.surroundings.items()
             for name, value in _inside(variable, holder)
-            if value is captured
+            if inside and value is captured
         )
-        return next(itertools.chain(plain, inside), "")
+        return next(itertools.chain(plain, elements), "")
 
 
 def array_call(target: Target, is_traced: Callable[[Any], bool] | None = None) -> ArrayCall:

@@ -157,7 +157,9 @@ def _traced(call: ArrayCall, generators: Sequence[Any] | None, users: list[Excep
 
 
 def _name(call: ArrayCall, const: Any) -> str:
-    return call.name_of(const) or ("the content of a ref" if equations.is_mutable(const) else "")
+    if equations.is_mutable(const):
+        return call.name_of(const) or "the content of a ref"
+    return call.name_of(const, inside=may_be_key(jaxprs.aval_of(const)))
 
 
 def _donates(jaxpr: AnyJaxpr) -> bool:

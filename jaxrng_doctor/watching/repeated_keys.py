@@ -70,16 +70,15 @@ def repeated_keys(functions: Sequence[Compiled], eager: Sequence[EagerUse]) -> t
                 *((key, one, other) for one, other in itertools.pairwise(rest)),
             )
         ]
-        if len(draws) < len(sources):
-            shared = dict(_shared(sources))
-            children = _children_of_repeated_splits(shared)
-            for key, child in ((key, child) for key, each in children.items() for child in each):
-                if child in shared:
-                    causes.join(("key", key), ("key", child))
-            found += _after_splits(shared, dict(drawn), children)
+        shared = dict(_shared(sources)) if len(draws) < len(sources) else {}
+        splits = _repeated_splits(shared)
+        found += _after_splits(shared, dict(drawn), splits)
         for key, first, second in found:
             one, other = _diverging(first, second)
-            pairs[_where(one), _where(other)].append((key, one, other))
+            node = _where(one), _where(other)
+            pairs[node].append((key, one, other))
+            if (parent := splits.parent_of(key, first, second)) is not None:
+                causes.join(node, ("key", parent))
     for node, pair in pairs.items():
         _, first, second = pair[0]
         causes.join(node, *(("key", key) for key, *_ in pair))
@@ -173,38 +172,53 @@ def _shared(sources: Sequence[_Uses]) -> Iterator[tuple[bytes, list[_Use]]]:
         yield keys[group[0]].tobytes(), uses
 
 
-def _children_of_repeated_splits(
-    shared: Mapping[bytes, Sequence[CallUse]],
-) -> dict[bytes, set[bytes]]:
-    """The children of each key that several uses split."""
-    return children_of([k for k, uses in shared.items() if sum(u.is_split for u in uses) > 1])
+@dataclass(frozen=True)
+class _RepeatedSplits:
+    """The keys that several uses split: the number of the second split of each, and its children.
+
+    `parents`: the key that each of these children is made of.
+    """
+
+    again: Mapping[bytes, int]
+    children: Mapping[bytes, Collection[bytes]]
+    parents: Mapping[bytes, bytes]
+
+    def parent_of(self, key: bytes, first: CallUse, second: CallUse) -> bytes | None:
+        """The key whose second split between the two uses makes `key` once more."""
+        parent = self.parents.get(key)
+        is_between = parent is not None and first.number < self.again[parent] <= second.number
+        return parent if is_between else None
+
+
+def _repeated_splits(shared: Mapping[bytes, Sequence[CallUse]]) -> _RepeatedSplits:
+    splits = {key: [use.number for use in uses if use.is_split] for key, uses in shared.items()}
+    again = {key: numbers[1] for key, numbers in splits.items() if len(numbers) > 1}
+    children = children_of(list(again)) if again else {}
+    parents = {child: key for key, found in children.items() for child in found}
+    return _RepeatedSplits(again, children, parents)
 
 
 def _after_splits(
     shared: Mapping[bytes, Sequence[_Use]],
     drawn: Mapping[bytes, Sequence[_Use]],
-    children: Mapping[bytes, Collection[bytes]],
+    splits: _RepeatedSplits,
 ) -> Iterator[_Pair]:
     """The pairs of uses of a key in `shared` of which at least one is a split.
 
-    `drawn` has the keys that several calls draw from, `children` those of the keys that several
-    uses split. Consequences are left out: the children of a
+    `drawn` has the keys that several calls draw from. Consequences are left out: the children of a
     key that is split twice, and that key itself if one of its children is drawn from again after
     the second split.
     """
     pairs = [(key, *pair) for key, uses in shared.items() for pair in _after_split(uses)]
-    again = {key: [use.number for use in uses if use.is_split][1:2] for key, uses in shared.items()}
-    again = {key: numbers for key, numbers in again.items() if numbers}
-    parents = {child: key for key, found in children.items() for child in found}
     for key, first, second in pairs:
-        follows = key in parents and second.number >= again[parents[key]][0]
+        follows = key in splits.parents and second.number >= splits.again[splits.parents[key]]
         # If a child is drawn from again after the second split, the child is reported instead.
         is_new = (
             first.is_split
             and second.is_split
             and any(
                 drawn[child][-1].number >= second.number
-                for child in children[key]
+                for child in splits.children[key]
                 if child in drawn
             )
         )

@@ -47,8 +47,8 @@ def test_two_keys_that_one_helper_gets_twice_are_two_findings():
     assert first.message == "jax.random.normal draws 2 times from the key `split(key, 2)[0]`"
     assert second.message == "jax.random.normal draws 2 times from the key `split(key, 2)[1]`"
     assert (calls(first, two_keys_twice_each), calls(second, two_keys_twice_each)) == (
-        [2, 3],
-        [4, 5],
+        [2, 3, 1],  # the two calls, and the split
+        [4, 5, 1],
     )
 
 
@@ -66,8 +66,8 @@ def test_two_keys_that_two_helpers_get_are_two_findings():
     assert first.code == second.code == "RNG005"
     assert first.place == second.place
     assert (calls(first, two_keys_for_two_helpers), calls(second, two_keys_for_two_helpers)) == (
-        [2, 3],
-        [4, 5],
+        [2, 3, 1],  # the two calls, and the split
+        [4, 5, 1],
     )
 
 
@@ -85,7 +85,7 @@ def test_the_keys_of_a_python_loop_are_one_cause():
     assert finding.message == (
         "jax.random.normal draws 2 times from each of 5 keys, such as `split(key, 5)[0]`"
     )
-    assert calls(finding, keys_of_a_loop) == [3, 4]
+    assert calls(finding, keys_of_a_loop) == [3, 4, 2]
 
 
 def one_key_four_times(key):
@@ -135,8 +135,10 @@ def equal_in_both_branches(x, key):
     return x + jax.lax.scan(step, 0.0, jnp.arange(4))[0]
 
 
-def test_what_repeats_in_each_branch_is_reported_separately():
-    assert [f.code for f in found(equal_in_both_branches, X)] == ["RNG003", "RNG003"]
+def test_what_repeats_in_each_branch_is_one_cause():
+    (finding,) = found(equal_in_both_branches, X)
+
+    assert [part.code for part in finding.parts] == ["RNG003", "RNG003"]
 
 
 def reused_if_large(x, key):

@@ -70,7 +70,7 @@ def test_where_a_key_is_deleted_the_others_are_compared():
 
     report = watched(program)
 
-    assert codes(report) == ["RNG014"]
+    assert codes(report) == ["RNG005"]
     assert [gap.message for gap in report.gaps] == [
         "some calls are not compared: their keys have been donated or deleted since"
     ]

@@ -289,7 +289,7 @@ def test_what_fixtures_draw_belongs_to_the_test(run):
     )
 
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*error[[]RNG014[]]*"])
+    result.stdout.fnmatch_lines(["*error[[]RNG005[]]*"])
 
 
 @pytest.mark.one_jax
@@ -312,7 +312,7 @@ def test_the_fixture(run):
                 jaxrng.check(noisy, (X, jax.random.key(0)), in_axes=(0, None))
 
         def test_watch(jaxrng):
-            with pytest.raises(jaxrng_doctor.FindingsError, match="RNG014"):
+            with pytest.raises(jaxrng_doctor.FindingsError, match="RNG005"):
                 with jaxrng.watch():
                     noisy(X, jax.random.key(0))
                     noisy(X, jax.random.key(0))

@@ -138,7 +138,7 @@ def test_a_map_in_batches(shares, size, key):
 
 def test_one_key_for_all_elements_of_a_map_in_batches(key):
     found = codes(lambda: lax.map(lambda x: x + random.normal(key), jnp.ones(4), batch_size=2))
-    assert found == ["RNG001", "RNG003"]
+    assert found == ["RNG001"]  # of the examples and of the batches: one cause
 
 
 OF_JAX = {
@@ -241,7 +241,7 @@ def test_a_child_that_is_used_twice_beside_a_key_that_is_split_twice(key):
         x = random.gumbel(child, (3,)) + random.uniform(child, (3,))
         step(x, key)
 
-    assert codes(program) == ["RNG006", "RNG014"]
+    assert codes(program) == ["RNG005", "RNG006"]
 
 
 def test_children_that_only_follow_from_a_key_that_is_split_twice(key):
@@ -250,7 +250,7 @@ def test_children_that_only_follow_from_a_key_that_is_split_twice(key):
             child, _ = random.split(key)
             random.normal(child)
 
-    assert codes(program) == ["RNG014"]
+    assert codes(program) == ["RNG005"]
 
 
 @pytest.mark.slow

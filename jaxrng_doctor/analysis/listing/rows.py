@@ -104,12 +104,14 @@ class Rows:
         self._every = every
         self._names = Names()
         self._scopes = 0
-        self._findings = findings
+        # A cause has several parts, at several places and in several scopes.
+        self._parts = [finding.parts or (finding,) for finding in findings]
         # On one line of the user's, a library may create a key and also draw from it.
         self._drawn_at = drawn_at
-        self._at_place: dict[Place | None, list[int]] = {}
-        for number, finding in enumerate(findings):
-            self._at_place.setdefault(finding.place, []).append(number)
+        self._at_place: dict[Place | None, list[tuple[int, Finding]]] = {}
+        for number, parts in enumerate(self._parts):
+            for part in parts:
+                self._at_place.setdefault(part.place, []).append((number, part))
         # The findings inside each box under construction, innermost last.
         self._inside: list[set[int]] = [set()]
 
@@ -344,18 +346,20 @@ class Rows:
         if kind != "draw" and place in self._drawn_at:
             return ()
         around = [(mark.scope.kind, mark.scope.place) for mark in scopes]
-        return tuple(
-            n
-            for n in self._at_place.get(place, ())
+        found = (
+            number
+            for number, part in self._at_place.get(place, ())
             # A helper may draw in several vmaps; the finding is about one of them.
             if kind != "draw"
-            or not self._findings[n].scopes
-            or [(s.kind, s.place) for s in self._findings[n].scopes] == around
+            or not part.scopes
+            or [(s.kind, s.place) for s in part.scopes] == around
         )
+        return tuple(dict.fromkeys(found))
 
     def _is_about(self, number: int, opened: Scopes) -> bool:
         """Whether the finding is about one of these scopes: the key does not vary over it."""
-        guilty = {(s.kind, s.place) for s in self._findings[number].scopes if s.varies is not True}
+        scopes = (scope for part in self._parts[number] for scope in part.scopes)
+        guilty = {(s.kind, s.place) for s in scopes if s.varies is not True}
         return any((mark.scope.kind, mark.scope.place) in guilty for mark in opened)
 
 
