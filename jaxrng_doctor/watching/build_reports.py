@@ -11,7 +11,7 @@ from jaxrng_doctor.analysis.facts.draws import as_draws
 from jaxrng_doctor.checking.examine import detailed
 from jaxrng_doctor.checking.pictures import with_pictures
 from jaxrng_doctor.model.facts import ProgramFacts, Repeated
-from jaxrng_doctor.model.findings import Choices, Draw, Gap, Place
+from jaxrng_doctor.model.findings import SEVERITIES, Choices, Draw, Gap, Place
 from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.rules import judge
 from jaxrng_doctor.suppression.policy import apply
@@ -37,7 +37,7 @@ def of_functions(
     A constant key that is `repeated` in several calls is reported for the calls, and not again for
     the function.
     """
-    known: set[Any] = set()
+    known: dict[Any, int] = {}
     seen = {use.place for r in repeated for use in (r.first, r.second) if not use.is_split}
     for function in functions:
         try:
@@ -55,17 +55,19 @@ def of_functions(
 
 
 def _of_function(
-    function: Compiled, repeated: Collection[Place | None], choices: Choices, known: set[Any]
+    function: Compiled, repeated: Collection[Place | None], choices: Choices, known: dict[Any, int]
 ) -> TargetReport:
     """The report of one function, without the findings in `known`; its new ones are added there.
 
-    Two signatures of a function often have the same findings.
+    Two signatures of a function often have the same findings. One that is an error only in the
+    second is new. `known` has the index of each finding's severity.
     """
     facts = function.diagnosis.facts
     draws = [replace(d, constant=None) if d.place in repeated else d for d in facts.draws]
     judged, unjudged = judge(replace(facts, draws=tuple(draws)), choices.select)
-    new = [f for f in judged if known_by(f) not in known]
-    known.update(map(known_by, new))
+    grave = {f: SEVERITIES.index(f.severity) for f in judged}
+    new = [f for f in judged if grave[f] < known.get(known_by(f), len(SEVERITIES))]
+    known.update((known_by(f), grave[f]) for f in new)
     findings, suppressed = apply(new, choices)
     return TargetReport(
         function.name,

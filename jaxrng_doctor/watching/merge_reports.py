@@ -27,7 +27,7 @@ def known_by(finding: Finding) -> Any:
 
 
 _KINDS: dict[str, Callable[[Any], Any]] = {
-    "findings": known_by,
+    "findings": lambda finding: (known_by(finding), finding.severity),
     "suppressed": lambda suppressed: known_by(suppressed.finding),
     "gaps": lambda gap: gap,
     "draws": lambda draw: draw,
