@@ -199,9 +199,14 @@ class ProgramView:
         for number, known in enumerate(self.listing.findings):
             if (known.code, known.place, known.message) != wanted:
                 continue
-            for node in self.listing.tree:
-                if number in node.findings and node.kind in ("draw", "split", "returned"):
-                    return self._path_to(node)
+            uses = [
+                node
+                for node in self.listing.tree
+                if number in node.findings and node.kind in ("draw", "split", "returned")
+            ]
+            # Of several parts of a cause, the one at the finding's place.
+            for node in sorted(uses, key=lambda node: node.place != finding.place)[:1]:
+                return self._path_to(node)
         return []
 
     def _path_to(self, node: KeyNode) -> list[KeyNode | None]:
