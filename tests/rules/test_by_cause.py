@@ -168,6 +168,13 @@ def two_arguments(x, key):
     return jax.vmap(lambda row, a, b: row + normal(a) * normal(b), (0, None, None))(x, a, b)
 
 
+def two_of_any_number_of_arguments(x, key):
+    def one(row, *args):
+        return row + normal(args[0]) * normal(args[1])
+
+    return jax.vmap(one, (0, None, None))(x, *split(key))
+
+
 def unmapped_and_used_twice(x, key):
     return jax.vmap(lambda row, key: row + normal(key) * normal(key), (0, None))(x, key)
 
@@ -179,14 +186,25 @@ def two_vmaps(x, key):
 
 
 def two_collisions(key):
-    return [normal(fold_in(key, n)) for n in (0, 7)] + [normal(fold_in(key, n)) for n in (0, 7)]
+    a = normal(fold_in(key, 0))
+    b = normal(fold_in(key, 0))
+    c = normal(fold_in(key, 7))
+    return a, b, c, normal(fold_in(key, 7))
+
+
+def one_collision_of_two_keys(key):
+    once = [normal(fold_in(key, n)) for n in (0, 7)]
+    return once + [normal(fold_in(key, n)) for n in (0, 7)]
 
 
 SEVERAL = {
     two_keys: ["RNG005", "RNG005"],
     two_arguments: ["RNG001", "RNG001"],
+    two_of_any_number_of_arguments: ["RNG001", "RNG001"],
     unmapped_and_used_twice: ["RNG001", "RNG005"],
     two_vmaps: ["RNG001", "RNG001"],
+    two_collisions: ["RNG007", "RNG007"],
+    one_collision_of_two_keys: ["RNG007"],
 }
 
 

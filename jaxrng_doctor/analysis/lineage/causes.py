@@ -92,10 +92,16 @@ def shared_over(draw: Use, depth: int) -> Hashable:
     names = {id(value): name for value, name in draw.scopes[depth].operands if name is not None}
     for value in line:
         if id(value) in names:
-            return re.split(r"[.\[]", names[id(value)], maxsplit=1)[0]
+            return _argument(names[id(value)])
         if value.birth is None or value.birth.depth <= depth:
             return id(value)
     return id(line[-1])
+
+
+def _argument(name: str) -> str:
+    """The argument that `params['w']` is a leaf of. `args[0]` and `args[1]` are two arguments."""
+    found = re.match(r"(args\[\d+\]|[^.\[]*)", name)
+    return name if found is None else found[0]
 
 
 class Equality(NamedTuple):
