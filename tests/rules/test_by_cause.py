@@ -256,6 +256,22 @@ def test_the_evidence_counts_what_the_finding_is_about():
     assert (of_each["RNG003"].examples, of_each["RNG003"].unit) == (20, "step")
 
 
+def drawn_again_in_a_later_step(key):
+    def body(total, numbers):
+        total = total + normal(fold_in(key, numbers[0]))
+        return total + uniform(fold_in(key, numbers[1])), None
+
+    numbers = jnp.array([[0, 4], [5, 6], [7, 0]])
+    return jax.lax.scan(body, 0.0, numbers, reverse=True)
+
+
+def test_the_last_step_of_a_reversed_scan_is_the_first_to_draw():
+    (finding,) = check(drawn_again_in_a_later_step).findings
+
+    assert finding.place.line == line(drawn_again_in_a_later_step, "normal(")
+    assert finding.message.endswith("which jax.random.uniform already drew from in an earlier step")
+
+
 def overwritten(key):
     key, other = split(key)
     return normal(key), uniform(key), normal(other)

@@ -290,12 +290,14 @@ def _steps_later(a: Use, b: Use, pair: _Pair, tables: Mapping[EqnPath, KeyTable]
     ]
     if pair.evidence is None or pair.evidence.key is None or not common:
         return 0
+    # The keys of a scan are in the order of its input, even if it runs from the last step.
+    signs = [-1 if a.scopes[depth].at.eqn.params.get("reverse") else 1 for depth in common]
     words = np.array([int(word, 16) for word in pair.evidence.key.split()], np.uint32)
     ends = []
     for use in (a, b):
         table = tables[use.path]
         found = np.argwhere(table.reached & (table.words == words).all(axis=-1))
-        ends.append(min(map(tuple, found[:, common].tolist())))
+        ends.append(min(map(tuple, (found[:, common] * signs).tolist())))
     return (ends[0] < ends[1]) - (ends[1] < ends[0])
 
 
