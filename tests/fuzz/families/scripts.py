@@ -24,6 +24,7 @@ from tests.fuzz.tree import Source
 IMPL = "threefry2x32"
 WITHIN = frozenset({"RNG001", "RNG002", "RNG003"})
 TWO_DRAWS = frozenset({"RNG005", "RNG007"})
+EAGER = frozenset({"RNG005"})
 CALLS = frozenset({"RNG014"})
 CODES = tuple(sorted(WITHIN | TWO_DRAWS | CALLS))
 
@@ -74,11 +75,15 @@ def split(key: Array) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class Event:
-    """A draw from a key, at the draw `mark` and in the call `call`; an eager draw is a call."""
+    """A draw from a key, at the draw `mark` and in the call `call`.
+
+    `eager`: the draw is outside of the script's functions, and counts as a call.
+    """
 
     mark: int
     call: int
     key: tuple[int, ...]
+    eager: bool
 
 
 @dataclass
@@ -89,8 +94,8 @@ class World:
     events: list[Event] = field(default_factory=list)
     calls: int = 0
 
-    def draw(self, mark: int, key: Array) -> None:
-        self.events.append(Event(mark, self.calls, tuple(key.tolist())))
+    def draw(self, mark: int, key: Array, *, eager: bool = False) -> None:
+        self.events.append(Event(mark, self.calls, tuple(key.tolist()), eager))
 
 
 Step = tuple[list[tuple[str, int | None]], Callable[[World], None]]
@@ -171,18 +176,22 @@ Wanted = tuple[frozenset[int], frozenset[str]]
 def expected(events: list[Event]) -> set[Wanted]:
     """The findings that are required for draws from a key that was already drawn from.
 
-    If several draws of a call use a key that another call has used, one finding is enough.
+    If several draws of a call use a key that another call has used, one finding is enough. Its code
+    says how the key was used first: two eager draws are a reused key, like two draws of one call.
     """
     wanted: set[Wanted] = set()
     by_key: dict[tuple[int, ...], list[Event]] = {}
     for event in events:
         by_key.setdefault(event.key, []).append(event)
-    for equal in by_key.values():
-        for before, event in combinations(equal, 2):
+    for first, *rest in by_key.values():
+        for event in rest:
+            if event.call != first.call:
+                marks = frozenset(other.mark for other in rest if other.call == event.call)
+                wanted.add((marks, EAGER if first.eager and event.eager else CALLS))
+        for before, event in combinations((first, *rest), 2):
             if before.call != event.call:
-                marks = frozenset(other.mark for other in equal if other.call == event.call)
-                wanted.add((marks, CALLS))
-            elif before.mark != event.mark:
+                continue
+            if before.mark != event.mark:
                 wanted.add((frozenset({event.mark}), TWO_DRAWS))
             else:
                 wanted.add((frozenset({event.mark}), WITHIN))
@@ -380,7 +389,7 @@ class _Writer(Writer):
 
         def act(world: World) -> None:
             world.calls += 1
-            world.draw(mark, world.env[key])
+            world.draw(mark, world.env[key], eager=True)
 
         self.step(f"x = x + jax.random.normal({key}, (3,))", act, mark)
 
