@@ -43,8 +43,9 @@ class TooLong(Exception):
 class Note:
     """The key of one draw at each index of its scopes at which it was reached.
 
-    `scopes` has the kind, the id and the size of each scope; the size is `None` for a `while` loop
-    and for a count that is computed. `mapped` are the scopes that the key can vary over.
+    The index in a loop counts the steps in the order in which they run. `scopes` has the kind, the
+    id and the size of each scope; the size is `None` for a `while` loop and for a count that is
+    computed. `mapped` are the scopes that the key can vary over.
     """
 
     scopes: list[tuple[str, int, int | None]]
@@ -205,7 +206,7 @@ class Oracle:
                 inner[name] = value
             for name, outer in s.xs:
                 inner[name] = env[outer][i]
-            self._block(s.body, inner, (*where, ("scope", s.id, 0)), (*index, i), axes)
+            self._block(s.body, inner, (*where, ("scope", s.id, 0)), (*index, step), axes)
             carry = [inner[after] for _, _, after, _ in s.carry]
             rows.append([inner[name] for name, _ in s.ys])
         for (_, _, _, outer), value in zip(s.carry, carry, strict=True):

@@ -193,7 +193,7 @@ class Loop:
             i = count - 1 - step if self.reverse else step
             within = []
             for lane, carry in zip(lanes, carries, strict=True):
-                new = lane.inner(i)
+                new = lane.inner(step)
                 new.env[self.index] = np.array(i)
                 new.env.update(zip((c[0] for c in self.carry), carry, strict=True))
                 new.env.update((a.inner, lane.env[a.outer][i]) for a in self.xs)
