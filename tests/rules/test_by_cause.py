@@ -129,6 +129,22 @@ def examples_and_steps(x, key):
     return jax.vmap(one)(x)
 
 
+def unmapped_and_scanned(x, key):
+    def one(row, key):
+        return jax.lax.scan(lambda c, _: (c + normal(key), None), row, None, 20)[0]
+
+    return jax.vmap(one, (0, None))(x, key)
+
+
+def unmapped_in_a_scan(x, key):
+    keys = split(key)
+
+    def body(x, _):
+        return jax.vmap(lambda row, key: row + normal(key), (0, None))(x, keys[1]), None
+
+    return jax.lax.scan(body, x, None, 20)[0]
+
+
 ONE = {
     eight_draws: ("RNG005", ()),
     drawn_and_split: ("RNG005", ("RNG006",)),
@@ -142,6 +158,8 @@ ONE = {
     unmapped_tree: ("RNG001", ()),
     seeded_inside: ("RNG001", ()),
     examples_and_steps: ("RNG001", ("RNG003",)),
+    unmapped_and_scanned: ("RNG001", ("RNG003",)),
+    unmapped_in_a_scan: ("RNG001", ("RNG003",)),
 }
 
 
@@ -185,6 +203,23 @@ def two_vmaps(x, key):
     return jax.vmap(lambda row, key: row + normal(key), (0, None))(x, b)
 
 
+def repeated_in_a_scan_and_unmapped(x, key):
+    keys = jnp.stack([key, fold_in(key, 1), key])
+
+    def body(x, key):
+        return jax.vmap(lambda row, key: row + normal(key), (0, None))(x, key), None
+
+    return jax.lax.scan(body, x, keys)[0]
+
+
+def split_in_each_step_and_captured(x, key):
+    def body(x, _):
+        a, b = split(key)
+        return jax.vmap(lambda row: row + normal(a))(x) + normal(b), None
+
+    return jax.lax.scan(body, x, None, 20)[0]
+
+
 def two_collisions(key):
     a = normal(fold_in(key, 0))
     b = normal(fold_in(key, 0))
@@ -205,6 +240,8 @@ SEVERAL = {
     two_vmaps: ["RNG001", "RNG001"],
     two_collisions: ["RNG007", "RNG007"],
     one_collision_of_two_keys: ["RNG007"],
+    repeated_in_a_scan_and_unmapped: ["RNG001", "RNG003"],
+    split_in_each_step_and_captured: ["RNG001", "RNG003"],
 }
 
 

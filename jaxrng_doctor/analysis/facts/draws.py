@@ -11,7 +11,7 @@ from typing import NamedTuple, assert_never
 from jaxrng_doctor._util.groups import Groups
 from jaxrng_doctor.analysis.keys.counts import KeyCount
 from jaxrng_doctor.analysis.keys.tables import Ledger
-from jaxrng_doctor.analysis.lineage.causes import Lines, cause_of, shared_over
+from jaxrng_doctor.analysis.lineage.causes import Lines, cause_of, key_shared_over, shared_over
 from jaxrng_doctor.analysis.lineage.describe import describe
 from jaxrng_doctor.analysis.lineage.reachability import Guards, at_most_one
 from jaxrng_doctor.analysis.lineage.uses import ScopeRef, Use
@@ -72,18 +72,25 @@ def draw_facts(
         _one(draw, ledger, trace, lines, entered, guards, redone=draw.path in redone)
         for draw in draws
     )
-    for draw in found:
-        _join_scopes(draw, causes)
+    for draw, facts in zip(draws, found, strict=True):
+        _join_scopes(draw, facts, causes)
     return found
 
 
-def _join_scopes(draw: DrawFacts, causes: Groups) -> None:
-    """Several scopes of a draw that share one key have one cause."""
+def _join_scopes(draw: Use, facts: DrawFacts, causes: Groups) -> None:
+    """Several scopes of a draw that share one key have one cause.
+
+    An argument of a scope is identified by its name, so it is also compared as a key.
+    """
     by_key: dict[Hashable, Hashable] = {}
-    for facts in draw.scopes:
-        if isinstance(facts.cause_id, tuple) and facts.is_checked:
-            _, shared = facts.cause_id
-            causes.join(by_key.setdefault(shared, facts.cause_id), facts.cause_id)
+    for depth, scope in enumerate(facts.scopes):
+        if isinstance(scope.cause_id, tuple) and scope.is_checked:
+            _, shared = scope.cause_id
+            found = [("shared", shared)]
+            if scope.variation is Variation.CONSTANT:
+                found.append(("key", key_shared_over(draw, depth)))
+            for each in found:
+                causes.join(by_key.setdefault(each, scope.cause_id), scope.cause_id)
 
 
 class _ScopeData(NamedTuple):

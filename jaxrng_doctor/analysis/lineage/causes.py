@@ -85,17 +85,32 @@ def shared_over(draw: Use, depth: int) -> Hashable:
     the scope that the key derives from, or the seed inside. Of an argument that is a tree, all
     leaves are one.
     """
+    value, name = _shared_value(draw, depth)
+    return id(value) if name is None else _argument(name)
+
+
+def key_shared_over(draw: Use, depth: int) -> Hashable:
+    """The step that made the key that the scope at `depth` uses again, or the key's origin.
+
+    If this is equal for two scopes of a draw, both use one key again.
+    """
+    value, _ = _shared_value(draw, depth)
+    return id(_creation(value) or origin(value))
+
+
+def _shared_value(draw: Use, depth: int) -> tuple[Value, str | None]:
+    """What the scope at `depth` uses again, and its name if it is an argument of the scope."""
     line = list(ancestry(draw.keys[0]))
     array = next((v for v in line if v.op == "element" and v.params[1] == depth), None)
     if array is not None:
-        return id(array.args[0])
+        return array.args[0], None
     names = {id(value): name for value, name in draw.scopes[depth].operands if name is not None}
     for value in line:
         if id(value) in names:
-            return _argument(names[id(value)])
+            return value, names[id(value)]
         if value.birth is None or value.birth.depth <= depth:
-            return id(value)
-    return id(line[-1])
+            return value, None
+    return line[-1], None
 
 
 def _argument(name: str) -> str:
