@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import jax
 
-from tests.fuzz.families import control, devices, keys, refs, scripts
+from tests.fuzz.families import causes, control, devices, keys, refs, scripts
 
-FAMILIES = {"keys": keys, "control": control, "devices": devices, "scripts": scripts}
+FAMILIES = {
+    "causes": causes,
+    "keys": keys,
+    "control": control,
+    "devices": devices,
+    "scripts": scripts,
+}
 if hasattr(jax, "new_ref"):
     FAMILIES["refs"] = refs
