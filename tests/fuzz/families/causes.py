@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from jaxrng_doctor import check
+from jaxrng_doctor import check, watch
 from jaxrng_doctor.model.findings import Finding
 from jaxrng_doctor.rules.by_cause import ungrouped
 from tests.fuzz.compare import NOT_COMPARED, load
@@ -52,11 +52,15 @@ class Line:
 
 @dataclass
 class Program:
-    """The lines of a program, and its faults by the id of their cause."""
+    """The lines of a program, and its faults by the id of their cause.
+
+    `how`: it is checked, or it is watched, either compiled (`jit`) or not (`eager`).
+    """
 
     lines: list[Line]
     faults: dict[int, Fault]
     legacy: bool
+    how: str
 
     def source(self) -> Source:
         out = Source()
@@ -84,8 +88,13 @@ def verdict(seed: int) -> Verdict:
     with tempfile.TemporaryDirectory() as folder:
         fn = load(program.source(), Path(folder))
         key = (jax.random.PRNGKey if program.legacy else jax.random.key)(7)
-        with NOT_COMPARED:
-            report = check(fn, [jnp.arange(float(SIZE)), key])
+        args = [jnp.arange(float(SIZE)), key]
+        if program.how == "check":
+            with NOT_COMPARED:
+                report = check(fn, args)
+        else:
+            with watch() as report:
+                (jax.jit(fn) if program.how == "jit" else fn)(*args)
     reported = [f"failure: {failure.message}" for failure in report.failures]
     reported += [f"gap: {gap.message}" for gap in report.gaps]
     reported += _disagreements(program, report.findings)
@@ -158,6 +167,7 @@ class _Writer(Writer):
     def __init__(self, seed: int) -> None:
         super().__init__(f"causes {seed}")
         self.legacy = seed % 4 == 3
+        self.how = ("check", "jit", "check", "eager")[seed // 4 % 4]
         self.definitions: list[Line] = []
         self.helpers: dict[str, list[Line]] = {}
         self.faults: dict[int, Fault] = {}
@@ -173,11 +183,16 @@ class _Writer(Writer):
             "pair = (keys[0], keys[-1])",
             f"tree = {{{tree}}}",
         ]
+        kinds = (
+            (self.correct_and_eager, self.at_fault_and_eager)
+            if self.how == "eager"
+            else (self.correct, self.at_fault)
+        )
         parts = []
         for i in range(count):
             part = _Part("", self.id())
             part.key = self.base(part, i, count)
-            rng.choice(self.at_fault if self.chance(share) else self.correct)(part)
+            rng.choice(kinds[self.chance(share)])(part)
             parts.append(self.wrapped(part))
         body = [*(Line(text, set()) for text in first), *self.interleaved(parts)]
         body.append(Line(f"return {', '.join(['x', *self.returned])}", set()))
@@ -189,7 +204,11 @@ class _Writer(Writer):
         lines += [line for found in self.helpers.values() for line in found]
         lines.append(Line("def program(x, key):", set()))
         lines += [Line(f"    {line.text}", line.owners) for line in body]
-        return Program(lines, self.faults, self.legacy)
+        if self.how == "eager":  # the values of keys say that they are equal, not how they are made
+            found = {"RNG007": "RNG005"}
+            faults = {i: Fault(found.get(f.code, f.code)) for i, f in self.faults.items()}
+            return Program(lines, faults, self.legacy, self.how)
+        return Program(lines, self.faults, self.legacy, self.how)
 
     def base(self, part: _Part, i: int, count: int) -> str:
         """An expression for one of the keys, maybe after a statement that names it."""
@@ -214,11 +233,14 @@ class _Writer(Writer):
         """The part as one call of a function that has its statements, maybe of a jitted one."""
         while part.may_wrap and self.chance(0.25):
             name, owner = self.name("part"), {part.owner}
+            may_jit = part.may_jit and self.how != "eager"
             inner = [line for statement in part.statements for line in statement]
-            head = [Line("@jax.jit", set())] if part.may_jit and self.chance(0.5) else []
-            everyone = set().union(*(line.owners for line in inner))
+            head = [Line("@jax.jit", set())] if may_jit and self.chance(0.5) else []
+            everyone = set[int]().union(*(line.owners for line in inner))
             body = [Line(f"    {line.text}", line.owners) for line in inner]
             part = _Part(part.key, part.owner, may_jit=part.may_jit)
+            called = self.rng.choice((name, name, f"jax.checkpoint({name})"))
+            called = called if self.how != "eager" else name
             part.statements = [
                 [
                     *head,
@@ -226,7 +248,7 @@ class _Writer(Writer):
                     *body,
                     Line("    return x", set()),
                 ],
-                [Line(f"x = {name}(x, keys, tree, pair)", everyone | owner)],
+                [Line(f"x = {called}(x, keys, tree, pair)", everyone | owner)],
             ]
         return part
 
@@ -274,8 +296,12 @@ class _Writer(Writer):
         return name, [f"def {name}({head}):", *(f"    {s}" for s in body), f"    return {result}"]
 
     def helper(self, part: _Part, kind: str) -> str:
-        """A function of the module, which other keys may use, too."""
-        shared = self.chance(0.5)
+        """A function of the module, which other keys may use, too.
+
+        Of eager draws only the innermost line is recorded, so all keys that are drawn from again on
+        one line are one finding. There, each key has its own helper.
+        """
+        shared = self.chance(0.5) and self.how != "eager"
         name = kind if shared else self.name(kind)
         if name not in self.helpers:
             noise = [f"def {name}(key):", f"    return {self.draw('key')}"]
@@ -301,16 +327,17 @@ class _Writer(Writer):
     @property
     def correct(self) -> list[Kind]:
         return [
-            self.drawn_once,
-            self.split_once,
+            *self.correct_and_eager,
             self.mapped,
             self.scanned,
             self.threaded,
-            self.python_loop,
             self.folded_steps,
             self.branches,
-            self.helper_once,
         ]
+
+    @property
+    def correct_and_eager(self) -> list[Kind]:
+        return [self.drawn_once, self.split_once, self.python_loop, self.helper_once]
 
     def drawn_once(self, part: _Part) -> None:
         part.say(self.more(part.key))
@@ -377,13 +404,7 @@ class _Writer(Writer):
     @property
     def at_fault(self) -> list[Kind]:
         return [
-            self.drawn_again,
-            self.drawn_in_a_loop,
-            self.helper_again,
-            self.parent_drawn,
-            self.split_twice,
-            self.split_in_a_loop,
-            self.both_used_in_a_loop,
+            *self.at_fault_and_eager,
             self.unmapped,
             self.unmapped_tree,
             self.captured,
@@ -393,11 +414,25 @@ class _Writer(Writer):
             self.unchanged_carry,
             self.examples_and_steps,
             self.broadcast,
-            self.equal_folds,
             self.array_again,
             self.consumed_and_returned,
             self.shared_and_drawn_again,
             self.two_shared,
+        ]
+
+    @property
+    def at_fault_and_eager(self) -> list[Kind]:
+        return [
+            self.drawn_again,
+            self.drawn_in_a_loop,
+            self.helper_again,
+            self.parent_drawn,
+            self.split_twice,
+            self.split_in_a_loop,
+            self.both_used_in_a_loop,
+            self.equal_folds,
+            self.few_folds,
+            self.equal_seeds,
         ]
 
     def drawn_again(self, part: _Part) -> None:
@@ -555,7 +590,8 @@ class _Writer(Writer):
 
     def equal_folds(self, part: _Part) -> None:
         """Data that is folded in twice or three times: each is a cause."""
-        name = self.helper(part, "folded") if self.chance(0.4) else ""
+        through_helper = self.chance(0.4) and self.how != "eager"
+        name = self.helper(part, "folded") if through_helper else ""
         statements = []
         owners: set[int] = set()
         for i in range(self.rng.choice((1, 2, 3))):
@@ -572,6 +608,34 @@ class _Writer(Writer):
                 line.owners |= owners
         for text, cause in statements:
             part.say(text, owners={"": {cause}})
+
+    def few_folds(self, part: _Part) -> None:
+        """A loop on one line that folds in each number twice."""
+        self.fault(part, "RNG005")
+        own = f"jax.random.fold_in({part.key}, 300 + i // 2)"
+        part.say("for i in range(4):", f"    {self.more(own)}")
+
+    def equal_seeds(self, part: _Part) -> None:
+        """Two keys are made from one seed, and children of both are drawn from.
+
+        In a jitted program, each of the two is also a constant key.
+        """
+        self.fault(part, "RNG007")
+        part.may_jit = False
+        seed = f"jax.random.{'PRNGKey' if self.legacy else 'key'}({2000 + part.owner})"
+        count = self.few()
+        split = self.chance(0.5)
+        for _ in range(2):
+            owners = {part.owner}
+            if self.how == "jit":
+                owners.add(self.another("RNG011"))
+            key = self.name("k")
+            part.say(f"{key} = {seed}", owners={"": owners})
+            names = self.names(count)
+            if split:
+                part.say(self.split(key, names), owners={"": owners})
+            for name in names if split else [key]:
+                part.say(self.more(name), owners={"": owners})
 
     def array_again(self, part: _Part) -> None:
         """An array of keys is mapped or scanned over twice, or made twice."""
