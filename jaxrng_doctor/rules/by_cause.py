@@ -64,16 +64,20 @@ def _one(parts: Sequence[Finding]) -> Finding:
 def _related(main: Finding, parts: Sequence[Finding]) -> tuple[tuple[Related, ...], int]:
     """The places to mark, besides that of `main`, and how many places are left out."""
     marked = {main.place, *(related.place for related in main.related)}
+    keys = {key for key, _ in main.uses}
+    of_key = [part for part in parts if keys.issuperset(key for key, _ in part.uses)]
     added: dict[Place, Related] = {}
     for part in parts:
         if part.place is not None and part.place not in marked:
             again = "also " if part.label == main.label else ""
-            added.setdefault(part.place, Related(part.place, f"{again}{part.label}"))
-        for related in part.related:
-            if related.place not in marked:
-                added.setdefault(related.place, related)
+            other = "" if part in of_key else ", with another key"
+            added.setdefault(part.place, Related(part.place, f"{again}{part.label}{other}"))
+    uses = len(added)
+    for related in (related for part in of_key for related in part.related):
+        if related.place not in marked:
+            added.setdefault(related.place, related)
     shown = [*added.values()][: max(0, MOST_PLACES - len(marked))]
-    return (*main.related, *shown), len(added) - len(shown)
+    return (*main.related, *shown), max(0, uses - len(shown))
 
 
 def _with_all_uses(whole: Finding, main: Finding, same: Sequence[Finding]) -> Finding:

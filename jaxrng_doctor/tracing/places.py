@@ -321,11 +321,16 @@ def users_name(fn: Any) -> str:
 
 
 def _wrapped(fn: Any) -> Iterator[Any]:
-    """What a wrapper may call: its `__wrapped__`, the function of a partial, its closure."""
+    """What a wrapper may call: its `__wrapped__`, the function of a partial, its closure.
+
+    Another function may call what is in its closure, but is not that function: only one that is
+    named a wrapper is.
+    """
     for name in ("__wrapped__", "func"):
         if callable(held := getattr(fn, name, None)):
             yield held
-    for cell in getattr(fn, "__closure__", None) or ():
+    is_wrapper = "wrap" in getattr(fn, "__name__", "")
+    for cell in (getattr(fn, "__closure__", None) or ()) if is_wrapper else ():
         with contextlib.suppress(ValueError):  # an empty cell
             if callable(cell.cell_contents):
                 yield cell.cell_contents

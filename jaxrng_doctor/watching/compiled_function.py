@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,13 +37,13 @@ from jaxrng_doctor.jax_internals.equations import (
     subjaxprs,
 )
 from jaxrng_doctor.jax_internals.files import is_part_of_random
-from jaxrng_doctor.jax_internals.jaxprs import pjit_p
+from jaxrng_doctor.jax_internals.jaxprs import aval_of, pjit_p
 from jaxrng_doctor.jax_internals.patches import attribute
 from jaxrng_doctor.jax_internals.settings import folds_constants
 from jaxrng_doctor.model.findings import Gap
 from jaxrng_doctor.model.target import Target
 from jaxrng_doctor.tracing.array_call import ArrayCall, array_call, parameter_names
-from jaxrng_doctor.tracing.draws import Draws
+from jaxrng_doctor.tracing.draws import Draws, may_be_key
 from jaxrng_doctor.tracing.eager_loops import is_dispatched, is_loop
 from jaxrng_doctor.tracing.host_rng import generators, preserving_host_rng
 from jaxrng_doctor.tracing.opaque_equations import taking_keys
@@ -339,8 +340,17 @@ def _without_librarys_names(call: ArrayCall, fun: Any, name: str) -> ArrayCall:
     """
     if not is_library(getattr(getattr(fun, "__code__", None), "co_filename", "")):
         return call
-    names = tuple(f"argument {n} of {name}" for n in range(1, len(call.names) + 1))
-    return replace(call, names=names, surroundings={})
+    keys = [may_be_key(aval_of(array)) for array in call.arrays]
+    numbers = itertools.count(1)
+    names = (
+        f"an argument of {name}"
+        if not is_key
+        else "key"
+        if sum(keys) == 1
+        else f"key {next(numbers)} of {name}"
+        for is_key in keys
+    )
+    return replace(call, names=tuple(names), surroundings={})
 
 
 _state = threading.local()

@@ -13,16 +13,16 @@ from jaxrng_doctor.model.findings import Place
 from jaxrng_doctor.tracing.places import is_machinery, is_users, python_stack, users_place
 
 
-def way_here() -> tuple[Frame, ...]:
+def way_here(*, whole: bool = False) -> tuple[Frame, ...]:
     """The frames that led here, innermost first, without those of JAX and jaxrng-doctor.
 
-    Only the innermost frame if it is the user's; all of them if it is a library's.
+    Unless `whole`, only the innermost frame if it is the user's; all if it is a library's.
     """
     found: list[Frame] = []
     for frame in python_stack():
         if not is_machinery(frame.code.co_filename):
             found.append(frame)
-            if is_users(found[0].code.co_filename):
+            if not whole and is_users(found[0].code.co_filename):
                 break
     return tuple(found)
 
@@ -38,8 +38,9 @@ class Ways:
     def __init__(self) -> None:
         self._known: dict[Any, tuple[Frame, ...]] = {}
 
-    def here(self) -> tuple[Frame, ...]:
-        way = way_here()
+    def here(self, *, whole: bool = False) -> tuple[Frame, ...]:
+        """The running stack, see `way_here`."""
+        way = way_here(whole=whole)
         return self._known.setdefault(tuple((id(f.code), f.lasti) for f in way), way)
 
 

@@ -371,7 +371,8 @@ class Recorder:
         function = "" if around is None else around[1]
         with self._lock:
             kept = (self._arrays.keep(key),)
-            way, clone = self._ways.here(), self._clone(key)
+            # Whole, to show which calls of a helper draw from the same key.
+            way, clone = self._ways.here(whole=True), self._clone(key)
             self._eager.append(EagerUse(number, op, way, kept, function, clone))
         self._stop_if_repeated(number)
 

@@ -19,7 +19,7 @@ from jaxrng_doctor._util.groups import Groups
 from jaxrng_doctor.analysis.facts.rematerialization import are_same_use, is_recomputed
 from jaxrng_doctor.analysis.keys.counts import numbered
 from jaxrng_doctor.analysis.keys.tables import KeyTable
-from jaxrng_doctor.analysis.lineage.causes import ancestry, made_at, why_equal
+from jaxrng_doctor.analysis.lineage.causes import ancestry, creation, made_at, why_equal
 from jaxrng_doctor.analysis.lineage.describe import describe
 from jaxrng_doctor.analysis.lineage.key_identity import Identities
 from jaxrng_doctor.analysis.lineage.reachability import Guards
@@ -80,8 +80,8 @@ def shared_keys(
     of_keys: dict[Any, Shared] = {}
     parting: dict[Any, tuple[Place, ...]] = {}
     seconds: dict[Any, set[int]] = {}
-    derived: dict[Any, bool] = {}
     identities = Identities()
+    reasons = _Reasons(causes, identities)
     # One use can be in many pairs, and locating it walks stacks and jaxprs.
     facts = functools.cache(lambda number: use_facts(ordered[number]))
     all_tables, keys = [tables.get(u.path) for u in ordered], [u.keys for u in ordered]
@@ -89,11 +89,7 @@ def shared_keys(
         a, b = ordered[pair.first], ordered[pair.second]
         if a.path in redone or b.path in redone:
             continue  # the use that it repeats is in a pair too
-        if _is_harmless(a, b) or _reported_separately(a, b, pair, tables, identities):
-            continue
-        if pair.unreached and not (guards.by_inputs(a) or guards.by_inputs(b)):
-            continue  # not executed with any inputs
-        if pair.evidence is None and guards.exclude(a, b):
+        if _reported_separately(a, b, pair, tables, identities) or _is_left_out(a, b, pair, guards):
             continue
         later = _steps_later(a, b, pair, tables)
         if later < 0:  # the use that is first in the program comes second, in a later step
@@ -101,9 +97,7 @@ def shared_keys(
         first, second = facts(pair.first), facts(pair.second)
         key = (first.op, first.place, second.op, second.place, first.made == second.made, pair.key)
         seconds.setdefault(key, set()).update((pair.first, pair.second))
-        why = why_equal(a.keys[0], b.keys[0], identities)
-        causes.join(key, _of_key(pair), *([] if why is None else [("why", why.reason)]))
-        derived[key] = derived.get(key, True) and why is not None and why.is_derived
+        reasons.note(key, pair, a, b, are_splits=first.is_split and second.is_split)
         known = of_keys.get(key)
         if known is not None and not (known.library or known.unreached):
             continue
@@ -123,8 +117,43 @@ def shared_keys(
     of_key: dict[Any, KeyUses] = {
         key: (key[-1], frozenset(ordered[i].path for i in found)) for key, found in seconds.items()
     }
+    derived = reasons.derived()
     found_keys = {key: replace(s, derived=derived[key]) for key, s in of_keys.items()}
     return tuple(_by_places(found_keys, parting, of_key, causes))
+
+
+class _Reasons:
+    """Why the keys of pairs are equal: joins the ids of the pairs that have one cause."""
+
+    def __init__(self, causes: Groups, identities: Identities) -> None:
+        self._causes, self._identities = causes, identities
+        self._derived: dict[Hashable, bool] = {}
+        self._of_split: dict[int, Hashable] = {}  # of a key split twice, by a split's equation
+        self._unexplained: list[tuple[Hashable, Use, Use]] = []
+
+    def note(self, node: Hashable, pair: _Pair, a: Use, b: Use, *, are_splits: bool) -> None:
+        why = why_equal(a.keys[0], b.keys[0], self._identities)
+        self._causes.join(node, _of_key(pair), *([] if why is None else [("why", why.reason)]))
+        is_derived = why is not None and why.is_derived
+        self._derived[node] = self._derived.get(node, True) and is_derived
+        if why is None:
+            self._unexplained.append((node, a, b))
+        elif are_splits:
+            self._of_split.update((id(use.at.eqn), node) for use in (a, b))
+
+    def derived(self) -> dict[Hashable, bool]:
+        """Whether the keys of each pair are equal only because of another key that is used twice.
+
+        That is also so for a child of one split and a child that a loop carries from a second
+        split of the same key, although their derivations do not show that they are equal.
+        """
+        for node, a, b in self._unexplained:
+            for made in filter(None, (creation(a.keys[0]), creation(b.keys[0]))):
+                split = self._of_split.get(id(made.birth.eqn)) if made.birth else None
+                if split is not None:
+                    self._causes.join(split, node)
+                    self._derived[node] = True
+        return self._derived
 
 
 def _of_key(pair: _Pair) -> Hashable:
@@ -356,6 +385,15 @@ def _is_one_of(key: Value, array: Value, identities: Identities) -> bool:
 
 
 # -- harmless pairs ----------------------------------------------------------------------
+
+
+def _is_left_out(a: Use, b: Use, pair: _Pair, guards: Guards) -> bool:
+    """Whether the two share a key on purpose, or cannot both be executed."""
+    if _is_harmless(a, b):
+        return True
+    if pair.unreached and not (guards.by_inputs(a) or guards.by_inputs(b)):
+        return True  # not executed with any inputs
+    return pair.evidence is None and guards.exclude(a, b)
 
 
 def _is_harmless(a: Use, b: Use) -> bool:

@@ -95,7 +95,7 @@ def key_shared_over(draw: Use, depth: int) -> Hashable:
     If this is equal for two scopes of a draw, both use one key again.
     """
     value, _ = _shared_value(draw, depth)
-    return id(_creation(value) or origin(value))
+    return id(creation(value) or origin(value))
 
 
 def _shared_value(draw: Use, depth: int) -> tuple[Value, str | None]:
@@ -137,11 +137,11 @@ def why_equal(one: Value, other: Value, identities: Identities) -> Equality | No
     """
     folded: tuple[int, ...] = ()
     for steps in itertools.count():
-        made, made_again = _creation(one), _creation(other)
+        made, made_again = creation(one), creation(other)
         if made is made_again:
-            key = identities.of(one)
-            is_same = key == identities.of(other)
-            return Equality((key, folded), steps > 0) if is_same else None
+            # A loop takes its first key from before it.
+            key, same = (identities.of(_before_loops(each)) for each in (one, other))
+            return Equality((key, folded), steps > 0) if key == same else None
         if made is None or made_again is None or made.op != made_again.op:
             return None
         numbers = sorted((made.number, made_again.number))
@@ -153,9 +153,16 @@ def why_equal(one: Value, other: Value, identities: Identities) -> Equality | No
     raise AssertionError  # the loop ends at the latest where a key has no creation
 
 
-def _creation(key: Value) -> Value | None:
+def creation(key: Value) -> Value | None:
     """The step that last split, folded or seeded the key, if one did."""
     return next((value for value in ancestry(key) if value.op in CREATING), None)
+
+
+def _before_loops(key: Value) -> Value:
+    """The key with which the loops begin that carry this one unchanged; else the key itself."""
+    while key.op == "carry":
+        key = key.args[0]
+    return key
 
 
 def _step(value: Value) -> Step:
