@@ -135,7 +135,7 @@ def watch(
 
     Each compiled function is checked when it is first called with new argument shapes, like
     `check` but without comparing outputs. With `key_values`, the keys of each call and of each
-    use outside compiled functions are recorded, and compared at the end (RNG014, RNG006).
+    use outside compiled functions are recorded, and compared at the end (RNG005, RNG006, RNG014).
 
     Yields a `Report` that is empty until the context exits. The program's results do not change;
     internal errors of the analysis are in `report.gaps`. `detail` is as in `check`.

@@ -2,7 +2,8 @@
 
 ## What it does
 Finds two draws with the same key, whether or not sampler and shape are the same, on
-two lines, or on one line of a helper that is called twice.
+two lines, or on one line of a helper that is called twice; in a watched program, two
+draws outside of compiled functions and libraries.
 
 ## Why is this bad?
 A key gives the same numbers each time it is used. Two draws of the same shape are
@@ -24,7 +25,7 @@ mask = jax.random.bernoulli(mask_key, 0.5, x.shape)
 
 ## When it is intended
 To draw the same numbers again on purpose, use `jax.random.clone(key)`, or put
-`# jaxrng: ignore[RNG005] reason` on the line of the second draw.
+`# jaxrng: ignore[RNG005] reason` on the line of one of the draws.
 
 ## How it is proven
 The keys of both draws are computed, at every index of their scopes, and compared. If

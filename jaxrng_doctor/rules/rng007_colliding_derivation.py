@@ -25,7 +25,7 @@ Use either `split` or `fold_in` on one key, not both.
 
 ## When it is intended
 To draw the same numbers again on purpose, use `jax.random.clone(key)`, or put
-`# jaxrng: ignore[RNG007] reason` on the line of the second draw.
+`# jaxrng: ignore[RNG007] reason` on the line of one of the draws.
 
 ## How it is proven
 The keys of both draws are computed, at every index of their scopes, and compared.

@@ -1,8 +1,10 @@
 """Several calls, such as two training steps, draw from one key.
 
 ## What it does
-In a watched program, records the value of each key that a call draws from, in compiled
-functions and outside of them, and finds values that repeat.
+In a watched program, records the value of each key that a call of a compiled function
+or of a library draws from, and finds values that repeat, also in a draw outside of
+these. Two draws that are both outside are RNG005. The finding is at the user's line: at
+the call that repeats the key, if a library draws.
 
 ## Why is this bad?
 A key gives the same numbers each time it is used. A training loop that passes one key
@@ -29,8 +31,8 @@ for _ in range(10):
 ```
 
 ## When it is intended
-For an evaluation that uses the same noise each time: put
-`# jaxrng: ignore[RNG014] reason` on the line of the draw.
+For an evaluation that uses the same noise each time: pass `jax.random.clone(key)`, or
+put `# jaxrng: ignore[RNG014] reason` on the line of the draw or of the call.
 
 ## How it is proven
 The keys are computed from the arguments of each call, and compared.
