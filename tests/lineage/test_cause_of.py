@@ -154,6 +154,19 @@ def test_a_jitted_function_that_makes_its_key_of_constants(derive, op):
         assert step.place.path == __file__
 
 
+def test_a_constant_that_is_used_again_and_again_is_examined_once():
+    def doubled(x, key):
+        number = jnp.arange(3)[1]  # not a literal
+        for _ in range(64):
+            number = number + number
+        return normal(fold_in(jax.random.key(3), number))
+
+    draw = only_draw(jax.jit(doubled), X, KEY)
+
+    # It would not end if each of the 2**64 paths to the first number were followed.
+    assert Lines().constant_of(draw.keys[0], jit_around(draw.at)).op == "seed"
+
+
 # -- elements --------------------------------------------------------------------------------------
 
 

@@ -4,10 +4,12 @@ from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax import lax
 
 from jaxrng_doctor.analysis.lineage.describe import describe, index_of
+from tests.lineage.brute_force import binding
 from tests.lineage.following import followed
 
 split, fold_in, normal = jax.random.split, jax.random.fold_in, jax.random.normal
@@ -48,6 +50,14 @@ def indexed(key):
     return with_index(jnp.ones(2))
 
 
+cut = binding("dynamic_slice", slice_sizes=(1, 1))
+
+
+def in_steps(keys):
+    """A draw from the only key of `keys(i)`, in a loop over `i`."""
+    return lax.map(lambda i: normal(keys(i)[0, 0]), jnp.arange(2))
+
+
 PHRASES = {
     "an argument": (normal, "key"),
     "a seed": (lambda key: normal(jax.random.key(3)), "key(3)"),
@@ -56,6 +66,14 @@ PHRASES = {
     "unpacked": (lambda key: normal(list(split(key, 3))[1]), "split(key, 3)[1]"),
     "several": (
         lambda key: jax.vmap(normal)(split(key, 4)[1:3]), "split(key, 4)[1:3][i]",
+    ),
+    "of a grid": (
+        lambda key: in_steps(lambda i: cut(split(key, (4, 2)), i, np.int32(1))),
+        "split(key, (4, 2))[i]",
+    ),
+    "of a grid, both ways": (
+        lambda key: in_steps(lambda i: cut(split(key, (4, 2)), np.int32(1), i)),
+        "dynamic_slice(split(key, (4, 2)), 1, i)",
     ),
     "folded": (lambda key: normal(fold_in(key, 3)), "fold_in(key, 3)"),
     "deep": (

@@ -166,6 +166,13 @@ def test_over_either_is_of_either_for_each_scope():
         assert found.get(0, CONSTANT) is CONSTANT
 
 
+def test_a_scope_that_is_not_listed_is_one_that_the_value_does_not_depend_on():
+    for a in ALL:
+        for over in ({}, {1: CONSTANT}):
+            assert over_either({1: a}, over) == {1: of_either((a, CONSTANT))}
+            assert over_either(over, {1: a}) == {1: of_either((a, CONSTANT))}
+
+
 def test_a_choice_that_varies_leaves_nothing_sure():
     for held, choice in PAIRS:
         found = over_chosen(known({1: held, 2: EQUAL}).over, known({1: choice})).get(1, CONSTANT)

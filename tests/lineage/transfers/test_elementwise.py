@@ -240,5 +240,21 @@ def test_a_choice_between_a_value_and_itself_is_that_value():
     assert elementwise.TRANSFERS["select_n"](equation(case), (which, one, one)) == (one.over, ())
 
 
+@pytest.mark.parametrize(
+    ("which", "dtype", "claim"),
+    [((), "words", DISTINCT), ((2, 2), "words", UNKNOWN), ((2, 2), "int32", DISTINCT)],
+)
+def test_a_choice_for_each_word_mixes_the_words_of_keys(which, dtype, claim):
+    case = Case("select_n", lax.select_n, (Operand(which, "bool"), *(Operand((2, 2), dtype),) * 2))
+    index, one, other = (
+        ((EQUAL,), (EQUAL,) * len(which)),
+        *(((DISTINCT,), (DISTINCT, UNKNOWN)),) * 2,
+    )
+
+    found = elementwise.TRANSFERS["select_n"](equation(case), values((index, one, other)))
+
+    assert found == ({0: claim}, (claim, UNKNOWN))
+
+
 def test_each_primitive_is_tried():
     assert {case.primitive for case in CASES} == set(elementwise.TRANSFERS)

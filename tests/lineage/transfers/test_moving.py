@@ -7,7 +7,17 @@ import pytest
 from jax import lax
 
 from jaxrng_doctor.analysis.lineage.transfers import moving
-from tests.lineage.brute_force import Case, Operand, binding, outcome, parameters, tried
+from jaxrng_doctor.analysis.lineage.values import DISTINCT, EQUAL, UNKNOWN
+from tests.lineage.brute_force import (
+    Case,
+    Operand,
+    binding,
+    equation,
+    outcome,
+    parameters,
+    tried,
+    values,
+)
 
 # Shapes of the same size; each is reshaped to each of the others.
 RESHAPES = [
@@ -181,6 +191,20 @@ def test_what_is_claimed_holds_of_all_small_inputs(case):
 
     assert found.false == []
     assert case.coarse or found.missed == []
+
+
+@pytest.mark.parametrize("along", [EQUAL, DISTINCT, UNKNOWN])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("same", [True, False])
+def test_an_array_repeated_along_an_axis_is_equal_if_it_has_one_element_or_equal_ones(
+    along, count, same
+):
+    case = concatenate([(count,), (count,)], 0)
+    one, other = values((((), (along,)), ((), (along,))))
+
+    found = moving.TRANSFERS["concatenate"](equation(case), (one, one if same else other))
+
+    assert found == ({}, (EQUAL if same and (along is EQUAL or count == 1) else UNKNOWN,))
 
 
 def test_each_primitive_is_tried():
