@@ -11,7 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.experimental import io_callback
+from jax.extend.random import threefry2x32_p
 
+from jaxrng_doctor.analysis.keys import evaluator
 from jaxrng_doctor.analysis.keys.compute import compute_keys
 from jaxrng_doctor.analysis.lineage.engine import Engine
 from jaxrng_doctor.model.target import Target
@@ -310,6 +313,71 @@ def test_of_a_long_while_loop_the_first_steps_are_kept():
 
     assert table.reached.shape == (256,)
     assert table.reached.all()
+
+
+def nested_whiles(where):
+    """A `while_loop` that draws, in the body or the condition of another one."""
+
+    def inner(key):
+        def step(state):
+            i, total = state
+            return i + 1, total + jax.random.normal(jax.random.fold_in(key, i))
+
+        return lax.while_loop(lambda state: state[0] < 3, step, (0, 0.0))[1]
+
+    def in_body(key):
+        def step(state):
+            i, total = state
+            return i + 1, total + inner(jax.random.fold_in(key, i))
+
+        return lax.while_loop(lambda state: state[0] < 2, step, (0, 0.0))
+
+    def in_condition(key):
+        def goes_on(i):
+            return (i < 2) & (inner(jax.random.fold_in(key, i)) < 99)
+
+        return lax.while_loop(goes_on, lambda i: i + 1, 0)
+
+    return {"body": in_body, "condition": in_condition}[where]
+
+
+@pytest.mark.parametrize("where", ["body", "condition"])
+def test_loops_in_loops_keep_no_more_keys_than_the_limit(where, monkeypatch):
+    monkeypatch.setattr(evaluator, "MAX_WHILE_STEPS", 4)
+    monkeypatch.setattr(evaluator, "MAX_KEPT", 8)
+
+    [table] = tables(nested_whiles(where), jax.random.key(3))
+
+    assert table.reached.shape == (4, 2)
+
+
+@pytest.mark.parametrize("size", [3, 0])
+def test_one_key_for_all_examples_leaves_the_vmap(size):
+    def fn(x, key):
+        own = jax.vmap(lambda _: jax.random.fold_in(key, 7), out_axes=None)(x)
+        return jax.random.normal(own)
+
+    key = jax.random.key(3)
+    [table] = tables(fn, jnp.zeros(size), key)
+
+    if size:
+        wanted = jax.random.key_data(jax.random.fold_in(key, 7))
+        np.testing.assert_array_equal(table.words, wanted)
+    assert table.reached.shape == ()
+
+
+def test_a_draw_of_which_one_word_is_unknown_has_no_keys_and_is_no_failure():
+    def fails(_):
+        raise ValueError("no such word")
+
+    def fn(word, known):
+        lost = io_callback(fails, jax.ShapeDtypeStruct((), "uint32"), word)
+        return threefry2x32_p.bind(lost, known, jnp.zeros(2, "uint32"), jnp.zeros(2, "uint32"))
+
+    trace = trace_program(array_call(Target("fn", fn, (jnp.uint32(1), jnp.uint32(2)))))
+    ledger = compute_keys(trace)
+
+    assert (ledger.keys, ledger.failed) == ({}, {})
 
 
 def test_nothing_else_of_the_program_runs():
