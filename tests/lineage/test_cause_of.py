@@ -49,6 +49,10 @@ CAUSES = {
         lambda x, key: jax.vmap(lambda _: normal(fold_in(key, 1)))(x),
         ("captured", "key", ""), ["fold_in"],
     ),
+    "seeded outside": (
+        lambda x, _: (lambda key: jax.vmap(lambda _: normal(key))(x))(jax.random.key(3)),
+        ("captured", "key(3)", ""), [],
+    ),
     "a constant": (lambda x, _: jax.vmap(lambda _: normal(CAPTURED))(x),
                    ("captured", "CAPTURED", ""), []),
     "seeded": (
@@ -85,6 +89,7 @@ def test_the_cause_says_where_equal_keys_and_seeds_were_made():
     made = {name: cause_of(only_draw(CAUSES[name][0], X, KEY), 0).made for name in CAUSES}
 
     assert {name: step.op for name, step in made.items() if step is not None} == {
+        "seeded outside": "random_seed",
         "seeded": "random_seed",
         "repeated": "broadcast_in_dim",
         "seeded in a loop": "random_seed",
@@ -193,6 +198,8 @@ def test_the_array_of_which_each_example_has_an_element():
         (lambda ks: jax.vmap(normal, in_axes=1)(ks.T), False),
         (lambda ks: jax.vmap(lambda own: jax.vmap(normal)(own))(jnp.stack([ks, ks])), False),
         (lambda ks: jax.vmap(lambda own: jax.vmap(normal)(own.T))(jnp.stack([ks, ks])), True),
+        # The outer vmap maps over the words, so the inner one does not.
+        (lambda ks: jax.vmap(lambda own: jax.vmap(normal)(own.T), 2)(jnp.stack([ks, ks])), False),
     ],
 )
 def test_a_vmap_over_the_words_of_a_legacy_key(program, axis_is_of_words):

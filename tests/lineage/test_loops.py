@@ -1,12 +1,15 @@
 """What is claimed of a value that a loop carries, compared with counting it step by step."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
 
-from jaxrng_doctor.analysis.lineage.values import CONSTANT, DISTINCT, EQUAL, UNKNOWN
+from jaxrng_doctor.analysis.lineage.loops import after_loop
+from jaxrng_doctor.analysis.lineage.values import CONSTANT, DISTINCT, EQUAL, UNKNOWN, Values
 from tests.lineage.following import followed
 
 split, fold_in, normal = jax.random.split, jax.random.fold_in, jax.random.normal
@@ -162,16 +165,29 @@ def equal_after(one, other):
     return first.equals(second), are
 
 
-def scanned(length, reverse=False):
+def scanned(length, *, reverse=False):
     def step(key, x):
         return fold_in(key, x), None
 
-    return lambda key: lax.scan(step, key, jnp.arange(10)[:length], reverse=reverse)[0]
+    return lambda key: lax.scan(step, key, jnp.arange(length), reverse=reverse)[0]
 
 
 def test_loops_of_another_length_or_direction_carry_out_other_keys():
     assert equal_after(scanned(3), scanned(4)) == (False, False)
     assert equal_after(scanned(3), scanned(3, reverse=True)) == (False, False)
+
+
+def test_a_value_after_a_loop_is_made_of_the_number_of_steps():
+    values = Values()
+    start, carried, out, test, other = (values.fresh("input") for _ in range(5))
+
+    def after(turns):
+        return after_loop(values, SimpleNamespace(depth=0), start, carried, out, turns)
+
+    found = [after(turns) for turns in ("3", "4", "reversed 3", None, test, other)]
+    assert len({value.number for value in found}) == len(found)
+    assert after("3") is found[0]
+    assert after(test) is found[4]
 
 
 def test_the_value_before_a_loop_is_not_that_after_it():

@@ -3,6 +3,7 @@
 import itertools
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax import lax
 
@@ -205,6 +206,33 @@ def test_an_array_repeated_along_an_axis_is_equal_if_it_has_one_element_or_equal
     found = moving.TRANSFERS["concatenate"](equation(case), (one, one if same else other))
 
     assert found == ({}, (EQUAL if same and (along is EQUAL or count == 1) else UNKNOWN,))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "short"),
+    [((), (1, 1), (0, 1)), ((3,), (3, 1), (1,)), ((3,), (1, 3), (0,)), ((6,), (2, 1, 3), (1,))],
+)
+def test_an_axis_of_size_1_that_a_reshape_adds_is_equal(old, new, short):
+    (x,) = values((((), (DISTINCT,) * len(old)),))
+
+    _, axes = moving.TRANSFERS["reshape"](equation(reshape(old, new)), (x,))
+
+    assert axes == tuple(EQUAL if i in short else DISTINCT for i in range(len(new)))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "most"),
+    # A float has one more bit than its mantissa shows, and 2**n is exact too.
+    [("uint8", 256), ("uint16", 65536), ("float16", 2049), ("bfloat16", 257)],
+)
+def test_numbers_are_distinct_up_to_the_most_that_the_dtype_can_count(dtype, most):
+    for size in (most - 1, most, most + 1):
+        eqn = equation(iota(dtype, (size,), 0))
+        numbers = np.arange(size, dtype=np.uint32).astype(jnp.dtype(dtype))
+        is_distinct = len(set(numbers.tolist())) == size
+
+        assert is_distinct is (size <= most)
+        assert moving.TRANSFERS["iota"](eqn, ()) == ({}, (DISTINCT if is_distinct else UNKNOWN,))
 
 
 def test_each_primitive_is_tried():
