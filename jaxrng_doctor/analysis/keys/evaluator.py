@@ -298,10 +298,8 @@ class KeyRun:
         tests = values[: loop.condition_consts]
         first = loop.condition_consts + loop.body_consts
         consts = values[loop.condition_consts : first]
-        carried = {i - loop.body_consts for i in self.slice.inputs(loop.body)}
-        carried |= self.slice.outputs(loop.body)
-        carried |= {i - loop.condition_consts for i in self.slice.inputs(loop.condition)}
-        init = self._relevant(values[first:], carried)
+        # The slice asks the body for every carried value that a step or a test needs.
+        init = self._relevant(values[first:], self.slice.outputs(loop.body))
         cap = max(2, min(MAX_WHILE_STEPS, MAX_KEPT // max(room, 1)))
 
         def test(carry: Sequence[Any]) -> tuple[list[Any], Records]:
@@ -407,5 +405,8 @@ def _first_or_zeros(stack: Any) -> Any:
 
 
 def _has_effect(eqn: Eqn) -> bool:
-    """Whether the equation has an effect outside the program, which must not happen twice."""
-    return eqn.primitive.name in ("io_callback", "debug_callback", "debug_print")
+    """Whether the equation has an effect outside the program, which must not happen twice.
+
+    Other callbacks with effects have no outputs, so no slice contains them.
+    """
+    return eqn.primitive.name == "io_callback"
