@@ -66,6 +66,12 @@ def test_the_dropout_sample_shows_the_shared_mask():
     assert equal == [[False] * 5, [True] * 5]
 
 
+def lines_of_draws(finding):
+    """The line of a finding, and those of the other draws with the same cause."""
+    others = [r["line"] for r in finding["related"] if r["message"].startswith("also drawn here")]
+    return [finding["line"], *others]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("keys", ["typed", "legacy"])
 def test_the_findings_are_the_comments(keys, run_cli, tmp_path):
@@ -83,7 +89,12 @@ def test_the_findings_are_the_comments(keys, run_cli, tmp_path):
     for target in json.loads(process.stdout)["targets"]:
         by_sample[target["target"].partition(":")[0]].append(target)
     for name, targets in by_sample.items():
-        findings = [(t["target"], f["line"], f["code"]) for t in targets for f in t["findings"]]
+        findings = [
+            (target["target"], line, finding["code"])
+            for target in targets
+            for finding in target["findings"]
+            for line in lines_of_draws(finding)
+        ]
         assert len(targets) == texts[name].count("\n@example(")
         assert len(findings) == len(set(findings))
         assert {(line, code) for _, line, code in findings} == marked(BAD_LINE, texts[name]), name

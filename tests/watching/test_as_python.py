@@ -177,7 +177,7 @@ def test_threads_that_go_on_are_watched_to_their_end(write, run_cli):
     done = run_cli("run", "script.py")
 
     assert done.stdout == "done\ndone\n"
-    assert "error[RNG014]" in done.stderr
+    assert "error[RNG005]" in done.stderr
 
 
 # With JAX 0.6 a child that exits hangs, also under plain Python.
@@ -203,7 +203,7 @@ def test_a_process_that_the_program_forks_off_reports_nothing(write, run_cli):
 
     done = run_cli("run", "script.py")
 
-    assert done.stderr.count("error[RNG014]") == 1
+    assert done.stderr.count("error[RNG005]") == 1
 
 
 def test_a_program_that_imports_the_doctor_is_watched(write, run_cli):
@@ -223,8 +223,8 @@ def test_a_program_that_imports_the_doctor_is_watched(write, run_cli):
 
     done = run_cli("run", "script.py")
 
-    assert done.stdout == "['RNG014']\n"
-    assert "error[RNG014]" in done.stderr
+    assert done.stdout == "['RNG005']\n"
+    assert "error[RNG005]" in done.stderr
 
 
 def test_the_report_comes_whatever_stderr_has_become(write, run_cli):

@@ -34,7 +34,7 @@ CHECKED: dict[str, tuple[str, ...]] = {
 WATCHED: dict[str, tuple[str, ...]] = {
     "one_key_for_all_calls": ("RNG014",),
     "a_key_for_each_call": (),
-    "eager_draws": ("RNG014",),
+    "eager_draws": ("RNG005",),
     "eager_vmap": ("RNG001",),
     "eager_loop": ("RNG003",),
     "eager_derivatives": ("RNG014",),
