@@ -67,14 +67,6 @@ PHRASES = {
     "several": (
         lambda key: jax.vmap(normal)(split(key, 4)[1:3]), "split(key, 4)[1:3][i]",
     ),
-    "of a grid": (
-        lambda key: in_steps(lambda i: cut(split(key, (4, 2)), i, np.int32(1))),
-        "split(key, (4, 2))[i]",
-    ),
-    "of a grid, both ways": (
-        lambda key: in_steps(lambda i: cut(split(key, (4, 2)), np.int32(1), i)),
-        "dynamic_slice(split(key, (4, 2)), 1, i)",
-    ),
     "folded": (lambda key: normal(fold_in(key, 3)), "fold_in(key, 3)"),
     "deep": (
         lambda key: normal(fold_in(fold_in(fold_in(fold_in(fold_in(key, 1), 2), 3), 4), 5)),
@@ -103,6 +95,22 @@ PHRASES = {
 @pytest.mark.parametrize(("fn", "phrase"), PHRASES.values(), ids=PHRASES)
 def test_the_phrase_for_a_key(fn, phrase):
     _, engine = followed(lambda key: fn(key), jax.random.key(0))
+
+    assert {describe(draw.keys[0]) for draw in engine.draws} == {phrase}
+
+
+@pytest.mark.one_jax  # JAX 0.6 cuts a key of a grid in more steps
+@pytest.mark.parametrize(
+    ("at", "phrase"),
+    [
+        (lambda i: (i, np.int32(1)), "split(key, (4, 2))[i]"),
+        (lambda i: (np.int32(1), i), "dynamic_slice(split(key, (4, 2)), 1, i)"),
+    ],
+)
+def test_the_phrase_for_a_key_of_a_grid(at, phrase):
+    _, engine = followed(
+        lambda key: in_steps(lambda i: cut(split(key, (4, 2)), *at(i))), jax.random.key(0)
+    )
 
     assert {describe(draw.keys[0]) for draw in engine.draws} == {phrase}
 

