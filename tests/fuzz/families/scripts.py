@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -176,19 +176,21 @@ Wanted = tuple[frozenset[int], frozenset[str]]
 def expected(events: list[Event]) -> set[Wanted]:
     """The findings that are required for draws from a key that was already drawn from.
 
-    If several draws of a call use a key that another call has used, one finding is enough. Its code
-    says how the key was used first: two eager draws are a reused key, like two draws of one call.
+    If several draws of a call use a key that another call has used, one finding is enough. Each
+    call is compared with the first one and with the one before it: two eager draws are a reused
+    key, like two draws of one call.
     """
     wanted: set[Wanted] = set()
     by_key: dict[tuple[int, ...], list[Event]] = {}
     for event in events:
         by_key.setdefault(event.key, []).append(event)
-    for first, *rest in by_key.values():
-        for event in rest:
-            if event.call != first.call:
-                marks = frozenset(other.mark for other in rest if other.call == event.call)
-                wanted.add((marks, EAGER if first.eager and event.eager else CALLS))
-        for before, event in combinations((first, *rest), 2):
+    for equal in by_key.values():
+        firsts = {event.call: event for event in reversed(equal)}
+        calls = sorted(firsts.values(), key=equal.index)
+        for before, event in {*((calls[0], each) for each in calls[1:]), *pairwise(calls)}:
+            marks = frozenset(other.mark for other in equal if other.call == event.call)
+            wanted.add((marks, EAGER if before.eager and event.eager else CALLS))
+        for before, event in combinations(equal, 2):
             if before.call != event.call:
                 continue
             if before.mark != event.mark:
