@@ -314,7 +314,8 @@ def test_rng005_shows_the_first_of_two_draws():
         "jax.random.normal draws from the key `key`, which jax.random.normal already drew from"
     )
     assert [(r.place, r.message) for r in found.related] == [
-        (at(5), "the first draw from this key")
+        (at(5), "the first draw from this key"),
+        (at(1), "this key is made here"),
     ]
 
 

@@ -441,7 +441,7 @@ def test_a_comment_counts_at_the_second_of_two_calls(counts, accepts):
     shared = replace(PAIR, counts=counts, calls=(at(11), at(12)))
     assert _messages.calls_to(shared) == (
         Related(at(11), "called here"),
-        Related(at(12), "and again here, with the same key", accepts),
+        Related(at(12), "and again here, with the same key", accepts, is_call=accepts),
     )
     assert _messages.calls_to(replace(shared, calls=())) == ()
 
@@ -449,22 +449,35 @@ def test_a_comment_counts_at_the_second_of_two_calls(counts, accepts):
 USED = CallUse("jax.random.normal", at(5), "step", at(11), 1)
 
 
-@pytest.mark.parametrize("one_call", [False, True])
-def test_the_calls_that_lead_to_two_uses(one_call):
-    def calls(first, second):
-        return _messages.calls_of(Repeated(first, second, (2,), "0 7", one_call=one_call))
+def test_the_places_that_lead_to_two_uses():
+    def places(first, second):
+        repeated = Repeated(first, second, (2,), "0 7")
+        return _messages.places_of(repeated, "the first draw from this key")
 
     elsewhere = replace(USED, call=at(12), number=2)
-    assert calls(USED, USED) == (Related(at(11), "called from here", one_call),)
-    assert calls(USED, elsewhere) == (
-        Related(at(11), "the first call is here"),
-        Related(at(12), "and the next one here", one_call),
-    )
+    next_call = Related(at(12), "and the next one here", accepts=True, is_call=True)
+    first_call = Related(at(11), "the first call is here", accepts=True)
+    assert places(USED, USED) == (Related(at(11), "called from here", accepts=True, is_call=True),)
+    assert places(USED, elsewhere) == (first_call, next_call)
     # A use that is called where it is written needs no second place.
-    assert calls(replace(USED, call=at(5)), elsewhere) == (
-        Related(at(12), "and the next one here", one_call),
+    assert places(replace(USED, call=at(5)), elsewhere) == (next_call,)
+    assert places(replace(USED, call=None), replace(USED, call=None)) == ()
+    # The finding is at the second use, so the first one is a place.
+    first = replace(USED, place=at(4))
+    assert places(first, elsewhere) == (
+        Related(at(4), "the first draw from this key", accepts=True),
+        first_call,
+        next_call,
     )
-    assert calls(replace(USED, call=None), replace(USED, call=None)) == ()
+
+
+def test_a_use_in_a_library_is_shown_beside_the_call_that_leads_there():
+    used = replace(USED, library="numpyro", in_library=True)
+    repeated = Repeated(used, replace(used, call=at(12), number=2), (2,), "0 7")
+    assert _messages.places_of(repeated, "the first draw from this key") == (
+        Related(at(11), "the first call is here", accepts=True),
+        Related(at(5), "the library's line"),
+    )
 
 
 @pytest.mark.parametrize(
