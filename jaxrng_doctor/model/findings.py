@@ -196,6 +196,11 @@ class Finding:
     parts: tuple[Finding, ...] = ()
     also: tuple[str, ...] = ()
 
+    @property
+    def each_part(self) -> tuple[Finding, ...]:
+        """The parts, or the finding itself if it has only one."""
+        return self.parts or (self,)
+
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:

@@ -321,9 +321,10 @@ def of_pair(
         derived = shared.derived
     else:
         second, derived = shared.second, shared.second.is_callback
-        if second.in_library and second.call is not None:
+        place = _users_place(second)
+        if place != second.place:
             does = "splits it" if second.is_split else "draws"
-            place, label = second.call, f"{second.library} {does} within this call"
+            label = f"{second.library} {does} within this call"
     unreached = isinstance(shared, Shared) and shared.unreached
     remarks = [*notes]
     if inside:
@@ -352,6 +353,11 @@ def of_pair(
     )
 
 
+def _users_place(use: CallUse) -> Place | None:
+    """The place of a use, or the call that leads there if it is in a library."""
+    return use.call if use.in_library and use.call is not None else use.place
+
+
 def is_eager_reuse(repeated: Repeated) -> bool:
     """Whether the user's own code draws twice from a key, outside of compiled functions."""
     uses = (repeated.first, repeated.second)
@@ -377,7 +383,7 @@ def places_of(repeated: Repeated, done_first: str) -> tuple[Related, ...]:
     """
     first, second = repeated.first, repeated.second
     found: dict[Place, Related] = {}
-    taken = second.call if second.in_library and second.call else second.place
+    taken = _users_place(second)
     is_one = first.place == second.place
     is_loop = first.call == second.call
     places = [

@@ -36,7 +36,7 @@ def grouped(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 def ungrouped(findings: Sequence[Finding]) -> Iterator[Finding]:
     """The findings that `grouped` got."""
     for finding in findings:
-        yield from finding.parts or (finding,)
+        yield from finding.each_part
 
 
 def _one(parts: Sequence[Finding]) -> Finding:
@@ -65,15 +65,17 @@ def _related(main: Finding, parts: Sequence[Finding]) -> tuple[tuple[Related, ..
     """The places to mark, besides that of `main`, and how many places are left out."""
     marked = {main.place, *(related.place for related in main.related)}
     keys = {key for key, _ in main.uses}
-    of_key = [part for part in parts if keys.issuperset(key for key, _ in part.uses)]
+    explaining: list[Related] = []
     added: dict[Place, Related] = {}
     for part in parts:
+        is_of_key = keys.issuperset(key for key, _ in part.uses)
+        explaining += part.related if is_of_key else ()
         if part.place is not None and part.place not in marked:
             again = "also " if part.label == main.label else ""
-            other = "" if part in of_key else ", with another key"
+            other = "" if is_of_key else ", with another key"
             added.setdefault(part.place, Related(part.place, f"{again}{part.label}{other}"))
     uses = len(added)
-    for related in (related for part in of_key for related in part.related):
+    for related in explaining:
         if related.place not in marked:
             added.setdefault(related.place, related)
     shown = [*added.values()][: max(0, MOST_PLACES - len(marked))]

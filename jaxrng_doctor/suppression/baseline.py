@@ -39,7 +39,7 @@ class Baseline:
 
     def accepts(self, finding: Finding, known_by: Mapping[Finding, str]) -> bool:
         """Whether the finding is accepted; `known_by` is what `fingerprints` returned."""
-        each = finding.parts if self.of_parts and finding.parts else (finding,)
+        each = finding.each_part if self.of_parts else (finding,)
         return all(known_by[part] in self.entries for part in each)
 
     def fingerprints(self, findings: Sequence[Finding], folder: str) -> dict[Finding, str]:

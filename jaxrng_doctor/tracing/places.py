@@ -276,17 +276,20 @@ def _is_users_frame(frame: Frame) -> bool:
 
 def way(at: At | None) -> list[Frame]:
     """The user and library frames on the way to an equation, innermost first."""
-    found: list[Frame] = []
+    return list(_frames_to(at))
+
+
+def _frames_to(at: At | None) -> Iterator[Frame]:
     while at is not None:
-        inside = _inside(equations.frames(at.eqn), at.jaxpr)
-        found += [frame for frame in inside if not is_machinery(frame.code.co_filename)]
+        for frame in _inside(equations.frames(at.eqn), at.jaxpr):
+            if not is_machinery(frame.code.co_filename):
+                yield frame
         at = at.parent
-    return found
 
 
 def library_line(at: At) -> Place | None:
     """The line of the library that calls `jax.random` for the user, `None` if the user does."""
-    frame = next(iter(way(at)), None)
+    frame = next(_frames_to(at), None)
     is_one = frame is not None and is_library(frame.code.co_filename)
     return place_of(frame) if frame is not None and is_one else None
 

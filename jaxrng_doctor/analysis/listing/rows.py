@@ -105,7 +105,7 @@ class Rows:
         self._names = Names()
         self._scopes = 0
         # A cause has several parts, at several places and in several scopes.
-        self._parts = [finding.parts or (finding,) for finding in findings]
+        self._parts = [finding.each_part for finding in findings]
         # On one line of the user's, a library may create a key and also draw from it.
         self._drawn_at = drawn_at
         self._at_place: dict[Place | None, list[tuple[int, Finding]]] = {}
