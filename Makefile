@@ -25,13 +25,13 @@ endef
 
 # The tests that depend on the JAX version. The command line, configuration, reports and pages are
 # the same on all versions, and so are tests that are marked `one_jax`.
-JAX_TESTS := tests/trace tests/lineage tests/keys/test_computed_keys.py tests/keys/test_refs.py tests/rules \
-  tests/target tests/checking/test_outcome.py tests/jax_internals tests/watching tests/frontends/test_api.py \
-  tests/frontends/test_selfcheck.py tests/inspect/test_listings.py tests/test_samplers.py tests/test_samples.py \
+JAX_TESTS := tests/tracing tests/lineage tests/keys/test_computed_keys.py tests/keys/test_refs.py tests/rules \
+  tests/targets tests/checking/test_outcome.py tests/jax_internals tests/watching tests/frontends/test_api.py \
+  tests/frontends/test_selfcheck.py tests/listing/test_listings.py tests/test_samplers.py tests/test_samples.py \
   tests/test_threads.py
 
-FAST_TESTS := tests/lineage tests/keys tests/rules tests/checking tests/config tests/report tests/suppression \
-  tests/target tests/inspect tests/project/test_layout.py tests/project/test_wording.py
+FAST_TESTS := tests/lineage tests/keys tests/rules tests/checking tests/config tests/reports tests/suppression \
+  tests/targets tests/listing tests/project/test_layout.py tests/project/test_wording.py
 
 # JAX's rewrites of scan, checkpoint and custom rules, which will become its defaults.
 JAX_NEXT := JAX_SCAN3=1 JAX_REMAT3=1 JAX_CUSTOM_VJP3=1

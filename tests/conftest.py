@@ -89,6 +89,11 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.freeze()
 
 
+def pytest_collection_finish() -> None:
+    """Freeze what the test modules made, for the same reason as JAX's objects."""
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Generator[None, object, object]:
     """Skip the test of a program that JAX itself cannot run under its upcoming defaults."""

@@ -75,6 +75,7 @@ def with_both_keys(name):
     return jax.jit(lambda typed, legacy: (sampler(typed), sampler(legacy)))
 
 
+@pytest.mark.sampled(3)
 @every_sampler
 def test_a_shared_key_is_flagged_with_proof(name):
     keys = jax.random.key(0), jax.random.PRNGKey(1)
@@ -94,7 +95,7 @@ def test_a_shared_key_is_flagged_with_proof(name):
         assert (leaf.given.first_equals_last, leaf.given.distinct) == (True, 1)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(5)
 @every_sampler
 def test_split_keys_are_clean(name):
     keys = jax.random.split(jax.random.key(0), N), jax.random.split(jax.random.PRNGKey(1), N)

@@ -125,7 +125,7 @@ def test_rules_and_explain(run_cli: RunCli) -> None:
     assert "did you mean RNG001?" in unknown.stderr
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("args", "words"),
     [
@@ -245,6 +245,7 @@ def test_configured_targets_from_a_folder_below(run_cli: RunCli, noise: Path, wr
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_output_is_written_whole_or_not_at_all(run_cli: RunCli, noise: Path, write: Write) -> None:
     report = write("report.json", "old")
     refused = run_cli("check", "noise:nothing", "--format", "json", "--output", report)
@@ -260,6 +261,7 @@ def test_output_is_written_whole_or_not_at_all(run_cli: RunCli, noise: Path, wri
     assert {p.name for p in noise.iterdir()} - {"__pycache__"} == {"noise.py", "report.json"}
 
 
+@pytest.mark.slow
 def test_a_function_that_does_not_end(run_cli: RunCli, write: Write) -> None:
     write(
         "endless.py",

@@ -53,6 +53,7 @@ def test_a_pipe_gets_plain_text_and_a_terminal_a_rendered_page(run_cli: RunCli) 
     assert "What it does" in shown
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("args", "words"),
     [
@@ -126,6 +127,7 @@ def with_command(tmp_path: Path, environment: dict[str, str]) -> dict[str, str]:
     return {**environment, "PATH": os.pathsep.join([str(tmp_path), environment["PATH"]])}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 @pytest.mark.parametrize(
     ("typed", "offered"),

@@ -138,6 +138,7 @@ def test_junit_fails_where_the_exit_code_does(run_cli, noise):
     assert (suite.failures, suite.errors) == (0, 0)
 
 
+@pytest.mark.slow
 def test_fingerprints_survive_a_shifted_line(run_cli, noise):
     def results():
         run_cli(*CHECK, *flags("sarif:report.sarif"))
@@ -154,6 +155,7 @@ def test_fingerprints_survive_a_shifted_line(run_cli, noise):
     assert results()[0] != before
 
 
+@pytest.mark.slow
 def test_a_program_that_is_run(run_cli, noise, write):
     write("elsewhere/kept.txt", "")
     write(

@@ -75,7 +75,7 @@ def test_strict_passes_what_was_followed(hidden, run_cli):
     assert report["targets"][0]["complete"]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("all_targets", "hidden_one", "flags", "code"),
     [
@@ -109,6 +109,7 @@ def test_a_strict_run_fails_for_a_gap(flags, code, hidden, write, run_cli):
     assert "All clear" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_strict_run_keeps_the_programs_own_exit_code(write, run_cli):
     write(
         "leaves.py", HIDDEN + "\njax.jit(hidden)(jnp.ones(3), random.key(0))\nraise SystemExit(5)\n"

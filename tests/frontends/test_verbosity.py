@@ -104,6 +104,7 @@ def test_verbose_reports_everything_whole(check):
     assert done.returncode == 0
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("name", "lines", "code"),
     [
@@ -134,6 +135,7 @@ def test_quiet_shows_the_summary(check, name, lines, code):
     assert done.returncode == code
 
 
+@pytest.mark.slow
 def test_other_formats_show_everything(check, tmp_path):
     formats = ("--format", "terminal", "--format", "concise:found.txt")
     done = check("shared", "split", flags=["--quiet", *formats])
@@ -141,6 +143,7 @@ def test_other_formats_show_everything(check, tmp_path):
     assert ": RNG001 all 4 examples" in (tmp_path / "found.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_verbose_and_quiet_contradict_each_other(check, run, command):
     done = {"check": check, "run": run}[command]("split", flags=["-q", "-v"])
@@ -149,6 +152,7 @@ def test_verbose_and_quiet_contradict_each_other(check, run, command):
     assert done.returncode == 2
 
 
+@pytest.mark.slow
 def test_a_run(run):
     normal = run("split", "shared", "meant")
     assert not re.search("^(passed: |── )split", normal.stderr, re.MULTILINE)

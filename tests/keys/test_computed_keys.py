@@ -286,6 +286,7 @@ RUNS = [
 ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("program", "make"), RUNS)
 def test_the_keys_are_those_of_plain_loops(program, make):
     plain = PythonLoops()

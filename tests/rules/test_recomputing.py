@@ -45,6 +45,7 @@ def test_a_draw_of_which_only_the_recomputation_is_left_is_a_draw():
     assert len(report.draws) == 1
 
 
+@pytest.mark.slow
 def test_nested_checkpoints_and_derivatives_of_derivatives_reuse_no_key():
     @jax.checkpoint
     def layer(x, key):
@@ -142,7 +143,7 @@ def _hessian_times_vector(layer, x, first, second):
     return jnp.sum(jax.jvp(jax.grad(loss), (x,), (x,))[1])
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("run", [True, False])
 @pytest.mark.parametrize("jitted", [True, False])
 @pytest.mark.parametrize("reused", [True, False])

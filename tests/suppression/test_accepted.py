@@ -94,6 +94,7 @@ def test_a_target_has_settings_separate_and_flags_win(run_cli: RunCli, project: 
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_target_fails_from_its_own_gravity_on(run_cli: RunCli, project: Any) -> None:
     project('fail-on = "never"', 'fail-on = "note"')
     assert run_cli("check", "lab/one.py:one").returncode == 0
@@ -177,6 +178,7 @@ def test_what_suppresses_nothing(run_cli: RunCli, write: Write) -> None:
     }
 
 
+@pytest.mark.slow
 def test_codes_that_are_not_in_brackets(run_cli: RunCli, write: Write) -> None:
     bare = TWICE.format(name="both").rstrip("\n")
     write("slip.py", f"{bare}  # jaxrng: ignore RNG005\n")
@@ -188,6 +190,7 @@ def test_codes_that_are_not_in_brackets(run_cli: RunCli, write: Write) -> None:
     assert "did you mean `# jaxrng: ignore[RNG005]`?" in str(slip["help"])
 
 
+@pytest.mark.slow
 def test_the_comment_about_an_unused_comment(run_cli: RunCli, write: Write) -> None:
     write("fresh.py", FRESH.replace("ignore[RNG001]", "ignore[RNG001, RNG900] kept"))
     done = run_cli("check", "fresh.py:good", "--arg", "x=f32[3]", "--format", "json")
@@ -249,7 +252,7 @@ def test_a_baseline_for_a_program_that_is_run(run_cli: RunCli, write: Write) -> 
     assert "did not occur" not in done.stderr
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -282,6 +285,7 @@ def test_a_baseline_overwrites_no_other_file(run_cli: RunCli, project: Any) -> N
     assert (folder / "pyproject.toml").read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flag", "what"),
     [("--write-baseline", "--write-baseline known.json"), ("--baseline", "the baseline")],
@@ -298,6 +302,7 @@ def test_no_report_goes_where_the_baseline_is(
     assert path.read_text() == empty
 
 
+@pytest.mark.slow
 def test_a_failure_leaves_the_baseline_as_it_is(
     run_cli: RunCli, project: Any, write: Write
 ) -> None:
@@ -358,6 +363,7 @@ key = jax.random.key(0)
 """
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("calls", "expected"),
     [
@@ -415,6 +421,7 @@ def fn(x, key):
 """
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("program", "comment", "expected"),
     [

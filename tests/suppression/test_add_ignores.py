@@ -307,6 +307,7 @@ def test_for_real(run_cli: RunCli, tmp_path: Path) -> None:
     assert reported[0] == reported[1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no such permissions")
 def test_a_read_only_file_still_fails(run_cli: RunCli, tmp_path: Path) -> None:
     path = tmp_path / "noise.py"

@@ -55,6 +55,7 @@ def test_a_process(write, run_cli, tmp_path, method, function, printed, reported
         assert target["gaps"][0]["line"] == 15
 
 
+@pytest.mark.slow
 def test_a_process_that_only_manages_is_no_gap(write, run_cli):
     write(
         "script.py",

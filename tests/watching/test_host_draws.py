@@ -176,6 +176,7 @@ def test_a_generator_that_either_thread_may_have_moved_is_a_gap():
     }
 
 
+@pytest.mark.slow
 def test_the_trace_of_a_function_that_raised_is_not_taken_for_a_later_one():
     """An inner trace can get the memory, and so the `id`, of a trace that has failed."""
 

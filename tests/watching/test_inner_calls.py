@@ -316,6 +316,7 @@ def test_a_vmap_in_a_loop_of_an_eager_vmap_or_derivative(transform, fresh):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", [1, 2])
 def test_a_draw_for_some_examples_in_a_loop_is_a_gap_from_the_second_call_on(calls):
     def walk(x, key):

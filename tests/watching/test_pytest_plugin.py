@@ -61,6 +61,7 @@ def run(pytester, cli_environment, monkeypatch):
     return run_pytest
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("ci", ["", "true"])
 def test_a_test_that_shares_noise_fails_with_the_finding_as_its_reason(run, monkeypatch, ci):
     monkeypatch.setenv("CI", ci)  # if set, pytest does not shorten its summary
@@ -91,6 +92,7 @@ def test_a_test_that_shares_noise_fails_with_the_finding_as_its_reason(run, monk
     assert [text.count("error[RNG001]") for text in properties] == [1, 1]  # the whole reports
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 def test_a_line_of_traceback_is_the_tests_own(run):
     result = run(TESTS, "--jaxrng", "--tb=line")
@@ -270,6 +272,7 @@ def test_a_mark_that_says_nothing_known_is_an_error(run, typed, reported):
     result.stdout.fnmatch_lines([reported])
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 def test_what_fixtures_draw_belongs_to_the_test(run):
     result = run(
@@ -410,6 +413,7 @@ def reported_once_with_their_tests(result):
     assert not any("/test_" in line for line in failed)  # relative, wherever the test went
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 def test_a_finding_of_several_tests_is_reported_once(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
@@ -493,6 +497,7 @@ def test_tests_named_after_the_bare_flag(run):
     result.stderr.fnmatch_lines(["*use --jaxrng=error tests/unit"])
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 def test_jax_reads_its_settings_after_conftest(run, pytester):
     pytester.makeconftest("import os; os.environ['JAX_ENABLE_X64'] = '1'")

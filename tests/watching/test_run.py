@@ -62,6 +62,7 @@ def test_a_clean_program_is_as_under_python(write, run_cli, tmp_path):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 def test_a_module(write, run_cli):
     write("package/__init__.py", "")
@@ -106,6 +107,7 @@ def test_the_traceback_is_the_programs_alone(write, run_cli, tmp_path):
     assert done.stderr.partition("No draws")[0] == alone.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 def test_fail_on_never_keeps_the_programs_code(write, run_cli):
     write("script.py", SHARED)
@@ -121,6 +123,7 @@ def test_select_and_ignore(write, run_cli):
     assert run_cli("run", "--select", "RNG005", "script.py").returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 def test_json_into_a_file_from_where_it_was_typed(write, run_cli, tmp_path):
     write("script.py", "import os\nos.chdir('/')\n")
@@ -136,6 +139,7 @@ def test_json_into_a_file_from_where_it_was_typed(write, run_cli, tmp_path):
     assert (tmp_path / "moved.txt").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 def test_no_key_values(write, run_cli):
     write(
@@ -160,6 +164,7 @@ def test_a_script_that_is_not_there(run_cli):
     assert done.stderr.startswith("error: nothing.py cannot be read: No such file or directory\n")
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c(write, cli_environment, tmp_path):
@@ -202,6 +207,7 @@ ONE_KEY_AGAIN = """
 """
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("program", "code"), [(SHARED, "RNG001"), (ONE_KEY_AGAIN, "RNG014")], ids=["draw", "calls"]
 )
@@ -221,6 +227,7 @@ def test_exit_on_first(write, run_cli, program, code):
         assert done.stdout == ""
 
 
+@pytest.mark.slow
 @pytest.mark.one_jax
 def test_exit_on_first_of_what_is_asked_for(write, run_cli):
     write("script.py", SHARED)

@@ -183,7 +183,7 @@ def test_a_function_that_does_nothing_but_split(make, splits, name, noisy):
     assert found(program) == [("RNG006", "warning", f"{words} in another call")]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @KEYS
 @SPLITTING
 def test_a_function_that_splits_keys_which_nothing_else_uses(make, splits, name, noisy):

@@ -1,6 +1,6 @@
 """`jaxrng-doctor inspect` as a user runs it: real processes, real files, golden listings.
 
-After an intended change of the layout, run `python tests/inspect/test_inspect_cli.py` to rewrite
+After an intended change of the layout, run `python tests/listing/test_inspect_cli.py` to rewrite
 the golden files, and review their diff.
 """
 
@@ -60,6 +60,7 @@ def test_findings_do_not_fail_and_stdout_has_the_listing_alone(program, run_cli)
     assert "error[RNG001]" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_line_says_where_it_is_in_the_source(program, run_cli):
     printed = run_cli("inspect", *NOISY).stdout
     number = next(n for n, line in enumerate(program.read_text().splitlines(), 1) if "vmap" in line)
@@ -68,6 +69,7 @@ def test_a_line_says_where_it_is_in_the_source(program, run_cli):
     assert f"prog.py:{number}:" in scope
 
 
+@pytest.mark.slow
 def test_all_unfolds(program, run_cli):
     folded = run_cli("inspect", *NOISY).stdout
     unfolded = run_cli("inspect", *NOISY, "--all").stdout
@@ -87,7 +89,7 @@ def test_without_colour_letters_say_the_same(program, run_cli):
     assert "«AAAAAAAAAAAAAAAA… 32 keys, 1 distinct»" in plain
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [(), ("--lineage",), ("--all",)])
 def test_a_narrow_terminal_is_not_overrun(flags, program, run_cli):
     printed = run_cli("inspect", *NOISY, *flags, env={"COLUMNS": "60"}).stdout
@@ -121,6 +123,7 @@ def test_what_fails_is_reported_and_the_others_are_shown(program, run_cli):
     assert [t["target"] for t in json.loads(both.stdout)["targets"]] == ["prog.py:noisy"]
 
 
+@pytest.mark.slow
 def test_output_goes_to_the_file(program, run_cli, tmp_path):
     shown = run_cli("inspect", *NOISY).stdout
     done = run_cli("inspect", *NOISY, "--output", "listing.txt")
@@ -128,6 +131,7 @@ def test_output_goes_to_the_file(program, run_cli, tmp_path):
     assert (tmp_path / "listing.txt").read_text(encoding="utf-8") == shown
 
 
+@pytest.mark.slow
 def test_the_function_itself_is_not_run(write, run_cli, tmp_path):
     write(
         "calls.py",
@@ -152,6 +156,7 @@ def test_in_axes_is_a_scope(write, run_cli):
     assert "vmap(one) over 4, index i" in done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_a_chain_of_splits_stays_in_its_column(write, run_cli):
     write(
         "chain.py",
@@ -189,6 +194,7 @@ if __name__ == "__main__":
     write_golden_files()
 
 
+@pytest.mark.slow
 def test_a_branch_that_is_not_taken_says_so(write, run_cli):
     write(
         "branchy.py",
@@ -204,6 +210,7 @@ def test_a_branch_that_is_not_taken_says_so(write, run_cli):
     assert "«not reached»" in draw
 
 
+@pytest.mark.slow
 def test_a_model_with_many_parameters_and_faults_is_reported_in_a_few_lines(write, run_cli):
     write(
         "model.py",

@@ -65,6 +65,7 @@ def test_a_test_that_runs_again_is_one():
     assert list(session.lines([("t.py::a", part)] * 2))[-2:] == ["  seen in t.py::a", ""]
 
 
+@pytest.mark.slow
 def test_a_few_of_many_tests_are_shown():
     lines = shown(*([target()] for _ in range(1_200)))
     seen = lines.index("  seen in 1,200 tests:")

@@ -1,6 +1,6 @@
 """Golden files of SARIF, GitHub, JUnit and Markdown reports, and properties of all formats.
 
-After an intended change, `python tests/report/test_golden.py` rewrites the golden files; review
+After an intended change, `python tests/reports/test_golden.py` rewrites the golden files; review
 the diff. Those of the terminal are in `test_terminal.py`.
 """
 

@@ -1,6 +1,6 @@
 """The terminal report: golden files, and what must hold for any text and any width.
 
-After an intended change of the layout, `python tests/report/test_terminal.py` rewrites the golden
+After an intended change of the layout, `python tests/reports/test_terminal.py` rewrites the golden
 files; review the diff.
 """
 
