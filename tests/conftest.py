@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import importlib
 import itertools
@@ -18,6 +19,7 @@ from typing import Any
 
 import browser
 import coming
+import numpy as np
 import pytest
 import xla_flags
 
@@ -90,8 +92,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Freeze what the test modules made, for the same reason as JAX's objects."""
+    """Freeze what collecting made, for the same reason as JAX's objects.
+
+    The generators of test modules are copied: those that are frozen are not found.
+    """
     gc.freeze()
+    for module in list(sys.modules.values()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(ROOT / "tests")):
+            for name, value in list(vars(module).items()):
+                if isinstance(value, (np.random.Generator, np.random.RandomState)):
+                    setattr(module, name, copy.deepcopy(value))
 
 
 @pytest.hookimpl(wrapper=True)

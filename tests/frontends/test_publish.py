@@ -42,7 +42,7 @@ def flags(*formats):
 
 def sarif(path):
     document = json.loads(path.read_text(encoding="utf-8"))
-    schema = ROOT / "tests" / "report" / "schemas" / "sarif-schema-2.1.0.json"
+    schema = ROOT / "tests" / "reports" / "schemas" / "sarif-schema-2.1.0.json"
     jsonschema.Draft4Validator(json.loads(schema.read_text(encoding="utf-8"))).validate(document)
     return document["runs"][0]
 

@@ -9,6 +9,7 @@ its file sets `CONFIDENCE`: that of its findings, whether or not the function is
 import importlib.util
 import inspect
 import re
+import sys
 from pathlib import Path
 
 import jax
@@ -31,6 +32,7 @@ MARK = re.compile(r"# (RNG\d{3}(?:, RNG\d{3})*)( \(run\))?$")
 def load(path):
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # tests/conftest.py looks for generators there
     spec.loader.exec_module(module)
     return module
 
