@@ -19,7 +19,7 @@ from jaxrng_doctor._util.groups import Groups
 from jaxrng_doctor.analysis.facts.rematerialization import are_same_use, is_recomputed
 from jaxrng_doctor.analysis.keys.counts import numbered
 from jaxrng_doctor.analysis.keys.tables import KeyTable
-from jaxrng_doctor.analysis.lineage.causes import ancestry, creation, made_at, why_equal
+from jaxrng_doctor.analysis.lineage.causes import ancestry, creation, creations, made_at, why_equal
 from jaxrng_doctor.analysis.lineage.describe import describe
 from jaxrng_doctor.analysis.lineage.key_identity import Identities
 from jaxrng_doctor.analysis.lineage.reachability import Guards
@@ -129,6 +129,7 @@ class _Reasons:
         self._causes, self._identities = causes, identities
         self._derived: dict[Hashable, bool] = {}
         self._of_split: dict[int, Hashable] = {}  # of a key split twice, by a split's equation
+        self._of_splits: dict[int, dict[int, Hashable]] = {}  # of two splits that share a key
         self._unexplained: list[tuple[Hashable, Use, Use]] = []
 
     def note(self, node: Hashable, pair: _Pair, a: Use, b: Use, *, are_splits: bool) -> None:
@@ -138,22 +139,36 @@ class _Reasons:
         self._derived[node] = self._derived.get(node, True) and is_derived
         if why is None:
             self._unexplained.append((node, a, b))
-        elif are_splits:
-            self._of_split.update((id(use.at.eqn), node) for use in (a, b))
+        if are_splits:
+            one, other = id(a.at.eqn), id(b.at.eqn)
+            self._of_splits.setdefault(one, {})[other] = node
+            self._of_splits.setdefault(other, {})[one] = node
+            if why is not None:
+                self._of_split.update({one: node, other: node})
 
     def derived(self) -> dict[Hashable, bool]:
         """Whether the keys of each pair are equal only because of another key that is used twice.
 
-        That is also so for a child of one split and a child that a loop carries from a second
-        split of the same key, although their derivations do not show that they are equal.
+        That is also so, although their derivations do not show that they are equal, for keys that
+        derive from two splits of equal keys, and for a child of one split and a child that a loop
+        carries from a second split of the same key.
         """
         for node, a, b in self._unexplained:
-            for made in filter(None, (creation(a.keys[0]), creation(b.keys[0]))):
-                split = self._of_split.get(id(made.birth.eqn)) if made.birth else None
-                if split is not None:
-                    self._causes.join(split, node)
-                    self._derived[node] = True
+            for split in filter(None, (*self._above(a, b), *map(self._last_split, (a, b)))):
+                self._causes.join(split, node)
+                self._derived[node] = True
         return self._derived
+
+    def _above(self, a: Use, b: Use) -> Iterator[Hashable]:
+        """The pairs of splits that share a key, one above each of the two keys."""
+        makers = {id(value.birth.eqn) for value in creations(b.keys[0]) if value.birth}
+        for value in creations(a.keys[0]):
+            partners = self._of_splits.get(id(value.birth.eqn), {}) if value.birth else {}
+            yield from (partners[other] for other in makers & partners.keys())
+
+    def _last_split(self, use: Use) -> Hashable:
+        made = creation(use.keys[0])
+        return self._of_split.get(id(made.birth.eqn)) if made and made.birth else None
 
 
 def _of_key(pair: _Pair) -> Hashable:

@@ -155,7 +155,12 @@ def why_equal(one: Value, other: Value, identities: Identities) -> Equality | No
 
 def creation(key: Value) -> Value | None:
     """The step that last split, folded or seeded the key, if one did."""
-    return next((value for value in ancestry(key) if value.op in CREATING), None)
+    return next(creations(key), None)
+
+
+def creations(key: Value) -> Iterator[Value]:
+    """The steps that split, folded and seeded the key, from the last to the first."""
+    return (value for value in ancestry(key) if value.op in CREATING)
 
 
 def _before_loops(key: Value) -> Value:
