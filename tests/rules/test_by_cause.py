@@ -178,6 +178,28 @@ def test_one_cause(fn):
         assert any(note.startswith(f"also {code} ") for note in finding.notes)
 
 
+def seed_that_collides_with_the_argument(key):
+    """The argument is `key(0)`, and what derives from the dummy meets what derives from it."""
+    key, sub = split(key)
+    noise = normal(sub)
+    key, sub = split(key)
+    first = split(sub, 3)
+    dummy, again = split(jax.random.key(0))
+    noise += uniform(again)
+    dummy, again = split(dummy)
+    second = split(again, 3)
+    return noise, uniform(first[0]), uniform(first[2]), normal(second[0]), normal(second[2]), key
+
+
+def test_what_derives_from_two_splits_of_equal_keys_is_one_cause():
+    (finding,) = check(seed_that_collides_with_the_argument).findings
+
+    assert (finding.code, finding.also) == ("RNG007", ("RNG006", "RNG009"))
+    lines = {"dummy, again = split(jax.random.key(0))", "second = split(again, 3)"}
+    marked = {part.place.line for part in finding.parts}
+    assert {line(seed_that_collides_with_the_argument, text) for text in lines} <= marked
+
+
 # -- several causes --------------------------------------------------------------------------
 
 

@@ -404,7 +404,7 @@ def _is_one_of(key: Value, array: Value, identities: Identities) -> bool:
 
 def _is_left_out(a: Use, b: Use, pair: _Pair, guards: Guards) -> bool:
     """Whether the two share a key on purpose, or cannot both be executed."""
-    if _is_harmless(a, b):
+    if _is_harmless(a, b) or _is_cloned_in_each_call(a, b):
         return True
     if pair.unreached and not (guards.by_inputs(a) or guards.by_inputs(b)):
         return True  # not executed with any inputs
@@ -477,6 +477,30 @@ def _is_cloned(a: Value, b: Value) -> bool:
         return True
     of_a, of_b = ({id(v) for v in found if _is_by_user(v)} for found in clones)
     return a.number == b.number and of_a != of_b
+
+
+def _is_cloned_in_each_call(a: Use, b: Use) -> bool:
+    """Whether both keys are one clone that the user makes in the function that is called for each.
+
+    A function that JAX compiles is followed once for equal inputs: its calls have one clone.
+    """
+    if a.keys[0].number != b.keys[0].number:
+        return False
+    paths = zip(a.path, b.path, strict=False)
+    common = next((depth for depth, (one, other) in enumerate(paths) if one != other), None)
+    if common is None:
+        return False
+    calls = {id(use.at.above()[common].eqn) for use in (a, b)}
+    return any(
+        v.op == "random_clone" and _is_by_user(v) and _is_below(v.birth, common, calls)
+        for v in ancestry(a.keys[0])
+    )
+
+
+def _is_below(at: At | None, depth: int, calls: Collection[int]) -> bool:
+    """Whether an equation is in one of the equations `calls`, which have `depth` others around."""
+    above = [] if at is None else at.above()
+    return len(above) > depth + 1 and id(above[depth].eqn) in calls
 
 
 def _is_by_user(made: Value) -> bool:

@@ -227,6 +227,33 @@ def cloned_by_a_helper_that_is_called_twice(x, key):
     return x + fresh() * fresh()
 
 
+def cloned_by_a_compiled_helper_that_is_called_twice(x, key):
+    @jax.jit
+    def fresh(key):
+        return jax.random.normal(jax.random.clone(key), (3,))
+
+    return x + fresh(key) * fresh(key)
+
+
+def drawn_twice_from_the_clone_of_a_compiled_helper(x, key):
+    @jax.jit
+    def fresh(key):
+        clone = jax.random.clone(key)
+        first = jax.random.normal(clone, (3,))
+        return first * jax.random.uniform(clone, (3,))  # RNG005
+
+    return x + fresh(key) * fresh(key)
+
+
+def a_compiled_helper_of_one_clone_is_called_twice(x, key):
+    @jax.jit
+    def noise(key):
+        return jax.random.normal(key, (3,))  # RNG005
+
+    clone = jax.random.clone(key)
+    return x + noise(clone) * noise(clone)
+
+
 def cloned_once_and_drawn_twice(x, key):
     x = x + jax.random.normal(jax.random.clone(key), x.shape)
     x = x + jax.random.normal(key, x.shape)
