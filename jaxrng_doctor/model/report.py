@@ -22,11 +22,23 @@ from jaxrng_doctor.model.listing import Listing
 
 
 @dataclass(frozen=True, slots=True)
+class SourceVersion:
+    """The version of a source file: when it was `modified`, in nanoseconds, and its size in bytes.
+
+    `path` is absolute.
+    """
+
+    path: str
+    modified: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class TargetReport:
     """The results for one target. `lines`: the source range of its function, if known.
 
     `listing`: its program, only with details. `choices` determined what is in `findings` and what
-    is in `suppressed`.
+    is in `suppressed`. `sources`: the imported versions of the files with findings, where known.
     """
 
     target: str
@@ -39,6 +51,7 @@ class TargetReport:
     lines: Place | None = None
     listing: Listing | None = None
     choices: Choices = EVERYTHING
+    sources: tuple[SourceVersion, ...] = ()
 
     @property
     def failing(self) -> tuple[Finding, ...]:

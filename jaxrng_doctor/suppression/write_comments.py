@@ -26,7 +26,9 @@ from jaxrng_doctor.rules import rule_of
 from jaxrng_doctor.rules.by_cause import ungrouped
 from jaxrng_doctor.suppression.comments import Ignore, marked_places, with_codes
 from jaxrng_doctor.suppression.policy import apply
+from jaxrng_doctor.suppression.source_versions import version
 
+_HAS_CHANGED = "the file has changed since it was imported"
 _INSTALLED = {"site-packages", "dist-packages"}
 
 AnyReport = TypeVar("AnyReport", bound=Report)
@@ -52,8 +54,11 @@ def add_ignores(report: AnyReport, project: Path) -> tuple[AnyReport, list[str]]
             line = _line(place, wanted)
             wanted[line] = wanted.get(line, frozenset()) | {finding.code}
     refused: dict[str, str] = {}
+    imported = {source for target in report.targets for source in target.sources}
     for path, wanted in files.items():
         try:
+            if any(source.path == path and source != version(path) for source in imported):
+                raise _Refused(_HAS_CHANGED)
             _write(path, wanted)
         except _Refused as why:
             refused[path] = str(why)
@@ -151,7 +156,7 @@ def _write(path: str, wanted: Wanted) -> None:
     if [line.rstrip("\n") for line in lines] != [
         line.rstrip("\n") for line in linecache.getlines(path)
     ]:
-        raise _Refused("the file has changed since it was imported")
+        raise _Refused(_HAS_CHANGED)
     after = with_ignores(text, path, wanted).encode(encoding)
     if _syntax(before) != _syntax(after):
         raise _Refused("the comment would change the program")

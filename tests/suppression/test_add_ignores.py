@@ -317,3 +317,78 @@ def test_a_read_only_file_still_fails(run_cli: RunCli, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "no comment for RNG005 at noise.py:18: the file is read-only" in done.stderr
     assert path.read_bytes() == NOISE.encode("latin-1")
+
+
+DRAWS = """\
+import pathlib
+
+import jax
+
+here = pathlib.Path(__file__)
+
+
+def f(x, key):
+    return jax.vmap(lambda a: a + jax.random.normal(key, a.shape))(x)
+
+
+"""
+LONGER = 'here.write_text("# one line more\\n" + here.read_text())\n'
+SHORTER = 'here.write_text("import jax\\n")\n'
+CALL = "f(jax.numpy.ones((4, 3)), jax.random.key(0))\n"
+
+
+@pytest.mark.parametrize("saved", [LONGER, SHORTER], ids=["longer", "shorter"])
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_file_that_is_saved_after_its_import_is_left_alone(
+    command: str, saved: str, write: Callable[[str, str], Path], run_cli: RunCli
+) -> None:
+    text = DRAWS + (saved if command == "check" else CALL + saved)
+    path = write("noise.py", text)
+    arguments = {
+        "check": [
+            "check",
+            "noise.py:f",
+            "--arg",
+            "x=f32[4,3]",
+            "--arg",
+            "key=key",
+            "--add-ignores",
+        ],
+        "run": ["run", "--add-ignores", "noise.py"],
+    }
+
+    done = run_cli(*arguments[command])
+
+    assert "noise.py" in done.stderr
+    assert "the file has changed since it was imported" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1
+    assert "jaxrng: ignore" not in path.read_text()
+
+
+@pytest.mark.slow
+def test_an_imported_file_that_is_saved_during_a_check_is_left_alone(
+    write: Callable[[str, str], Path], run_cli: RunCli
+) -> None:
+    helper = write("helper.py", DRAWS)
+    write(
+        "noise.py",
+        """
+        import helper
+
+
+        def f(x, key):
+            out = helper.f(x, key)
+            helper.here.write_text("# one line more\\n" + helper.here.read_text())
+            return out
+        """,
+    )
+    arguments = ["check", "noise.py:f", "--arg", "x=f32[4,3]", "--arg", "key=key"]
+
+    cold = run_cli(*arguments, "--add-ignores", "--no-run")
+    warm = run_cli(*arguments, "--add-ignores", "--no-run")  # with cached bytecode or without
+
+    for done in (cold, warm):
+        assert "the file has changed since it was imported" in " ".join(done.stderr.split())
+        assert done.returncode == 1
+    assert "jaxrng: ignore" not in helper.read_text()

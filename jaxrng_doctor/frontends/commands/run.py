@@ -20,6 +20,7 @@ from jaxrng_doctor.frontends.commands import CLEAN, FOUND
 from jaxrng_doctor.frontends.commands.newest_jax import warn_about_newer_jax
 from jaxrng_doctor.model.findings import Gap, Severity
 from jaxrng_doctor.model.report import Report, TargetReport
+from jaxrng_doctor.suppression.source_versions import note, noting_imports, with_versions
 from jaxrng_doctor.watching import script
 from jaxrng_doctor.watching.on_import import once_jax_is_imported
 
@@ -39,9 +40,11 @@ def run(
     """Run the script or module. Returns its exit code, or that of the report if it succeeded."""
     folder, stderr = str(Path.cwd()), _stderr()
     watch = _Watch(settings, key_values=key_values, exit_on_first=exit_on_first)
+    note(program)
     started = script.program(program, arguments, is_module=is_module)
     process = os.getpid()
-    code = watch.over(started)
+    with noting_imports:
+        code = watch.over(started)
     if os.getpid() != process:  # a child forked by the program; the parent makes the report
         return code
     try:
@@ -60,6 +63,7 @@ def _report(watch: _Watch, settings: Settings, folder: str, stderr: TextIO) -> i
     report, merge = watch.report, watch.merge
     if merge is not None and merge.process > 0:
         return _report_of_other_process(report, merge, settings, folder, stderr)
+    report = replace(report, targets=tuple(map(with_versions, report.targets)))
     # Not complete: baseline entries that this program does not reproduce may be another's.
     report = settings.acceptance.apply(report, complete=False)
     _publish(report, settings, folder, stderr)

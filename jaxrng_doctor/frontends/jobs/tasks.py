@@ -13,6 +13,7 @@ from jaxrng_doctor.model.errors import TargetError, UsageError
 from jaxrng_doctor.model.findings import Failure, Stage
 from jaxrng_doctor.model.report import TargetReport
 from jaxrng_doctor.model.target import Target
+from jaxrng_doctor.suppression.source_versions import with_versions
 from jaxrng_doctor.tracing import recording_vmaps
 
 
@@ -68,7 +69,7 @@ class Examiner:
         except BaseException as error:
             self.ended_by = error
             report = TargetReport(task.name, failure=_failure(self._stage, task.name, error))
-        return Done(report, worn=is_left_running())
+        return Done(with_versions(report), worn=is_left_running())
 
     def _begin(self, stage: Stage, text: str) -> None:
         self._stage = stage

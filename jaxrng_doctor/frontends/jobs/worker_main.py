@@ -40,6 +40,7 @@ def main(crashes: int | None) -> None:
     import jax
 
     from jaxrng_doctor.frontends.jobs.tasks import Examiner
+    from jaxrng_doctor.suppression.source_versions import noting_imports
 
     gc.freeze()
     gc.enable()
@@ -55,11 +56,12 @@ def main(crashes: int | None) -> None:
         send(answers, message)
 
     examiner = Examiner(plan, on_stage)
-    while (task := inbox.get()) is not None:
-        examiner.ended_by = None
-        answer = examiner.find(task) if isinstance(task, Find) else examiner.examine(task)
-        _end_if_forked(worker, examiner.ended_by)
-        send(answers, Answered(task, answer))
+    with noting_imports:
+        while (task := inbox.get()) is not None:
+            examiner.ended_by = None
+            answer = examiner.find(task) if isinstance(task, Find) else examiner.examine(task)
+            _end_if_forked(worker, examiner.ended_by)
+            send(answers, Answered(task, answer))
     done.set()
 
 
