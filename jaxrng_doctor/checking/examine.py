@@ -63,14 +63,14 @@ def examine(
     called at the beginning of each stage.
     """
     progress("trace", f"tracing {target.name}")
-    call, trace = _traced(target)
+    call, trace = traced(target)
     try:
         return _examine(target, call, trace, run, timeout, choices, detail, progress)
     except Exception as error:
         raise TargetError(internal_error(target.name, error)) from error
 
 
-def _traced(target: Target) -> tuple[ArrayCall, Trace]:
+def traced(target: Target) -> tuple[ArrayCall, Trace]:
     try:
         call = array_call(target)
     except (TargetError, UsageError):
@@ -103,7 +103,7 @@ def inspect(
     if the target cannot be traced.
     """
     progress("trace", f"tracing {target.name}")
-    _, trace = _traced(target)
+    _, trace = traced(target)
     try:
         progress("analysis", f"analysing {target.name}")
         return _inspect(target, trace, every, run, timeout, choices)

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 import jaxrng_doctor
+from jaxrng_doctor import testing
 from jaxrng_doctor.rules import RULES
 
 ROOT = Path(__file__).parents[2]
@@ -213,9 +214,11 @@ def test_every_rule_is_in_the_list_and_has_its_page():
 def test_every_public_name_is_in_the_python_reference():
     reference = (ROOT / "docs" / "python-api.md").read_text(encoding="utf-8")
     headings = re.findall(r"^##+ (\w+)$", reference, re.MULTILINE)
-    assert sorted(headings) == sorted(n for n in jaxrng_doctor.__all__ if n != "__version__")
-    for name in headings:
-        assert inspect.getdoc(getattr(jaxrng_doctor, name)) in reference
+    public = {n: jaxrng_doctor for n in jaxrng_doctor.__all__ if n != "__version__"}
+    public |= dict.fromkeys(testing.__all__, testing)
+    assert sorted(headings) == sorted(public)
+    for name, module in public.items():
+        assert inspect.getdoc(getattr(module, name)) in reference
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
