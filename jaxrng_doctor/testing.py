@@ -36,7 +36,8 @@ def assert_independent(
     """Assert that `jaxrng_doctor.check` finds no error and no warning.
 
     With `in_axes` (and `axis_size`), as in `jax.vmap`, `fn` is checked under that vmap; without
-    `in_axes`, `fn` is called directly. `gaps=True` accepts gaps. A function that draws nothing passes.
+    `in_axes`, `fn` is called directly. `gaps=True` accepts gaps. A function that draws nothing
+    passes.
 
     Raises `AssertionError` with the report, `UsageError` if `in_axes` does not match the
     arguments, and what `fn` raises while it is traced.
