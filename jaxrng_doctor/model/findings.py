@@ -26,6 +26,9 @@ UNITS: dict[ScopeKind, str] = {
 }
 """What a scope of each kind repeats its body for."""
 
+LOOPS = frozenset(kind for kind, unit in UNITS.items() if unit == "step")
+"""The kinds of scope whose steps run one after the other."""
+
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 """Most severe first."""
 

@@ -14,7 +14,7 @@ from jaxrng_doctor.analysis.keys.tables import Ledger
 from jaxrng_doctor.analysis.lineage.engine import Engine
 from jaxrng_doctor.analysis.lineage.reachability import Guards
 from jaxrng_doctor.model.facts import DrawFacts, HostDrawFacts, ProgramFacts
-from jaxrng_doctor.model.findings import Place
+from jaxrng_doctor.model.findings import LOOPS, Place
 from jaxrng_doctor.tracing.program import Trace
 
 
@@ -36,7 +36,7 @@ def program_facts(trace: Trace, engine: Engine, ledger: Ledger) -> ProgramFacts:
         use.path: scope.cause_id
         for use, draw in zip(engine.draws, draws, strict=True)
         for scope in draw.scopes
-        if scope.scope.kind in ("scan", "while") and scope.variation.is_same and scope.is_checked
+        if scope.scope.kind in LOOPS and scope.variation.is_same and scope.is_checked
     }
     for found in returned:
         # A carry that comes back unchanged is used again in the next step, there as the same key

@@ -28,7 +28,7 @@ from jaxrng_doctor.analysis.lineage.values import Value
 from jaxrng_doctor.jax_internals import equations, primitives
 from jaxrng_doctor.jax_internals.equations import Jaxpr, Var
 from jaxrng_doctor.model.facts import Returned, Shared, UseFacts
-from jaxrng_doctor.model.findings import Evidence, KeyUses, Place
+from jaxrng_doctor.model.findings import LOOPS, Evidence, KeyUses, Place
 from jaxrng_doctor.tracing import custom_rules
 from jaxrng_doctor.tracing.draws import sampler_called
 from jaxrng_doctor.tracing.places import (
@@ -330,7 +330,7 @@ def _steps_later(a: Use, b: Use, pair: _Pair, tables: Mapping[EqnPath, KeyTable]
     common = [
         depth
         for depth, (one, other) in enumerate(zip(a.scopes, b.scopes, strict=False))
-        if a.into(depth) == b.into(depth) and one.kind in ("scan", "while")
+        if a.into(depth) == b.into(depth) and one.kind in LOOPS
     ]
     if pair.evidence is None or pair.evidence.key is None or not common:
         return 0
