@@ -77,7 +77,7 @@ def repeated_keys(functions: Sequence[Compiled], eager: Sequence[EagerUse]) -> t
             one, other = _diverging(first, second)
             node = _where(one), _where(other)
             pairs[node].append((key, one, other))
-            if (parent := splits.parent_of(key, first, second)) is not None:
+            if (parent := splits.parent_of(key, second)) is not None:
                 causes.join(node, ("key", parent))
     for node, pair in pairs.items():
         _, first, second = pair[0]
@@ -183,11 +183,13 @@ class _RepeatedSplits:
     children: Mapping[bytes, Collection[bytes]]
     parents: Mapping[bytes, bytes]
 
-    def parent_of(self, key: bytes, first: CallUse, second: CallUse) -> bytes | None:
-        """The key whose second split between the two uses makes `key` once more."""
+    def parent_of(self, key: bytes, second: CallUse) -> bytes | None:
+        """The key whose second split, before the second use of `key`, makes `key` once more.
+
+        If both uses follow both splits, they may be of one child, but values do not show which.
+        """
         parent = self.parents.get(key)
-        is_between = parent is not None and first.number < self.again[parent] <= second.number
-        return parent if is_between else None
+        return parent if parent is not None and self.again[parent] <= second.number else None
 
 
 def _repeated_splits(shared: Mapping[bytes, Sequence[CallUse]]) -> _RepeatedSplits:

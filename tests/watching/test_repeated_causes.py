@@ -213,3 +213,22 @@ def test_a_key_is_used_twice_besides_its_clone():
         noisy(X, key)
 
     assert [f.code for f in watched(program).findings] == ["RNG014"]
+
+
+@pytest.mark.parametrize("splits_first", [True, False])
+def test_the_children_of_a_key_that_is_split_twice_are_one_cause(splits_first):
+    key = jax.random.key(0)
+
+    with jaxrng_doctor.watch() as report:
+        a, b = jax.random.split(key)
+        if not splits_first:
+            numbers = [jax.random.normal(a), jax.random.uniform(b)]
+        c, d = jax.random.split(key)
+        if splits_first:
+            numbers = [jax.random.normal(a), jax.random.uniform(b)]
+        numbers += [jax.random.laplace(c), jax.random.gumbel(d)]
+
+    (finding,) = report.findings
+    assert len(numbers) == 4
+    assert finding.code == "RNG005"
+    assert len(finding.each_part) == 2
