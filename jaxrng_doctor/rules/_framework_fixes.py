@@ -2,7 +2,7 @@
 
 A key that Flax's vmap shares cannot be fixed by an argument of `jax.vmap`, so the module that
 called JAX decides which fix is suggested. To add a library, add a function and a line in
-`_FIXES`.
+`_FIXES`. Where the user's own vmap goes around a library, the fix is in `_fixes.py`.
 """
 
 from __future__ import annotations
