@@ -1,9 +1,10 @@
 """Describes how equations such as `vmap` and `scan` run the jaxprs that they contain.
 
 `control(eqn)` returns the kind of an equation, and `bodies(control)` how each of its jaxprs gets
-its inputs and returns its outputs. `walk.py` uses this to follow values through programs. To add
-a kind, add a class here, to `Scoped` if it opens a scope, and a branch of `control`. mypy then
-names each `match` that lacks it; see CONTRIBUTING.md.
+its inputs and returns its outputs. `walk.py` uses this to follow values through programs. A call
+like `jit` needs only its name in `primitives.CALLS`. To add another kind, add a class here, to
+`Scoped` if it opens a scope, and a branch of `control`. mypy then names each `match` that lacks it;
+see CONTRIBUTING.md.
 """
 
 from __future__ import annotations

@@ -200,6 +200,7 @@ def test_the_array_of_which_each_example_has_an_element():
         (lambda ks: jax.vmap(lambda own: jax.vmap(normal)(own.T))(jnp.stack([ks, ks])), True),
         # The outer vmap maps over the words, so the inner one does not.
         (lambda ks: jax.vmap(lambda own: jax.vmap(normal)(own.T), 2)(jnp.stack([ks, ks])), False),
+        (lambda ks: jax.vmap(lambda own: jax.vmap(normal)(own), 2)(jnp.stack([ks, ks])), False),
     ],
 )
 def test_a_vmap_over_the_words_of_a_legacy_key(program, axis_is_of_words):

@@ -241,3 +241,11 @@ def shared_between_exclusive_branches(x, key):
 
 def equal_keys_that_nothing_draws_from(x, key):
     return jax.vmap(jax.random.split)(jnp.broadcast_to(key, (4, *key.shape)))
+
+
+NUMBERS = jnp.array([5, 2, 7, 4])
+
+
+def captured_numbers_folded_in(x, key):
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, NUMBERS)
+    return jax.vmap(noisy)(x, keys)
