@@ -154,33 +154,11 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
-    """The text that replaces a range of a source file.
-
-    `path` is absolute; lines and columns count from 1, columns in characters, and the end is
-    exclusive. Where start and end are equal, the text is inserted.
-    """
-
-    path: str
-    line: int
-    column: int
-    end_line: int
-    end_column: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Help:
-    """One way to fix a finding: when it applies, and the code.
-
-    `edits`: the change to the user's own source, empty if there is only advice. `verified`: the
-    edited program was run, and the finding is gone while all else is as before.
-    """
+    """One way to fix a finding: when it applies, and the code."""
 
     message: str
     code: str = ""
-    edits: tuple[Edit, ...] = ()
-    verified: bool = False
 
 
 KeyUses = tuple[Hashable, frozenset[Hashable]]
